@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What people and CI type. How things are built stands in meson.build; this file only calls it.
+
+PYTHON ?= /usr/bin/python3
+BUILD ?= build
+FUZZ_SECONDS ?= 60
+
+# Debian packages that building, testing or the demo needs.
+DEPS = meson ninja-build pkg-config gcc clang clang-tidy clang-format cppcheck libclang-rt-14-dev \
+	libsystemd-dev libsqlite3-dev libjson-c-dev uthash-dev libcmocka-dev libssl-dev scdoc \
+	dbus systemd systemd-container polkitd python3 python3-pytest python3-dbusmock python3-gi python3-dbus \
+	gir1.2-glib-2.0 libglib2.0-bin sqlite3 man-db git strace xmlstarlet
+
+SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
+
+.PHONY: help deps build demo check bench fuzz install clean
+
+help:
+	@echo 'make deps      install what is missing of the Debian packages that the rest needs'
+	@echo 'make build     compile into $(BUILD)/'
+	@echo 'make demo      three connectors on real local data, on a private bus, without root'
+	@echo 'make check     build with -Werror and run every test, also under ASan and UBSan'
+	@echo 'make bench     run the benchmarks in a release build'
+	@echo 'make fuzz      run each libFuzzer target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make install   install from $(BUILD)/ (DESTDIR= is respected)'
+	@echo 'make clean     remove all build folders'
+
+deps:
+	@missing=; for package in $(DEPS); do \
+		dpkg-query -W -f='$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || \
+			missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] || { \
+		echo "Installing:$$missing"; \
+		$(SUDO) apt-get update -q && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; \
+	}
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD)
+
+build: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+demo: deps build
+	@$(PYTHON) src/demo/demo.py --build $(BUILD)
+
+check: deps
+	@$(PYTHON) tests/check.py
+
+bench: deps
+	[ -e build-bench/build.ninja ] || meson setup build-bench --buildtype=release
+	ninja -C build-bench
+	meson test -C build-bench --benchmark --no-rebuild --verbose
+
+fuzz: deps
+	[ -e build-fuzz/build.ninja ] || CC=clang meson setup build-fuzz -Dfuzzers=true \
+		-Db_sanitize=address,undefined -Db_lundef=false
+	ninja -C build-fuzz
+	@$(PYTHON) tests/fuzz/run.py --seconds $(FUZZ_SECONDS) build-fuzz
+
+install: build
+	meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD) build-check build-asan build-bench build-fuzz
