@@ -30,7 +30,7 @@ int timespan_parse(const char *text, usec_t default_unit, usec_t *ret_usec) _mus
 /**
  * timespan_format() - write a time span as systemd does ("1h 30min", "infinity", "0")
  * @usec:     the span
- * @accuracy: microseconds; finer parts are left out (0 and 1 mean exact)
+ * @accuracy: microseconds; finer parts are left out (0 and 1 mean exact), but never the whole span
  * @buf:      TIMESPAN_TEXT_MAX bytes are always enough; owned by the caller
  *
  * Return: @buf. What it writes, timespan_parse() reads back as the same value when accuracy is 1.
@@ -62,7 +62,8 @@ int timestamp_parse_iso(const char *text, usec_t *ret_usec) _must_check_;
 char *timestamp_format_local(char *buf, size_t size, usec_t usec);
 
 /**
- * timespan_relative() - "3min ago", "in 2h 5min", "now": distance of @usec from @now in at most two units
+ * timespan_relative() - distance of @usec from @now in at most two units: "3min ago", "in 2h 5min"; "now" for less
+ * than a second, "never" for USEC_INFINITY
  * @buf: TIMESPAN_TEXT_MAX bytes are enough
  *
  * Return: @buf.
