@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What is wrong with a configuration file, in words that name file, line and key. Collected while reading, printed by
+ * `syncrunctl verify`, logged by the daemon. */
+
+#include "base/macros.h"
+
+#define DIAGNOSTICS_MAX 256U /* kept for one set of files; further ones are counted only */
+
+typedef enum DiagnosticSeverity {
+        DIAGNOSTIC_WARNING, /* the line is ignored, the rest counts */
+        DIAGNOSTIC_ERROR,   /* the object cannot run: load state bad-setting */
+        _DIAGNOSTIC_SEVERITY_MAX,
+        _DIAGNOSTIC_SEVERITY_INVALID = -EINVAL,
+} DiagnosticSeverity;
+
+typedef struct Diagnostic {
+        DiagnosticSeverity severity;
+        char *file;
+        unsigned line; /* from 1; 0 where the file as a whole is meant */
+        char *key;     /* NULL where no key is meant */
+        char *text;
+} Diagnostic;
+
+typedef struct Diagnostics {
+        Diagnostic *items;
+        size_t n_items;
+        size_t n_dropped; /* past DIAGNOSTICS_MAX, or for lack of memory */
+        size_t n_errors;
+} Diagnostics;
+
+void diagnostics_done(Diagnostics *d);
+
+/* @d may be NULL: nothing is kept. @file and @key may be NULL. Never fails; see n_dropped. */
+void diagnostics_add(Diagnostics *d, DiagnosticSeverity severity, const char *file, unsigned line, const char *key,
+                     const char *format, ...) _printf_(6, 7);
+
+/* "FILE:LINE: KEY=: text", freed by the caller; NULL when out of memory. */
+char *diagnostic_format(const Diagnostic *d) _must_check_;
+
+/* The text of the first error (of the first warning if there is no error), NULL if there is none; borrowed. */
+const Diagnostic *diagnostics_first(const Diagnostics *d) _pure_;

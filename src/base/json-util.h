@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Reading JSON by json-c, strictly: RFC 8259, valid UTF-8, bounded depth. Writing: base/json-writer.h. */
+
+#include <json-c/json.h>
+
+#include "base/macros.h"
+
+#define JSON_DEPTH_MAX 64
+
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct json_object *, json_object_put);
+#define _cleanup_json_ _cleanup_(json_object_putp)
+
+/**
+ * json_parse() - one JSON value, all of the text
+ * @ret: set on success only; the caller's reference; a JSON null gives a NULL object
+ *
+ * Return: 0; -EBADMSG (not JSON, not UTF-8, too deep, something after it); -ENOMEM.
+ */
+int json_parse(const char *text, size_t n, struct json_object **ret) _must_check_;
+
+/* Members by key; each leaves *ret alone where the key is absent or null.
+ * Return: 1 set; 0 absent or null; -EINVAL of another type or out of range (-ENOMEM for strings). */
+int json_get_string(struct json_object *object, const char *key, const char **ret); /* borrowed from the object; no NUL inside */
+int json_get_uint(struct json_object *object, const char *key, uint64_t *ret);
+int json_get_double(struct json_object *object, const char *key, double *ret);
+int json_get_bool(struct json_object *object, const char *key, bool *ret);
+int json_get_object(struct json_object *object, const char *key, struct json_object **ret); /* borrowed */
+int json_get_array(struct json_object *object, const char *key, struct json_object **ret);  /* borrowed */

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "base/json-writer.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/string-util.h"
+#include "base/time-util.h"
+
+static void append_quoted(Buffer *out, const char *s, size_t n)
+{
+        static const char hex[] = "0123456789abcdef";
+        size_t plain = 0;
+
+        buffer_append_char(out, '"');
+        for (size_t i = 0; i < n; i++) {
+                unsigned char c = (unsigned char) s[i];
+                char escape[7] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 0xf], 0 };
+
+                if (c >= 0x20 && c != '"' && c != '\\')
+                        continue;
+                buffer_append(out, s + plain, i - plain);
+                plain = i + 1;
+                switch (c) {
+                case '"': buffer_append_string(out, "\\\""); break;
+                case '\\': buffer_append_string(out, "\\\\"); break;
+                case '\b': buffer_append_string(out, "\\b"); break;
+                case '\f': buffer_append_string(out, "\\f"); break;
+                case '\n': buffer_append_string(out, "\\n"); break;
+                case '\r': buffer_append_string(out, "\\r"); break;
+                case '\t': buffer_append_string(out, "\\t"); break;
+                default: buffer_append_string(out, escape);
+                }
+        }
+        buffer_append(out, s + plain, n - plain);
+        buffer_append_char(out, '"');
+}
+
+static void begin(JsonWriter *w, const char *key)
+{
+        if (w->comma)
+                buffer_append_char(w->out, ',');
+        w->comma = true;
+        if (key) {
+                append_quoted(w->out, key, strlen(key));
+                buffer_append_char(w->out, ':');
+        }
+}
+
+void json_object_open(JsonWriter *w, const char *key)
+{
+        begin(w, key);
+        buffer_append_char(w->out, '{');
+        w->comma = false;
+}
+
+void json_object_close(JsonWriter *w)
+{
+        buffer_append_char(w->out, '}');
+        w->comma = true;
+}
+
+void json_array_open(JsonWriter *w, const char *key)
+{
+        begin(w, key);
+        buffer_append_char(w->out, '[');
+        w->comma = false;
+}
+
+void json_array_close(JsonWriter *w)
+{
+        buffer_append_char(w->out, ']');
+        w->comma = true;
+}
+
+void json_string_n(JsonWriter *w, const char *key, const char *value, size_t n)
+{
+        begin(w, key);
+        if (utf8_is_valid(value, n)) {
+                append_quoted(w->out, value, n);
+        } else {
+                _cleanup_free_ char *mended = utf8_sanitize(value, n, n * 3);
+
+                if (!mended)
+                        w->out->failed = true;
+                else
+                        append_quoted(w->out, mended, strlen(mended));
+        }
+}
+
+void json_string(JsonWriter *w, const char *key, const char *value)
+{
+        if (value)
+                json_string_n(w, key, value, strlen(value));
+        else
+                json_null(w, key);
+}
+
+void json_uint(JsonWriter *w, const char *key, uint64_t value)
+{
+        begin(w, key);
+        buffer_append_format(w->out, "%" PRIu64, value);
+}
+
+void json_int(JsonWriter *w, const char *key, int64_t value)
+{
+        begin(w, key);
+        buffer_append_format(w->out, "%" PRIi64, value);
+}
+
+void json_bool(JsonWriter *w, const char *key, bool value)
+{
+        begin(w, key);
+        buffer_append_string(w->out, value ? "true" : "false");
+}
+
+void json_null(JsonWriter *w, const char *key)
+{
+        begin(w, key);
+        buffer_append_string(w->out, "null");
+}
+
+void json_double(JsonWriter *w, const char *key, double value)
+{
+        char text[32];
+
+        if (!isfinite(value)) {
+                json_null(w, key);
+                return;
+        }
+        for (int precision = 15; precision <= 17; precision++) {
+                (void) snprintf(text, sizeof(text), "%.*g", precision, value);
+                if (strtod(text, NULL) == value)
+                        break;
+        }
+        begin(w, key);
+        buffer_append_string(w->out, text);
+        if (!strpbrk(text, ".e"))
+                buffer_append_string(w->out, ".0");
+}
+
+void json_timestamp(JsonWriter *w, const char *key, usec_t value)
+{
+        char text[TIMESTAMP_TEXT_MAX];
+
+        json_string(w, key, value == 0 ? NULL : timestamp_format_iso(text, sizeof(text), value));
+}
+
+void json_raw(JsonWriter *w, const char *key, const char *json)
+{
+        begin(w, key);
+        buffer_append_string(w->out, isempty(json) ? "null" : json);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the outside world sees, in one place: bus names and paths, unit names, environment, journal fields, message ids.
+ * systemd/syncrun.catalog.in has an entry for each message id; a test compares the two. */
+
+#define SYNCRUN_BUS_NAME           "org.syncrun1"
+#define SYNCRUN_PATH               "/org/syncrun1"
+#define SYNCRUN_PATH_CONNECTOR     "/org/syncrun1/connector"
+#define SYNCRUN_PATH_RUN           "/org/syncrun1/run"
+#define SYNCRUN_PATH_CONNECTION    "/org/syncrun1/connection"
+#define SYNCRUN_IFACE_MANAGER      "org.syncrun1.Manager"
+#define SYNCRUN_IFACE_CONNECTOR    "org.syncrun1.Connector"
+#define SYNCRUN_IFACE_RUN          "org.syncrun1.Run"
+#define SYNCRUN_IFACE_CONNECTION   "org.syncrun1.Connection"
+#define SYNCRUN_IFACE_WORKER       "org.syncrun1.Worker"
+#define SYNCRUN_ERROR_PREFIX       "org.syncrun1.Error."
+
+#define POLKIT_ACTION_TRIGGER         "org.syncrun1.trigger"
+#define POLKIT_ACTION_FULL_RESYNC     "org.syncrun1.full-resync"
+#define POLKIT_ACTION_CANCEL          "org.syncrun1.cancel"
+#define POLKIT_ACTION_CONFIGURE       "org.syncrun1.configure"
+#define POLKIT_ACTION_RECONNECT       "org.syncrun1.reconnect"
+#define POLKIT_ACTION_MANAGE_KEYS     "org.syncrun1.manage-keys"
+#define POLKIT_ACTION_MANAGE_WEBHOOKS "org.syncrun1.manage-webhooks"
+#define POLKIT_ACTION_REPORT          "org.syncrun1.report"
+
+/* The worker's unit: syncrun@NAME.service. */
+#define SYNCRUN_UNIT_PREFIX        "syncrun@"
+#define SYNCRUN_UNIT_SUFFIX        ".service"
+
+/* Environment that a connector's programs get. */
+#define SYNCRUN_ENV_CONNECTOR      "SYNCRUN_CONNECTOR"
+#define SYNCRUN_ENV_RUN_ID         "SYNCRUN_RUN_ID"
+#define SYNCRUN_ENV_FULL_RESYNC    "SYNCRUN_FULL_RESYNC"
+#define SYNCRUN_ENV_STATE          "SYNCRUN_STATE"
+
+/* Environment that the programs themselves read (for private instances: the demo and the tests). */
+#define SYNCRUN_ENV_BUS_ADDRESS    "SYNCRUN_BUS_ADDRESS"       /* instead of the system bus */
+#define SYNCRUN_ENV_CONFIG_DIRS    "SYNCRUN_CONFIG_DIRS"       /* colon-separated, instead of /etc/syncrun:... */
+#define SYNCRUN_ENV_LOG_LEVEL      "SYNCRUN_LOG_LEVEL"
+#define SYNCRUN_ENV_LOG_TARGET     "SYNCRUN_LOG_TARGET"        /* auto, journal, console, null */
+
+/* Journal fields. */
+#define FIELD_RUN_ID       "SYNCRUN_RUN_ID"
+#define FIELD_CONNECTOR    "SYNCRUN_CONNECTOR"
+#define FIELD_PROVIDER     "SYNCRUN_PROVIDER"
+#define FIELD_USER_ID      "SYNCRUN_USER_ID"
+#define FIELD_SOURCE       "SYNCRUN_SOURCE"
+#define FIELD_TRIGGER      "SYNCRUN_TRIGGER"
+#define FIELD_REQUESTED_BY "SYNCRUN_REQUESTED_BY"
+#define FIELD_STAGE        "SYNCRUN_STAGE"
+#define FIELD_OUTCOME      "SYNCRUN_OUTCOME"
+#define FIELD_CATEGORY     "SYNCRUN_CATEGORY"
+#define FIELD_ACCOUNT      "SYNCRUN_ACCOUNT"
+#define FIELD_ERROR        "SYNCRUN_ERROR"
+#define FIELD_DISCOVERED   "SYNCRUN_DISCOVERED"
+#define FIELD_ADDED        "SYNCRUN_ADDED"
+#define FIELD_UPDATED      "SYNCRUN_UPDATED"
+#define FIELD_DEDUPED      "SYNCRUN_DEDUPED"
+#define FIELD_DURATION     "SYNCRUN_DURATION_USEC"
+#define FIELD_CONFIG_FILE  "CONFIG_FILE"
+#define FIELD_CONFIG_LINE  "CONFIG_LINE"
+
+/* Message ids, one for each kind of entry that a person may search for. */
+#define MSG_DAEMON_STARTED     "5bdd5a1b0d3f4a1ea20cbee3e6a84d10"
+#define MSG_DAEMON_STOPPED     "a1f04e1e5d9a4d0f8b2a6fb1c9c7d4e2"
+#define MSG_RUN_QUEUED         "0f6d4f4a7f8e4c5c9a4be19a3b0b6a71"
+#define MSG_RUN_STARTED        "3c1d7c5e8b0f4f24a1b6a4c2f5d09e83"
+#define MSG_RUN_SUCCEEDED      "7e9a2f6c1b5d4e3f8a7c0d9b6e4f2a15"
+#define MSG_RUN_PARTIAL        "c4b8e1d2f3a54b6c97d80e1f2a3b4c56"
+#define MSG_RUN_FAILED         "91d3b7a6c5e84f20b1a2c3d4e5f60718"
+#define MSG_RUN_CANCELLED      "2d4f6a8c0e1b43d5a7c9e1f3b5d7f901"
+#define MSG_RUN_SKIPPED        "e8c6a4f2d0b94e7c85a3f1d9b7c5e3a2"
+#define MSG_RUN_RETRY          "b2a1908f7e6d4c5bba493827f6e5d4c3"
+#define MSG_RUN_LOST           "6a5b4c3d2e1f40918273a4b5c6d7e8f9"
+#define MSG_ATTENTION_RAISED   "f1e2d3c4b5a64978a8b9cadbecfd0e1f"
+#define MSG_ATTENTION_CLEARED  "13579bdf02464ace8f13579bdf0246ac"
+#define MSG_CONNECTOR_LOADED   "48d1b2c3a4f54e6d97b8c9dae0f1a2b3"
+#define MSG_CONNECTOR_BAD      "d7f3a9c1e5b84d2096a4c8e0b2f4d6a8"
+#define MSG_CONFIG_WARNING     "5e0d3c2b1a4f4e8d9c7b6a5f4e3d2c1b"
+#define MSG_CLOCK_CHANGED      "8c7d6e5f4a3b42c1b0a9f8e7d6c5b4a3"
+#define MSG_STORE_FAILED       "ab12cd34ef564789a0b1c2d3e4f5a6b7"
+#define MSG_STORE_RECOVERED    "ba21dc43fe654987b1a0d3c2f5e4b7a6"
+#define MSG_STORE_REFUSED      "cd34ef56ab784912c2d3e4f5a6b7c8d9"

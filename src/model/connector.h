@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A connector as its file defines it (interfaces.md section 1). What happens to it (runs, cursor, attention) is the
+ * engine's. */
+
+#include "base/conf.h"
+#include "model/calendar.h"
+#include "model/run.h"
+
+#define CONNECTORS_MAX     200000U /* loaded connectors; further files are refused with an error */
+#define CALENDAR_SPECS_MAX 64U     /* OnCalendar= lines of one connector */
+#define TRANSFORMS_MAX     16U     /* ExecTransform= lines of one connector */
+#define ENVIRONMENT_MAX    256U    /* variables of one connector */
+
+typedef enum OverlapPolicy {
+        OVERLAP_SKIP,  /* due while a run is active: recorded as a skipped run */
+        OVERLAP_QUEUE, /* runs once more when the active run has ended */
+        _OVERLAP_MAX,
+        _OVERLAP_INVALID = -EINVAL,
+} OverlapPolicy;
+DECLARE_STRING_TABLE(overlap_policy, OverlapPolicy);
+
+typedef enum DestinationType {
+        DESTINATION_SQLITE,
+        DESTINATION_EXEC,
+        DESTINATION_WEBHOOK,
+        _DESTINATION_MAX,
+        _DESTINATION_INVALID = -EINVAL,
+} DestinationType;
+DECLARE_STRING_TABLE(destination_type, DestinationType);
+
+typedef enum LoadState {
+        LOAD_LOADED,
+        LOAD_BAD_SETTING, /* visible, cannot run; the reason is in the definition's diagnostics */
+        _LOAD_STATE_MAX,
+        _LOAD_STATE_INVALID = -EINVAL,
+} LoadState;
+DECLARE_STRING_TABLE(load_state, LoadState);
+
+typedef struct CalendarItem {
+        char *text; /* as written */
+        CalendarSpec *spec;
+} CalendarItem;
+
+typedef struct ConnectorDefinition {
+        unsigned n_ref; /* a run in progress keeps the definition that it began with */
+        char *name;
+        LoadState load_state;
+        char *load_error; /* with LOAD_BAD_SETTING: "FILE:LINE: KEY=: text" */
+        Conf conf;        /* the assignments it was made from, for Worker.Attach */
+        char *path;       /* the file that won; NULL when made from assignments alone */
+
+        /* [Connector] */
+        char *description;
+        char *provider;   /* NAME where the file says none */
+        RunSource source;
+        char *user_id;    /* normalized; NULL */
+        char *connection; /* NULL */
+        bool enabled;
+
+        /* [Schedule] */
+        CalendarItem *calendars;
+        size_t n_calendars;
+        usec_t every_usec; /* 0: none */
+        usec_t randomized_delay_usec;
+        bool persistent;
+        OverlapPolicy overlap;
+
+        /* [Run] */
+        usec_t timeout_usec;       /* USEC_INFINITY: none */
+        usec_t stall_timeout_usec; /* USEC_INFINITY: none */
+        unsigned retry_max;
+        usec_t retry_usec;
+        usec_t retry_max_usec;
+        unsigned notify_after;
+
+        /* [Pipeline] */
+        char **exec_pull;        /* words, specifiers not expanded */
+        char ***exec_transforms; /* n_transforms lists of words */
+        size_t n_transforms;
+        char **environment;      /* NAME=VALUE */
+        char *working_directory;
+        char *config_file;
+
+        /* [Destination] */
+        DestinationType destination;
+        char *destination_path;
+        char **exec_store;
+        char *url;
+        char *secret_file;
+        char **key_properties; /* "stream:field,field", checked */
+} ConnectorDefinition;
+
+/**
+ * connector_definition_parse() - make a definition of assignments
+ * @name: valid by connector_name_is_valid()
+ * @conf: taken over (emptied) on success
+ * @path: the main file, or NULL; for messages
+ * @d:    what is wrong; may be NULL
+ * @ret:  one reference; set on success only
+ *
+ * A definition is made even where the connector cannot run: load_state and load_error say so (no ExecPull= for source pull, a bad
+ * command line, a calendar event that does not parse, a destination without what it needs, ...).
+ *
+ * Return: 0; -ENOMEM.
+ */
+int connector_definition_parse(const char *name, Conf *conf, const char *path, Diagnostics *d,
+                               ConnectorDefinition **ret) _must_check_;
+
+/**
+ * connector_definition_load() - find, read and parse NAME.connector with its drop-ins
+ * @dirs: folders, most important first
+ *
+ * Context: blocks for reading files.
+ * Return: 0; -ENOENT (no such file, or masked); -ENOMEM. A file that cannot be read gives a definition with LOAD_BAD_SETTING.
+ */
+int connector_definition_load(char *const *dirs, const char *name, Diagnostics *d, ConnectorDefinition **ret) _must_check_;
+
+ConnectorDefinition *connector_definition_ref(ConnectorDefinition *definition);
+ConnectorDefinition *connector_definition_unref(ConnectorDefinition *definition); /* accepts NULL; returns NULL */
+DEFINE_TRIVIAL_CLEANUP_FUNC(ConnectorDefinition *, connector_definition_unref);
+
+/* Same assignments: a reload has nothing to do. */
+bool connector_definition_equal(const ConnectorDefinition *a, const ConnectorDefinition *b) _pure_;
+
+/**
+ * connector_dirs() - the folders of connector files: SYNCRUN_CONFIG_DIRS (each with "/connectors"), or the three of interfaces.md
+ *
+ * Return: 0; -ENOMEM. The list is the caller's to free.
+ */
+int connector_dirs(char ***ret) _must_check_;

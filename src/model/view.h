@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Model values as JSON, as Describe...() and `syncrunctl --json` show them: syncrun's own view, with every field. The views of
+ * the three documents stand beside it, one file each. Keys are in snake_case, times ISO 8601, unknown is null. */
+
+#include "base/json-writer.h"
+#include "model/run.h"
+
+/* One object with everything of a run; accounts as an array under "accounts" when @with_accounts. */
+void view_run(JsonWriter *w, const char *key, const Run *run, bool with_accounts);
+void view_account(JsonWriter *w, const char *key, const Account *account);
+void view_counts(JsonWriter *w, const char *key, const Counts *counts);
+void view_attention(JsonWriter *w, const char *key, const Attention *attention); /* null where none is needed */
