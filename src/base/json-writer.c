@@ -51,33 +51,33 @@ static void begin(JsonWriter *w, const char *key)
         }
 }
 
-void json_object_open(JsonWriter *w, const char *key)
+void json_open_object(JsonWriter *w, const char *key)
 {
         begin(w, key);
         buffer_append_char(w->out, '{');
         w->comma = false;
 }
 
-void json_object_close(JsonWriter *w)
+void json_close_object(JsonWriter *w)
 {
         buffer_append_char(w->out, '}');
         w->comma = true;
 }
 
-void json_array_open(JsonWriter *w, const char *key)
+void json_open_array(JsonWriter *w, const char *key)
 {
         begin(w, key);
         buffer_append_char(w->out, '[');
         w->comma = false;
 }
 
-void json_array_close(JsonWriter *w)
+void json_close_array(JsonWriter *w)
 {
         buffer_append_char(w->out, ']');
         w->comma = true;
 }
 
-void json_string_n(JsonWriter *w, const char *key, const char *value, size_t n)
+void json_write_string_n(JsonWriter *w, const char *key, const char *value, size_t n)
 {
         begin(w, key);
         if (utf8_is_valid(value, n)) {
@@ -92,44 +92,44 @@ void json_string_n(JsonWriter *w, const char *key, const char *value, size_t n)
         }
 }
 
-void json_string(JsonWriter *w, const char *key, const char *value)
+void json_write_string(JsonWriter *w, const char *key, const char *value)
 {
         if (value)
-                json_string_n(w, key, value, strlen(value));
+                json_write_string_n(w, key, value, strlen(value));
         else
-                json_null(w, key);
+                json_write_null(w, key);
 }
 
-void json_uint(JsonWriter *w, const char *key, uint64_t value)
+void json_write_uint(JsonWriter *w, const char *key, uint64_t value)
 {
         begin(w, key);
         buffer_append_format(w->out, "%" PRIu64, value);
 }
 
-void json_int(JsonWriter *w, const char *key, int64_t value)
+void json_write_int(JsonWriter *w, const char *key, int64_t value)
 {
         begin(w, key);
         buffer_append_format(w->out, "%" PRIi64, value);
 }
 
-void json_bool(JsonWriter *w, const char *key, bool value)
+void json_write_bool(JsonWriter *w, const char *key, bool value)
 {
         begin(w, key);
         buffer_append_string(w->out, value ? "true" : "false");
 }
 
-void json_null(JsonWriter *w, const char *key)
+void json_write_null(JsonWriter *w, const char *key)
 {
         begin(w, key);
         buffer_append_string(w->out, "null");
 }
 
-void json_double(JsonWriter *w, const char *key, double value)
+void json_write_double(JsonWriter *w, const char *key, double value)
 {
         char text[32];
 
         if (!isfinite(value)) {
-                json_null(w, key);
+                json_write_null(w, key);
                 return;
         }
         for (int precision = 15; precision <= 17; precision++) {
@@ -143,14 +143,14 @@ void json_double(JsonWriter *w, const char *key, double value)
                 buffer_append_string(w->out, ".0");
 }
 
-void json_timestamp(JsonWriter *w, const char *key, usec_t value)
+void json_write_timestamp(JsonWriter *w, const char *key, usec_t value)
 {
         char text[TIMESTAMP_TEXT_MAX];
 
-        json_string(w, key, value == 0 ? NULL : timestamp_format_iso(text, sizeof(text), value));
+        json_write_string(w, key, value == 0 ? NULL : timestamp_format_iso(text, sizeof(text), value));
 }
 
-void json_raw(JsonWriter *w, const char *key, const char *json)
+void json_write_raw(JsonWriter *w, const char *key, const char *json)
 {
         begin(w, key);
         buffer_append_string(w->out, isempty(json) ? "null" : json);

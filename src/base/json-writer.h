@@ -14,22 +14,22 @@ typedef struct JsonWriter {
 
 #define JSON_WRITER_INIT(buffer) { .out = (buffer) }
 
-void json_object_open(JsonWriter *w, const char *key);
-void json_object_close(JsonWriter *w);
-void json_array_open(JsonWriter *w, const char *key);
-void json_array_close(JsonWriter *w);
-void json_string(JsonWriter *w, const char *key, const char *value); /* NULL writes null */
-void json_string_n(JsonWriter *w, const char *key, const char *value, size_t n);
-void json_uint(JsonWriter *w, const char *key, uint64_t value);
-void json_int(JsonWriter *w, const char *key, int64_t value);
-void json_bool(JsonWriter *w, const char *key, bool value);
-void json_null(JsonWriter *w, const char *key);
+void json_open_object(JsonWriter *w, const char *key);
+void json_close_object(JsonWriter *w);
+void json_open_array(JsonWriter *w, const char *key);
+void json_close_array(JsonWriter *w);
+void json_write_string(JsonWriter *w, const char *key, const char *value); /* NULL writes null */
+void json_write_string_n(JsonWriter *w, const char *key, const char *value, size_t n);
+void json_write_uint(JsonWriter *w, const char *key, uint64_t value);
+void json_write_int(JsonWriter *w, const char *key, int64_t value);
+void json_write_bool(JsonWriter *w, const char *key, bool value);
+void json_write_null(JsonWriter *w, const char *key);
 
 /* A fraction as Python writes a float: the shortest that reads back the same, always with a point or exponent (C15). */
-void json_double(JsonWriter *w, const char *key, double value);
+void json_write_double(JsonWriter *w, const char *key, double value);
 
 /* An ISO timestamp (C16), null for USEC_INFINITY or 0. */
-void json_timestamp(JsonWriter *w, const char *key, usec_t value);
+void json_write_timestamp(JsonWriter *w, const char *key, usec_t value);
 
 /* Text that is already JSON, copied as it is; NULL or "" writes null. */
-void json_raw(JsonWriter *w, const char *key, const char *json);
+void json_write_raw(JsonWriter *w, const char *key, const char *json);

@@ -21,8 +21,15 @@
 #define _unlikely_(x)       (__builtin_expect(!!(x), 0))
 
 #define ELEMENTSOF(x)       (sizeof(x) / sizeof((x)[0]))
-#define MIN(a, b)           ({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a < _b ? _a : _b; })
-#define MAX(a, b)           ({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a > _b ? _a : _b; })
+#define UNIQUE_(name)       CONCATENATE(name, __COUNTER__)
+#define MIN(a, b)           COMPARE_(a, b, <, UNIQUE_(_a), UNIQUE_(_b))
+#define MAX(a, b)           COMPARE_(a, b, >, UNIQUE_(_a), UNIQUE_(_b))
+#define COMPARE_(a, b, op, ua, ub)                                                                                   \
+        ({                                                                                                           \
+                __typeof__(a) ua = (a);                                                                              \
+                __typeof__(b) ub = (b);                                                                              \
+                ua op ub ? ua : ub;                                                                                  \
+        })
 #define CLAMP(x, low, high) MAX((low), MIN((x), (high)))
 #define STRINGIFY_(x)       #x
 #define STRINGIFY(x)        STRINGIFY_(x)

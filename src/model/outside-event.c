@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "model/outside-event.h"
+
+#include "base/json-util.h"
+#include "base/string-util.h"
+#include "base/time-util.h"
+
+void outside_event_done(OutsideEvent *event)
+{
+        free(event->run_id);
+        free(event->user_id);
+        free(event->primary_user_id);
+        free(event->provider);
+        free(event->message);
+        free(event->error);
+        free(event->metadata);
+        *event = (OutsideEvent) {};
+}
+
+static int refuse(char **ret_why, const char *key, const char *why)
+{
+        if (ret_why)
+                *ret_why = asprintf_or_null("%s: %s", key, why);
+        return -EINVAL;
+}
+
+/* A string member: required ones must be there and not empty; longer text than the limit is cut. */
+static int get_text(struct json_object *object, const char *key, bool required, size_t limit_bytes, char **ret,
+                    char **ret_why)
+{
+        const char *s = NULL;
+        int r;
+
+        r = json_get_string(object, key, &s);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return refuse(ret_why, key, "must be a string");
+        if (isempty(s))
+                return required ? refuse(ret_why, key, "is required") : 0;
+        *ret = utf8_sanitize(s, strlen(s), limit_bytes);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int get_uuid(struct json_object *object, const char *key, bool required, char **ret, char **ret_why)
+{
+        char normal[UUID_TEXT_MAX];
+        int r;
+
+        r = get_text(object, key, required, 64, ret, ret_why);
+        if (r < 0 || !*ret)
+                return r;
+        if (uuid_normalize(*ret, normal) < 0)
+                return refuse(ret_why, key, "must be a UUID");
+        return MIN(free_and_strdup(ret, normal), 0);
+}
+
+#define get_word(object, key, from_string, ret, ret_why)                                                             \
+        ({                                                                                                           \
+                const char *_word = NULL;                                                                            \
+                int _r = json_get_string(object, key, &_word);                                                       \
+                if (_r > 0)                                                                                          \
+                        *(ret) = from_string(_word);                                                                 \
+                _r == -ENOMEM                       ? _r                                                             \
+                : _r <= 0                           ? refuse(ret_why, key, "is required, and a string")              \
+                : (int) *(ret) < 0                  ? refuse(ret_why, key, "is none of the words for it")            \
+                                                    : 0;                                                             \
+        })
+
+static int get_count(struct json_object *object, const char *key, uint64_t *ret, char **ret_why)
+{
+        uint64_t value;
+        int r;
+
+        r = json_get_uint(object, key, &value);
+        if (r < 0 || (r > 0 && value > INT64_MAX))
+                return refuse(ret_why, key, "must be a whole number, not negative");
+        if (r > 0)
+                *ret = value;
+        return 0;
+}
+
+static int get_timestamp(struct json_object *object, const char *key, usec_t *ret, char **ret_why)
+{
+        const char *s;
+        int r;
+
+        r = json_get_string(object, key, &s);
+        if (r == 0 || r == -ENOMEM)
+                return r;
+        if (r < 0 || timestamp_parse_iso(s, ret) < 0)
+                return refuse(ret_why, key, "must be an ISO 8601 time with a zone, such as 2026-05-30T20:00:00Z");
+        return 0;
+}
+
+static int get_progress(struct json_object *object, double *ret, char **ret_why)
+{
+        double value;
+        int r;
+
+        r = json_get_double(object, "progress", &value);
+        if (r < 0 || (r > 0 && !(value >= 0.0 && value <= 1.0)))
+                return refuse(ret_why, "progress", "must be a number from 0 to 1");
+        if (r > 0)
+                *ret = value;
+        return 0;
+}
+
+static int get_metadata(struct json_object *object, char **ret, char **ret_why)
+{
+        struct json_object *metadata;
+        const char *text;
+        int r;
+
+        r = json_get_object(object, "metadata", &metadata);
+        if (r < 0)
+                return refuse(ret_why, "metadata", "must be an object");
+        if (r == 0)
+                return 0;
+        text = json_object_to_json_string_ext(metadata, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        if (!text)
+                return -ENOMEM;
+        if (strlen(text) > METADATA_JSON_MAX) {
+                (void) refuse(ret_why, "metadata", "is larger than " STRINGIFY(METADATA_JSON_MAX) " bytes");
+                return -E2BIG;
+        }
+        *ret = strdup(text);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static bool stage_fits_status(SyncStage stage, SyncStatus status)
+{
+        if (!sync_status_is_terminal(status))
+                return stage < SYNC_STAGE_COMPLETED;
+        return sync_stage_from_outcome(run_outcome_from_status(status)) == stage;
+}
+
+static int check(const OutsideEvent *event, char **ret_why)
+{
+        if (!provider_slug_is_valid(event->provider))
+                return refuse(ret_why, "provider", "must be a slug of a-z, 0-9, _ and -");
+        for (const char *p = event->run_id; *p; p++)
+                if (*p <= ' ' || *p > '~')
+                        return refuse(ret_why, "run_id", "must be printable ASCII without blanks");
+        if (!stage_fits_status(event->stage, event->status))
+                return refuse(ret_why, "status", "does not fit the stage");
+        return 0;
+}
+
+static int parse(struct json_object *object, OutsideEvent *event, char **ret_why)
+{
+        const char *run_id = NULL;
+        int r;
+
+        if (json_get_string(object, "run_id", &run_id) > 0 && strlen(run_id) > RUN_ID_MAX) {
+                (void) refuse(ret_why, "run_id", "is longer than " STRINGIFY(RUN_ID_MAX) " bytes");
+                return -E2BIG;
+        }
+        if ((r = get_text(object, "run_id", true, RUN_ID_MAX, &event->run_id, ret_why)) < 0 ||
+            (r = get_uuid(object, "user_id", true, &event->user_id, ret_why)) < 0 ||
+            (r = get_uuid(object, "primary_user_id", false, &event->primary_user_id, ret_why)) < 0 ||
+            (r = get_text(object, "provider", true, PROVIDER_SLUG_MAX + 4, &event->provider, ret_why)) < 0 ||
+            (r = get_word(object, "source", run_source_from_string, &event->source, ret_why)) < 0 ||
+            (r = get_word(object, "stage", sync_stage_from_string, &event->stage, ret_why)) < 0 ||
+            (r = get_word(object, "status", sync_status_from_string, &event->status, ret_why)) < 0 ||
+            (r = get_text(object, "message", false, MESSAGE_TEXT_MAX, &event->message, ret_why)) < 0 ||
+            (r = get_progress(object, &event->progress, ret_why)) < 0 ||
+            (r = get_count(object, "items_processed", &event->items_processed, ret_why)) < 0 ||
+            (r = get_count(object, "items_total", &event->items_total, ret_why)) < 0 ||
+            (r = get_text(object, "error", false, ERROR_TEXT_MAX, &event->error, ret_why)) < 0 ||
+            (r = get_metadata(object, &event->metadata, ret_why)) < 0 ||
+            (r = get_timestamp(object, "started_at", &event->started_usec, ret_why)) < 0 ||
+            (r = get_timestamp(object, "ended_at", &event->ended_usec, ret_why)) < 0)
+                return r;
+        return check(event, ret_why);
+}
+
+int outside_event_parse(struct json_object *object, OutsideEvent *ret, char **ret_why)
+{
+        OutsideEvent event = {
+                .progress = PROGRESS_UNKNOWN,
+                .items_processed = COUNT_UNKNOWN,
+                .items_total = COUNT_UNKNOWN,
+        };
+        int r;
+
+        if (!json_object_is_type(object, json_type_object))
+                return refuse(ret_why, "event", "must be an object");
+        r = parse(object, &event, ret_why);
+        if (r < 0) {
+                outside_event_done(&event);
+                return r;
+        }
+        *ret = event;
+        return 0;
+}
