@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Owns the state: which connectors there are, when each is due, which runs are queued or active, and how they end. Knows no
+ * D-Bus but the launcher's. Asynchronous: a reply callback is called after the commit of what it tells of, on the loop; news goes up
+ * through the observer, also after the commit. */
+
+#include <systemd/sd-event.h>
+
+#include "engine/launcher.h"
+#include "model/connector.h"
+#include "model/outside-event.h"
+#include "model/report.h"
+#include "model/settings.h"
+#include "store/store.h"
+
+typedef struct Engine Engine;
+
+/* A connector as the daemon has it. Read-only outside the engine; borrowed until the next turn of the loop. */
+typedef struct Connector {
+        Engine *engine;
+        ConnectorDefinition *definition;
+        ConnectorRecord record;
+        Run *run;                  /* the active run, or NULL */
+        usec_t next_elapse_usec;   /* the next scheduled or retry time; USEC_INFINITY: none */
+        bool active;               /* Enabled= and SetActive(): may be started */
+        bool attached_to_file;     /* false: the file is gone and a run is still active */
+        struct ConnectorPrivate *private;
+} Connector;
+
+/* What changed about a run, for property signals. */
+typedef enum RunChange {
+        RUN_CHANGE_PROGRESS = 1 << 0, /* counts, message, progress: may be coalesced */
+        RUN_CHANGE_STATE = 1 << 1,    /* state, stage, outcome: at once */
+} RunChange;
+
+typedef struct CommittedEvent {
+        uint64_t seq;
+        const char *user_id; /* "" for none */
+        const char *run_id;
+        const char *json;
+} CommittedEvent;
+
+/* The one table through which news travels up; all after the commit. Entries may be NULL. */
+typedef struct EngineObserver {
+        void (*run_added)(const Run *run, void *userdata);
+        void (*run_changed)(const Run *run, RunChange changes, void *userdata);
+        void (*run_removed)(const char *run_id, const char *connector, void *userdata); /* some minutes after its end */
+        void (*events_committed)(const CommittedEvent *events, size_t n, void *userdata);
+        void (*attention_changed)(const Connector *connector, void *userdata);
+        void (*connector_added)(const Connector *connector, void *userdata);
+        void (*connector_changed)(const Connector *connector, void *userdata);
+        void (*connector_removed)(const char *name, void *userdata);
+        void (*status_changed)(void *userdata); /* numbers for sd_notify STATUS= */
+        void *userdata;
+} EngineObserver;
+
+typedef struct EngineStatus {
+        unsigned n_connectors;
+        unsigned n_active_runs;   /* starting, running, stopping */
+        unsigned n_queued_runs;
+        unsigned n_attention;     /* connectors that need attention */
+        int storage_error;        /* 0: the history can be written */
+} EngineStatus;
+
+typedef struct EngineOptions {
+        sd_event *event;          /* borrowed */
+        const Settings *settings; /* borrowed, and given anew by engine_reload() */
+        char *const *config_dirs; /* of connector files; NULL: connector_dirs() */
+        const char *database;     /* path */
+        sd_bus *bus;              /* for the unit launcher; NULL with the child launcher */
+        bool launch_children;
+        const char *worker_path;  /* child launcher */
+        const char *worker_state_dir; /* child launcher */
+} EngineOptions;
+
+/* @ret_why as store_open(). Return: 0 or what store_open() returns. Context: blocks for the disk. */
+int engine_new(const EngineOptions *options, const EngineObserver *observer, char **ret_why, Engine **ret) _must_check_;
+
+/* Load connectors, reconcile active runs, arm timers. Context: blocks for reading files. */
+int engine_start(Engine *engine) _must_check_;
+
+/* Commits what is queued; workers go on. Context: blocks for the disk. */
+Engine *engine_free(Engine *engine);
+DEFINE_TRIVIAL_CLEANUP_FUNC(Engine *, engine_free);
+
+void engine_status(const Engine *engine, EngineStatus *ret);
+
+/* ---- Looking. Return NULL for "none". */
+Connector *engine_find_connector(Engine *engine, const char *name);
+Connector *engine_find_connector_by_id(Engine *engine, const char *id);
+Connector *engine_next_connector(Engine *engine, const Connector *after); /* all, in no order; NULL begins */
+const Run *engine_find_run(Engine *engine, const char *run_id);           /* active, or finished some minutes ago */
+const Run *engine_next_run(Engine *engine, const Run *after);
+Store *engine_store(Engine *engine);                                      /* for reads */
+
+/* ---- Asking. Each takes a callback that is called exactly once, never before the function returned 0.
+ * A negative return is a refusal at once (see base/refusal.c), and the callback is not called. */
+
+typedef void (*EngineReply)(int error, void *userdata);
+
+typedef struct StartOptions {
+        bool full_resync;
+        RunTrigger trigger;       /* manual or remote */
+        const char *requested_by; /* "uid:1000" */
+        const char *reason;
+        char *const *accounts;    /* only these, as a wish to the connector; NULL: all */
+} StartOptions;
+
+typedef struct StartReply {
+        char run_id[RUN_ID_MAX + 1];
+        bool already_active;
+        bool full_resync_pending; /* remembered: becomes the next run */
+} StartReply;
+typedef void (*EngineStartReply)(int error, const StartReply *reply, void *userdata);
+
+/* Refusals: -ENXIO, -EHOSTDOWN (inactive), -ENOEXEC (bad setting), -ENOBUFS (queue full), -EROFS, -ENOMEM. */
+int engine_start_run(Engine *engine, const char *connector, const StartOptions *options, EngineStartReply reply,
+                     void *userdata) _must_check_;
+
+/* Replies when the cancellation is recorded; the run ends soon after. -ESRCH, -EALREADY (has ended), -EOPNOTSUPP (runs elsewhere). */
+int engine_cancel_run(Engine *engine, const char *run_id, const char *requested_by, EngineReply reply, void *userdata)
+        _must_check_;
+
+int engine_set_active(Engine *engine, const char *connector, bool active, EngineReply reply, void *userdata) _must_check_;
+
+/* Events of syncs that run elsewhere, all or none. -ESTALE (after the end), -EINVAL (@ret_why says which field), -ENOBUFS. */
+int engine_report_outside(Engine *engine, const OutsideEvent *events, size_t n, const char *requested_by,
+                          EngineReply reply, void *userdata, char **ret_why) _must_check_;
+
+/* Read all connector files anew; @settings replaces the settings (borrowed, as before). Context: blocks for reading files. */
+int engine_reload(Engine *engine, const Settings *settings) _must_check_;
+
+/* The clock was set or the time zone changed: all schedules are computed anew. */
+void engine_clock_changed(Engine *engine);
+
+/* ---- The worker's side. The caller has been verified by engine_verify_worker(). */
+
+int engine_verify_worker(Engine *engine, const char *connector, uid_t uid, pid_t pid, EngineReply reply, void *userdata)
+        _must_check_;
+
+typedef struct AttachReply {
+        const Run *run;
+        uint64_t sequence; /* last recorded call */
+        const Conf *settings;
+        const char *cursor; /* "" for none, also for a full resync */
+} AttachReply;
+typedef void (*EngineAttachReply)(int error, const AttachReply *reply, void *userdata);
+
+int engine_worker_attach(Engine *engine, const char *connector, EngineAttachReply reply, void *userdata) _must_check_;
+/* A sequence number that was recorded already is answered with success and changes nothing; one that leaves a gap is fine. */
+int engine_worker_report(Engine *engine, const char *connector, const char *run_id, uint64_t sequence,
+                         const RunReport *report, EngineReply reply, void *userdata) _must_check_;
+int engine_worker_save_cursor(Engine *engine, const char *connector, const char *run_id, uint64_t sequence,
+                              const char *cursor, EngineReply reply, void *userdata) _must_check_;
+int engine_worker_finish(Engine *engine, const char *connector, const char *run_id, uint64_t sequence,
+                         const RunReport *report, EngineReply reply, void *userdata) _must_check_;
+/* Exact counts of a run of this connector that ended without Finish(), found in the destination. */
+int engine_worker_settle(Engine *engine, const char *connector, const char *run_id, const RunReport *report,
+                         EngineReply reply, void *userdata) _must_check_;

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The history: the only room that knows SQL. Writes are put into a queue on the loop and applied by a writer thread, in order,
+ * many in one transaction (group commit): it commits at once when idle and gathers while a commit is in flight. Reads go
+ * through a connection of the loop's own and see what is committed. One Store owns the database file alone.
+ *
+ * Context: every function here is for the event loop's thread. Only those that say so wait for the disk. */
+
+#include <systemd/sd-event.h>
+
+#include "model/event.h"
+#include "model/run.h"
+
+typedef struct Store Store;
+
+#define STORE_SCHEMA_VERSION 1
+
+/* What the store tells its owner, on the loop. */
+typedef struct StoreCallbacks {
+        /* Everything up to and with @ticket is on disk. One call for each commit. */
+        void (*committed)(uint64_t ticket, void *userdata);
+        /* A commit failed: nothing of what is not yet committed will be. Memory that ran ahead must be read anew after
+         * recovered(). Until then every store_put_...() is refused with -EROFS. @error: -ENOSPC, -EROFS, -EIO, -EUCLEAN ... */
+        void (*failed)(int error, void *userdata);
+        /* Writing works again (tried by the store itself every few seconds). */
+        void (*recovered)(void *userdata);
+} StoreCallbacks;
+
+typedef struct StoreOptions {
+        const char *path;  /* database file; its folder exists */
+        bool in_memory;    /* unit tests only */
+} StoreOptions;
+
+/**
+ * store_open() - open or create the history, migrate it, check it after an unclean stop, start the writer
+ * @callbacks: copied
+ * @ret_why:   set on failure: a sentence that names the file and says what to do; freed by the caller; may be NULL
+ * @ret:       set on success only; closed by store_close()
+ *
+ * Context: blocks for the disk.
+ * Return: 0; -EPROTONOSUPPORT (made by a newer version: left untouched); -EUCLEAN (not a database, or damaged); -EBUSY (in use by
+ * another process); -ENOSPC, -EROFS, -EACCES, -EIO; -ENOMEM.
+ */
+int store_open(sd_event *event, const StoreOptions *options, const StoreCallbacks *callbacks, void *userdata,
+               char **ret_why, Store **ret) _must_check_;
+
+/* Commits what is queued, waits for it, closes. No callback is called any more. Context: blocks. */
+Store *store_close(Store *store);
+DEFINE_TRIVIAL_CLEANUP_FUNC(Store *, store_close);
+
+/* Number of the last write that was put; compared with the ticket of committed(). */
+uint64_t store_ticket(const Store *store) _pure_;
+
+/* Commits done and bytes of the write-ahead log, for the bench and for status. */
+typedef struct StoreStatistics {
+        uint64_t commits;
+        uint64_t writes;
+        uint64_t wal_bytes;
+        usec_t last_commit_usec; /* how long the last commit took */
+} StoreStatistics;
+void store_statistics(const Store *store, StoreStatistics *ret);
+
+/* ---- Connectors: what happened to them. Their definitions are files. */
+
+typedef struct ConnectorRecord {
+        char *name;
+        char *id;                    /* UUID, given at first sight of the name and kept */
+        usec_t first_seen_usec;
+        int active_override;         /* SetActive(): 1 yes, 0 no, -1 as the file says */
+        usec_t last_elapse_usec;     /* see SchedulePast */
+        usec_t last_finished_usec;
+        char *last_run_id;
+        RunOutcome last_outcome;
+        unsigned consecutive_failures;
+        usec_t retry_at_usec;        /* 0: no retry is due */
+        unsigned retry_attempt;      /* number of the attempt that retry_at_usec is for */
+        char *retry_of;              /* id of the first attempt */
+        /* One follow-up run that starts when the active one has ended (Overlap=queue, or a full resync asked meanwhile). */
+        bool pending;
+        bool pending_full_resync;
+        RunTrigger pending_trigger;
+        char *pending_requested_by;
+        char *pending_reason;
+        Attention attention;
+} ConnectorRecord;
+
+void connector_record_done(ConnectorRecord *record);
+int store_put_connector(Store *store, const ConnectorRecord *record) _must_check_; /* insert or replace by name */
+
+/* All of them, by name. Context: blocks for reading. The array is freed by connector_records_free(). */
+int store_load_connectors(Store *store, ConnectorRecord **ret, size_t *ret_n) _must_check_;
+void connector_records_free(ConnectorRecord *records, size_t n);
+
+/* The saved cursor, one JSON text a connector, CURSOR_MAX bytes at most. NULL deletes. */
+#define CURSOR_MAX (4 * MIB)
+int store_put_cursor(Store *store, const char *connector, const char *cursor) _must_check_;
+/* Return: 1 and the text (caller frees); 0 there is none; negative errno. */
+int store_get_cursor(Store *store, const char *connector, char **ret) _must_check_;
+
+/* ---- Runs */
+
+/* Insert, or update everything but identity. Accounts are written only when told to, all of them or (store_put_account) one.
+ * A second active run of a connector breaks the partial unique index: the commit fails; the engine never does that. */
+int store_put_run(Store *store, const Run *run, bool with_accounts) _must_check_;
+int store_put_account(Store *store, const char *run_id, const Account *account) _must_check_;
+
+/* Return: 0; -ESRCH (no such run); negative errno. Context: blocks for an indexed read. */
+int store_get_run(Store *store, const char *run_id, bool with_accounts, Run **ret) _must_check_;
+
+/* Runs that are not finished, with accounts, oldest first: for reconciliation. Freed by runs_free(). */
+int store_load_active_runs(Store *store, Run ***ret, size_t *ret_n) _must_check_;
+void runs_free(Run **runs, size_t n);
+
+typedef struct RunFilter {
+        const char *connector;    /* name; NULL: any */
+        const char *connector_id; /* UUID; NULL: any */
+        const char *user_id;
+        const char *provider;
+        RunSource source;         /* _RUN_SOURCE_INVALID: any */
+        RunOutcome outcome;       /* _RUN_OUTCOME_INVALID: any */
+        int active;               /* 1 active only, 0 finished only, -1 any */
+        usec_t since_usec;        /* created at or after; 0: any */
+        usec_t until_usec;        /* created before; 0: any */
+        bool with_accounts;
+        unsigned limit;           /* 1..RUNS_PAGE_MAX */
+        const char *page;         /* what the page before gave as ret_next; NULL: the newest */
+} RunFilter;
+#define RUN_FILTER_INIT { .source = _RUN_SOURCE_INVALID, .outcome = _RUN_OUTCOME_INVALID, .active = -1, .limit = 50 }
+#define RUNS_PAGE_MAX 10000U
+
+/**
+ * store_list_runs() - newest first, by keyset: as fast at ten million runs as at ten thousand
+ * @ret_next: opaque text for the next page, NULL at the end; freed by the caller; may be NULL
+ *
+ * Return: 0; -EINVAL (limit, page); negative errno. Context: blocks for an indexed read.
+ */
+int store_list_runs(Store *store, const RunFilter *filter, Run ***ret, size_t *ret_n, char **ret_next) _must_check_;
+
+/* ---- Events */
+
+/* @event's JSON is taken over. The run must have been put before. */
+int store_put_event(Store *store, const Run *run, Event *event) _must_check_;
+
+/* Highest sequence number ever given, also of events that are gone; 0 at first. */
+uint64_t store_last_seq(Store *store);
+
+typedef struct StoredEvent {
+        uint64_t seq;
+        char *user_id; /* NULL */
+        char *run_id;
+        char *json;
+} StoredEvent;
+
+typedef struct EventFilter {
+        const char *user_id;  /* NULL: any */
+        const char *run_id;
+        const char *connector;
+        const char *provider;
+        uint64_t after_seq;   /* only newer ones; 0: any */
+        usec_t since_usec;    /* timestamp at or after; 0: any */
+        bool newest_first;
+        unsigned limit;       /* 1..EVENTS_PAGE_MAX */
+} EventFilter;
+#define EVENTS_PAGE_MAX 10000U
+
+/* Freed by stored_events_free(). Return: 0; -EINVAL; negative errno. Context: blocks for an indexed read. */
+int store_list_events(Store *store, const EventFilter *filter, StoredEvent **ret, size_t *ret_n) _must_check_;
+void stored_events_free(StoredEvent *events, size_t n);
+
+/* Lowest sequence number that is still kept, last + 1 where there is none: for readers that resume. */
+int store_first_seq(Store *store, uint64_t *ret) _must_check_;
+
+/* ---- Users: every UUID that a run or a connector named */
+
+typedef struct UserRecord {
+        char *id;
+        usec_t first_seen_usec;
+        uint64_t n_runs;
+        usec_t last_run_usec;
+} UserRecord;
+int store_put_user(Store *store, const char *user_id, usec_t now_usec) _must_check_; /* known: nothing happens */
+int store_user_exists(Store *store, const char *user_id); /* 1, 0 or negative errno */
+int store_list_users(Store *store, const char *after_id, unsigned limit, UserRecord **ret, size_t *ret_n) _must_check_;
+void user_records_free(UserRecord *users, size_t n);
+
+/* ---- Retention */
+
+typedef struct RetentionPolicy {
+        usec_t events_max_age_usec;
+        unsigned events_max_per_user;          /* 0: no limit */
+        usec_t runs_max_age_usec;              /* successful and other ends */
+        unsigned runs_max_per_connector;       /* 0: no limit */
+        usec_t failed_runs_max_age_usec;       /* failed and partial */
+        unsigned failed_runs_max_per_connector;
+} RetentionPolicy;
+
+/**
+ * store_retain() - one small step of deleting what is past its time, queued behind everything else
+ * @now_usec: CLOCK_REALTIME
+ *
+ * Cursors, connectors and active runs are never deleted. Steps of tens of rows; the owner calls again while there is more, when
+ * idle. Return: 0; -EROFS.
+ */
+int store_retain(Store *store, const RetentionPolicy *policy, usec_t now_usec) _must_check_;
+
+/* True after a step that deleted as much as it could: there may be more. Set when its commit is announced. */
+bool store_retain_more(const Store *store) _pure_;
