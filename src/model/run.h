@@ -157,6 +157,7 @@ typedef struct Run {
         char *requested_by;          /* "uid:1000", "key:NAME", NULL for the daemon itself */
         char *reason;                /* the caller's own words; NULL */
         bool full_resync;
+        char *only_accounts;         /* the caller's wish: a JSON array of names; NULL: all */
         unsigned attempt;            /* 1, then 2... for retries */
         char *retry_of;              /* id of the first attempt; NULL */
 

@@ -64,6 +64,7 @@ static void write_identity(JsonWriter *w, const Run *run)
         json_write_string(w, "requested_by", run->requested_by);
         json_write_string(w, "reason", run->reason);
         json_write_bool(w, "full_resync", run->full_resync);
+        json_write_raw(w, "only_accounts", run->only_accounts);
         json_write_uint(w, "attempt", run->attempt);
         json_write_string(w, "retry_of", run->retry_of);
 }
