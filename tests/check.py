@@ -17,9 +17,10 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent
 LOG_LINES_SHOWN = 150
 
-# folder, options of `meson setup`, options of `meson test`
+# folder, options of `meson setup`, options of `meson test`. No -Werror with the sanitizers: their checks make gcc warn of
+# paths that cannot be taken.
 BUILDS = [
-    ("build-check", [], []),
+    ("build-check", ["-Dwerror=true"], []),
     (
         "build-asan",
         ["-Db_sanitize=address,undefined", "-Db_lundef=false"],
@@ -55,7 +56,7 @@ def run_build(folder, setup_options, test_options):
     build = TOP / folder
     print(f"== {folder}", flush=True)
     if not (build / "build.ninja").exists():
-        setup = ["meson", "setup", str(build), str(TOP), "-Dwerror=true", *setup_options]
+        setup = ["meson", "setup", str(build), str(TOP), *setup_options]
         if subprocess.run(setup, stdout=subprocess.DEVNULL).returncode != 0:
             print(f"{folder}: cannot be configured, see {build}/meson-logs/meson-log.txt")
             return 0, 1
