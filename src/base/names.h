@@ -2,7 +2,7 @@
 #pragma once
 
 /* What the outside world sees, in one place: bus names and paths, unit names, environment, journal fields, message ids.
- * systemd/syncrun.catalog.in has an entry for each message id; a test compares the two. */
+ * systemd/syncrun.catalog has an entry for each message id; a test compares the two. */
 
 #define SYNCRUN_BUS_NAME           "org.syncrun1"
 #define SYNCRUN_PATH               "/org/syncrun1"
