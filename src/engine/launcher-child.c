@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Workers as child processes, where systemd is not PID 1. Each is watched by its pidfd, so that one that was started by an
+ * earlier daemon is watched in the same way; who it is, after a restart, is told by its pid and start time together. A worker
+ * that died is followed by `syncrun-worker --settle`, as ExecStopPost= does it in the unit. */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define uthash_nonfatal_oom(elt) ((elt)->lost = true)
+#include <uthash.h>
+
+#include "base/fd-util.h"
+#include "base/log.h"
+#include "base/string-util.h"
+#include "engine/launcher-impl.h"
+
+#define STOP_TIMEOUT_USEC (30 * USEC_PER_SEC) /* TERM until KILL, as TimeoutStopSec= of the unit */
+
+typedef struct ChildLauncher ChildLauncher;
+
+typedef struct Child {
+        ChildLauncher *launcher;
+        char *connector;
+        pid_t pid;
+        uint64_t start_ticks;
+        int pidfd;
+        bool ours;     /* our own child: waitid() tells how it ended */
+        bool settling; /* this is `--settle`, after the worker's death */
+        bool lost;     /* could not be put into the table */
+        WorkerExit how;
+        sd_event_source *exit_source;
+        sd_event_source *kill_source;
+        sd_event_source *announce_source;
+        UT_hash_handle hh;
+} Child;
+
+struct ChildLauncher {
+        Launcher base;
+        sd_event *event;
+        char *worker_path;
+        char *state_dir;
+        Child *children; /* by connector */
+};
+
+static ChildLauncher *child_launcher(Launcher *launcher)
+{
+        return container_of(launcher, ChildLauncher, base);
+}
+
+static void child_close_process(Child *child)
+{
+        child->exit_source = sd_event_source_disable_unref(child->exit_source);
+        child->kill_source = sd_event_source_disable_unref(child->kill_source);
+        child->announce_source = sd_event_source_disable_unref(child->announce_source);
+        child->pidfd = safe_close(child->pidfd);
+}
+
+static Child *child_free(Child *child)
+{
+        if (!child)
+                return NULL;
+        if (child->launcher && child->hh.tbl)
+                HASH_DEL(child->launcher->children, child);
+        child_close_process(child);
+        free(child->connector);
+        free(child);
+        return NULL;
+}
+DEFINE_TRIVIAL_CLEANUP_FUNC(Child *, child_free);
+
+static Child *child_find(ChildLauncher *launcher, const char *connector)
+{
+        Child *child = NULL;
+
+        HASH_FIND_STR(launcher->children, connector, child);
+        return child;
+}
+
+static int child_new(ChildLauncher *launcher, const char *connector, Child **ret)
+{
+        _cleanup_(child_freep) Child *child = calloc(1, sizeof(Child));
+
+        if (!child)
+                return -ENOMEM;
+        child->pidfd = -EBADF;
+        child->how = (WorkerExit) WORKER_EXIT_INIT;
+        child->connector = strdup(connector);
+        if (!child->connector)
+                return -ENOMEM;
+        HASH_ADD_KEYPTR(hh, launcher->children, child->connector, strlen(child->connector), child);
+        if (child->lost)
+                return -ENOMEM;
+        child->launcher = launcher;
+        *ret = TAKE_PTR(child);
+        return 0;
+}
+
+/* Field 22 of /proc/PID/stat; the command's name before it may hold anything, so count from its closing parenthesis. */
+static int read_start_ticks(pid_t pid, uint64_t *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        char path[64];
+        unsigned long long ticks;
+        const char *p;
+        int r;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+        r = read_file(path, 4096, &text, NULL);
+        if (r < 0)
+                return r;
+        p = strrchr(text, ')');
+        if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+                         &ticks) != 1)
+                return -EIO;
+        *ret = ticks;
+        return 0;
+}
+
+static int spawn_worker(ChildLauncher *launcher, const char *connector, bool settle, pid_t *ret)
+{
+        _cleanup_free_ char *state_directory = asprintf_or_null("%s/%s", launcher->state_dir, connector);
+        _cleanup_free_ char *variable = asprintf_or_null("STATE_DIRECTORY=%s", strempty(state_directory));
+        _cleanup_strv_free_ char **environment = NULL;
+        char *argv[] = { launcher->worker_path, (char *) (settle ? "--settle" : connector),
+                         settle ? (char *) connector : NULL, NULL };
+        posix_spawnattr_t attributes;
+        sigset_t none, all;
+        int r;
+
+        if (!state_directory || !variable)
+                return -ENOMEM;
+        r = mkdir_p(state_directory, 0700);
+        if (r < 0)
+                return r;
+        /* What the service manager gave to the daemon alone is not the worker's. */
+        STRV_FOREACH(e, environ) {
+                if (startswith(*e, "STATE_DIRECTORY=") || startswith(*e, "NOTIFY_SOCKET=") || startswith(*e, "WATCHDOG_"))
+                        continue;
+                r = strv_extend(&environment, *e);
+                if (r < 0)
+                        return r;
+        }
+        r = strv_extend(&environment, variable);
+        if (r < 0)
+                return r;
+
+        r = posix_spawnattr_init(&attributes);
+        if (r != 0)
+                return -r;
+        (void) sigemptyset(&none);
+        (void) sigfillset(&all);
+        (void) posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+        (void) posix_spawnattr_setsigmask(&attributes, &none);
+        (void) posix_spawnattr_setsigdefault(&attributes, &all);
+        r = posix_spawn(ret, launcher->worker_path, NULL, &attributes, argv, environment);
+        (void) posix_spawnattr_destroy(&attributes);
+        return -r;
+}
+
+static int on_worker_exit(sd_event_source *source, int fd, uint32_t revents, void *userdata);
+
+static int child_watch(Child *child, pid_t pid, bool ours)
+{
+        int fd = pidfd_open(pid, 0), r;
+
+        if (fd < 0)
+                return -errno;
+        child_close_process(child);
+        child->pidfd = fd;
+        child->pid = pid;
+        child->ours = ours;
+        r = sd_event_add_io(child->launcher->event, &child->exit_source, fd, EPOLLIN, on_worker_exit, child);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(child->exit_source, "worker-exit");
+        return 0;
+}
+
+/* Takes the child out of the table first: the callback may start the next one. */
+static void child_announce_end(Child *child)
+{
+        _cleanup_(child_freep) Child *gone = child;
+        ChildLauncher *launcher = child->launcher;
+
+        HASH_DEL(launcher->children, child);
+        gone->launcher = NULL;
+        launcher->base.callbacks.ended(gone->connector, &gone->how, launcher->base.userdata);
+}
+
+static int child_settle(Child *child)
+{
+        pid_t pid;
+        int r;
+
+        r = spawn_worker(child->launcher, child->connector, true, &pid);
+        if (r < 0)
+                return r;
+        child->settling = true;
+        r = child_watch(child, pid, true);
+        if (r < 0) {
+                (void) kill(pid, SIGKILL);
+                (void) waitpid(pid, NULL, 0);
+        }
+        return r;
+}
+
+static int on_worker_exit(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        Child *child = userdata;
+        siginfo_t info = {};
+        int r;
+
+        if (child->settling) {
+                (void) waitid(P_PIDFD, (id_t) child->pidfd, &info, WEXITED | WNOHANG);
+                child_announce_end(child);
+                return 0;
+        }
+        if (child->ours && waitid(P_PIDFD, (id_t) child->pidfd, &info, WEXITED | WNOHANG) >= 0 && info.si_pid > 0)
+                worker_exit_set(&child->how, info.si_code, info.si_status);
+        else
+                child->how.gone = true;
+        if (!child->how.clean) {
+                r = child_settle(child);
+                if (r >= 0)
+                        return 0;
+                log_debug_errno(r, "Could not settle the counts of connector %s: %m", child->connector);
+        }
+        child_announce_end(child);
+        return 0;
+}
+
+static int on_announce_start(sd_event_source *source, void *userdata)
+{
+        Child *child = userdata;
+        Launcher *base = &child->launcher->base;
+
+        child->announce_source = sd_event_source_disable_unref(child->announce_source);
+        base->callbacks.started(child->connector, NULL, child->pid, child->start_ticks, base->userdata);
+        return 0;
+}
+
+static int on_announce_gone(sd_event_source *source, void *userdata)
+{
+        Child *child = userdata;
+
+        child->how.gone = true;
+        if (child_settle(child) < 0)
+                child_announce_end(child);
+        return 0;
+}
+
+static int child_start(Launcher *base, const char *connector)
+{
+        ChildLauncher *launcher = child_launcher(base);
+        _cleanup_(child_freep) Child *child = NULL;
+        pid_t pid;
+        int r;
+
+        if (child_find(launcher, connector))
+                return -EEXIST;
+        r = child_new(launcher, connector, &child);
+        if (r < 0)
+                return r;
+        r = spawn_worker(launcher, connector, false, &pid);
+        if (r < 0)
+                return r;
+        r = child_watch(child, pid, true);
+        if (r >= 0)
+                r = read_start_ticks(pid, &child->start_ticks);
+        if (r >= 0)
+                r = sd_event_add_defer(launcher->event, &child->announce_source, on_announce_start, child);
+        if (r < 0) {
+                (void) kill(pid, SIGKILL);
+                (void) waitpid(pid, NULL, 0);
+                return r;
+        }
+        TAKE_PTR(child);
+        return 0;
+}
+
+static int on_kill(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Child *child = userdata;
+
+        log_debug("Worker of connector %s did not end in time, killing it.", child->connector);
+        /* The worker leads a session of its own; its pipeline has groups of its own and dies by their parent's death signal. */
+        (void) pidfd_send_signal(child->pidfd, SIGKILL, NULL, 0);
+        return 0;
+}
+
+static int child_stop(Launcher *base, const char *connector)
+{
+        ChildLauncher *launcher = child_launcher(base);
+        Child *child = child_find(launcher, connector);
+
+        if (!child)
+                return -ENOENT;
+        child->how.stop_requested = true;
+        if (child->settling || child->kill_source)
+                return 0;
+        if (child->pidfd >= 0 && pidfd_send_signal(child->pidfd, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
+                return -errno;
+        return sd_event_add_time_relative(launcher->event, &child->kill_source, CLOCK_MONOTONIC, STOP_TIMEOUT_USEC,
+                                          USEC_PER_SEC, on_kill, child);
+}
+
+static int child_adopt(Launcher *base, const Run *run)
+{
+        ChildLauncher *launcher = child_launcher(base);
+        _cleanup_(child_freep) Child *child = NULL;
+        uint64_t ticks = 0;
+        bool alive;
+        int r;
+
+        if (child_find(launcher, run->connector))
+                return -EEXIST;
+        r = child_new(launcher, run->connector, &child);
+        if (r < 0)
+                return r;
+        /* The pidfd is opened before the start time is read again, so that it cannot be another process's. */
+        alive = run->worker_pid > 0 && child_watch(child, run->worker_pid, false) >= 0 &&
+                read_start_ticks(run->worker_pid, &ticks) >= 0 && ticks == run->worker_start_ticks;
+        if (alive)
+                child->start_ticks = ticks;
+        else
+                child_close_process(child);
+        r = sd_event_add_defer(launcher->event, &child->announce_source, alive ? on_announce_start : on_announce_gone,
+                               child);
+        if (r < 0)
+                return r;
+        TAKE_PTR(child);
+        return 0;
+}
+
+/* Everything runs as one user here; the pid, which the bus tells too, says which worker it is. */
+static int child_verify(Launcher *base, const char *connector, uid_t uid, pid_t pid, LauncherVerifyCallback cb,
+                        void *userdata)
+{
+        Child *child = child_find(child_launcher(base), connector);
+
+        cb(child && uid == geteuid() && pid == child->pid ? 0 : -EACCES, userdata);
+        return 0;
+}
+
+static int child_usage(Launcher *base, const char *connector, LauncherUsageCallback cb, void *userdata)
+{
+        WorkerExit unknown = WORKER_EXIT_INIT;
+
+        cb(&unknown, userdata);
+        return 0;
+}
+
+static void child_launcher_free(Launcher *base)
+{
+        ChildLauncher *launcher = child_launcher(base);
+        Child *child, *next;
+
+        HASH_ITER(hh, launcher->children, child, next)
+                child_free(child);
+        sd_event_unref(launcher->event);
+        free(launcher->worker_path);
+        free(launcher->state_dir);
+        free(launcher);
+}
+
+static const LauncherVTable child_vtable = {
+        .free = child_launcher_free,
+        .start = child_start,
+        .stop = child_stop,
+        .adopt = child_adopt,
+        .verify = child_verify,
+        .usage = child_usage,
+};
+
+int launcher_child_new(sd_event *event, const char *worker_path, const char *state_dir,
+                       const LauncherCallbacks *callbacks, void *userdata, Launcher **ret)
+{
+        ChildLauncher *launcher = calloc(1, sizeof(ChildLauncher));
+
+        if (!launcher)
+                return -ENOMEM;
+        launcher->base = (Launcher) { .vtable = &child_vtable, .callbacks = *callbacks, .userdata = userdata };
+        launcher->event = sd_event_ref(event);
+        launcher->worker_path = strdup(worker_path);
+        launcher->state_dir = strdup(state_dir);
+        if (!launcher->worker_path || !launcher->state_dir) {
+                child_launcher_free(&launcher->base);
+                return -ENOMEM;
+        }
+        *ret = &launcher->base;
+        return 0;
+}

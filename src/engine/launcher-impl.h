@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the two launchers share; for launcher*.c alone. */
+
+#include "engine/launcher.h"
+
+struct LauncherVTable {
+        void (*free)(Launcher *launcher);
+        int (*start)(Launcher *launcher, const char *connector);
+        int (*stop)(Launcher *launcher, const char *connector);
+        int (*adopt)(Launcher *launcher, const Run *run);
+        int (*verify)(Launcher *launcher, const char *connector, uid_t uid, pid_t pid, LauncherVerifyCallback cb,
+                      void *userdata);
+        int (*usage)(Launcher *launcher, const char *connector, LauncherUsageCallback cb, void *userdata);
+};
+
+/* The first member of each launcher. */
+struct Launcher {
+        const LauncherVTable *vtable;
+        LauncherCallbacks callbacks;
+        void *userdata;
+};
+
+#define WORKER_EXIT_INIT                                                                                             \
+        {                                                                                                            \
+                .exit_status = -1, .cpu_usec = COUNT_UNKNOWN, .io_read_bytes = COUNT_UNKNOWN,                        \
+                .io_write_bytes = COUNT_UNKNOWN                                                                      \
+        }
+
+/**
+ * worker_exit_set() - how a process ended, in numbers and in words
+ * @code:   CLD_EXITED, CLD_KILLED or CLD_DUMPED
+ * @status: exit status or signal
+ */
+void worker_exit_set(WorkerExit *how, int code, int status);
