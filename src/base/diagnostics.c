@@ -23,10 +23,27 @@ void diagnostics_done(Diagnostics *d)
         *d = (Diagnostics) {};
 }
 
+/* Takes @item over. */
+static void add_item(Diagnostics *d, Diagnostic *item)
+{
+        size_t limit = item->severity == DIAGNOSTIC_ERROR ? 2 * DIAGNOSTICS_MAX : DIAGNOSTICS_MAX;
+        Diagnostic *longer = NULL;
+
+        if (item->text && d->n_items < limit)
+                longer = reallocarray(d->items, d->n_items + 1, sizeof(Diagnostic));
+        if (!longer) {
+                d->n_dropped++;
+                diagnostic_done(item);
+                return;
+        }
+        d->items = longer;
+        d->items[d->n_items++] = *item;
+}
+
 void diagnostics_add(Diagnostics *d, DiagnosticSeverity severity, const char *file, unsigned line, const char *key,
                      const char *format, ...)
 {
-        Diagnostic item = { .severity = severity, .line = line }, *longer;
+        Diagnostic item = { .severity = severity, .line = line };
         va_list ap;
         int r;
 
@@ -34,28 +51,28 @@ void diagnostics_add(Diagnostics *d, DiagnosticSeverity severity, const char *fi
                 return;
         if (severity == DIAGNOSTIC_ERROR)
                 d->n_errors++;
-        if (d->n_items >= DIAGNOSTICS_MAX)
-                goto drop;
 
         va_start(ap, format);
         r = vasprintf(&item.text, format, ap);
         va_end(ap);
-        if (r < 0) {
+        if (r < 0 || free_and_strdup(&item.file, file) < 0 || free_and_strdup(&item.key, key) < 0) {
+                if (r >= 0)
+                        free(item.text);
                 item.text = NULL;
-                goto drop;
         }
-        if (free_and_strdup(&item.file, file) < 0 || free_and_strdup(&item.key, key) < 0)
-                goto drop;
-        longer = reallocarray(d->items, d->n_items + 1, sizeof(Diagnostic));
-        if (!longer)
-                goto drop;
-        d->items = longer;
-        d->items[d->n_items++] = item;
-        return;
+        add_item(d, &item);
+}
 
-drop:
-        d->n_dropped++;
-        diagnostic_done(&item);
+void diagnostics_move(Diagnostics *to, Diagnostics *from)
+{
+        for (size_t i = 0; to && i < from->n_items; i++)
+                add_item(to, &from->items[i]);
+        if (to) {
+                to->n_dropped += from->n_dropped;
+                to->n_errors += from->n_errors;
+                from->n_items = 0;
+        }
+        diagnostics_done(from);
 }
 
 char *diagnostic_format(const Diagnostic *d)

@@ -6,7 +6,8 @@
 
 #include "base/macros.h"
 
-#define DIAGNOSTICS_MAX 256U /* kept for one set of files; further ones are counted only */
+/* Kept for one set of files, and as many errors again, so that warnings do not hide them; others are counted only. */
+#define DIAGNOSTICS_MAX 256U
 
 typedef enum DiagnosticSeverity {
         DIAGNOSTIC_WARNING, /* the line is ignored, the rest counts */
@@ -36,8 +37,11 @@ void diagnostics_done(Diagnostics *d);
 void diagnostics_add(Diagnostics *d, DiagnosticSeverity severity, const char *file, unsigned line, const char *key,
                      const char *format, ...) _printf_(6, 7);
 
+/* Appends all of @from, which is empty then. @to may be NULL. */
+void diagnostics_move(Diagnostics *to, Diagnostics *from);
+
 /* "FILE:LINE: KEY=: text", freed by the caller; NULL when out of memory. */
 char *diagnostic_format(const Diagnostic *d) _must_check_;
 
-/* The text of the first error (of the first warning if there is no error), NULL if there is none; borrowed. */
+/* The first error, the first warning if there is no error, NULL if there is neither; borrowed. */
 const Diagnostic *diagnostics_first(const Diagnostics *d) _pure_;

@@ -12,6 +12,14 @@
 #define CALENDAR_SPECS_MAX 64U     /* OnCalendar= lines of one connector */
 #define TRANSFORMS_MAX     16U     /* ExecTransform= lines of one connector */
 #define ENVIRONMENT_MAX    256U    /* variables of one connector */
+#define KEY_STREAMS_MAX    256U    /* streams that KeyProperties= of one connector names */
+#define KEY_FIELDS_MAX     32U     /* fields of one stream's key */
+
+#define EVERY_MIN_USEC USEC_PER_SEC /* Every= is at least this, so that a connector cannot keep the machine busy */
+
+/* Path= of Type=sqlite, and WorkingDirectory=, where the file says none. */
+#define CONNECTOR_PATH_DEFAULT              "%S/items.db"
+#define CONNECTOR_WORKING_DIRECTORY_DEFAULT "%S"
 
 typedef enum OverlapPolicy {
         OVERLAP_SKIP,  /* due while a run is active: recorded as a skipped run */
@@ -75,21 +83,21 @@ typedef struct ConnectorDefinition {
         usec_t retry_max_usec;
         unsigned notify_after;
 
-        /* [Pipeline] */
-        char **exec_pull;        /* words, specifiers not expanded */
+        /* [Pipeline]; specifiers are checked, not expanded, in all of it (model/command-line.h) */
+        char **exec_pull;        /* words; NULL: runs happen elsewhere and are reported (not with source pull) */
         char ***exec_transforms; /* n_transforms lists of words */
         size_t n_transforms;
-        char **environment;      /* NAME=VALUE */
-        char *working_directory;
-        char *config_file;
+        char **environment;      /* NAME=VALUE, each NAME once */
+        char *working_directory; /* never NULL */
+        char *config_file;       /* NULL: "%c" is empty */
 
-        /* [Destination] */
+        /* [Destination]; specifiers as above, but for the URL and the keys */
         DestinationType destination;
-        char *destination_path;
-        char **exec_store;
-        char *url;
-        char *secret_file;
-        char **key_properties; /* "stream:field,field", checked */
+        char *destination_path; /* DESTINATION_SQLITE: never NULL */
+        char **exec_store;      /* DESTINATION_EXEC: never NULL */
+        char *url;              /* DESTINATION_WEBHOOK: never NULL, https */
+        char *secret_file;      /* NULL: deliveries are not signed */
+        char **key_properties;  /* "stream:field,field": one entry a stream, no blanks around ":" and "," */
 } ConnectorDefinition;
 
 /**
@@ -100,8 +108,11 @@ typedef struct ConnectorDefinition {
  * @d:    what is wrong; may be NULL
  * @ret:  one reference; set on success only
  *
- * A definition is made even where the connector cannot run: load_state and load_error say so (no ExecPull= for source pull, a bad
- * command line, a calendar event that does not parse, a destination without what it needs, ...).
+ * A definition is made even where the connector cannot run: load_state and load_error say so. That is where a value is
+ * wrong (or missing) that no default can stand for without doing what was not meant: Provider=, Source=, User=, Enabled=,
+ * OnCalendar=, Every=, and all of [Pipeline] and [Destination] but Environment=. Where a default can, a wrong value is a
+ * warning and the default holds. Two exceptions to "never NULL" above: with LOAD_BAD_SETTING anything may be missing, and
+ * a connector without ExecPull= needs no destination.
  *
  * Return: 0; -ENOMEM.
  */
@@ -113,7 +124,8 @@ int connector_definition_parse(const char *name, Conf *conf, const char *path, D
  * @dirs: folders, most important first
  *
  * Context: blocks for reading files.
- * Return: 0; -ENOENT (no such file, or masked); -ENOMEM. A file that cannot be read gives a definition with LOAD_BAD_SETTING.
+ * Return: 0; -ENOENT (no such file, or masked); -ENOMEM. A file that cannot be read gives a definition with
+ * LOAD_BAD_SETTING.
  */
 int connector_definition_load(char *const *dirs, const char *name, Diagnostics *d, ConnectorDefinition **ret) _must_check_;
 
@@ -121,11 +133,11 @@ ConnectorDefinition *connector_definition_ref(ConnectorDefinition *definition);
 ConnectorDefinition *connector_definition_unref(ConnectorDefinition *definition); /* accepts NULL; returns NULL */
 DEFINE_TRIVIAL_CLEANUP_FUNC(ConnectorDefinition *, connector_definition_unref);
 
-/* Same assignments: a reload has nothing to do. */
+/* Same assignments and load state: a reload has nothing to do. Files count where both definitions were made from some. */
 bool connector_definition_equal(const ConnectorDefinition *a, const ConnectorDefinition *b) _pure_;
 
 /**
- * connector_dirs() - the folders of connector files: SYNCRUN_CONFIG_DIRS (each with "/connectors"), or the three of interfaces.md
+ * connector_dirs() - the folders of connector files: "connectors" below each of settings_dirs()
  *
  * Return: 0; -ENOMEM. The list is the caller's to free.
  */

@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the settings of a connector file mean: one table, the parsers of its values, and the checks of the whole. */
+
+#include "model/connector-parse.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "base/names.h"
+#include "base/string-util.h"
+#include "base/time-util.h"
+#include "base/word.h"
+#include "model/command-line.h"
+
+DEFINE_CONF_PARSE_TABLE(parse_source, run_source, RunSource, _RUN_SOURCE_MAX);
+DEFINE_CONF_PARSE_TABLE(parse_overlap, overlap_policy, OverlapPolicy, _OVERLAP_MAX);
+DEFINE_CONF_PARSE_TABLE(parse_destination, destination_type, DestinationType, _DESTINATION_MAX);
+
+static int parse_provider(const ConfAssignment *a, void *data, char **ret_why)
+{
+        if (!isempty(a->value) && !provider_slug_is_valid(a->value)) {
+                *ret_why = asprintf_or_null("'%s' is no provider: up to %u of a-z, 0-9, '_' and '-' would be right.",
+                                            a->value, PROVIDER_SLUG_MAX);
+                return -EINVAL;
+        }
+        return conf_parse_string(a, data, ret_why);
+}
+
+static int parse_connection(const ConfAssignment *a, void *data, char **ret_why)
+{
+        if (!isempty(a->value) && !connector_name_is_valid(a->value)) {
+                *ret_why = asprintf_or_null("'%s' is no connection: a-z, then up to %u of a-z, 0-9, '_' and '-' would be "
+                                            "right.", a->value, CONNECTOR_NAME_MAX - 1);
+                return -EINVAL;
+        }
+        return conf_parse_string(a, data, ret_why);
+}
+
+static int parse_user(const ConfAssignment *a, void *data, char **ret_why)
+{
+        char uuid[UUID_TEXT_MAX];
+        int r;
+
+        if (isempty(a->value))
+                return conf_parse_string(a, data, ret_why);
+        r = uuid_normalize(a->value, uuid);
+        if (r < 0) {
+                *ret_why = asprintf_or_null("'%s' is no UUID: '01234567-89ab-cdef-0123-456789abcdef' would be right.",
+                                            a->value);
+                return r;
+        }
+        r = free_and_strdup(data, uuid);
+        return r < 0 ? r : 0;
+}
+
+void connector_clear_calendars(ConnectorDefinition *definition)
+{
+        for (size_t i = 0; i < definition->n_calendars; i++) {
+                free(definition->calendars[i].text);
+                calendar_spec_free(definition->calendars[i].spec);
+        }
+        free(definition->calendars);
+        definition->calendars = NULL;
+        definition->n_calendars = 0;
+}
+
+static char *why_no_calendar(const char *value, int error)
+{
+        switch (error) {
+        case -ERANGE:
+                return asprintf_or_null("'%s' has a number that is out of its range.", value);
+        case -ENOENT:
+                return asprintf_or_null("'%s' names a time zone that this machine does not know.", value);
+        default:
+                return asprintf_or_null("'%s' is no calendar event: 'daily', 'Mon..Fri 09:00' or '*:0/15' would be "
+                                        "right.", value);
+        }
+}
+
+static int parse_calendar(const ConfAssignment *a, void *data, char **ret_why)
+{
+        _cleanup_(calendar_spec_freep) CalendarSpec *spec = NULL;
+        ConnectorDefinition *definition = data;
+        CalendarItem *longer;
+        char *text;
+        int r;
+
+        if (isempty(a->value)) {
+                connector_clear_calendars(definition);
+                return 0;
+        }
+        r = calendar_spec_parse(a->value, &spec);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0) {
+                *ret_why = why_no_calendar(a->value, r);
+                return r;
+        }
+        if (definition->n_calendars >= CALENDAR_SPECS_MAX) {
+                *ret_why = asprintf_or_null("There are more than %u calendar events.", CALENDAR_SPECS_MAX);
+                return -E2BIG;
+        }
+        longer = reallocarray(definition->calendars, definition->n_calendars + 1, sizeof(CalendarItem));
+        if (!longer)
+                return -ENOMEM;
+        definition->calendars = longer;
+        text = strdup(a->value);
+        if (!text)
+                return -ENOMEM;
+        definition->calendars[definition->n_calendars++] = (CalendarItem) { text, TAKE_PTR(spec) };
+        return 0;
+}
+
+static int parse_every(const ConfAssignment *a, void *data, char **ret_why)
+{
+        usec_t usec = 0;
+        int r = isempty(a->value) ? 0 : conf_parse_seconds(a, &usec, ret_why);
+
+        if (r < 0)
+                return r;
+        if (!isempty(a->value) && usec < EVERY_MIN_USEC) {
+                *ret_why = asprintf_or_null("'%s' is less than a second.", a->value);
+                return -ERANGE;
+        }
+        *(usec_t *) data = usec;
+        return 0;
+}
+
+/* The rest of a sentence about an unknown specifier in one of the words; NULL if there is none. */
+static const char *find_unknown_specifier(char *const *words)
+{
+        STRV_FOREACH(word, words) {
+                const char *bad = specifiers_check(*word);
+
+                if (bad)
+                        return bad;
+        }
+        return NULL;
+}
+
+static char *why_unknown_specifier(const char *bad)
+{
+        return asprintf_or_null("'%.2s' is none of %%n, %%r, %%c, %%s, %%d and %%S; '%%%%' would be right for a percent "
+                                "sign.", bad);
+}
+
+/* The words of a command line; NULL for none, which is no error. */
+static int split_command(const char *value, char ***ret, char **ret_why)
+{
+        _cleanup_strv_free_ char **words = NULL;
+        const char *bad;
+        int r = 0;
+
+        if (!isempty(value)) {
+                r = command_line_split(value, &words, ret_why);
+                if (r < 0)
+                        return r;
+        }
+        bad = find_unknown_specifier(words);
+        if (bad) {
+                free(*ret_why);
+                *ret_why = why_unknown_specifier(bad);
+                return -EINVAL;
+        }
+        *ret = TAKE_PTR(words);
+        return r;
+}
+
+static int parse_command(const ConfAssignment *a, void *data, char **ret_why)
+{
+        char ***l = data, **words = NULL;
+        int r = split_command(a->value, &words, ret_why);
+
+        if (r < 0)
+                return r;
+        strv_free(*l);
+        *l = words;
+        return r;
+}
+
+void connector_clear_transforms(ConnectorDefinition *definition)
+{
+        for (size_t i = 0; i < definition->n_transforms; i++)
+                strv_free(definition->exec_transforms[i]);
+        free(definition->exec_transforms);
+        definition->exec_transforms = NULL;
+        definition->n_transforms = 0;
+}
+
+static int parse_transform(const ConfAssignment *a, void *data, char **ret_why)
+{
+        _cleanup_strv_free_ char **words = NULL;
+        ConnectorDefinition *definition = data;
+        char ***longer;
+        int r;
+
+        r = split_command(a->value, &words, ret_why);
+        if (r < 0)
+                return r;
+        if (!words) {
+                connector_clear_transforms(definition);
+                return 0;
+        }
+        if (definition->n_transforms >= TRANSFORMS_MAX) {
+                free(*ret_why);
+                *ret_why = asprintf_or_null("There are more than %u filters.", TRANSFORMS_MAX);
+                return -E2BIG;
+        }
+        longer = reallocarray(definition->exec_transforms, definition->n_transforms + 1, sizeof(char **));
+        if (!longer)
+                return -ENOMEM;
+        definition->exec_transforms = longer;
+        longer[definition->n_transforms++] = TAKE_PTR(words);
+        return r;
+}
+
+/* What is wrong with a word of Environment=, NULL if it is good. */
+static const char *check_variable(const char *word)
+{
+        size_t n = strcspn(word, "=");
+
+        if (word[n] == '\0')
+                return "is no assignment: NAME=VALUE would be right";
+        if (n == 0 || isdigit((unsigned char) word[0]))
+                return "has no name of letters, digits and '_'";
+        for (size_t i = 0; i < n; i++)
+                if (!isalnum((unsigned char) word[i]) && word[i] != '_')
+                        return "has no name of letters, digits and '_'";
+        if (startswith(word, "SYNCRUN_") || startswith(word, "CREDENTIALS_DIRECTORY="))
+                return "is for syncrun to set";
+        if (!utf8_is_valid(word, strlen(word)))
+                return "is not in UTF-8";
+        return specifiers_check(word) ? "has an unknown specifier: '%%' would be right for a percent sign" : NULL;
+}
+
+/* Adds to a list, or takes the place of the entry that has the same beginning up to @separator. Takes @entry over. */
+static int put_entry(char ***l, char *entry, char separator, size_t max)
+{
+        size_t n = (size_t) (strchr(entry, separator) - entry) + 1;
+
+        STRV_FOREACH(old, *l)
+                if (strncmp(*old, entry, n) == 0) {
+                        char **place = *l + (old - *l);
+
+                        free(*place);
+                        *place = entry;
+                        return 0;
+                }
+        if (strv_length(*l) >= max) {
+                free(entry);
+                return -E2BIG;
+        }
+        return strv_consume(l, entry);
+}
+
+static int parse_environment(const ConfAssignment *a, void *data, char **ret_why)
+{
+        const char *p = a->value;
+        char ***l = data;
+        int r;
+
+        if (isempty(p)) {
+                *l = strv_free(*l);
+                return 0;
+        }
+        for (;;) {
+                _cleanup_free_ char *word = NULL;
+                const char *why;
+                bool odd = false;
+
+                r = word_extract(&p, &word, &odd);
+                if (r == -EINVAL)
+                        *ret_why = asprintf_or_null("A quote is left open in '%.*s'.", 64, p);
+                if (r <= 0)
+                        return r;
+                why = odd ? "has an unknown escape sequence: '\\\\' would be right for a backslash" : check_variable(word);
+                if (why) {
+                        *ret_why = asprintf_or_null("'%.*s' %s. It is ignored, with all behind it.", 64, word, why);
+                        return -EINVAL;
+                }
+                r = put_entry(l, TAKE_PTR(word), '=', ENVIRONMENT_MAX);
+                if (r == -E2BIG)
+                        *ret_why = asprintf_or_null("There are more than %u variables.", ENVIRONMENT_MAX);
+                if (r < 0)
+                        return r;
+        }
+}
+
+/* A path that is absolute once its specifiers are expanded. */
+static int parse_path(const ConfAssignment *a, void *data, char **ret_why)
+{
+        const char *bad = specifiers_check(a->value);
+
+        if (bad) {
+                *ret_why = why_unknown_specifier(bad);
+                return -EINVAL;
+        }
+        if (!isempty(a->value) && !specifier_path_is_absolute(a->value)) {
+                *ret_why = asprintf_or_null("'%s' is no absolute path: it begins with none of '/', '%%S/' and '%%d/'.",
+                                            a->value);
+                return -EINVAL;
+        }
+        return conf_parse_string(a, data, ret_why);
+}
+
+/* https://HOST[:PORT][/...], by its letters alone; what the host resolves to is seen when it is called. */
+static bool url_is_https(const char *url)
+{
+        const char *host, *port;
+        size_t n;
+
+        if (strncasecmp(url, "https://", strlen("https://")) != 0)
+                return false;
+        for (const char *c = url; *c; c++)
+                if ((unsigned char) *c <= ' ' || (unsigned char) *c >= 0x7f || strchr("\"<>\\^`{|}", *c))
+                        return false;
+        host = url + strlen("https://");
+        if (*host == '[') {
+                n = strspn(host + 1, "0123456789abcdefABCDEF:.");
+                if (n < 2 || host[n + 1] != ']')
+                        return false;
+                port = host + n + 2;
+        } else {
+                n = strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
+                if (n == 0 || n > 253 || *host == '.' || *host == '-')
+                        return false;
+                port = host + n;
+        }
+        if (*port == ':') {
+                char *end;
+                unsigned long number = strtoul(port + 1, &end, 10);
+
+                if (!isdigit((unsigned char) port[1]) || end - port > 6 || number == 0 || number > 65535)
+                        return false;
+                port = end;
+        }
+        return *port == '\0' || *port == '/' || *port == '?' || *port == '#';
+}
+
+static int parse_url(const ConfAssignment *a, void *data, char **ret_why)
+{
+        if (!isempty(a->value) && !url_is_https(a->value)) {
+                *ret_why = asprintf_or_null("'%s' is no address that begins with https:// and a host.", a->value);
+                return -EINVAL;
+        }
+        return conf_parse_string(a, data, ret_why);
+}
+
+/* "stream:field,field" without the blanks; NULL in *ret where it is none. */
+static int normalize_key(const char *value, char **ret)
+{
+        _cleanup_buffer_ Buffer key = {};
+        _cleanup_free_ char *copy = strdup(value);
+        char *fields, *field, *stream;
+        size_t n_fields = 0;
+
+        if (!copy)
+                return -ENOMEM;
+        *ret = NULL;
+        fields = strchr(copy, ':');
+        if (!fields)
+                return 0;
+        *fields++ = '\0';
+        stream = strstrip(copy);
+        if (isempty(stream))
+                return 0;
+        buffer_append_string(&key, stream);
+        while ((field = strsep(&fields, ","))) {
+                field = strstrip(field);
+                if (isempty(field) || ++n_fields > KEY_FIELDS_MAX)
+                        return 0;
+                buffer_append_char(&key, n_fields == 1 ? ':' : ',');
+                buffer_append_string(&key, field);
+        }
+        return buffer_take(&key, ret);
+}
+
+static int parse_key_properties(const ConfAssignment *a, void *data, char **ret_why)
+{
+        char ***l = data, *key = NULL;
+        int r;
+
+        if (isempty(a->value)) {
+                *l = strv_free(*l);
+                return 0;
+        }
+        r = normalize_key(a->value, &key);
+        if (r < 0)
+                return r;
+        if (!key) {
+                *ret_why = asprintf_or_null("'%s' is no key: 'stream:field' or 'stream:field,field', with up to %u fields, "
+                                            "would be right.", a->value, KEY_FIELDS_MAX);
+                return -EINVAL;
+        }
+        r = put_entry(l, key, ':', KEY_STREAMS_MAX);
+        if (r == -E2BIG)
+                *ret_why = asprintf_or_null("There are more than %u streams.", KEY_STREAMS_MAX);
+        return r;
+}
+
+#define ITEM(section, key, parse, field, severity)                                                                   \
+        {                                                                                                            \
+                section, key, parse, offsetof(ConnectorDefinition, field), DIAGNOSTIC_##severity                     \
+        }
+#define WHOLE(section, key, parse)                                                                                   \
+        {                                                                                                            \
+                section, key, parse, 0, DIAGNOSTIC_ERROR                                                             \
+        }
+
+static const ConfItem items[] = {
+        ITEM("Connector", "Description", conf_parse_string, description, WARNING),
+        ITEM("Connector", "Provider", parse_provider, provider, ERROR),
+        ITEM("Connector", "Source", parse_source, source, ERROR),
+        ITEM("Connector", "User", parse_user, user_id, ERROR),
+        ITEM("Connector", "Connection", parse_connection, connection, WARNING),
+        ITEM("Connector", "Enabled", conf_parse_bool, enabled, ERROR),
+
+        WHOLE("Schedule", "OnCalendar", parse_calendar),
+        ITEM("Schedule", "Every", parse_every, every_usec, ERROR),
+        ITEM("Schedule", "RandomizedDelaySec", conf_parse_seconds, randomized_delay_usec, WARNING),
+        ITEM("Schedule", "Persistent", conf_parse_bool, persistent, WARNING),
+        ITEM("Schedule", "Overlap", parse_overlap, overlap, WARNING),
+
+        ITEM("Run", "TimeoutSec", conf_parse_timeout, timeout_usec, WARNING),
+        ITEM("Run", "StallTimeoutSec", conf_parse_timeout, stall_timeout_usec, WARNING),
+        ITEM("Run", "RetryMax", conf_parse_unsigned, retry_max, WARNING),
+        ITEM("Run", "RetrySec", conf_parse_seconds, retry_usec, WARNING),
+        ITEM("Run", "RetryMaxSec", conf_parse_seconds, retry_max_usec, WARNING),
+        ITEM("Run", "NotifyAfter", conf_parse_count, notify_after, WARNING),
+
+        ITEM("Pipeline", "ExecPull", parse_command, exec_pull, ERROR),
+        WHOLE("Pipeline", "ExecTransform", parse_transform),
+        ITEM("Pipeline", "Environment", parse_environment, environment, WARNING),
+        ITEM("Pipeline", "WorkingDirectory", parse_path, working_directory, ERROR),
+        ITEM("Pipeline", "Config", parse_path, config_file, ERROR),
+
+        ITEM("Destination", "Type", parse_destination, destination, ERROR),
+        ITEM("Destination", "Path", parse_path, destination_path, ERROR),
+        ITEM("Destination", "ExecStore", parse_command, exec_store, ERROR),
+        ITEM("Destination", "Url", parse_url, url, ERROR),
+        ITEM("Destination", "SecretFile", parse_path, secret_file, ERROR),
+        ITEM("Destination", "KeyProperties", parse_key_properties, key_properties, ERROR),
+        {},
+};
+
+/* Tells at the place of a key that is there, of the file where it is missing. */
+#define TELL(definition, severity, section, key, ...)                                                                \
+        do {                                                                                                         \
+                const ConfAssignment *_a = conf_find(&(definition)->conf, section, key);                             \
+                diagnostics_add(own, DIAGNOSTIC_##severity, _a ? _a->file : (definition)->path, _a ? _a->line : 0, key, \
+                                __VA_ARGS__);                                                                        \
+        } while (false)
+
+static void check_destination(const ConnectorDefinition *definition, Diagnostics *own)
+{
+        static const struct {
+                const char *key;
+                DestinationType type;
+                size_t offset;
+                bool required;
+        } keys[] = {
+                { "Path", DESTINATION_SQLITE, offsetof(ConnectorDefinition, destination_path), false },
+                { "ExecStore", DESTINATION_EXEC, offsetof(ConnectorDefinition, exec_store), true },
+                { "Url", DESTINATION_WEBHOOK, offsetof(ConnectorDefinition, url), true },
+                { "SecretFile", DESTINATION_WEBHOOK, offsetof(ConnectorDefinition, secret_file), false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                bool set = *(void *const *) ((const char *) definition + keys[i].offset);
+                const char *type = destination_type_to_string(keys[i].type);
+
+                if (set && keys[i].type != definition->destination)
+                        TELL(definition, WARNING, "Destination", keys[i].key,
+                             "The setting is for Type=%s and ignored here.", type);
+                else if (!set && keys[i].required && keys[i].type == definition->destination)
+                        TELL(definition, ERROR, "Destination", keys[i].key, "The setting is missing: Type=%s needs it.",
+                             type);
+        }
+        if (definition->destination == DESTINATION_WEBHOOK && !definition->secret_file)
+                TELL(definition, WARNING, "Destination", "SecretFile",
+                     "The setting is missing: deliveries will not be signed.");
+}
+
+/* What one value alone does not show. */
+static void check_whole(const ConnectorDefinition *definition, Diagnostics *own)
+{
+        if (definition->retry_max > 0 && definition->retry_max_usec < definition->retry_usec)
+                TELL(definition, WARNING, "Run", "RetryMaxSec",
+                     "The longest wait is shorter than the first one, RetrySec=; it holds for all.");
+        if (definition->exec_pull) {
+                check_destination(definition, own);
+                return;
+        }
+        if (definition->source == RUN_SOURCE_PULL)
+                TELL(definition, ERROR, "Pipeline", "ExecPull",
+                     "The setting is missing: it names the program that pulls.");
+        else if (definition->n_calendars > 0 || definition->every_usec > 0)
+                TELL(definition, WARNING, "Pipeline", "ExecPull",
+                     "The setting is missing, so there is nothing to run on schedule.");
+}
+
+static int set_defaults(ConnectorDefinition *definition)
+{
+        if (!definition->provider && free_and_strdup(&definition->provider, definition->name) < 0)
+                return -ENOMEM;
+        if (!definition->working_directory &&
+            free_and_strdup(&definition->working_directory, CONNECTOR_WORKING_DIRECTORY_DEFAULT) < 0)
+                return -ENOMEM;
+        if (!definition->destination_path && definition->destination == DESTINATION_SQLITE &&
+            free_and_strdup(&definition->destination_path, CONNECTOR_PATH_DEFAULT) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+int connector_definition_make(const char *name, Conf *conf, const char *path, Diagnostics *own, ConnectorDefinition **ret)
+{
+        _cleanup_(connector_definition_unrefp) ConnectorDefinition *definition = calloc(1, sizeof(ConnectorDefinition));
+        const Diagnostic *first;
+        int r;
+
+        if (!definition)
+                return -ENOMEM;
+        *definition = (ConnectorDefinition) {
+                .n_ref = 1,
+                .source = RUN_SOURCE_PULL,
+                .enabled = true,
+                .persistent = true,
+                .overlap = OVERLAP_SKIP,
+                .timeout_usec = USEC_PER_HOUR,
+                .stall_timeout_usec = 10 * USEC_PER_MINUTE,
+                .retry_max = 3,
+                .retry_usec = 30 * USEC_PER_SEC,
+                .retry_max_usec = USEC_PER_HOUR,
+                .notify_after = 1,
+                .destination = DESTINATION_SQLITE,
+        };
+        if (free_and_strdup(&definition->name, name) < 0 || free_and_strdup(&definition->path, path) < 0)
+                return -ENOMEM;
+        r = conf_apply(conf, items, definition, own);
+        if (r < 0)
+                return r;
+        definition->conf = *conf; /* given back below where this fails */
+        if (own->n_errors == 0)
+                check_whole(definition, own);
+        r = set_defaults(definition);
+        first = diagnostics_first(own);
+        if (r >= 0 && own->n_errors > 0) {
+                definition->load_state = LOAD_BAD_SETTING;
+                definition->load_error = first ? diagnostic_format(first) : NULL;
+                if (!definition->load_error)
+                        r = -ENOMEM;
+        }
+        if (r < 0) {
+                definition->conf = (Conf) {};
+                return r;
+        }
+        *conf = (Conf) {};
+        *ret = TAKE_PTR(definition);
+        return 0;
+}

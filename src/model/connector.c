@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A definition's life, and finding its files. What its assignments mean stands in connector-parse.c. */
+
+#include "model/connector.h"
+
+#include "base/string-util.h"
+#include "model/connector-parse.h"
+#include "model/settings.h"
+
+static const char *const overlap_policy_table[] = {
+        [OVERLAP_SKIP] = "skip",
+        [OVERLAP_QUEUE] = "queue",
+};
+DEFINE_STRING_TABLE(overlap_policy, OverlapPolicy, _OVERLAP_MAX);
+
+static const char *const destination_type_table[] = {
+        [DESTINATION_SQLITE] = "sqlite",
+        [DESTINATION_EXEC] = "exec",
+        [DESTINATION_WEBHOOK] = "webhook",
+};
+DEFINE_STRING_TABLE(destination_type, DestinationType, _DESTINATION_MAX);
+
+static const char *const load_state_table[] = {
+        [LOAD_LOADED] = "loaded",
+        [LOAD_BAD_SETTING] = "bad-setting",
+};
+DEFINE_STRING_TABLE(load_state, LoadState, _LOAD_STATE_MAX);
+
+static void definition_free(ConnectorDefinition *definition)
+{
+        free(definition->name);
+        free(definition->load_error);
+        conf_done(&definition->conf);
+        free(definition->path);
+        free(definition->description);
+        free(definition->provider);
+        free(definition->user_id);
+        free(definition->connection);
+        connector_clear_calendars(definition);
+        strv_free(definition->exec_pull);
+        connector_clear_transforms(definition);
+        strv_free(definition->environment);
+        free(definition->working_directory);
+        free(definition->config_file);
+        free(definition->destination_path);
+        strv_free(definition->exec_store);
+        free(definition->url);
+        free(definition->secret_file);
+        strv_free(definition->key_properties);
+        free(definition);
+}
+
+ConnectorDefinition *connector_definition_ref(ConnectorDefinition *definition)
+{
+        definition->n_ref++;
+        return definition;
+}
+
+ConnectorDefinition *connector_definition_unref(ConnectorDefinition *definition)
+{
+        if (definition && --definition->n_ref == 0)
+                definition_free(definition);
+        return NULL;
+}
+
+static bool conf_equal(const Conf *a, const Conf *b)
+{
+        if (a->n_items != b->n_items)
+                return false;
+        for (size_t i = 0; i < a->n_items; i++)
+                if (!streq(a->items[i].section, b->items[i].section) || !streq(a->items[i].key, b->items[i].key) ||
+                    !streq(a->items[i].value, b->items[i].value))
+                        return false;
+        return true;
+}
+
+bool connector_definition_equal(const ConnectorDefinition *a, const ConnectorDefinition *b)
+{
+        if (!streq(a->name, b->name) || a->load_state != b->load_state || !conf_equal(&a->conf, &b->conf))
+                return false;
+        /* What is said about a file: where it is, and on which line it is wrong. */
+        return !a->path || !b->path || (streq(a->path, b->path) && streq_null(a->load_error, b->load_error));
+}
+
+int connector_definition_parse(const char *name, Conf *conf, const char *path, Diagnostics *d, ConnectorDefinition **ret)
+{
+        Diagnostics own = {};
+        int r;
+
+        r = connector_definition_make(name, conf, path, &own, ret);
+        diagnostics_move(d, &own);
+        return r;
+}
+
+int connector_definition_load(char *const *dirs, const char *name, Diagnostics *d, ConnectorDefinition **ret)
+{
+        _cleanup_free_ char *file = asprintf_or_null("%s.connector", name), *path = NULL;
+        _cleanup_conf_ Conf conf = {};
+        Diagnostics own = {};
+        int r;
+
+        if (!file)
+                return -ENOMEM;
+        r = conf_load_object(&conf, dirs, file, &own, &path);
+        if (r == 0)
+                r = -ENOENT;
+        else if (r != -ENOMEM) /* others are errors in @own by now */
+                r = connector_definition_make(name, &conf, path, &own, ret);
+        diagnostics_move(d, &own);
+        return r;
+}
+
+int connector_dirs(char ***ret)
+{
+        _cleanup_strv_free_ char **bases = NULL, **dirs = NULL;
+        int r;
+
+        r = settings_dirs(&bases);
+        if (r < 0)
+                return r;
+        STRV_FOREACH(base, bases) {
+                r = strv_consume(&dirs, asprintf_or_null("%s/connectors", *base));
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(dirs);
+        return 0;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "model/settings.h"
+
+#include "base/names.h"
+#include "base/string-util.h"
+#include "config.h"
+
+static const char *const launcher_type_table[] = {
+        [LAUNCHER_AUTO] = "auto",
+        [LAUNCHER_UNIT] = "unit",
+        [LAUNCHER_CHILD] = "child",
+};
+DEFINE_STRING_TABLE(launcher_type, LauncherType, _LAUNCHER_TYPE_MAX);
+DEFINE_CONF_PARSE_TABLE(parse_launcher, launcher_type, LauncherType, _LAUNCHER_TYPE_MAX);
+
+#define ITEM(section, key, parse, field)                                                                             \
+        {                                                                                                            \
+                section, key, parse, offsetof(Settings, field), DIAGNOSTIC_WARNING                                   \
+        }
+
+static const ConfItem items[] = {
+        ITEM("Daemon", "MaxConcurrentRuns", conf_parse_count, max_concurrent_runs),
+        ITEM("Daemon", "MaxConcurrentRunsPerProvider", conf_parse_count, max_concurrent_runs_per_provider),
+        ITEM("Daemon", "MaxQueuedRuns", conf_parse_count, max_queued_runs),
+        ITEM("Daemon", "Launcher", parse_launcher, launcher),
+        ITEM("Daemon", "StateDirectory", conf_parse_path, state_directory),
+
+        ITEM("History", "EventsMaxAgeSec", conf_parse_timeout, events_max_age_usec),
+        ITEM("History", "EventsMaxPerUser", conf_parse_count, events_max_per_user),
+        ITEM("History", "RunsMaxAgeSec", conf_parse_timeout, runs_max_age_usec),
+        ITEM("History", "RunsMaxPerConnector", conf_parse_count, runs_max_per_connector),
+        ITEM("History", "FailedRunsMaxAgeSec", conf_parse_timeout, failed_runs_max_age_usec),
+        ITEM("History", "FailedRunsMaxPerConnector", conf_parse_count, failed_runs_max_per_connector),
+
+        ITEM("Reports", "SilenceTimeoutSec", conf_parse_timeout, silence_timeout_usec),
+        ITEM("Reports", "MaxOpenRuns", conf_parse_count, max_open_runs),
+        {},
+};
+
+void settings_init(Settings *settings)
+{
+        *settings = (Settings) {
+                .max_concurrent_runs = 4,
+                .max_concurrent_runs_per_provider = 2,
+                .max_queued_runs = 10000,
+                .launcher = LAUNCHER_AUTO,
+                .events_max_age_usec = USEC_PER_DAY,
+                .events_max_per_user = 10000,
+                .runs_max_age_usec = 90 * USEC_PER_DAY,
+                .runs_max_per_connector = 1000,
+                .failed_runs_max_age_usec = 365 * USEC_PER_DAY,
+                .failed_runs_max_per_connector = 1000,
+                .silence_timeout_usec = USEC_PER_HOUR,
+                .max_open_runs = 10000,
+        };
+}
+
+void settings_done(Settings *settings)
+{
+        free(settings->state_directory);
+        settings_init(settings);
+}
+
+/* systemd may name several folders; the first is ours. */
+static int choose_state_directory(Settings *settings)
+{
+        const char *given = getenv("STATE_DIRECTORY");
+
+        if (isempty(given)) {
+                if (settings->state_directory)
+                        return 0;
+                given = SYNCRUN_LOCALSTATEDIR "/lib/syncrun";
+        }
+        free(settings->state_directory);
+        settings->state_directory = strndup(given, strcspn(given, ":"));
+        return settings->state_directory ? 0 : -ENOMEM;
+}
+
+int settings_apply(const Conf *conf, Diagnostics *d, Settings *ret)
+{
+        _cleanup_settings_ Settings settings;
+        int r;
+
+        settings_init(&settings);
+        r = conf_apply(conf, items, &settings, d);
+        if (r >= 0)
+                r = choose_state_directory(&settings);
+        if (r < 0)
+                return r;
+        *ret = settings;
+        settings_init(&settings);
+        return 0;
+}
+
+int settings_load(char *const *dirs, Diagnostics *d, Settings *ret)
+{
+        static const char name[] = "syncrun.conf";
+        _cleanup_conf_ Conf conf = {};
+        int r;
+
+        r = conf_load_object(&conf, dirs, name, d, NULL);
+        if (r == 0)
+                r = conf_load_dropins(&conf, dirs, name, d);
+        if (r == -ENOMEM)
+                return r;
+        return settings_apply(&conf, d, ret);
+}
+
+int settings_dirs(char ***ret)
+{
+        static const char usual[] = SYNCRUN_SYSCONFDIR "/syncrun:/run/syncrun:" SYNCRUN_PKGLIBDIR;
+        const char *given = getenv(SYNCRUN_ENV_CONFIG_DIRS);
+
+        return strv_split(isempty(given) ? usual : given, ":", ret);
+}
