@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The manual pages of the configuration files name exactly the settings that the tables in the source have."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parent.parent.parent
+
+FILES = [
+    ("src/model/connector-parse.c", "docs/syncrun.connector.5.scd"),
+    ("src/model/settings.c", "docs/syncrun.conf.5.scd"),
+]
+
+
+def settings_of_source(text):
+    return set(re.findall(r'^ +(?:ITEM|WHOLE)\("(\w+)", "(\w+)"', text, re.M))
+
+
+def settings_of_manual(text):
+    settings = set()
+    for section, body in re.findall(r"^# \[(\w+)\] SECTION$(.*?)(?=^# )", text, re.M | re.S):
+        for line in re.findall(r"^\*\w+=\*.*$", body, re.M):
+            settings |= {(section.capitalize(), key) for key in re.findall(r"\*(\w+)=\*", line)}
+    return settings
+
+
+@pytest.mark.parametrize("source, manual", FILES)
+def test_manual_names_every_setting(source, manual):
+    expected = settings_of_source((TOP / source).read_text())
+    assert expected
+    assert settings_of_manual((TOP / manual).read_text()) == expected
