@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What is installed beside the programs: units, users, folders, polkit's files, the bus policy, the journal catalog.
+
+What the programs do with them is in test_runs.py.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+UNITS = ("syncrund.service", "syncrun@bank.service")
+
+# As systemd-analyze security 252 reckons, times ten. A change for the worse has to be made here too, and said why.
+EXPOSURE = {"syncrund.service": 4, "syncrun@bank.service": 14}
+
+ACTIONS = {
+    "trigger": "yes",
+    "cancel": "yes",
+    "reconnect": "yes",
+    "full-resync": "auth_admin_keep",
+    "configure": "auth_admin_keep",
+    "manage-keys": "auth_admin_keep",
+    "manage-webhooks": "auth_admin_keep",
+    "report": "auth_admin_keep",
+}
+
+# A worker that does nothing but wait: what systemd, polkit and the bus do with the unit can be seen without ours.
+IDLE = """
+[Service]
+ExecStart=
+ExecStart=/bin/sleep infinity
+"""
+
+
+@pytest.fixture
+def idle(machine):
+    """A connector named "idle" whose worker only waits."""
+    folder = "/etc/systemd/system/syncrun@idle.service.d"
+    machine.write(f"{folder}/idle.conf", IDLE)
+    machine.run("systemctl", "daemon-reload")
+    yield "syncrun@idle.service"
+    machine.shell(f"systemctl stop syncrun@idle; rm -r {folder}; systemctl daemon-reload")
+
+
+def manager_call(machine, method, *arguments, user="syncrun", check=True):
+    service = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"]
+    signature = "ssi" if method == "KillUnit" else "s" * len(arguments)
+    return machine.run("busctl", "call", *service, method, signature, *arguments, user=user, check=check)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_unit_is_correct(machine, unit):
+    done = machine.run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit, check=False)
+    # What is wrong with the distribution's units is not ours to say; that our programs are there is seen by starting them.
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "syncrun" in line]
+    assert [line for line in said if "is not executable" not in line] == []
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_exposure_is_pinned(machine, unit):
+    text = machine.output("systemd-analyze", "security", "--no-pager", "--offline=true", unit)
+    exposure = re.search(r"exposure level for \S+: ([\d.]+)", text).group(1)
+    assert float(exposure) * 10 == pytest.approx(EXPOSURE[unit]), text
+
+
+def test_users_and_groups(machine):
+    user = machine.output("getent", "passwd", "syncrun").split(":")
+    assert user[5:] == ["/var/lib/syncrun", "/usr/sbin/nologin"]
+    assert machine.output("getent", "group", "syncrun-worker")
+    assert machine.output("id", "-nG", "syncrun") == "syncrun"
+
+
+def test_folders(machine):
+    for folder in ("/etc/syncrun/connectors", "/run/syncrun/connectors", "/usr/lib/syncrun/connectors"):
+        assert machine.output("stat", "-c", "%U:%G %a %F", folder) == "root:root 755 directory"
+
+
+def test_polkit_knows_the_actions(machine):
+    found = machine.output("pkaction").split()
+    assert {name for name in found if name.startswith("org.syncrun1.")} == {f"org.syncrun1.{name}" for name in ACTIONS}
+    names = (TOP / "src/base/names.h").read_text()
+    assert set(re.findall(r'POLKIT_ACTION_\w+\s+"(.*)"', names)) == {f"org.syncrun1.{name}" for name in ACTIONS}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_polkit_defaults(machine, action):
+    text = machine.output("pkaction", "--verbose", "--action-id", f"org.syncrun1.{action}")
+    defaults = dict(re.findall(r"implicit (\w+):\s+(\w+)", text))
+    assert defaults == {"any": "auth_admin", "inactive": "auth_admin", "active": ACTIONS[action]}
+
+
+def check_authorization(machine, subject_user, asker):
+    """What polkit tells `asker` about a process of `subject_user`: (authorized, challenge)."""
+    script = (
+        'pid=$$; start=$(cut -d" " -f22 /proc/$$/stat); setpriv --reuid=$2 --clear-groups busctl --json=short call'
+        " org.freedesktop.PolicyKit1 /org/freedesktop/PolicyKit1/Authority org.freedesktop.PolicyKit1.Authority"
+        ' CheckAuthorization "(sa{sv})sa{ss}us" unix-process 3 pid u $pid start-time t $start uid i $1'
+        ' org.syncrun1.trigger 1 connector bank 0 ""'
+    )
+    uid = machine.output("id", "-u", subject_user)
+    done = machine.run("sh", "-c", script, "sh", uid, asker, check=False)
+    if done.returncode != 0:
+        return done.stderr.strip()
+    authorized, challenge, _ = json.loads(done.stdout)["data"][0]
+    return authorized, challenge
+
+
+def test_the_daemon_may_ask_polkit_about_others(machine):
+    assert check_authorization(machine, "root", "syncrun") == (True, False)
+    # Not active at the machine: an administrator's password would be needed.
+    assert check_authorization(machine, "nobody", "syncrun") == (False, True)
+    # Whoever does not own the actions is told nothing.
+    assert "Only trusted callers" in check_authorization(machine, "root", "nobody")
+
+
+def test_the_daemon_starts_and_stops_workers(machine, idle):
+    manager_call(machine, "StartUnit", idle, "fail")
+    machine.wait_journal("UNIT=" + idle, "JOB_RESULT=done", "JOB_TYPE=start")
+    assert machine.properties(idle, "ActiveState") == {"ActiveState": "active"}
+    before = machine.now()
+    manager_call(machine, "StopUnit", idle, "replace")
+    machine.wait_journal("UNIT=" + idle, "JOB_RESULT=done", "JOB_TYPE=stop", after=before)
+    assert machine.properties(idle, "ActiveState", "Result") == {"ActiveState": "inactive", "Result": "success"}
+
+
+@pytest.mark.parametrize(
+    "method, arguments",
+    [
+        ("RestartUnit", ["syncrun@idle.service", "fail"]),
+        ("StartUnit", ["syncrun@Idle.service", "fail"]),
+        ("StartUnit", ["syncrun@" + "a" * 29 + ".service", "fail"]),
+        ("StartUnit", ["syncrun@a.b.service", "fail"]),
+        ("StartUnit", ["syncrun@idle.service.service", "fail"]),
+        ("StartUnit", ["systemd-update-utmp.service", "fail"]),
+        ("StopUnit", ["dbus.service", "fail"]),
+        ("StopUnit", ["syncrund.service", "fail"]),
+        ("ResetFailedUnit", ["syncrun@idle.service"]),
+        ("RefUnit", ["syncrun@idle.service"]),
+        ("KillUnit", ["syncrun@idle.service", "all", "9"]),
+        ("Reload", []),
+    ],
+)
+def test_the_daemon_may_do_nothing_else(machine, idle, method, arguments):
+    machine.run("systemctl", "start", idle)
+    done = manager_call(machine, method, *arguments, check=False)
+    assert done.returncode == 1
+    assert re.search("Permission denied|Access denied|authentication required", done.stderr), done.stderr
+
+
+def test_others_may_not_start_workers(machine, idle):
+    done = manager_call(machine, "StartUnit", idle, "fail", user="nobody", check=False)
+    assert done.returncode == 1
+    assert machine.properties(idle, "ActiveState") == {"ActiveState": "inactive"}
+
+
+def test_a_worker_has_its_own_user_and_folder(machine, idle):
+    machine.run("systemctl", "start", idle)
+    pid = machine.properties(idle, "MainPID")["MainPID"]
+    uid = machine.properties(idle, "UID")["UID"]
+    assert machine.output("stat", "-c", "%u", f"/proc/{pid}") == uid
+    assert 61184 <= int(uid) <= 65519
+    assert machine.output("getent", "passwd", "sr-idle").split(":")[2] == uid
+    folder = "/var/lib/private/syncrun-connector/idle"
+    assert machine.output("stat", "-c", "%u %a", folder) == f"{uid} 700"
+    environment = machine.output("cat", f"/proc/{pid}/environ").split("\0")
+    assert "STATE_DIRECTORY=/var/lib/syncrun-connector/idle" in environment
+    assert "HOME=/var/lib/syncrun-connector/idle" in environment
+    machine.run("systemctl", "stop", idle)
+    machine.run("systemctl", "start", idle)
+    assert machine.properties(idle, "UID")["UID"] == uid
+
+
+CALLER = """
+[Service]
+Type=oneshot
+ExecStart=
+ExecStart={command}
+"""
+
+
+def test_a_worker_reaches_the_bus(machine, idle):
+    """dbus-daemon lets in only whom it can look up: the reason for syncrun-userdb."""
+    get_id = "busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus GetId"
+    machine.write("/etc/systemd/system/syncrun@idle.service.d/idle.conf", CALLER.format(command=get_id))
+    machine.run("systemctl", "daemon-reload")
+    for _ in range(2):
+        machine.run("systemctl", "start", idle)
+
+
+def test_a_name_of_greatest_length(machine):
+    name = "z" + "-" * 26 + "9"
+    folder = f"/etc/systemd/system/syncrun@{name}.service.d"
+    machine.write(f"{folder}/idle.conf", IDLE)
+    machine.run("systemctl", "daemon-reload")
+    manager_call(machine, "StartUnit", f"syncrun@{name}.service", "fail")
+    machine.wait_journal(f"UNIT=syncrun@{name}.service", "JOB_RESULT=done", "JOB_TYPE=start")
+    assert machine.output("getent", "passwd", "sr-" + name)
+    machine.shell(f"systemctl stop 'syncrun@{name}'; rm -r '{folder}'; systemctl daemon-reload")
+
+
+def test_userdb_refuses_what_is_no_user(machine):
+    done = machine.run("/usr/lib/syncrun/syncrun-userdb", "nosuch", check=False)
+    assert done.returncode == 67
+    assert "sr-nosuch" in done.stderr
+    assert machine.run("/usr/lib/syncrun/syncrun-userdb", check=False).returncode == 64
+    assert machine.output("find", "/run/userdb", "-name", "*nosuch*") == ""
+
+
+def test_only_the_daemon_may_own_the_name(machine):
+    own = ["busctl", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName"]
+    for user in ("nobody", None):
+        done = machine.run(*own, "su", "org.syncrun1", "4", user=user, check=False)
+        assert done.returncode == 1
+        assert "Access denied" in done.stderr
+    assert machine.output(*own, "su", "org.syncrun1", "4", user="syncrun") == "u 1"
+
+
+def test_the_catalog_tells_what_to_do(machine):
+    machine.run("journalctl", "--update-catalog")
+    names = (TOP / "src/base/names.h").read_text()
+    ids = dict(re.findall(r'#define (MSG_\w+)\s+"([0-9a-f]{32})"', names))
+    assert len(set(ids.values())) == len(ids)
+    ours = re.findall(r"^-- ([0-9a-f]{32})$", (TOP / "systemd/syncrun.catalog").read_text(), re.M)
+    assert sorted(ours) == sorted(ids.values())
+    listed = machine.output("journalctl", "--no-pager", "--dump-catalog", *ids.values())
+    for name, message_id in ids.items():
+        assert f"-- {message_id}\nSubject: " in listed, name
+    fields = f"MESSAGE_ID={ids['MSG_RUN_CANCELLED']}\nMESSAGE=Cancelled\nSYNCRUN_CONNECTOR=bank\nSYNCRUN_RUN_ID=r1\n"
+    before = machine.now()
+    machine.run("logger", "--journald", stdin=fields)
+    machine.wait_journal("SYNCRUN_RUN_ID=r1", after=before)
+    shown = machine.output("journalctl", "--no-pager", "--catalog", "--output=short", "SYNCRUN_RUN_ID=r1")
+    assert "A run of connector bank was cancelled" in shown
+    assert '"systemctl stop syncrun@bank.service"' in shown
+    assert "@SYNCRUN" not in shown
+
+
+def test_every_field_of_the_catalog_is_one_that_exists():
+    names = (TOP / "src/base/names.h").read_text()
+    fields = set(re.findall(r'#define FIELD_\w+\s+"(\w+)"', names))
+    used = set(re.findall(r"@([A-Z_]+)@", (TOP / "systemd/syncrun.catalog").read_text()))
+    assert used <= fields
