@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* items: what a connector has stored. The destination belongs to the worker, so the worker's program is asked. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/string-util.h"
+#include "config.h"
+#include "ctl/ctl.h"
+
+int verb_items(Ctl *ctl, int argc, char **argv)
+{
+        const char *worker = getenv("SYNCRUN_WORKER") ?: SYNCRUN_LIBEXECDIR "/syncrun-worker";
+        char lines[32];
+        char *words[] = { (char *) worker, (char *) "--items", argv[1], (char *) strempty(argc > 2 ? argv[2] : NULL), lines,
+                          NULL };
+
+        if (ctl->options.host)
+                return ctl_usage_error("Items are read on the machine that has them, e.g. 'ssh %s syncrunctl items %s'.",
+                                       ctl->options.host, argv[1]);
+        if (!connector_name_is_valid(argv[1]))
+                return ctl_usage_error("\"%s\" is no connector's name. See 'syncrunctl list'.", argv[1]);
+        (void) snprintf(lines, sizeof(lines), "%llu",
+                        (unsigned long long) (ctl->options.lines == UINT64_MAX ? 50 : ctl->options.lines));
+        (void) fflush(stdout);
+        (void) execv(worker, words);
+        return ctl_usage_error("Could not run %s: %m", worker);
+}
