@@ -14,8 +14,6 @@
 #include "base/string-util.h"
 #include "ctl/terminal.h"
 
-DEFINE_TRIVIAL_CLEANUP_FUNC(sd_journal *, sd_journal_close);
-
 /* A field's value as text without control characters, freed by the caller; "" where it is missing. */
 static char *field_text(sd_journal *journal, const char *field)
 {

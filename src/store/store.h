@@ -82,6 +82,9 @@ typedef struct ConnectorRecord {
         RunTrigger pending_trigger;
         char *pending_requested_by;
         char *pending_reason;
+        /* A full resync has discarded the cursor and has not ended well yet: the cursor that is there by now is its own, and the
+         * next run goes on with it, as a full resync again. */
+        bool resyncing;
         Attention attention;
 } ConnectorRecord;
 

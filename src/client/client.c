@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "client/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/names.h"
+#include "base/string-util.h"
+
+/* A reply may wait for a password to be typed, and for a slow disk. */
+#define CALL_TIMEOUT_USEC (120 * USEC_PER_SEC)
+
+struct Client {
+        sd_bus *bus;
+};
+
+typedef struct EventWatch {
+        ClientEventCallback callback;
+        void *userdata;
+} EventWatch;
+
+void client_error_done(ClientError *e)
+{
+        free(e->message);
+        *e = (ClientError) {};
+}
+
+int client_error_exit_status(const ClientError *e)
+{
+        return e->refusal ? e->refusal->exit_status : 1;
+}
+
+/* What a person can do about errors that come not from the daemon but from the way to it. */
+static const struct {
+        const char *name;
+        const char *advice;
+} bus_advice[] = {
+        { SD_BUS_ERROR_SERVICE_UNKNOWN,
+          "The sync service is not running and is not installed for activation. Try 'systemctl start syncrund'." },
+        { SD_BUS_ERROR_NAME_HAS_NO_OWNER, "The sync service is not running. Try 'systemctl start syncrund'." },
+        { SD_BUS_ERROR_NO_REPLY,
+          "The sync service did not answer. 'systemctl status syncrund' says whether it is running." },
+        { "org.freedesktop.systemd1.LoadFailed",
+          "The sync service could not be started. See 'systemctl status syncrund' and 'journalctl -u syncrund'." },
+        { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
+          "This needs an administrator's permission, and there is nobody to ask. Try again with sudo." },
+        { SD_BUS_ERROR_ACCESS_DENIED, "You are not permitted to do this. Try again with sudo." },
+};
+
+static int fail(ClientError *e, const sd_bus_error *error, int r)
+{
+        const Refusal *refusal = refusal_by_name(error ? error->name : NULL);
+        const char *message = error && error->message ? error->message : strerror(-r);
+
+        for (size_t i = 0; error && !refusal && i < ELEMENTSOF(bus_advice); i++)
+                if (sd_bus_error_has_name(error, bus_advice[i].name))
+                        message = bus_advice[i].advice;
+        client_error_done(e);
+        e->refusal = refusal;
+        e->error = refusal ? -refusal->error : r;
+        e->message = strdup(message);
+        return e->error;
+}
+
+int client_open(const char *host, Client **ret, ClientError *e)
+{
+        _cleanup_(client_freep) Client *client = calloc(1, sizeof(Client));
+        const char *address = getenv(SYNCRUN_ENV_BUS_ADDRESS);
+        int r;
+
+        if (!client)
+                return fail(e, NULL, -ENOMEM);
+        if (host) {
+                r = sd_bus_open_system_remote(&client->bus, host);
+        } else if (address) {
+                r = sd_bus_new(&client->bus);
+                if (r >= 0)
+                        r = sd_bus_set_address(client->bus, address);
+                if (r >= 0)
+                        r = sd_bus_set_bus_client(client->bus, true);
+                if (r >= 0)
+                        r = sd_bus_start(client->bus);
+        } else {
+                r = sd_bus_open_system(&client->bus);
+        }
+        if (r < 0) {
+                (void) fail(e, NULL, r);
+                free(e->message);
+                e->message = asprintf_or_null("Could not connect to %s%s: %s. Is D-Bus running there?",
+                                              host ? "the system bus of " : address ? "the bus at " : "the system bus",
+                                              host ?: strempty(address), strerror(-r));
+                return r;
+        }
+        (void) sd_bus_set_method_call_timeout(client->bus, CALL_TIMEOUT_USEC);
+        (void) sd_bus_set_allow_interactive_authorization(client->bus, true);
+        *ret = TAKE_PTR(client);
+        return 0;
+}
+
+Client *client_free(Client *client)
+{
+        if (!client)
+                return NULL;
+        sd_bus_flush_close_unref(client->bus);
+        free(client);
+        return NULL;
+}
+
+sd_bus *client_bus(Client *client)
+{
+        return client->bus;
+}
+
+static int append_option(sd_bus_message *m, const ClientOption *o)
+{
+        int r;
+
+        if ((o->type == 's' && !o->s) || (o->type == 'a' && strv_length(o->as) == 0))
+                return 0;
+        if (o->type != 'a') {
+                const char type[] = { o->type, '\0' };
+
+                return o->type == 's'   ? sd_bus_message_append(m, "{sv}", o->name, type, o->s)
+                       : o->type == 't' ? sd_bus_message_append(m, "{sv}", o->name, type, o->t)
+                       : o->type == 'u' ? sd_bus_message_append(m, "{sv}", o->name, type, o->u)
+                                        : sd_bus_message_append(m, "{sv}", o->name, type, (int) o->b);
+        }
+        if ((r = sd_bus_message_open_container(m, 'e', "sv")) < 0 || (r = sd_bus_message_append(m, "s", o->name)) < 0 ||
+            (r = sd_bus_message_open_container(m, 'v', "as")) < 0 ||
+            (r = sd_bus_message_append_strv(m, (char **) o->as)) < 0 || (r = sd_bus_message_close_container(m)) < 0)
+                return r;
+        return sd_bus_message_close_container(m);
+}
+
+int client_append_options(sd_bus_message *m, const ClientOption *options, size_t n)
+{
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = append_option(m, &options[i]);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int new_call(Client *client, const char *path, const char *interface, const char *member, sd_bus_message **ret,
+                    ClientError *e)
+{
+        int r;
+
+        r = sd_bus_message_new_method_call(client->bus, ret, SYNCRUN_BUS_NAME, path, interface, member);
+        if (r >= 0)
+                r = sd_bus_message_set_allow_interactive_authorization(*ret, true);
+        return r < 0 ? fail(e, NULL, r) : 0;
+}
+
+/* @reply may be NULL where there is nothing to read. */
+static int call(Client *client, sd_bus_message *m, sd_bus_message **reply, ClientError *e)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = sd_bus_call(client->bus, m, 0, &error, reply);
+        return r < 0 ? fail(e, &error, r) : 0;
+}
+
+void client_started_done(ClientStarted *started)
+{
+        free(started->run_id);
+        free(started->path);
+        *started = (ClientStarted) {};
+}
+
+static int read_started(sd_bus_message *reply, ClientStarted *started)
+{
+        const char *id, *path, *key;
+        int already_active, pending = 0, r;
+
+        r = sd_bus_message_read(reply, "sob", &id, &path, &already_active);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(reply, "s", &key);
+                if (r >= 0)
+                        r = streq(key, "full_resync_pending") ? sd_bus_message_read(reply, "v", "b", &pending)
+                                                              : sd_bus_message_skip(reply, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+        }
+        if (r < 0)
+                return r;
+        started->run_id = strdup(id);
+        started->path = strdup(path);
+        started->already_active = already_active;
+        started->full_resync_pending = pending;
+        return started->run_id && started->path ? 0 : -ENOMEM;
+}
+
+int client_start_run(Client *client, const char *connector, const ClientOption *options, size_t n, ClientStarted *ret,
+                     ClientError *e)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(client_started_done) ClientStarted started = {};
+        int r;
+
+        r = new_call(client, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, "StartRun", &m, e);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", connector);
+        if (r >= 0)
+                r = client_append_options(m, options, n);
+        if (r < 0)
+                return fail(e, NULL, r);
+        r = call(client, m, &reply, e);
+        if (r < 0)
+                return r;
+        r = read_started(reply, &started);
+        if (r < 0)
+                return fail(e, NULL, r);
+        *ret = started;
+        started = (ClientStarted) {};
+        return 0;
+}
+
+int client_cancel_run(Client *client, const char *run_id, ClientError *e)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = new_call(client, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, "CancelRun", &m, e);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", run_id);
+        return r < 0 ? fail(e, NULL, r) : call(client, m, NULL, e);
+}
+
+int client_reload(Client *client, ClientError *e)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = new_call(client, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, "Reload", &m, e);
+        return r < 0 ? r : call(client, m, NULL, e);
+}
+
+/* A call of an object named by a connector's or connection's name. */
+static int new_object_call(Client *client, const char *prefix, const char *name, const char *interface,
+                           const char *member, sd_bus_message **ret, ClientError *e)
+{
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = sd_bus_path_encode(prefix, name, &path);
+        if (r < 0)
+                return fail(e, NULL, r);
+        return new_call(client, path, interface, member, ret, e);
+}
+
+int client_set_active(Client *client, const char *connector, bool active, ClientError *e)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = new_object_call(client, SYNCRUN_PATH_CONNECTOR, connector, SYNCRUN_IFACE_CONNECTOR, "SetActive", &m, e);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "b", (int) active);
+        return r < 0 ? fail(e, NULL, r) : call(client, m, NULL, e);
+}
+
+int client_reconnect(Client *client, const char *connection, ClientError *e)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = new_object_call(client, SYNCRUN_PATH_CONNECTION, connection, SYNCRUN_IFACE_CONNECTION, "Reconnect", &m, e);
+        return r < 0 ? r : call(client, m, NULL, e);
+}
+
+int client_describe(Client *client, const char *member, const ClientOption *filter, size_t n, char **ret_json,
+                    ClientError *e)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        const char *json;
+        int r;
+
+        r = new_call(client, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, member, &m, e);
+        if (r < 0)
+                return r;
+        r = client_append_options(m, filter, n);
+        if (r < 0)
+                return fail(e, NULL, r);
+        r = call(client, m, &reply, e);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "s", &json);
+        if (r < 0)
+                return fail(e, NULL, r);
+        *ret_json = strdup(json);
+        return *ret_json ? 0 : fail(e, NULL, -ENOMEM);
+}
+
+static int on_events(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        EventWatch *watch = userdata;
+        const char *user_id, *run_id, *json;
+        uint64_t seq;
+
+        if (sd_bus_message_enter_container(m, 'a', "(tsss)") < 0)
+                return 0;
+        while (sd_bus_message_read(m, "(tsss)", &seq, &user_id, &run_id, &json) > 0)
+                watch->callback(seq, user_id, run_id, json, watch->userdata);
+        return 0;
+}
+
+int client_watch_events(Client *client, ClientEventCallback callback, void *userdata, sd_bus_slot **ret_slot,
+                        ClientError *e)
+{
+        _cleanup_free_ EventWatch *watch = malloc(sizeof(EventWatch));
+        sd_bus_slot *slot;
+        int r;
+
+        if (!watch)
+                return fail(e, NULL, -ENOMEM);
+        *watch = (EventWatch) { .callback = callback, .userdata = userdata };
+        r = sd_bus_match_signal(client->bus, &slot, SYNCRUN_BUS_NAME, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER,
+                                "EventsCommitted", on_events, watch);
+        if (r < 0)
+                return fail(e, NULL, r);
+        (void) sd_bus_slot_set_destroy_callback(slot, free);
+        TAKE_PTR(watch);
+        *ret_slot = slot;
+        return 0;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The daemon as its clients see it: one connection, one function a method. Blocking calls, for programs that have nothing else
+ * to do meanwhile; programs with a loop take the bus from client_bus(). The worker's own calls are in client/worker-proxy. */
+
+#include <systemd/sd-bus.h>
+
+#include "base/refusal.h"
+
+typedef struct Client Client;
+
+/* Why a call did not succeed, in words for a person. */
+typedef struct ClientError {
+        int error;              /* negative errno, by the refusal's row where there is one */
+        const Refusal *refusal; /* NULL: not one of ours */
+        char *message;          /* the daemon's words, or what to do about the connection; may be NULL for lack of memory */
+} ClientError;
+
+void client_error_done(ClientError *e);
+#define _cleanup_client_error_ _cleanup_(client_error_done)
+
+/* The exit status that syncrunctl gives for it. */
+int client_error_exit_status(const ClientError *e) _pure_;
+
+/**
+ * client_open() - connect to SYNCRUN_BUS_ADDRESS, to a host over ssh, or to the system bus
+ * @host: [USER@]HOST for ssh, or NULL
+ * @e:    filled on failure
+ * @ret:  set on success only; closed by client_free()
+ *
+ * Context: blocks. Polkit may ask the person for a password during later calls.
+ * Return: 0; negative errno.
+ */
+int client_open(const char *host, Client **ret, ClientError *e) _must_check_;
+
+Client *client_free(Client *client);
+DEFINE_TRIVIAL_CLEANUP_FUNC(Client *, client_free);
+
+sd_bus *client_bus(Client *client); /* borrowed */
+
+/* One entry of an a{sv}. */
+typedef struct ClientOption {
+        const char *name;
+        char type; /* 's' 't' 'u' 'b', or 'a' for an array of strings */
+        union {
+                const char *s;
+                uint64_t t;
+                uint32_t u;
+                bool b;
+                char *const *as;
+        };
+} ClientOption;
+
+/* Appends an a{sv}; entries of type 's' with NULL and 'a' with an empty list are left out. Return: 0; negative errno. */
+int client_append_options(sd_bus_message *m, const ClientOption *options, size_t n) _must_check_;
+
+/* ---- Methods of Manager, Connector and Connection. Each blocks for the answer, which means "committed to disk".
+ * Return: 0; negative errno with @e filled. */
+
+typedef struct ClientStarted {
+        char *run_id;
+        char *path;
+        bool already_active;
+        bool full_resync_pending; /* remembered: becomes the next run */
+} ClientStarted;
+
+void client_started_done(ClientStarted *started);
+
+int client_start_run(Client *client, const char *connector, const ClientOption *options, size_t n, ClientStarted *ret,
+                     ClientError *e) _must_check_;
+int client_cancel_run(Client *client, const char *run_id, ClientError *e) _must_check_;
+int client_set_active(Client *client, const char *connector, bool active, ClientError *e) _must_check_;
+int client_reconnect(Client *client, const char *connection, ClientError *e) _must_check_;
+int client_reload(Client *client, ClientError *e) _must_check_;
+
+/**
+ * client_describe() - a bulk read of Manager
+ * @member:   "DescribeRuns", "DescribeEvents", "DescribeConnectors", "DescribeConnections" or "DescribeUsers"
+ * @filter:   n entries; may be NULL
+ * @ret_json: set on success only; freed by the caller
+ */
+int client_describe(Client *client, const char *member, const ClientOption *filter, size_t n, char **ret_json,
+                    ClientError *e) _must_check_;
+
+/* ---- News. @json is the event; all strings are borrowed. */
+typedef void (*ClientEventCallback)(uint64_t seq, const char *user_id, const char *run_id, const char *json,
+                                    void *userdata);
+
+/**
+ * client_watch_events() - be told of every event that is committed from now on
+ * @ret_slot: ends the watch when it is freed
+ *
+ * Context: blocks for the bus's answer; the callback is called by sd_bus_process() or the loop the bus is attached to.
+ */
+int client_watch_events(Client *client, ClientEventCallback callback, void *userdata, sd_bus_slot **ret_slot,
+                        ClientError *e) _must_check_;
