@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The normal form that all ways to write a calendar event are brought to, and what cannot be. */
+
+#include <stdlib.h>
+
+#include "model/calendar-spec.h"
+
+static int two_digit_year(int year)
+{
+        return year < 0 || year > 99 ? year : year < 70 ? year + 2000 : year + 1900;
+}
+
+static int range_compare(const void *a, const void *b)
+{
+        const CalendarRange *x = a, *y = b;
+
+        if (x->first != y->first)
+                return x->first < y->first ? -1 : 1;
+        if (x->last != y->last)
+                return x->last < y->last ? -1 : 1;
+        return x->step < y->step ? -1 : x->step > y->step;
+}
+
+static void chain_normalize(CalendarChain *chain, CalendarField field)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < chain->n_ranges; i++) {
+                CalendarRange *range = &chain->ranges[i];
+
+                if (field == CALENDAR_YEAR) {
+                        range->first = two_digit_year(range->first);
+                        range->last = two_digit_year(range->last);
+                }
+                if (range->last > range->first)
+                        range->last -= (range->last - range->first) % range->step;
+                if (range->last == range->first) {
+                        range->last = -1;
+                        range->step = 0;
+                }
+                if (field == CALENDAR_SECOND && range->first == 0 && range->last < 0 &&
+                    range->step == (int32_t) USEC_PER_SEC) { /* what else there is does not matter: "*" */
+                        chain->ranges[0] = *range;
+                        chain->n_ranges = 1;
+                        return;
+                }
+        }
+
+        if (chain->n_ranges < 2)
+                return;
+        qsort(chain->ranges, chain->n_ranges, sizeof *chain->ranges, range_compare);
+        for (size_t i = 0; i < chain->n_ranges; i++)
+                if (n == 0 || range_compare(&chain->ranges[i], &chain->ranges[n - 1]) != 0)
+                        chain->ranges[n++] = chain->ranges[i];
+        chain->n_ranges = n;
+}
+
+static int range_check(const CalendarRange *range, int32_t min, int32_t max, bool backwards)
+{
+        if (range->first < min || range->first > max || range->last > max || (range->last >= 0 && range->last < min) ||
+            range->step > max - min)
+                return -ERANGE;
+
+        if (range->last >= 0)
+                return range->first + range->step > range->last ? -EINVAL : 0; /* "5..3" */
+        if (backwards)
+                return range->first - range->step < min ? -ERANGE : 0;
+        return range->first + range->step > max ? -ERANGE : 0; /* a step that is never taken */
+}
+
+/* The values of a range that is sound; a set's first bit is for min. */
+static void range_to_set(const CalendarRange *range, int32_t min, int32_t max, bool backwards, CalendarSet *set)
+{
+        int32_t step = backwards && range->last < 0 ? -range->step : range->step;
+        int32_t last = range->last >= 0 ? range->last : range->step > 0 ? max : range->first;
+
+        for (int32_t value = range->first; value >= min && value <= last; value += step) {
+                set->words[(value - min) / 64] |= UINT64_C(1) << (value - min) % 64;
+                if (step == 0)
+                        break;
+        }
+}
+
+/* Brings a field into its normal form, refuses what cannot be, and makes its set. */
+static int field_finish(CalendarSpec *spec, CalendarField field)
+{
+        CalendarChain *chain = &spec->chains[field];
+        bool backwards = field == CALENDAR_DAY && spec->from_month_end;
+        int32_t min = calendar_limits[field].min, max = calendar_limits[field].max;
+        int r;
+
+        if (backwards)
+                max = CALENDAR_DAYS_FROM_END_MAX;
+        chain_normalize(chain, field);
+        for (size_t i = 0; i < chain->n_ranges; i++) {
+                r = range_check(&chain->ranges[i], min, max, backwards);
+                if (r < 0)
+                        return r;
+        }
+
+        if (field == CALENDAR_SECOND)
+                return 0;
+        for (size_t i = 0; i < chain->n_ranges; i++)
+                range_to_set(&chain->ranges[i], min, max, backwards, &spec->sets[field]);
+        if (chain->n_ranges == 0)
+                range_to_set(&(CalendarRange){ min, max, 1 }, min, max, /* backwards= */ false, &spec->sets[field]);
+        return 0;
+}
+
+int calendar_spec_normalize(CalendarSpec *spec)
+{
+        int r;
+
+        if (spec->chains[CALENDAR_DAY].n_ranges == 0)
+                spec->from_month_end = false;
+        for (CalendarField field = 0; field < _CALENDAR_FIELD_MAX; field++) {
+                r = field_finish(spec, field);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
