@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/names.h"
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "model/run.h"
@@ -14,6 +15,7 @@
 #define BAR_WIDTH 24U
 
 typedef struct Progress {
+        Client *client;
         const char *run_id;
         const char *connector;
         sd_event *event;
@@ -196,12 +198,26 @@ static int look_once(Client *client, Progress *p, ClientError *e)
         return 0;
 }
 
+/* The daemon is back on the bus: what it committed just before it went may not have been told to us. */
+static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        _cleanup_client_error_ ClientError e = {};
+        const char *name, *before, *now;
+        Progress *p = userdata;
+
+        if (sd_bus_message_read(m, "sss", &name, &before, &now) >= 0 &&
+            streq(name, SYNCRUN_BUS_NAME) && now[0] != '\0')
+                (void) look_once(p->client, p, &e);
+        return 0;
+}
+
 int progress_wait(Ctl *ctl, Client *client, const char *run_id, const char *connector)
 {
         _cleanup_(sd_event_unrefp) sd_event *loop = NULL;
-        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL, *owner_slot = NULL;
         _cleanup_client_error_ ClientError e = {};
         Progress p = {
+                .client = client,
                 .run_id = run_id,
                 .connector = connector,
                 .live = terminal_on() && !ctl->options.quiet,
@@ -216,6 +232,10 @@ int progress_wait(Ctl *ctl, Client *client, const char *run_id, const char *conn
         if (r < 0)
                 return ctl_usage_error("Could not make an event loop: %s", strerror(-r));
         p.event = loop;
+        r = sd_bus_match_signal(client_bus(client), &owner_slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                "org.freedesktop.DBus", "NameOwnerChanged", on_owner_changed, &p);
+        if (r < 0)
+                return ctl_usage_error("Could not watch the sync service: %s", strerror(-r));
         if (client_watch_events(client, on_event, &p, &slot, &e) < 0 || look_once(client, &p, &e) < 0)
                 return ctl_fail(&e, "Could not follow run %s", run_id);
         r = sd_bus_attach_event(client_bus(client), loop, SD_EVENT_PRIORITY_NORMAL);

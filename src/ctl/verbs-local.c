@@ -110,7 +110,7 @@ static int show_calendar(const Ctl *ctl, const char *text)
                 if (i == 0)
                         (void) printf("    Next elapse: ");
                 else
-                        (void) printf("%15llu: ", (unsigned long long) i + 1);
+                        (void) printf("  Iteration #%-3llu ", (unsigned long long) i + 1);
                 (void) printf("%s%s%s\n         (in UTC: %s)\n       From now: %s\n", colour(COLOUR_BLUE),
                               strempty(timestamp_format_local(local, sizeof(local), next)), colour(COLOUR_NORMAL),
                               strempty(timestamp_format_iso(iso, sizeof(iso), next)),
