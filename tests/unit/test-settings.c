@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The daemon's own settings. */
+
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/string-util.h"
+#include "model/settings.h"
+#include "unit/expect.h"
+
+static void apply(const char *text, Diagnostics *d, Settings *ret)
+{
+        Conf conf = {};
+
+        expect_ok(conf_parse_text(&conf, "f", text, strlen(text), d));
+        expect_ok(settings_apply(&conf, d, ret));
+        conf_done(&conf);
+}
+
+static void test_defaults(void **state)
+{
+        Settings s;
+
+        apply("", NULL, &s);
+        assert_int_equal(s.max_concurrent_runs, 4);
+        assert_int_equal(s.max_concurrent_runs_per_provider, 2);
+        assert_int_equal(s.max_queued_runs, 10000);
+        assert_int_equal(s.launcher, LAUNCHER_AUTO);
+        assert_string_equal(s.state_directory, "/var/lib/syncrun");
+        assert_int_equal(s.events_max_age_usec, 24 * USEC_PER_HOUR);
+        assert_int_equal(s.events_max_per_user, 10000);
+        assert_int_equal(s.runs_max_age_usec, 90 * USEC_PER_DAY);
+        assert_int_equal(s.runs_max_per_connector, 1000);
+        assert_int_equal(s.failed_runs_max_age_usec, 365 * USEC_PER_DAY);
+        assert_int_equal(s.failed_runs_max_per_connector, 1000);
+        assert_int_equal(s.silence_timeout_usec, USEC_PER_HOUR);
+        assert_int_equal(s.max_open_runs, 10000);
+        settings_done(&s);
+        assert_null(s.state_directory);
+        settings_done(&s);
+}
+
+static void test_everything(void **state)
+{
+        Diagnostics d = {};
+        Settings s;
+
+        apply("[Daemon]\nMaxConcurrentRuns=infinity\nMaxConcurrentRunsPerProvider=1\nMaxQueuedRuns=7\nLauncher=child\n"
+              "StateDirectory=/srv/state\n"
+              "[History]\nEventsMaxAgeSec=1d\nEventsMaxPerUser=200\nRunsMaxAgeSec=0\nRunsMaxPerConnector=3\n"
+              "FailedRunsMaxAgeSec=2w\nFailedRunsMaxPerConnector=infinity\n"
+              "[Reports]\nSilenceTimeoutSec=infinity\nMaxOpenRuns=5\n", &d, &s);
+        assert_int_equal(d.n_items, 0);
+        assert_int_equal(s.max_concurrent_runs, UINT_MAX);
+        assert_int_equal(s.max_concurrent_runs_per_provider, 1);
+        assert_int_equal(s.max_queued_runs, 7);
+        assert_int_equal(s.launcher, LAUNCHER_CHILD);
+        assert_string_equal(s.state_directory, "/srv/state");
+        assert_int_equal(s.events_max_age_usec, USEC_PER_DAY);
+        assert_int_equal(s.events_max_per_user, 200);
+        assert_true(s.runs_max_age_usec == USEC_INFINITY);
+        assert_int_equal(s.runs_max_per_connector, 3);
+        assert_int_equal(s.failed_runs_max_age_usec, 14 * USEC_PER_DAY);
+        assert_int_equal(s.failed_runs_max_per_connector, UINT_MAX);
+        assert_true(s.silence_timeout_usec == USEC_INFINITY);
+        assert_int_equal(s.max_open_runs, 5);
+        settings_done(&s);
+}
+
+static void test_wrong(void **state)
+{
+        static const char *const wrong[] = {
+                "[Daemon]\nMaxConcurrentRuns=0\n", "[Daemon]\nMaxConcurrentRuns=-1\n", "[Daemon]\nLauncher=docker\n",
+                "[Daemon]\nStateDirectory=state\n", "[History]\nRunsMaxAgeSec=old\n", "[History]\nLauncher=unit\n",
+                "[Daemon]\nNothing=1\n", "[Nowhere]\nLauncher=unit\n",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
+                Diagnostics d = {};
+                Settings s;
+
+                apply(wrong[i], &d, &s);
+                assert_int_equal(d.n_items, 1);
+                assert_int_equal(d.items[0].severity, DIAGNOSTIC_WARNING);
+                assert_int_equal(d.items[0].line, 2);
+                assert_int_equal(s.max_concurrent_runs, 4);
+                assert_int_equal(s.launcher, LAUNCHER_AUTO);
+                assert_string_equal(s.state_directory, "/var/lib/syncrun");
+                settings_done(&s);
+                diagnostics_done(&d);
+        }
+}
+
+static void test_state_directory(void **state)
+{
+        static const char text[] = "[Daemon]\nStateDirectory=/srv/state\n";
+        Settings s;
+
+        assert_int_equal(setenv("STATE_DIRECTORY", "/var/lib/private/x:/var/lib/y", 1), 0);
+        apply(text, NULL, &s);
+        assert_string_equal(s.state_directory, "/var/lib/private/x");
+        settings_done(&s);
+        assert_int_equal(setenv("STATE_DIRECTORY", "", 1), 0);
+        apply(text, NULL, &s);
+        assert_string_equal(s.state_directory, "/srv/state");
+        settings_done(&s);
+        assert_int_equal(unsetenv("STATE_DIRECTORY"), 0);
+}
+
+static void put(const char *name, const char *text)
+{
+        char *command = asprintf_or_null("mkdir -p \"$(dirname '%s')\" && printf '%%s' '%s' > '%s'", name, text, name);
+
+        assert_int_equal(system(command), 0);
+        free(command);
+}
+
+static void test_load(void **state)
+{
+        char base[] = "/tmp/test-settings-XXXXXX", *command, **dirs = NULL;
+        Diagnostics d = {};
+        Settings s;
+
+        assert_non_null(mkdtemp(base));
+        assert_int_equal(chdir(base), 0);
+        assert_int_equal(setenv("SYNCRUN_CONFIG_DIRS", "etc:usr", 1), 0);
+        expect_ok(settings_dirs(&dirs));
+        assert_int_equal(unsetenv("SYNCRUN_CONFIG_DIRS"), 0);
+
+        expect_ok(settings_load(dirs, &d, &s));
+        assert_int_equal(s.max_concurrent_runs, 4);
+        settings_done(&s);
+
+        /* Drop-ins count without a main file too. */
+        put("usr/syncrun.conf.d/10-vendor.conf", "[Daemon]\nMaxConcurrentRuns=9\nMaxQueuedRuns=9\n");
+        expect_ok(settings_load(dirs, &d, &s));
+        assert_int_equal(s.max_concurrent_runs, 9);
+        settings_done(&s);
+
+        put("etc/syncrun.conf", "[Daemon]\nMaxConcurrentRuns=5\nLauncher=unit\n");
+        put("etc/syncrun.conf.d/20-admin.conf", "[Daemon]\nMaxQueuedRuns=6\n");
+        expect_ok(settings_load(dirs, &d, &s));
+        assert_int_equal(s.max_concurrent_runs, 9);
+        assert_int_equal(s.max_queued_runs, 6);
+        assert_int_equal(s.launcher, LAUNCHER_UNIT);
+        assert_int_equal(d.n_items, 0);
+        settings_done(&s);
+
+        /* What cannot be read is told; the rest counts. */
+        assert_int_equal(symlink("/", "etc/syncrun.conf.d/15-broken.conf"), 0);
+        expect_ok(settings_load(dirs, &d, &s));
+        assert_int_equal(s.max_concurrent_runs, 9);
+        assert_int_equal(d.n_errors, 1);
+        settings_done(&s);
+        diagnostics_done(&d);
+
+        command = asprintf_or_null("rm -rf '%s'", base);
+        assert_int_equal(system(command), 0);
+        free(command);
+        strv_free(dirs);
+}
+
+static void test_dirs(void **state)
+{
+        char **dirs = NULL, *joined;
+
+        expect_ok(settings_dirs(&dirs));
+        joined = strv_join(dirs, " ");
+        assert_string_equal(joined, "/etc/syncrun /run/syncrun /usr/lib/syncrun");
+        free(joined);
+        strv_free(dirs);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything), cmocka_unit_test(test_wrong),
+                cmocka_unit_test(test_state_directory), cmocka_unit_test(test_load), cmocka_unit_test(test_dirs),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
