@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A machine for a test: a real systemd as PID 1, with journald, dbus-daemon and polkitd, booted in a container.
 
-Its file system is an overlay: below it this machine's own, above it a tmpfs with what `meson install` installs. So it has
-every program that this machine has, nothing that it does is seen outside, and it boots in well under a second. Commands
-run in it by nsenter. power_loss() kills all of it at once; boot() after that finds the files as they were.
+Its file system is an overlay: below it this machine's own, above it a tmpfs with what `meson install` installs. So it
+has every program that this machine has, nothing that it does is seen outside, and it boots in well under a second.
+Commands run in it by nsenter. power_loss() kills all of it at once; boot() after that finds the files as they were.
 
 It needs root and systemd-container. Where it cannot boot a test fails, and says why: it is not skipped.
 What a test wants to know about syncrun does not belong here.
@@ -130,8 +130,8 @@ class Machine:
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         notify.bind(str(notify_path))
         environment = {"PATH": PATH, "NOTIFY_SOCKET": str(notify_path), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
-        command = ["systemd-nspawn", "--quiet", "--directory", str(self.root), "--boot", "--register=no", "--keep-unit"]
-        command += ["--private-network", "--link-journal=no", "--notify-ready=yes", "--machine", self.name]
+        command = ["systemd-nspawn", "--quiet", "--directory", str(self.root), "--machine", self.name, "--boot"]
+        command += ["--register=no", "--keep-unit", "--private-network", "--link-journal=no", "--notify-ready=yes"]
         command += ["systemd.unit=test.target", "systemd.show_status=no", "systemd.firstboot=no"]
         # A cgroup of its own keeps machines apart that run at the same time, and is the means to kill one as a whole.
         join = f'echo $$ >{self.cgroup}/cgroup.procs && exec setpriv --pdeathsig KILL "$@"'

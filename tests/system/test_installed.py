@@ -54,7 +54,7 @@ def manager_call(machine, method, *arguments, user="syncrun", check=True):
 @pytest.mark.parametrize("unit", UNITS)
 def test_unit_is_correct(machine, unit):
     done = machine.run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit, check=False)
-    # What is wrong with the distribution's units is not ours to say; that our programs are there is seen by starting them.
+    # The distribution's units are not ours to judge; that our programs are there is seen by starting them.
     said = [line for line in (done.stdout + done.stderr).splitlines() if "syncrun" in line]
     assert [line for line in said if "is not executable" not in line] == []
 
