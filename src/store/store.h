@@ -2,8 +2,9 @@
 #pragma once
 
 /* The history: the only room that knows SQL. Writes are put into a queue on the loop and applied by a writer thread, in order,
- * many in one transaction (group commit): it commits at once when idle and gathers while a commit is in flight. Reads go
- * through a connection of the loop's own and see what is committed. One Store owns the database file alone.
+ * many in one transaction (group commit): it commits at once when idle and gathers while a commit is in flight. What is put
+ * without going back to the loop in between is committed as a whole. Reads go through a connection of the loop's own and see
+ * what is committed. One Store owns the database file alone; others may read it.
  *
  * Context: every function here is for the event loop's thread. Only those that say so wait for the disk. */
 
@@ -16,21 +17,28 @@ typedef struct Store Store;
 
 #define STORE_SCHEMA_VERSION 1
 
-/* What the store tells its owner, on the loop. */
+/* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {
-        /* Everything up to and with @ticket is on disk. One call for each commit. */
+        /* Everything up to and with @ticket is on disk. One call for all commits since the last call. */
         void (*committed)(uint64_t ticket, void *userdata);
-        /* A commit failed: nothing of what is not yet committed will be. Memory that ran ahead must be read anew after
-         * recovered(). Until then every store_put_...() is refused with -EROFS. @error: -ENOSPC, -EROFS, -EIO, -EUCLEAN ... */
+        /* A commit failed: nothing of what is not yet committed will be, and committed() says nothing of those tickets any
+         * more. Memory that ran ahead must be read anew after recovered(). Until then every store_put_...() is refused with
+         * -EROFS. @error: -ENOSPC, -EFBIG, -EROFS, -EIO, -EBUSY (a foreign writer), -EUCLEAN, -ENOMEM; -EEXIST, -ENOENT and
+         * -EINVAL are a write that the schema refuses, a fault of the engine's. */
         void (*failed)(int error, void *userdata);
         /* Writing works again (tried by the store itself every few seconds). */
         void (*recovered)(void *userdata);
 } StoreCallbacks;
 
 typedef struct StoreOptions {
-        const char *path;  /* database file; its folder exists */
-        bool in_memory;    /* unit tests only */
+        const char *path;         /* database file; its folder exists */
+        usec_t retry_usec;        /* after a failed commit, between tries; 0: STORE_RETRY_USEC */
+        uint64_t log_limit_bytes; /* of the write-ahead log, while nobody else reads for long; 0: the usual */
 } StoreOptions;
+#define STORE_RETRY_USEC (5 * USEC_PER_SEC)
+
+/* Writes that wait for their commit; further ones are refused with -ENOBUFS. */
+#define STORE_QUEUE_MAX 65536U
 
 /**
  * store_open() - open or create the history, migrate it, check it after an unclean stop, start the writer
@@ -45,7 +53,7 @@ typedef struct StoreOptions {
 int store_open(sd_event *event, const StoreOptions *options, const StoreCallbacks *callbacks, void *userdata,
                char **ret_why, Store **ret) _must_check_;
 
-/* Commits what is queued, waits for it, closes. No callback is called any more. Context: blocks. */
+/* Commits what is queued (unless writing has failed), waits for it, closes. No callback is called any more. Context: blocks. */
 Store *store_close(Store *store);
 DEFINE_TRIVIAL_CLEANUP_FUNC(Store *, store_close);
 
@@ -58,6 +66,7 @@ typedef struct StoreStatistics {
         uint64_t writes;
         uint64_t wal_bytes;
         usec_t last_commit_usec; /* how long the last commit took */
+        uint64_t n_waiting;      /* writes that are not committed yet */
 } StoreStatistics;
 void store_statistics(const Store *store, StoreStatistics *ret);
 
@@ -88,14 +97,23 @@ typedef struct ConnectorRecord {
         Attention attention;
 } ConnectorRecord;
 
+#define CONNECTOR_RECORD_INIT                                                                                        \
+        {                                                                                                            \
+                .active_override = -1, .last_outcome = _RUN_OUTCOME_INVALID,                                         \
+                .pending_trigger = _RUN_TRIGGER_INVALID, .attention.category = _ATTENTION_INVALID                    \
+        }
+
 void connector_record_done(ConnectorRecord *record);
-int store_put_connector(Store *store, const ConnectorRecord *record) _must_check_; /* insert or replace by name */
+
+/* What every store_put_...() may return: 0; -EROFS (after failed()); -ENOBUFS (STORE_QUEUE_MAX); -EINVAL; -ENOMEM. */
+
+int store_put_connector(Store *store, const ConnectorRecord *record) _must_check_; /* insert; of a known name: all but id, first_seen_usec */
 
 /* All of them, by name. Context: blocks for reading. The array is freed by connector_records_free(). */
 int store_load_connectors(Store *store, ConnectorRecord **ret, size_t *ret_n) _must_check_;
 void connector_records_free(ConnectorRecord *records, size_t n);
 
-/* The saved cursor, one JSON text a connector, CURSOR_MAX bytes at most. NULL deletes. */
+/* The saved cursor, one JSON text a connector, CURSOR_MAX bytes at most (-E2BIG). NULL deletes. The connector was put before. */
 #define CURSOR_MAX (4 * MIB)
 int store_put_cursor(Store *store, const char *connector, const char *cursor) _must_check_;
 /* Return: 1 and the text (caller frees); 0 there is none; negative errno. */
@@ -103,7 +121,8 @@ int store_get_cursor(Store *store, const char *connector, char **ret) _must_chec
 
 /* ---- Runs */
 
-/* Insert, or update everything but identity. Accounts are written only when told to, all of them or (store_put_account) one.
+/* Insert (with the user and the connector, where they are new), or update everything but identity: what stands before state in
+ * Run, but for primary_user_id. Accounts are written only when told to, all of them or (store_put_account) one.
  * A second active run of a connector breaks the partial unique index: the commit fails; the engine never does that. */
 int store_put_run(Store *store, const Run *run, bool with_accounts) _must_check_;
 int store_put_account(Store *store, const char *run_id, const Account *account) _must_check_;
@@ -132,6 +151,9 @@ typedef struct RunFilter {
 #define RUN_FILTER_INIT { .source = _RUN_SOURCE_INVALID, .outcome = _RUN_OUTCOME_INVALID, .active = -1, .limit = 50 }
 #define RUNS_PAGE_MAX 10000U
 
+/* Rows that one call looks at. Only a filter of several parts can come to it; its page is then short, and ret_next is set. */
+#define RUNS_EXAMINED_MAX 20000U
+
 /**
  * store_list_runs() - newest first, by keyset: as fast at ten million runs as at ten thousand
  * @ret_next: opaque text for the next page, NULL at the end; freed by the caller; may be NULL
@@ -142,7 +164,7 @@ int store_list_runs(Store *store, const RunFilter *filter, Run ***ret, size_t *r
 
 /* ---- Events */
 
-/* @event's JSON is taken over. The run must have been put before. */
+/* @event's JSON is taken over on success. Its number is above every one before (-EINVAL). The run must have been put before. */
 int store_put_event(Store *store, const Run *run, Event *event) _must_check_;
 
 /* Highest sequence number ever given, also of events that are gone; 0 at first. */
@@ -161,11 +183,15 @@ typedef struct EventFilter {
         const char *connector;
         const char *provider;
         uint64_t after_seq;   /* only newer ones; 0: any */
+        uint64_t before_seq;  /* only older ones; 0: any */
         usec_t since_usec;    /* timestamp at or after; 0: any */
         bool newest_first;
         unsigned limit;       /* 1..EVENTS_PAGE_MAX */
 } EventFilter;
 #define EVENTS_PAGE_MAX 10000U
+
+/* Rows that one call looks at: with connector or provider and neither user_id nor run_id, those beyond are not found. */
+#define EVENTS_EXAMINED_MAX 100000U
 
 /* Freed by stored_events_free(). Return: 0; -EINVAL; negative errno. Context: blocks for an indexed read. */
 int store_list_events(Store *store, const EventFilter *filter, StoredEvent **ret, size_t *ret_n) _must_check_;
@@ -179,21 +205,23 @@ int store_first_seq(Store *store, uint64_t *ret) _must_check_;
 typedef struct UserRecord {
         char *id;
         usec_t first_seen_usec;
-        uint64_t n_runs;
+        uint64_t n_runs;       /* that are kept */
         usec_t last_run_usec;
 } UserRecord;
 int store_put_user(Store *store, const char *user_id, usec_t now_usec) _must_check_; /* known: nothing happens */
 int store_user_exists(Store *store, const char *user_id); /* 1, 0 or negative errno */
+#define USERS_PAGE_MAX 10000U
+/* By id. @after_id: the last of the page before; NULL: from the first. Return: 0; -EINVAL (limit); negative errno. */
 int store_list_users(Store *store, const char *after_id, unsigned limit, UserRecord **ret, size_t *ret_n) _must_check_;
 void user_records_free(UserRecord *users, size_t n);
 
 /* ---- Retention */
 
 typedef struct RetentionPolicy {
-        usec_t events_max_age_usec;
+        usec_t events_max_age_usec;            /* 0, here and below: no limit */
         unsigned events_max_per_user;          /* 0: no limit */
         usec_t runs_max_age_usec;              /* successful and other ends */
-        unsigned runs_max_per_connector;       /* 0: no limit */
+        unsigned runs_max_per_connector;       /* of runs from outside: per user; 0: no limit */
         usec_t failed_runs_max_age_usec;       /* failed and partial */
         unsigned failed_runs_max_per_connector;
 } RetentionPolicy;
@@ -202,8 +230,8 @@ typedef struct RetentionPolicy {
  * store_retain() - one small step of deleting what is past its time, queued behind everything else
  * @now_usec: CLOCK_REALTIME
  *
- * Cursors, connectors and active runs are never deleted. Steps of tens of rows; the owner calls again while there is more, when
- * idle. Return: 0; -EROFS.
+ * Never deleted: cursors, connectors, users, active runs, a connector's newest run and those that its record names, and a run
+ * before its events. Steps of tens of rows; the owner calls again while there is more, when idle.
  */
 int store_retain(Store *store, const RetentionPolicy *policy, usec_t now_usec) _must_check_;
 

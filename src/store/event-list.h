@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* How lists of events are read: each goes along one index, chosen by the filter. For event-store.c and its test. */
+
+#include "base/macros.h"
+
+typedef enum EventLead {
+        EVENT_LEAD_RUN,
+        EVENT_LEAD_USER,
+        EVENT_LEAD_SEQ,
+        _EVENT_LEAD_MAX,
+} EventLead;
+
+/* Static SQL with the parameters: after, before, since, and but for SEQ the led key. */
+const char *event_lead_sql(EventLead lead, bool newest_first) _const_;

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "store/retain.h"
+
+#include <stdlib.h>
+
+#define uthash_nonfatal_oom(element) (element)->kept = false
+#include <uthash.h>
+
+#include "store/store-private.h"
+
+/* Keys to look at. Where there was no memory for one, or at first, all are looked at. */
+typedef struct Key {
+        int64_t key;
+        bool kept;
+        UT_hash_handle hh;
+} Key;
+
+typedef struct KeySet {
+        Key *keys;
+        bool all;
+        int64_t position; /* of the round through all of them */
+} KeySet;
+
+typedef enum RetainPhase {
+        RETAIN_OLD_EVENTS,
+        RETAIN_USERS_EVENTS,
+        RETAIN_OLD_RUNS,
+        RETAIN_CONNECTORS_RUNS,
+        RETAIN_USERS_RUNS, /* from outside */
+        _RETAIN_PHASE_MAX,
+} RetainPhase;
+
+struct Retention {
+        RetentionPolicy policy;
+        bool more;
+        RetainPhase phase;
+        uint64_t event_position; /* RETAIN_OLD_EVENTS: looked at up to here */
+        RunOutcome outcome;      /* RETAIN_OLD_RUNS: of this one, looked at up to the next two */
+        uint64_t run_created_usec;
+        int64_t run_row;
+        KeySet event_users;
+        KeySet run_connectors;
+        KeySet run_users;
+};
+
+/* One step, and how many rows it may still touch. */
+typedef struct Step {
+        Retention *retention;
+        Db *db;
+        usec_t now_usec;
+        size_t budget;
+} Step;
+
+static void key_set_clear(KeySet *set)
+{
+        Key *key, *next;
+
+        HASH_ITER(hh, set->keys, key, next) {
+                HASH_DEL(set->keys, key);
+                free(key);
+        }
+        *set = (KeySet) { .all = true };
+}
+
+static void key_set_add(KeySet *set, int64_t value)
+{
+        Key *key;
+
+        HASH_FIND(hh, set->keys, &value, sizeof(value), key);
+        if (key)
+                return;
+        key = malloc(sizeof(Key));
+        if (key) {
+                *key = (Key) { .key = value, .kept = true };
+                HASH_ADD(hh, set->keys, key, sizeof(key->key), key);
+        }
+        if (!key || !key->kept) {
+                free(key);
+                set->all = true;
+                set->position = 0;
+        }
+}
+
+/* The key to look at; in a round through all, the next one of the table. Return: 1; 0 none is left; negative errno. */
+static int key_set_peek(KeySet *set, Db *db, const char *next_sql, int64_t *ret)
+{
+        if (set->all) {
+                _cleanup_query_ Query query = query_begin(db, next_sql);
+                int r;
+
+                query_bind_int(&query, set->position);
+                r = query_step(&query);
+                if (r > 0)
+                        *ret = query_get_int(&query);
+                if (r != 0)
+                        return r;
+                set->all = false;
+                set->position = 0;
+        }
+        if (!set->keys)
+                return 0;
+        *ret = set->keys->key;
+        return 1;
+}
+
+static void key_set_pop(KeySet *set, int64_t value)
+{
+        Key *key;
+
+        if (set->all)
+                set->position = value;
+        HASH_FIND(hh, set->keys, &value, sizeof(value), key);
+        if (key) {
+                HASH_DEL(set->keys, key);
+                free(key);
+        }
+}
+
+Retention *retention_new(void)
+{
+        Retention *retention = calloc(1, sizeof(Retention));
+
+        if (retention)
+                retention_reset(retention);
+        return retention;
+}
+
+Retention *retention_free(Retention *retention)
+{
+        if (!retention)
+                return NULL;
+        retention_reset(retention);
+        free(retention);
+        return NULL;
+}
+
+static void start_round(Retention *retention)
+{
+        retention->phase = RETAIN_OLD_EVENTS;
+        retention->event_position = 0;
+        retention->outcome = 0;
+        retention->run_created_usec = 0;
+        retention->run_row = 0;
+}
+
+void retention_reset(Retention *retention)
+{
+        key_set_clear(&retention->event_users);
+        key_set_clear(&retention->run_connectors);
+        key_set_clear(&retention->run_users);
+        retention->more = false;
+        start_round(retention);
+}
+
+void retention_event_added(Retention *retention, int64_t user)
+{
+        if (user > 0)
+                key_set_add(&retention->event_users, user);
+}
+
+int retention_run_ended(Retention *retention, Db *db, const Run *run)
+{
+        static const char connector[] = "SELECT key FROM connectors WHERE name = ?";
+        static const char user[] = "SELECT key FROM users WHERE id = ?";
+        int64_t key = 0;
+
+        if (run->connector)
+                key = store_find_key(db, connector, run->connector);
+        else if (run->user_id)
+                key = store_find_key(db, user, run->user_id);
+        if (key > 0)
+                key_set_add(run->connector ? &retention->run_connectors : &retention->run_users, key);
+        return (int) MIN(key, 0);
+}
+
+bool retention_more(const Retention *retention)
+{
+        return retention->more;
+}
+
+/* Deletes the row that @sql is about. */
+static int delete_row(Step *step, const char *sql, int64_t row)
+{
+        _cleanup_query_ Query query = query_begin(step->db, sql);
+        int r;
+
+        query_bind_int(&query, row);
+        r = query_run(&query);
+        if (step->budget > 0)
+                step->budget--;
+        return r;
+}
+
+static int delete_event(Step *step, int64_t seq)
+{
+        static const char remember_sql[] = "UPDATE meta SET value = ?1 WHERE name = 'last_seq' AND value < ?1";
+        static const char delete_sql[] = "DELETE FROM events WHERE seq = ?";
+        _cleanup_query_ Query query = query_begin(step->db, remember_sql);
+        int r;
+
+        /* Numbers are never given again, whatever is deleted. */
+        query_bind_int(&query, seq);
+        r = query_run(&query);
+        return r < 0 ? r : delete_row(step, delete_sql, seq);
+}
+
+/* From the oldest number on, until one that is young. The few from a time when the clock was ahead are passed over. */
+static int old_events(Step *step)
+{
+        static const char sql[] = "SELECT seq, time_usec FROM events WHERE seq > ? ORDER BY seq LIMIT ?";
+        usec_t max_age_usec = step->retention->policy.events_max_age_usec;
+        _cleanup_query_ Query query = {};
+        int r = 0;
+
+        if (max_age_usec == 0 || max_age_usec >= step->now_usec)
+                return 1;
+        query = query_begin(step->db, sql);
+        query_bind_uint(&query, step->retention->event_position);
+        query_bind_uint(&query, step->budget);
+        while (step->budget > 0 && (r = query_step(&query)) > 0) {
+                int64_t seq = query_get_int(&query);
+                uint64_t time_usec = query_get_uint(&query);
+
+                if (time_usec < step->now_usec - max_age_usec) {
+                        r = delete_event(step, seq);
+                        if (r < 0)
+                                return r;
+                } else if (time_usec <= step->now_usec) {
+                        return 1;
+                } else {
+                        step->budget--;
+                }
+                step->retention->event_position = (uint64_t) seq;
+        }
+        return r < 0 ? r : step->budget > 0;
+}
+
+/* The newest of one user are kept. */
+static int events_of_user(Step *step, int64_t user)
+{
+        static const char first_sql[] = "SELECT seq FROM events WHERE user = ? ORDER BY seq DESC LIMIT 1 OFFSET ?";
+        static const char list_sql[] = "SELECT seq FROM events WHERE user = ? AND seq <= ? ORDER BY seq LIMIT ?";
+        _cleanup_query_ Query first = query_begin(step->db, first_sql), list = query_begin(step->db, list_sql);
+        int r;
+
+        query_bind_int(&first, user);
+        query_bind_uint(&first, step->retention->policy.events_max_per_user);
+        r = query_step(&first);
+        if (r <= 0)
+                return r;
+        query_bind_int(&list, user);
+        query_bind_int(&list, query_get_int(&first));
+        query_bind_uint(&list, step->budget);
+        while (step->budget > 0 && (r = query_step(&list)) > 0) {
+                r = delete_event(step, query_get_int(&list));
+                if (r < 0)
+                        return r;
+        }
+        return r;
+}
+
+/* Calls @trim for each key until the step's rows are used up. Return: 1 done; 0 there is more; negative errno. */
+static int each_key(Step *step, KeySet *set, const char *next_sql, int (*trim)(Step *step, int64_t key))
+{
+        int64_t key;
+        int r;
+
+        while (step->budget > 0) {
+                r = key_set_peek(set, step->db, next_sql, &key);
+                if (r <= 0)
+                        return r < 0 ? r : 1;
+                step->budget--;
+                r = trim(step, key);
+                if (r < 0)
+                        return r;
+                if (step->budget > 0)
+                        key_set_pop(set, key);
+        }
+        return 0;
+}
+
+static const char next_user_sql[] = "SELECT key FROM users WHERE key > ? ORDER BY key LIMIT 1";
+static const char next_connector_sql[] = "SELECT key FROM connectors WHERE key > ? ORDER BY key LIMIT 1";
+
+static int users_events(Step *step)
+{
+        if (step->retention->policy.events_max_per_user == 0)
+                return 1;
+        return each_key(step, &step->retention->event_users, next_user_sql, events_of_user);
+}
+
+/* What speaks for a run that is past its time: that it has events yet; ... */
+#define RUN_HAS_EVENTS "EXISTS (SELECT 1 FROM events WHERE events.run = runs.row)"
+
+/* ... that it is the newest of its connector, or one that the connector's record names. */
+#define RUN_IS_NEEDED                                                                                                \
+        "(runs.row IS (SELECT newest.row FROM runs AS newest WHERE newest.connector = runs.connector"                \
+        "              ORDER BY newest.created_usec DESC, newest.row DESC LIMIT 1) OR"                               \
+        " EXISTS (SELECT 1 FROM connectors WHERE connectors.key = runs.connector"                                    \
+        "         AND runs.id IN (last_run_id, attention_run_id)))"
+
+static int delete_run(Step *step, int64_t row)
+{
+        static const char sql[] = "DELETE FROM runs WHERE row = ?";
+
+        return delete_row(step, sql, row);
+}
+
+static bool outcome_is_failure(RunOutcome outcome)
+{
+        return outcome == RUN_FAILED || outcome == RUN_PARTIAL;
+}
+
+static int old_runs_of_outcome(Step *step)
+{
+        static const char sql[] =
+                "SELECT row, created_usec, " RUN_HAS_EVENTS " OR " RUN_IS_NEEDED " FROM runs INDEXED BY runs_by_outcome"
+                " WHERE outcome = ? AND created_usec < ? AND (created_usec, row) > (?, ?) AND state = 'finished'"
+                " ORDER BY created_usec, row LIMIT ?";
+        Retention *retention = step->retention;
+        usec_t max_age_usec = outcome_is_failure(retention->outcome) ? retention->policy.failed_runs_max_age_usec :
+                                                                      retention->policy.runs_max_age_usec;
+        _cleanup_query_ Query query = {};
+        int r = 0;
+
+        if (max_age_usec == 0 || max_age_usec >= step->now_usec)
+                return 1;
+        query = query_begin(step->db, sql);
+        query_bind_text(&query, run_outcome_to_string(retention->outcome));
+        query_bind_uint(&query, step->now_usec - max_age_usec);
+        query_bind_uint(&query, retention->run_created_usec);
+        query_bind_int(&query, retention->run_row);
+        query_bind_uint(&query, step->budget);
+        while (step->budget > 0 && (r = query_step(&query)) > 0) {
+                retention->run_row = query_get_int(&query);
+                retention->run_created_usec = query_get_uint(&query);
+                if (query_get_int(&query))
+                        step->budget--;
+                else if ((r = delete_run(step, retention->run_row)) < 0)
+                        return r;
+        }
+        return r < 0 ? r : step->budget > 0;
+}
+
+static int old_runs(Step *step)
+{
+        Retention *retention = step->retention;
+        int r;
+
+        for (; retention->outcome < _RUN_OUTCOME_MAX; retention->outcome++) {
+                r = old_runs_of_outcome(step);
+                if (r <= 0)
+                        return r;
+                retention->run_created_usec = 0;
+                retention->run_row = 0;
+        }
+        return 1;
+}
+
+typedef struct RunQuota {
+        const char *count_sql; /* n_ended, n_failed of a key */
+        const char *oldest_sql; /* of a key: the oldest that failed (1) or not (0), so many */
+} RunQuota;
+
+/* The oldest runs of one kind beyond @max. One that has events yet stops it: those after it have too. */
+static int runs_beyond(Step *step, const RunQuota *quota, int64_t key, bool failed, int64_t n, unsigned max)
+{
+        _cleanup_query_ Query query = {};
+        int r = 0;
+
+        if (max == 0 || n <= (int64_t) max)
+                return 0;
+        query = query_begin(step->db, quota->oldest_sql);
+        query_bind_int(&query, key);
+        query_bind_int(&query, failed);
+        query_bind_uint(&query, MIN((uint64_t) n - max, (uint64_t) step->budget));
+        while (step->budget > 0 && (r = query_step(&query)) > 0) {
+                int64_t row = query_get_int(&query);
+
+                if (query_get_int(&query))
+                        return 0;
+                r = delete_run(step, row);
+                if (r < 0)
+                        return r;
+        }
+        return r;
+}
+
+static int runs_of_key(Step *step, const RunQuota *quota, int64_t key)
+{
+        const RetentionPolicy *policy = &step->retention->policy;
+        _cleanup_query_ Query query = query_begin(step->db, quota->count_sql);
+        int64_t n_ended, n_failed;
+        int r;
+
+        query_bind_int(&query, key);
+        r = query_step(&query);
+        if (r <= 0)
+                return r;
+        n_ended = query_get_int(&query);
+        n_failed = query_get_int(&query);
+        query_end(&query);
+        r = runs_beyond(step, quota, key, false, n_ended, policy->runs_max_per_connector);
+        if (r >= 0)
+                r = runs_beyond(step, quota, key, true, n_failed, policy->failed_runs_max_per_connector);
+        return r;
+}
+
+#define OLDEST_SQL(from)                                                                                             \
+        "SELECT row, " RUN_HAS_EVENTS " FROM runs INDEXED BY " from                                                  \
+        " AND state = 'finished' AND (outcome IN ('failed', 'partial')) = ? AND NOT " RUN_IS_NEEDED                   \
+        " ORDER BY created_usec, row LIMIT ?"
+
+static int runs_of_connector(Step *step, int64_t connector)
+{
+        static const RunQuota quota = {
+                "SELECT n_ended, n_failed FROM connectors WHERE key = ?",
+                OLDEST_SQL("runs_by_connector WHERE connector = ?"),
+        };
+
+        return runs_of_key(step, &quota, connector);
+}
+
+static int outside_runs_of_user(Step *step, int64_t user)
+{
+        static const RunQuota quota = {
+                "SELECT n_ended, n_failed FROM users WHERE key = ?",
+                OLDEST_SQL("runs_by_user WHERE user = ? AND connector IS NULL"),
+        };
+
+        return runs_of_key(step, &quota, user);
+}
+
+static int connectors_runs(Step *step)
+{
+        return each_key(step, &step->retention->run_connectors, next_connector_sql, runs_of_connector);
+}
+
+static int users_runs(Step *step)
+{
+        return each_key(step, &step->retention->run_users, next_user_sql, outside_runs_of_user);
+}
+
+static bool policy_equal(const RetentionPolicy *a, const RetentionPolicy *b)
+{
+        return a->events_max_age_usec == b->events_max_age_usec &&
+               a->events_max_per_user == b->events_max_per_user && a->runs_max_age_usec == b->runs_max_age_usec &&
+               a->runs_max_per_connector == b->runs_max_per_connector &&
+               a->failed_runs_max_age_usec == b->failed_runs_max_age_usec &&
+               a->failed_runs_max_per_connector == b->failed_runs_max_per_connector;
+}
+
+int retention_step(Retention *retention, Db *db, const RetentionPolicy *policy, usec_t now_usec)
+{
+        static int (*const phases[])(Step *step) = {
+                [RETAIN_OLD_EVENTS] = old_events,           [RETAIN_USERS_EVENTS] = users_events,
+                [RETAIN_OLD_RUNS] = old_runs,               [RETAIN_CONNECTORS_RUNS] = connectors_runs,
+                [RETAIN_USERS_RUNS] = users_runs,
+        };
+        Step step = { .retention = retention, .db = db, .now_usec = now_usec, .budget = RETAIN_STEP_ROWS };
+        int r;
+
+        if (!policy_equal(&retention->policy, policy)) {
+                retention_reset(retention);
+                retention->policy = *policy;
+        }
+        for (; retention->phase < _RETAIN_PHASE_MAX; retention->phase++) {
+                r = phases[retention->phase](&step);
+                if (r < 0)
+                        return r;
+                if (r == 0)
+                        break;
+        }
+        retention->more = retention->phase < _RETAIN_PHASE_MAX;
+        if (!retention->more)
+                start_round(retention);
+        return 0;
+}
+
+typedef struct RetainWrite {
+        Write write;
+        RetentionPolicy policy;
+        usec_t now_usec;
+} RetainWrite;
+
+static int apply_retain(Write *write, Db *db, Retention *retention)
+{
+        RetainWrite *w = container_of(write, RetainWrite, write);
+
+        return retention_step(retention, db, &w->policy, w->now_usec);
+}
+
+static void free_retain(Write *write)
+{
+}
+
+static const WriteType retain_write = { apply_retain, free_retain };
+
+int store_retain(Store *store, const RetentionPolicy *policy, usec_t now_usec)
+{
+        RetainWrite *w;
+        int r;
+
+        r = store_may_put(store);
+        if (r < 0)
+                return r;
+        w = store_write_new(RetainWrite, &retain_write);
+        if (!w)
+                return -ENOMEM;
+        w->policy = *policy;
+        w->now_usec = now_usec;
+        return store_put(store, &w->write);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Retention on the writer's thread: what is past its time or number is deleted in small steps. Remembers which users and
+ * connectors got something since they were last looked at, so that a round looks at these only; the first round after
+ * opening, and one after the policy has changed, looks at all. */
+
+#include "store/db.h"
+#include "store/store.h"
+#include "store/writer.h"
+
+/* Rows looked at and deleted in one step. */
+#define RETAIN_STEP_ROWS 64U
+
+Retention *retention_new(void);
+Retention *retention_free(Retention *retention);
+
+/* After a rollback: begin a full round. */
+void retention_reset(Retention *retention);
+
+/* An event of a user (0: none) was added; a run has ended. */
+void retention_event_added(Retention *retention, int64_t user);
+int retention_run_ended(Retention *retention, Db *db, const Run *run) _must_check_;
+
+/* The last step used up its rows. */
+bool retention_more(const Retention *retention) _pure_;
+
+int retention_step(Retention *retention, Db *db, const RetentionPolicy *policy, usec_t now_usec) _must_check_;

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Lists of runs, newest first. One index gives the order and the narrowest part of the filter; the rest of the filter is
+ * looked at row by row, in a bounded number of rows, so that no combination is slow: a page may then be short, and the next
+ * one goes on from where it ended. */
+
+#include "store/run-list.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/string-util.h"
+#include "store/page-token.h"
+#include "store/run-columns.h"
+
+#define LIST_SQL(index, where)                                                                                       \
+        RUN_SELECT("runs INDEXED BY " index)                                                                         \
+        " WHERE runs.created_usec >= ?1 AND (runs.created_usec, runs.row) < (?2, ?3)" where                          \
+        " ORDER BY runs.created_usec DESC, runs.row DESC"
+
+static const char *const lead_sql[] = {
+        [RUN_LEAD_CONNECTOR] = LIST_SQL("runs_by_connector", " AND runs.connector = ?4"),
+        [RUN_LEAD_USER] = LIST_SQL("runs_by_user", " AND runs.user = ?4"),
+        [RUN_LEAD_ACTIVE] = LIST_SQL("runs_active", " AND runs.state <> 'finished'"),
+        [RUN_LEAD_PROVIDER] = LIST_SQL("runs_by_provider", " AND runs.provider = ?4"),
+        [RUN_LEAD_OUTCOME] = LIST_SQL("runs_by_outcome", " AND runs.outcome = ?4"),
+        [RUN_LEAD_SOURCE] = LIST_SQL("runs_by_source", " AND runs.source = ?4"),
+        [RUN_LEAD_TIME] = LIST_SQL("runs_by_time", ""),
+};
+static_assert(ELEMENTSOF(lead_sql) == _RUN_LEAD_MAX, "one query for each RunLead");
+
+const char *run_lead_sql(RunLead lead)
+{
+        return lead_sql[lead];
+}
+
+/* The narrowest first. */
+static RunLead choose_lead(const RunFilter *filter)
+{
+        if (filter->connector || filter->connector_id)
+                return RUN_LEAD_CONNECTOR;
+        if (filter->user_id)
+                return RUN_LEAD_USER;
+        if (filter->active > 0)
+                return RUN_LEAD_ACTIVE;
+        if (filter->provider)
+                return RUN_LEAD_PROVIDER;
+        if (filter->outcome >= 0)
+                return RUN_LEAD_OUTCOME;
+        return filter->source >= 0 ? RUN_LEAD_SOURCE : RUN_LEAD_TIME;
+}
+
+/* Return: 1; 0 (nothing can match); negative errno. */
+static int bind_lead(Query *query, Db *db, const RunFilter *filter, RunLead lead)
+{
+        static const char by_name[] = "SELECT key FROM connectors WHERE name = ?";
+        static const char by_id[] = "SELECT key FROM connectors WHERE id = ?";
+        static const char user[] = "SELECT key FROM users WHERE id = ?";
+        int64_t key;
+
+        switch (lead) {
+        case RUN_LEAD_CONNECTOR:
+                key = filter->connector ? store_find_key(db, by_name, filter->connector) :
+                                          store_find_key(db, by_id, filter->connector_id);
+                break;
+        case RUN_LEAD_USER:
+                key = store_find_key(db, user, filter->user_id);
+                break;
+        case RUN_LEAD_PROVIDER:
+                query_bind_text(query, filter->provider);
+                return 1;
+        case RUN_LEAD_OUTCOME:
+                query_bind_text(query, run_outcome_to_string(filter->outcome));
+                return 1;
+        case RUN_LEAD_SOURCE:
+                query_bind_text(query, run_source_to_string(filter->source));
+                return 1;
+        default:
+                return 1;
+        }
+        if (key <= 0)
+                return (int) key;
+        query_bind_int(query, key);
+        return 1;
+}
+
+static bool matches(const RunFilter *filter, const Run *run)
+{
+        return (!filter->connector || streq_null(filter->connector, run->connector)) &&
+               (!filter->connector_id || streq_null(filter->connector_id, run->connector_id)) &&
+               (!filter->user_id || streq_null(filter->user_id, run->user_id)) &&
+               (!filter->provider || streq(filter->provider, run->provider)) &&
+               (filter->source < 0 || filter->source == run->source) &&
+               (filter->outcome < 0 || filter->outcome == run->outcome) &&
+               (filter->active < 0 || filter->active == run_is_active(run));
+}
+
+/* Where the page begins: below the page token's place, or below @until_usec. */
+static int find_beginning(const RunFilter *filter, PagePlace *ret)
+{
+        PagePlace place = { INT64_MAX, INT64_MAX };
+        int r;
+
+        if (filter->page) {
+                r = page_token_parse(filter->page, &place);
+                if (r < 0)
+                        return r;
+        }
+        if (filter->until_usec > 0 && filter->until_usec <= place.created_usec)
+                place = (PagePlace) { filter->until_usec, 0 };
+        *ret = place;
+        return 0;
+}
+
+typedef struct RunPage {
+        Run **runs;
+        size_t n;
+        size_t allocated;
+        PagePlace end; /* of the last row that was looked at */
+        bool more;
+} RunPage;
+
+static int read_page(Query *query, Db *db, const RunFilter *filter, RunPage *page)
+{
+        int r;
+
+        for (size_t n_examined = 0; (r = query_step(query)) > 0; n_examined++) {
+                _cleanup_(run_freep) Run *run = NULL;
+
+                if (page->n >= filter->limit || n_examined >= RUNS_EXAMINED_MAX) {
+                        page->more = true;
+                        return 0;
+                }
+                r = run_read(query, &run);
+                if (r < 0)
+                        return r;
+                page->end = (PagePlace) { run->created_usec, (uint64_t) run->row };
+                if (!matches(filter, run))
+                        continue;
+                if (filter->with_accounts) {
+                        r = accounts_read(db, run);
+                        if (r < 0)
+                                return r;
+                }
+                r = store_array_grow((void **) &page->runs, &page->allocated, page->n, sizeof(Run *));
+                if (r < 0)
+                        return r;
+                page->runs[page->n++] = TAKE_PTR(run);
+        }
+        return r;
+}
+
+static int list(Db *db, const RunFilter *filter, RunPage *page)
+{
+        RunLead lead = choose_lead(filter);
+        _cleanup_query_ Query query = {};
+        PagePlace beginning;
+        int r;
+
+        r = find_beginning(filter, &beginning);
+        if (r < 0)
+                return r;
+        query = query_begin(db, lead_sql[lead]);
+        query_bind_uint(&query, filter->since_usec);
+        query_bind_uint(&query, beginning.created_usec);
+        query_bind_uint(&query, beginning.row);
+        r = bind_lead(&query, db, filter, lead);
+        if (r <= 0)
+                return r;
+        return read_page(&query, db, filter, page);
+}
+
+int store_list_runs(Store *store, const RunFilter *filter, Run ***ret, size_t *ret_n, char **ret_next)
+{
+        char token[PAGE_TOKEN_TEXT_MAX];
+        RunPage page = {};
+        char *next = NULL;
+        int r;
+
+        if (filter->limit == 0 || filter->limit > RUNS_PAGE_MAX)
+                return -EINVAL;
+        r = list(store->reader, filter, &page);
+        if (r >= 0 && page.more && ret_next) {
+                next = strdup(page_token_format(token, &page.end));
+                r = next ? 0 : -ENOMEM;
+        }
+        if (r < 0) {
+                runs_free(page.runs, page.n);
+                return r;
+        }
+        if (ret_next)
+                *ret_next = next;
+        *ret = page.runs;
+        *ret_n = page.n;
+        return 0;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* One run: written, and read by its id. Lists are in run-list.c, accounts in account-store.c. */
+
+#include "store/run-columns.h"
+
+#include <stdlib.h>
+
+#include "store/retain.h"
+
+typedef struct RunWrite {
+        Write write;
+        Run *run;
+        bool with_accounts;
+} RunWrite;
+
+#define COLUMNS_OF Run
+static const Column identity[] = { RUN_IDENTITY(COLUMN_PLAIN, COLUMN_WORDS) };
+static const Column phase[] = { RUN_PHASE(COLUMN_PLAIN, COLUMN_WORDS) };
+static const Column telling[] = { RUN_TELLING(COLUMN_PLAIN, COLUMN_WORDS) };
+#undef COLUMNS_OF
+
+/* What is in no index: the usual update, with every report. (Of two assignments to a column the latter counts.) */
+static int update_telling(Db *db, const Run *run)
+{
+        static const char sql[] = "UPDATE runs SET stage = stage" RUN_TELLING(SQL_COMMA_SET, SQL_COMMA_SET)
+                                  " WHERE id = ?";
+        _cleanup_query_ Query query = query_begin(db, sql);
+
+        query_bind_columns(&query, telling, ELEMENTSOF(telling), run);
+        query_bind_text(&query, run->id);
+        return query_run(&query);
+}
+
+static int update_phase(Db *db, const Run *run)
+{
+        static const char sql[] = "UPDATE runs SET state = ?1, outcome = ?2, finished_usec = ?3 WHERE id = ?4"
+                                  " AND (state, outcome, finished_usec) IS NOT (?1, ?2, ?3)";
+        _cleanup_query_ Query query = query_begin(db, sql);
+
+        query_bind_columns(&query, phase, ELEMENTSOF(phase), run);
+        query_bind_text(&query, run->id);
+        return query_run(&query);
+}
+
+static int insert(Db *db, const Run *run)
+{
+        static const char sql[] =
+                "INSERT INTO runs (connector, user" RUN_IDENTITY(SQL_COMMA_NAME, SQL_COMMA_NAME)
+                        RUN_PHASE(SQL_COMMA_NAME, SQL_COMMA_NAME) RUN_TELLING(SQL_COMMA_NAME, SQL_COMMA_NAME) ")"
+                " VALUES ((SELECT key FROM connectors WHERE name = ?), (SELECT key FROM users WHERE id = ?)"
+                RUN_IDENTITY(SQL_COMMA_VALUE, SQL_COMMA_VALUE) RUN_PHASE(SQL_COMMA_VALUE, SQL_COMMA_VALUE)
+                        RUN_TELLING(SQL_COMMA_VALUE, SQL_COMMA_VALUE) ")";
+        _cleanup_query_ Query query = {};
+        int r;
+
+        if (run->connector) {
+                r = connector_ensure(db, run->connector, run->connector_id, run->created_usec);
+                if (r < 0)
+                        return r;
+        }
+        if (run->user_id) {
+                r = user_ensure(db, run->user_id, run->created_usec);
+                if (r < 0)
+                        return r;
+        }
+        query = query_begin(db, sql);
+        query_bind_text(&query, run->connector);
+        query_bind_text(&query, run->user_id);
+        query_bind_columns(&query, identity, ELEMENTSOF(identity), run);
+        query_bind_columns(&query, phase, ELEMENTSOF(phase), run);
+        query_bind_columns(&query, telling, ELEMENTSOF(telling), run);
+        return query_run(&query);
+}
+
+static int apply_run(Write *write, Db *db, Retention *retention)
+{
+        RunWrite *w = container_of(write, RunWrite, write);
+        const Run *run = w->run;
+        int r;
+
+        r = update_telling(db, run);
+        if (r == 0)
+                r = insert(db, run);
+        else if (r > 0)
+                r = update_phase(db, run);
+        if (r >= 0 && w->with_accounts)
+                r = accounts_write(db, run->id, run->accounts, run->n_accounts);
+        if (r >= 0 && run->state == RUN_FINISHED)
+                r = retention_run_ended(retention, db, run);
+        return r;
+}
+
+static void free_run(Write *write)
+{
+        run_free(container_of(write, RunWrite, write)->run);
+}
+
+static const WriteType run_write = { apply_run, free_run };
+
+int store_put_run(Store *store, const Run *run, bool with_accounts)
+{
+        RunWrite *w;
+        int r;
+
+        if (!run->id || !run->provider || !run->connector != !run->connector_id)
+                return -EINVAL;
+        r = store_may_put(store);
+        if (r < 0)
+                return r;
+        w = store_write_new(RunWrite, &run_write);
+        if (!w)
+                return -ENOMEM;
+        w->with_accounts = with_accounts;
+        r = run_copy(run, with_accounts, &w->run);
+        if (r < 0) {
+                store_write_free(&w->write);
+                return r;
+        }
+        return store_put(store, &w->write);
+}
+
+void runs_free(Run **runs, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                run_free(runs[i]);
+        free(runs);
+}
+
+int run_read(Query *query, Run **ret)
+{
+        _cleanup_(run_freep) Run *run = run_new();
+
+        if (!run)
+                return -ENOMEM;
+        run->row = query_get_int(query);
+        run->connector = query_get_text(query);
+        run->connector_id = query_get_text(query);
+        run->user_id = query_get_text(query);
+        query_get_columns(query, identity, ELEMENTSOF(identity), run);
+        query_get_columns(query, phase, ELEMENTSOF(phase), run);
+        query_get_columns(query, telling, ELEMENTSOF(telling), run);
+        if (query_error(query) < 0)
+                return query_error(query);
+        *ret = TAKE_PTR(run);
+        return 0;
+}
+
+int store_get_run(Store *store, const char *run_id, bool with_accounts, Run **ret)
+{
+        static const char sql[] = RUN_SELECT("runs") " WHERE runs.id = ?";
+        _cleanup_query_ Query query = query_begin(store->reader, sql);
+        _cleanup_(run_freep) Run *run = NULL;
+        int r;
+
+        query_bind_text(&query, run_id);
+        r = query_step(&query);
+        if (r <= 0)
+                return r < 0 ? r : -ESRCH;
+        r = run_read(&query, &run);
+        if (r >= 0 && with_accounts)
+                r = accounts_read(store->reader, run);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(run);
+        return 0;
+}
+
+int store_load_active_runs(Store *store, Run ***ret, size_t *ret_n)
+{
+        static const char sql[] = RUN_SELECT("runs INDEXED BY runs_active")
+                " WHERE runs.state <> 'finished' ORDER BY runs.created_usec, runs.row";
+        _cleanup_query_ Query query = query_begin(store->reader, sql);
+        size_t n = 0, allocated = 0;
+        Run **runs = NULL;
+        int r;
+
+        while ((r = query_step(&query)) > 0) {
+                r = store_array_grow((void **) &runs, &allocated, n, sizeof(Run *));
+                if (r >= 0)
+                        r = run_read(&query, &runs[n]);
+                if (r < 0)
+                        break;
+                n++;
+                r = accounts_read(store->reader, runs[n - 1]);
+                if (r < 0)
+                        break;
+        }
+        if (r < 0) {
+                runs_free(runs, n);
+                return r;
+        }
+        *ret = runs;
+        *ret_n = n;
+        return 0;
+}

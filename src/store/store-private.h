@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of the store share, and nobody else. */
+
+#include "store/query.h"
+#include "store/store.h"
+#include "store/writer.h"
+
+struct Store {
+        sd_event *event;
+        StoreCallbacks callbacks;
+        void *userdata;
+
+        int lock_fd; /* the database file, for its lock; closed last, because that drops SQLite's own locks */
+        Db *reader;
+        Writer *writer;
+        int event_fd;
+        sd_event_source *news_source;
+        sd_event_source *turn_source; /* hands the turn's writes to the writer */
+
+        Write *turn_first, *turn_last;
+        uint64_t ticket;    /* last given */
+        uint64_t committed; /* last announced, or dropped */
+        uint64_t last_seq;
+        bool failed;        /* told so, and not yet told of the recovery */
+        bool retain_more;
+};
+
+/* A zeroed write of a noun, whose structure begins with a Write. NULL when out of memory. */
+#define store_write_new(structure, write_type)                                                                       \
+        ({                                                                                                           \
+                structure *_write = calloc(1, sizeof(structure));                                                    \
+                if (_write)                                                                                          \
+                        _write->write.type = (write_type);                                                           \
+                _write;                                                                                              \
+        })
+
+/* Return: 0; -EROFS; -ENOBUFS. Asked before the work of copying is done. */
+int store_may_put(const Store *store) _must_check_;
+
+/* Queues a write, which is taken over in any case. Return: 0; negative errno. */
+int store_put(Store *store, Write *write) _must_check_;
+
+/* Frees a write that has not been queued. */
+static inline void store_write_free(Write *write)
+{
+        write_list_free(write);
+}
+
+/* A growing array of @size bytes each; @p_n elements are used. Return: 0; -ENOMEM. */
+int store_array_grow(void **p_array, size_t *p_allocated, size_t n, size_t size) _must_check_;
+
+/* In one transaction, for run-store.c: rows that a run refers to. Return: 0; negative errno. */
+int user_ensure(Db *db, const char *id, usec_t first_seen_usec) _must_check_;
+int connector_ensure(Db *db, const char *name, const char *id, usec_t first_seen_usec) _must_check_;
+int accounts_write(Db *db, const char *run_id, const Account *accounts, size_t n) _must_check_;
+
+/* For run-list.c and run-store.c. */
+int accounts_read(Db *db, Run *run) _must_check_;
+int64_t store_find_key(Db *db, const char *sql, const char *text) _must_check_; /* 0: none; negative errno */

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The store as the loop sees it: opening and closing, the queue's near end, and what the writer tells. What is written and
+ * read stands in the file of its noun. */
+
+#include "store/store.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/fd-util.h"
+#include "base/log.h"
+#include "base/string-util.h"
+#include "store/migrate.h"
+#include "store/store-private.h"
+
+static const char *why_not(int error)
+{
+        switch (-error) {
+        case EUCLEAN:
+                return "it is damaged, or not a history of syncrun. Keep a copy; then put a backup in its place, try "
+                       "sqlite3's '.recover', or move it away to begin anew";
+        case EBUSY:
+                return "another process uses it. Is syncrund running already?";
+        case ENOSPC:
+        case EDQUOT:
+        case EFBIG:
+                return "there is no room on its disk. Make room and start again";
+        case EROFS:
+                return "it cannot be written. Is its disk mounted read-only?";
+        case EACCES:
+        case EPERM:
+                return "access is denied. It and its folder must belong to the service's user";
+        case ENOENT:
+                return "its folder does not exist";
+        default:
+                return NULL;
+        }
+}
+
+static void set_why(char **ret_why, const char *path, int error, unsigned version)
+{
+        const char *why = why_not(error);
+
+        if (!ret_why)
+                return;
+        if (error == -EPROTONOSUPPORT)
+                *ret_why = asprintf_or_null("%s has version %u, made by a newer syncrun; this one knows up to version %u. "
+                                            "It was not touched. Install the newer syncrun, or move the file away to "
+                                            "begin anew.",
+                                            path, version, STORE_SCHEMA_VERSION);
+        else
+                *ret_why = asprintf_or_null("%s cannot be opened: %s.", path, why ? why : strerror(-error));
+}
+
+/* The lock is not one of SQLite's, so that others may read and back up. */
+static int lock_file(Store *store, const char *path)
+{
+        store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+        if (store->lock_fd < 0)
+                return -errno;
+        if (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? -EBUSY : -errno;
+        return 0;
+}
+
+/* SQLite removes the log when the last connection closes in order. */
+static int was_stopped_uncleanly(const char *path)
+{
+        _cleanup_free_ char *log = asprintf_or_null("%s-wal", path);
+
+        if (!log)
+                return -ENOMEM;
+        return access(log, F_OK) == 0;
+}
+
+static int check_integrity(Db *db)
+{
+        static const char sql[] = "PRAGMA quick_check(1)";
+        _cleanup_query_ Query query = query_begin(db, sql);
+        const char *result;
+        int r;
+
+        r = query_step(&query);
+        if (r < 0)
+                return r;
+        result = r > 0 ? query_get_borrowed(&query) : NULL;
+        if (!result || !streq(result, "ok")) {
+                log_debug("quick_check: %s", strna(result));
+                return -EUCLEAN;
+        }
+        return 0;
+}
+
+/* Everything that can speak against a file, before anything is changed in it. */
+static int examine(Store *store, const char *path, unsigned *ret_version)
+{
+        _cleanup_(db_closep) Db *db = NULL;
+        int r, unclean;
+
+        r = migrate_examine_header(store->lock_fd, STORE_SCHEMA_VERSION, ret_version);
+        if (r < 0)
+                return r;
+        unclean = was_stopped_uncleanly(path);
+        if (unclean < 0)
+                return unclean;
+        r = db_open(path, DB_EXAMINE, &db);
+        if (r < 0)
+                return r;
+        r = migrate_examine(db, STORE_SCHEMA_VERSION, ret_version);
+        if (r < 0 || !unclean)
+                return r;
+        log_debug("%s was not closed in order: checking it.", path);
+        return check_integrity(db);
+}
+
+static int load_last_seq(Store *store)
+{
+        static const char sql[] = "SELECT max(ifnull((SELECT max(seq) FROM events), 0),"
+                                  " (SELECT value FROM meta WHERE name = 'last_seq'))";
+        _cleanup_query_ Query query = query_begin(store->reader, sql);
+        int r;
+
+        r = query_step(&query);
+        if (r < 0)
+                return r;
+        store->last_seq = query_get_uint(&query);
+        return query_error(&query);
+}
+
+static int on_turn_end(sd_event_source *source, void *userdata)
+{
+        Store *store = userdata;
+        Write *first = store->turn_first, *last = store->turn_last;
+
+        store->turn_first = store->turn_last = NULL;
+        if (first) {
+                last->ends_turn = true;
+                writer_put(store->writer, first, last);
+        }
+        return 0;
+}
+
+static void drop_turn(Store *store)
+{
+        write_list_free(store->turn_first);
+        store->turn_first = store->turn_last = NULL;
+}
+
+static int on_news(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        Store *store = userdata;
+        WriterNews news;
+        uint64_t n;
+
+        (void) !read(fd, &n, sizeof(n));
+        writer_take_news(store->writer, &news);
+        if (news.committed > store->committed) {
+                store->committed = news.committed;
+                store->retain_more = news.retain_more;
+                store->callbacks.committed(news.committed, store->userdata);
+        }
+        if (news.error < 0) {
+                drop_turn(store);
+                store->failed = true;
+                store->callbacks.failed(news.error, store->userdata);
+        }
+        if (news.recovered) {
+                drop_turn(store);
+                writer_resume(store->writer);
+                store->committed = store->ticket;
+                store->failed = store->retain_more = false;
+                store->callbacks.recovered(store->userdata);
+        }
+        return 0;
+}
+
+static int add_sources(Store *store)
+{
+        int r;
+
+        store->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (store->event_fd < 0)
+                return -errno;
+        r = sd_event_add_io(store->event, &store->news_source, store->event_fd, EPOLLIN, on_news, store);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(store->news_source, "store-news");
+        r = sd_event_add_defer(store->event, &store->turn_source, on_turn_end, store);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(store->turn_source, "store-turn");
+        return sd_event_source_set_enabled(store->turn_source, SD_EVENT_OFF);
+}
+
+static int open_all(Store *store, const StoreOptions *options, unsigned *ret_version)
+{
+        _cleanup_(db_closep) Db *db = NULL;
+        WriterOptions writer_options;
+        int r;
+
+        r = lock_file(store, options->path);
+        if (r < 0)
+                return r;
+        r = examine(store, options->path, ret_version);
+        if (r < 0)
+                return r;
+        r = db_open(options->path, DB_WRITE, &db);
+        if (r < 0)
+                return r;
+        r = migrate(db, store_migrations, n_store_migrations);
+        if (r < 0)
+                return r;
+        r = db_open(options->path, DB_READ, &store->reader);
+        if (r < 0)
+                return r;
+        r = load_last_seq(store);
+        if (r < 0)
+                return r;
+        r = add_sources(store);
+        if (r < 0)
+                return r;
+        writer_options = (WriterOptions) {
+                .retry_usec = options->retry_usec > 0 ? options->retry_usec : STORE_RETRY_USEC,
+                .log_limit_bytes = options->log_limit_bytes,
+                .event_fd = store->event_fd,
+        };
+        r = writer_start(db, &writer_options, &store->writer);
+        if (r < 0)
+                return r;
+        (void) TAKE_PTR(db);
+        return 0;
+}
+
+int store_open(sd_event *event, const StoreOptions *options, const StoreCallbacks *callbacks, void *userdata,
+               char **ret_why, Store **ret)
+{
+        _cleanup_(store_closep) Store *store = malloc(sizeof(Store));
+        unsigned version = 0;
+        int r;
+
+        if (!store)
+                return -ENOMEM;
+        *store = (Store) {
+                .event = sd_event_ref(event),
+                .callbacks = *callbacks,
+                .userdata = userdata,
+                .lock_fd = -EBADF,
+                .event_fd = -EBADF,
+        };
+        r = open_all(store, options, &version);
+        if (r < 0) {
+                set_why(ret_why, options->path, r, version);
+                return r;
+        }
+        *ret = TAKE_PTR(store);
+        return 0;
+}
+
+Store *store_close(Store *store)
+{
+        if (!store)
+                return NULL;
+        if (store->writer)
+                (void) on_turn_end(NULL, store);
+        /* The last to close is the writer's connection: it tidies the log away. */
+        db_close(store->reader);
+        writer_stop(store->writer);
+        sd_event_source_disable_unref(store->turn_source);
+        sd_event_source_disable_unref(store->news_source);
+        safe_close(store->event_fd);
+        safe_close(store->lock_fd);
+        sd_event_unref(store->event);
+        free(store);
+        return NULL;
+}
+
+int store_may_put(const Store *store)
+{
+        if (store->failed)
+                return -EROFS;
+        return store->ticket - store->committed >= STORE_QUEUE_MAX ? -ENOBUFS : 0;
+}
+
+int store_put(Store *store, Write *write)
+{
+        int r;
+
+        r = store_may_put(store);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(store->turn_source, SD_EVENT_ONESHOT);
+        if (r < 0) {
+                store_write_free(write);
+                return r;
+        }
+        write->ticket = ++store->ticket;
+        if (store->turn_last)
+                store->turn_last->next = write;
+        else
+                store->turn_first = write;
+        store->turn_last = write;
+        return 0;
+}
+
+uint64_t store_ticket(const Store *store)
+{
+        return store->ticket;
+}
+
+uint64_t store_last_seq(Store *store)
+{
+        return store->last_seq;
+}
+
+bool store_retain_more(const Store *store)
+{
+        return store->retain_more;
+}
+
+void store_statistics(const Store *store, StoreStatistics *ret)
+{
+        WriterStatistics statistics;
+
+        writer_statistics(store->writer, &statistics);
+        *ret = (StoreStatistics) {
+                .commits = statistics.commits,
+                .writes = statistics.writes,
+                .wal_bytes = statistics.log_bytes,
+                .last_commit_usec = statistics.last_commit_usec,
+                .n_waiting = store->ticket - store->committed,
+        };
+}
+
+int store_array_grow(void **p_array, size_t *p_allocated, size_t n, size_t size)
+{
+        size_t allocate;
+        void *longer;
+
+        if (n < *p_allocated)
+                return 0;
+        allocate = MAX(*p_allocated * 2, (size_t) 16);
+        longer = reallocarray(*p_array, allocate, size);
+        if (!longer)
+                return -ENOMEM;
+        *p_array = longer;
+        *p_allocated = allocate;
+        return 0;
+}
+
+int64_t store_find_key(Db *db, const char *sql, const char *text)
+{
+        _cleanup_query_ Query query = query_begin(db, sql);
+        int r;
+
+        query_bind_text(&query, text);
+        r = query_step(&query);
+        return r > 0 ? query_get_int(&query) : r;
+}

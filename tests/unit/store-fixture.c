@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "unit/expect.h"
+
+#include "unit/store-fixture.h"
+
+#include <ftw.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/string-util.h"
+
+static void on_committed(uint64_t ticket, void *userdata)
+{
+        StoreFixture *f = userdata;
+
+        assert_true(ticket > f->committed);
+        f->committed = ticket;
+        f->n_committed++;
+}
+
+static void on_failed(int error, void *userdata)
+{
+        StoreFixture *f = userdata;
+
+        f->error = error;
+        f->n_failed++;
+}
+
+static void on_recovered(void *userdata)
+{
+        StoreFixture *f = userdata;
+
+        f->n_recovered++;
+}
+
+int store_fixture_open(StoreFixture *f, const StoreOptions *options)
+{
+        static const StoreCallbacks callbacks = { on_committed, on_failed, on_recovered };
+        StoreOptions usual = { .path = f->path, .retry_usec = 5 * USEC_PER_MSEC };
+
+        free(TAKE_PTR(f->why));
+        f->committed = 0;
+        return store_open(f->event, options ? options : &usual, &callbacks, f, &f->why, &f->store);
+}
+
+void store_fixture_close(StoreFixture *f)
+{
+        f->store = store_close(f->store);
+}
+
+int store_fixture_setup(void **state)
+{
+        StoreFixture *f = calloc(1, sizeof(StoreFixture));
+
+        if (!f)
+                return -1;
+        *state = f;
+        (void) strcpy(f->folder, "/tmp/syncrun-test-store-XXXXXX");
+        if (!mkdtemp(f->folder))
+                return -1;
+        (void) snprintf(f->path, sizeof(f->path), "%s/history.db", f->folder);
+        if (sd_event_new(&f->event) < 0)
+                return -1;
+        return store_fixture_open(f, NULL);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+        return remove(path);
+}
+
+int store_fixture_teardown(void **state)
+{
+        StoreFixture *f = *state;
+
+        store_close(f->store);
+        sd_event_unref(f->event);
+        free(f->why);
+        (void) nftw(f->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        free(f);
+        return 0;
+}
+
+void store_fixture_commit(StoreFixture *f)
+{
+        uint64_t ticket = store_ticket(f->store);
+        unsigned n_failed = f->n_failed;
+
+        while (f->committed < ticket && f->n_failed == n_failed)
+                expect_ok(sd_event_run(f->event, UINT64_MAX));
+        if (f->n_failed > n_failed)
+                print_error("commit: %s\n", strerror(-f->error));
+        assert_int_equal(f->n_failed, n_failed);
+}
+
+void store_fixture_await_failure(StoreFixture *f, unsigned n)
+{
+        while (f->n_failed < n)
+                expect_ok(sd_event_run(f->event, UINT64_MAX));
+}
+
+void store_fixture_await_recovery(StoreFixture *f, unsigned n)
+{
+        while (f->n_recovered < n)
+                expect_ok(sd_event_run(f->event, UINT64_MAX));
+}
+
+int64_t store_fixture_sql(const char *path, const char *sql)
+{
+        sqlite3_stmt *stmt = NULL;
+        sqlite3 *db = NULL;
+        int64_t value = -1;
+
+        assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL), SQLITE_OK);
+        (void) sqlite3_busy_timeout(db, 10000);
+        for (const char *rest = sql; !isempty(rest);) {
+                int code = sqlite3_prepare_v2(db, rest, -1, &stmt, &rest);
+
+                if (code == SQLITE_OK && stmt) {
+                        code = sqlite3_step(stmt);
+                        if (code == SQLITE_ROW)
+                                value = sqlite3_column_int64(stmt, 0);
+                        while (code == SQLITE_ROW)
+                                code = sqlite3_step(stmt);
+                        (void) sqlite3_finalize(stmt);
+                        code = code == SQLITE_DONE ? SQLITE_OK : code;
+                }
+                if (code != SQLITE_OK)
+                        print_error("%s: %s\n", sql, sqlite3_errmsg(db));
+                assert_int_equal(code, SQLITE_OK);
+        }
+        (void) sqlite3_close(db);
+        return value;
+}
+
+static char *copy(const char *s)
+{
+        char *c = s ? strdup(s) : NULL;
+
+        assert_true(c || !s);
+        return c;
+}
+
+Run *make_run(const char *connector, const char *user_id, unsigned number, usec_t created_usec)
+{
+        Run *run = run_new();
+
+        assert_non_null(run);
+        run->id = asprintf_or_null("00000000-0000-7000-8000-%012u", number);
+        assert_non_null(run->id);
+        if (connector) {
+                unsigned sum = 0;
+
+                for (const char *p = connector; *p; p++)
+                        sum = sum * 31 + (unsigned char) *p;
+                run->connector = copy(connector);
+                run->connector_id = asprintf_or_null("cccccccc-0000-4000-8000-%012u", sum);
+                assert_non_null(run->connector_id);
+        }
+        run->provider = copy(connector ? connector : "elsewhere");
+        run->user_id = copy(user_id);
+        run->source = connector ? RUN_SOURCE_PULL : RUN_SOURCE_SDK;
+        run->created_usec = run->updated_usec = created_usec;
+        return run;
+}
+
+Run *make_ended_run(const char *connector, const char *user_id, unsigned number, usec_t created_usec, RunOutcome outcome)
+{
+        Run *run = make_run(connector, user_id, number, created_usec);
+
+        run->state = RUN_FINISHED;
+        run->outcome = outcome;
+        run->stage = sync_stage_from_outcome(outcome);
+        run->started_usec = created_usec;
+        run->finished_usec = run->updated_usec = created_usec + USEC_PER_SEC;
+        return run;
+}
+
+void put_event_of(Store *store, const Run *run, usec_t time_usec)
+{
+        Event event;
+
+        expect_ok(event_make(run, store_last_seq(store) + 1, time_usec, &event));
+        expect_ok(store_put_event(store, run, &event));
+        event_done(&event);
+}

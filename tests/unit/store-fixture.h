@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A store in a folder of its own, on a loop of its own, and what its callbacks told. */
+
+#include <systemd/sd-event.h>
+
+#include "store/store.h"
+
+typedef struct StoreFixture {
+        char folder[64];
+        char path[96];
+        sd_event *event;
+        Store *store;
+        char *why;          /* of the last store_open() */
+        uint64_t committed; /* last ticket told */
+        unsigned n_committed, n_failed, n_recovered;
+        int error; /* of the last failure */
+} StoreFixture;
+
+/* cmocka's set-up and tear-down: the store is open. */
+int store_fixture_setup(void **state);
+int store_fixture_teardown(void **state);
+
+int store_fixture_open(StoreFixture *f, const StoreOptions *options);
+void store_fixture_close(StoreFixture *f);
+
+/* Runs the loop until everything that was put is on disk; fails the test if that fails. */
+void store_fixture_commit(StoreFixture *f);
+
+/* Runs the loop until the n-th failure or recovery. */
+void store_fixture_await_failure(StoreFixture *f, unsigned n);
+void store_fixture_await_recovery(StoreFixture *f, unsigned n);
+
+/* Runs SQL on a connection of its own, waiting as the sqlite3 shell would. Returns the first column of the first row. */
+int64_t store_fixture_sql(const char *path, const char *sql);
+
+/* A run that has just been queued at @created_usec; its id is made of @number. The caller frees. */
+Run *make_run(const char *connector, const char *user_id, unsigned number, usec_t created_usec);
+
+/* ... that ended so, a second later. */
+Run *make_ended_run(const char *connector, const char *user_id, unsigned number, usec_t created_usec, RunOutcome outcome);
+
+/* Puts the event of how @run stands, with the next number. */
+void put_event_of(Store *store, const Run *run, usec_t time_usec);
+
+#define USER_1 "11111111-1111-4111-8111-111111111111"
+#define USER_2 "22222222-2222-4222-8222-222222222222"
+#define A_TIME ((usec_t) 1780171200 * USEC_PER_SEC) /* 2026-05-30T20:00:00Z */
