@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The manual pages of the configuration files name exactly the settings that the tables in the source have."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,14 @@ def test_manual_names_every_setting(source, manual):
     expected = settings_of_source((TOP / source).read_text())
     assert expected
     assert settings_of_manual((TOP / manual).read_text()) == expected
+
+
+def test_examples_of_the_manual_are_good(tmp_path):
+    manual = (TOP / "docs/syncrun.connector.5.scd").read_text()
+    examples = re.findall(r"^```\n(\[.*?)^```$", manual, re.M | re.S)
+    assert len(examples) == 2
+    for n, text in enumerate(examples):
+        path = tmp_path / f"example{n}.connector"
+        path.write_text(text)
+        verified = subprocess.run([os.environ["SYNCRUNCTL"], "verify", path], capture_output=True, text=True)
+        assert verified.returncode == 0, verified.stdout + verified.stderr
