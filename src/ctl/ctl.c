@@ -10,7 +10,7 @@
 #include "base/time-util.h"
 #include "model/run.h"
 
-static void print_error(const char *format, va_list ap)
+_printf_(1, 0) static void print_error(const char *format, va_list ap)
 {
         bool on = isatty(STDERR_FILENO) && isempty(getenv("NO_COLOR"));
         _cleanup_free_ char *text = NULL;
