@@ -34,6 +34,7 @@
 #define SYNCRUN_ENV_RUN_ID         "SYNCRUN_RUN_ID"
 #define SYNCRUN_ENV_FULL_RESYNC    "SYNCRUN_FULL_RESYNC"
 #define SYNCRUN_ENV_STATE          "SYNCRUN_STATE"
+#define SYNCRUN_ENV_ACCOUNTS       "SYNCRUN_ACCOUNTS"          /* those asked for, one a line; unset: all */
 
 /* Environment that the programs themselves read (for private instances: the demo and the tests). */
 #define SYNCRUN_ENV_BUS_ADDRESS    "SYNCRUN_BUS_ADDRESS"       /* instead of the system bus */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* See json-canonical.h. A value is written while it is read. An object's members are written in the order that they come in and
- * put into order when it closes, if they were not. */
+/* See json-canonical.h. A value is written while it is read. An object's members are written in the order that they
+ * come in and put into order when it closes, if they were not. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ typedef struct Canonical {
         const char *at;
         const char *end;
         Buffer *out;
-        Chunk *chunks;    /* members of the objects that are open, innermost last */
+        Chunk *chunks; /* members of the objects that are open, innermost last */
         size_t n_chunks;
         size_t allocated;
 } Canonical;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* See json-scan.h. The grammar is followed by recursive descent; strings, which are most of any text, are passed over eight
- * bytes at a time. */
+/* See json-scan.h. The grammar is followed by recursive descent; strings, which are most of any text, are passed over
+ * eight bytes at a time. */
 
 #include <string.h>
 
@@ -244,8 +244,8 @@ static int scan_member(Scanner *scanner, unsigned depth, uint32_t parent)
                 return 0;
 
         JsonMember *found = scanner->index->members + member;
-        found->name = (JsonSlice) { name, name_end - name };
-        found->value = (JsonSlice) { value, scanner->at - value };
+        found->name = (JsonSlice){ name, name_end - name };
+        found->value = (JsonSlice){ value, scanner->at - value };
         found->kind = kind;
         found->escaped = escaped;
         return 0;
@@ -266,8 +266,8 @@ static int scan_container(Scanner *scanner, char close, unsigned depth, uint32_t
                 return fault(scanner, JSON_FAULT_DEPTH);
 
         for (;;) {
-                r = close == '}' ? scan_member(scanner, depth, parent) :
-                                   scan_value(scanner, depth + 1, JSON_PARENT_NONE, NULL);
+                r = close == '}' ? scan_member(scanner, depth, parent)
+                                 : scan_value(scanner, depth + 1, JSON_PARENT_NONE, NULL);
                 if (r < 0)
                         return r;
                 skip_spaces(scanner);
@@ -290,7 +290,7 @@ static int scan_value(Scanner *scanner, unsigned depth, uint32_t member, JsonKin
         if (scanner->at >= scanner->end)
                 return fault(scanner, JSON_FAULT_TRUNCATED);
 
-        kind = json_slice_kind((JsonSlice) { scanner->at, 1 });
+        kind = json_slice_kind((JsonSlice){ scanner->at, 1 });
         switch (kind) {
         case JSON_KIND_OBJECT:
                 r = scan_container(scanner, '}', depth, member);
@@ -409,7 +409,7 @@ static bool escaped_name_is(JsonSlice name, const char *plain, size_t plain_size
                             (json_escape_read(name.data + i + 8) & 0xfc00) == 0xdc00)
                                 piece = 12;
                 }
-                size_t size = json_string_decode((JsonSlice) { name.data + i, piece }, decoded);
+                size_t size = json_string_decode((JsonSlice){ name.data + i, piece }, decoded);
                 if (size > plain_size - done || memcmp(decoded, plain + done, size) != 0)
                         return false;
                 done += size;
@@ -486,11 +486,30 @@ int json_slice_find(JsonSlice object, const char *name, JsonKind *ret_kind, Json
                         if (ret_kind)
                                 *ret_kind = kind;
                         if (ret_value)
-                                *ret_value = (JsonSlice) { begin, scanner.at - begin };
+                                *ret_value = (JsonSlice){ begin, scanner.at - begin };
                 }
                 skip_spaces(&scanner);
         } while (at_char(&scanner, ','));
         return found;
+}
+
+int json_array_next(JsonSlice array, const char **at, JsonSlice *ret)
+{
+        Scanner scanner = { .at = *at ?: array.data, .end = array.data + array.size, .depth_max = UINT32_MAX };
+        const char *begin;
+
+        if (!*at && !at_char(&scanner, '['))
+                return 0;
+        if (!*at || at_char(&scanner, ','))
+                scanner.at++;
+        skip_spaces(&scanner);
+        begin = scanner.at;
+        if (at_char(&scanner, ']') || scan_value(&scanner, 0, JSON_PARENT_NONE, NULL) < 0)
+                return 0;
+        *ret = (JsonSlice){ begin, scanner.at - begin };
+        skip_spaces(&scanner);
+        *at = scanner.at;
+        return 1;
 }
 
 unsigned json_escape_read(const char *digits)
@@ -551,7 +570,7 @@ size_t json_string_decode(JsonSlice string, char *out)
 
         /* a name cannot begin with a quote: there it would be escaped */
         if (string.size >= 2 && string.data[0] == '"')
-                string = (JsonSlice) { string.data + 1, string.size - 2 };
+                string = (JsonSlice){ string.data + 1, string.size - 2 };
 
         for (size_t i = 0; i < string.size;) {
                 const char *backslash = memchr(string.data + i, '\\', string.size - i);

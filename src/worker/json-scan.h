@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Checks one JSON text completely (RFC 8259, UTF-8 included) and finds members in it without building a tree. Values are
- * slices of the text itself: nothing is copied, nothing is unescaped until someone asks.
+/* Checks one JSON text completely (RFC 8259, UTF-8 included) and finds members in it without building a tree. Values
+ * are slices of the text itself: nothing is copied, nothing is unescaped until someone asks.
  *
- * What is accepted, json-c accepts with STRICT and VALIDATE_UTF8 and reads alike, repeated names (the last one counts) and the
- * depth limit included; json-c 0.16 takes more than RFC 8259 allows, and JsonFault says which of it is refused here.
- * Meanings of members belong to message.c, comparing values to json-canonical.c. */
+ * What is accepted, json-c accepts with STRICT and VALIDATE_UTF8 and reads alike, repeated names (the last one counts)
+ * and the depth limit included; json-c 0.16 takes more than RFC 8259 allows, and JsonFault says which of it is refused
+ * here. Meanings of members belong to message.c, comparing values to json-canonical.c. */
 
 #include "base/macros.h"
 
@@ -31,11 +31,11 @@ typedef enum JsonKind {
 
 typedef enum JsonFault {
         JSON_FAULT_SYNTAX,
-        JSON_FAULT_WORD,      /* a bare word; json-c also knows NaN and Infinity */
-        JSON_FAULT_NUMBER,    /* json-c also takes "1.", "-.5", "00" and the like */
-        JSON_FAULT_CONTROL,   /* an unescaped control character in a string; json-c takes all but NUL */
+        JSON_FAULT_WORD,    /* a bare word; json-c also knows NaN and Infinity */
+        JSON_FAULT_NUMBER,  /* json-c also takes "1.", "-.5", "00" and the like */
+        JSON_FAULT_CONTROL, /* an unescaped control character in a string; json-c takes all but NUL */
         JSON_FAULT_ESCAPE,
-        JSON_FAULT_UTF8,      /* json-c takes overlong forms, surrogates and more than U+10FFFF */
+        JSON_FAULT_UTF8, /* json-c takes overlong forms, surrogates and more than U+10FFFF */
         JSON_FAULT_DEPTH,
         JSON_FAULT_TRAILING,  /* something after the value */
         JSON_FAULT_TRUNCATED, /* the text ends inside a value, or is empty */
@@ -50,11 +50,11 @@ typedef struct JsonSlice {
 } JsonSlice;
 
 typedef struct JsonMember {
-        JsonSlice name;    /* between the quotes, still escaped */
+        JsonSlice name; /* between the quotes, still escaped */
         JsonSlice value;
-        uint32_t parent;   /* index of the member whose value is the object around, JSON_PARENT_NONE at the top */
+        uint32_t parent; /* index of the member whose value is the object around, JSON_PARENT_NONE at the top */
         JsonKind kind;
-        bool escaped;      /* the name has escapes */
+        bool escaped; /* the name has escapes */
 } JsonMember;
 
 #define JSON_PARENT_NONE UINT32_MAX
@@ -64,7 +64,7 @@ typedef struct JsonIndex {
         JsonSlice text;
         JsonKind kind;
         uint32_t n_members;
-        bool incomplete;   /* there are more than JSON_INDEX_MEMBERS_MAX */
+        bool incomplete; /* there are more than JSON_INDEX_MEMBERS_MAX */
         JsonMember members[JSON_INDEX_MEMBERS_MAX];
 } JsonIndex;
 
@@ -90,7 +90,8 @@ int json_scan(JsonSlice text, unsigned depth_max, JsonIndex *ret_index, JsonFaul
  * @name:     unescaped, NUL-terminated
  * @ret_kind: set on success only; may be NULL
  * @ret_value: set on success only; may be NULL
- * @ret_member: index of the member, for asking further, or JSON_PARENT_NONE where the index does not reach; may be NULL
+ * @ret_member: index of the member, for asking further, or JSON_PARENT_NONE where the index does not reach; may be
+ * NULL
  *
  * Return: 1 if found (the last of that name), 0 if not.
  */
@@ -105,10 +106,19 @@ int json_index_find(const JsonIndex *index, uint32_t parent, const char *name, J
  */
 int json_slice_find(JsonSlice object, const char *name, JsonKind *ret_kind, JsonSlice *ret_value);
 
+/**
+ * json_array_next() - walk the elements of a slice that json_scan() has seen
+ * @array: an array's bytes
+ * @at:    where the walk is; NULL to begin
+ *
+ * Return: 1 and an element; 0 after the last one, or if @array is none.
+ */
+int json_array_next(JsonSlice array, const char **at, JsonSlice *ret);
+
 /** json_slice_kind() - what a checked value is, told by its first byte */
 JsonKind json_slice_kind(JsonSlice value) _pure_;
 
-/** json_slice_equal() - whether a checked value is a string without escapes that is just @text */
+/** json_slice_is_string() - whether a checked value is a string without escapes that is just @text */
 bool json_slice_is_string(JsonSlice value, const char *text) _pure_;
 
 /**
@@ -136,5 +146,6 @@ unsigned json_utf8_length(const unsigned char *bytes, size_t size) _pure_;
  */
 unsigned json_escape_read(const char *digits) _pure_;
 
-/** json_utf8_write() - a code point (surrogates are written as if they were characters); Return: bytes written, up to 4 */
+/** json_utf8_write() - a code point (surrogates are written as if they were characters); Return: bytes written, up to
+ * 4 */
 unsigned json_utf8_write(uint32_t code, char *out);

@@ -20,7 +20,7 @@ struct LineReader {
         size_t end;
         uint64_t n_bytes;
         bool ended;
-        bool skipping;   /* inside a line that is too long, whose beginning is in head */
+        bool skipping; /* inside a line that is too long, whose beginning is in head */
         char head[LINE_HEAD_BYTES];
 };
 
@@ -117,15 +117,15 @@ static int take_line(LineReader *reader, size_t line_end, size_t next, Line *ret
         reader->begin = reader->searched = next;
         if (reader->skipping) {
                 reader->skipping = false;
-                *ret_line = (Line) { reader->head, sizeof(reader->head), true };
+                *ret_line = (Line){ reader->head, sizeof(reader->head), true };
                 return 1;
         }
         if (size > 0 && data[size - 1] == '\r')
                 size--;
         if (size > LINE_MAX_BYTES)
-                *ret_line = (Line) { data, LINE_HEAD_BYTES, true };
+                *ret_line = (Line){ data, LINE_HEAD_BYTES, true };
         else
-                *ret_line = (Line) { data, size, false };
+                *ret_line = (Line){ data, size, false };
         return 1;
 }
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Lines from a pipe, in memory that does not grow with their number: one buffer, reused, as large as the longest line so far and
- * never larger than LINE_MAX_BYTES. What is in a line, the bytes NUL and CR included, is not looked at. */
+/* Lines from a pipe, in memory that does not grow with their number: one buffer, reused, as large as the longest line
+ * so far and never larger than LINE_MAX_BYTES. What is in a line, the bytes NUL and CR included, is not looked at. */
 
 #include "base/macros.h"
 
-/* A line may have this many bytes, its newline (or CR LF) not counted. A longer one is passed over, never stored whole. */
+/* A line may have this many bytes, its newline (or CR LF) not counted. A longer one is passed over, never stored
+ * whole. */
 #define LINE_MAX_BYTES (16U * MIB)
 
 /* So much of a line that is too long is kept, to show it. */
@@ -15,9 +16,9 @@
 typedef struct LineReader LineReader;
 
 typedef struct Line {
-        const char *data;   /* borrowed until the next call on the reader; without newline; not NUL-terminated */
+        const char *data; /* borrowed until the next call on the reader; without newline; not NUL-terminated */
         size_t size;
-        bool too_long;      /* data is only the head */
+        bool too_long; /* data is only the head */
 } Line;
 
 /**

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a line of the pipeline says. Three dialects are told apart by shape and may be mixed: Singer (spec 0.3.0), the Airbyte
- * protocol (0.3.2) and our own PROGRESS, ACCOUNT and ATTENTION. Nothing is copied: a message borrows its line. What is done about
- * a message is not decided here. */
+/* What a line of the pipeline says. Three dialects are told apart by shape and may be mixed: Singer (spec 0.3.0), the
+ * Airbyte protocol (0.3.2) and our own PROGRESS, ACCOUNT and ATTENTION. Nothing is copied: a message borrows its line.
+ * What is done about a message is not decided here. */
 
 #include "model/run.h"
 #include "worker/json-scan.h"
@@ -18,9 +18,9 @@ typedef enum MessageDialect {
 DECLARE_STRING_TABLE(message_dialect, MessageDialect);
 
 typedef enum MessageType {
-        MESSAGE_RECORD,              /* Singer and Airbyte */
+        MESSAGE_RECORD, /* Singer and Airbyte */
         MESSAGE_SCHEMA,
-        MESSAGE_STATE,               /* Singer and Airbyte */
+        MESSAGE_STATE, /* Singer and Airbyte */
         MESSAGE_ACTIVATE_VERSION,
         MESSAGE_BATCH,
         MESSAGE_LOG,
@@ -33,7 +33,7 @@ typedef enum MessageType {
         MESSAGE_PROGRESS,
         MESSAGE_ACCOUNT,
         MESSAGE_ATTENTION,
-        MESSAGE_UNKNOWN,             /* an object with another type, or none: counted and ignored */
+        MESSAGE_UNKNOWN, /* an object with another type, or none: counted and ignored */
         _MESSAGE_TYPE_MAX,
         _MESSAGE_TYPE_INVALID = -EINVAL,
 } MessageType;
@@ -56,24 +56,25 @@ typedef struct Message {
         MessageDialect dialect;
 
         JsonSlice stream;
-        JsonSlice namespace_;      /* Airbyte */
-        JsonSlice account;         /* RECORD, ACCOUNT */
-        JsonSlice payload;         /* RECORD: the record; SCHEMA: the schema; STATE: Singer's value or Airbyte's state; BATCH: the
-                                    * manifest; CONTROL, CATALOG: their payload */
-        uint32_t payload_member;   /* its place in the index, or JSON_PARENT_NONE */
-        JsonSlice keys;            /* SCHEMA: key_properties, an array */
-        int64_t version;           /* RECORD, ACTIVATE_VERSION */
+        JsonSlice namespace_; /* Airbyte */
+        JsonSlice account;    /* RECORD, ACCOUNT */
+        JsonSlice payload; /* RECORD: the record; SCHEMA: the schema; STATE: Singer's value or Airbyte's state; BATCH:
+                            * the manifest; CONTROL, CATALOG: their payload */
+        uint32_t payload_member; /* its place in the index, or JSON_PARENT_NONE */
+        JsonSlice keys;          /* SCHEMA: key_properties, an array */
+        int64_t version;         /* RECORD, ACTIVATE_VERSION */
         bool has_version;
 
-        JsonSlice text;            /* message or error, for people */
-        JsonSlice word;            /* PROGRESS: stage; ACCOUNT: status; LOG: level; CONNECTION_STATUS and STREAM_STATUS: status;
-                                    * TRACE ERROR: failure_type; ESTIMATE: STREAM or SYNC; BATCH: format */
-        JsonSlice category;        /* ACCOUNT, ATTENTION; BATCH: compression */
-        uint64_t processed;        /* PROGRESS; COUNT_UNKNOWN */
-        uint64_t total;            /* PROGRESS; ESTIMATE: rows; COUNT_UNKNOWN */
-        Counts counts;             /* PROGRESS of a destination program: what became of the records; added COUNT_UNKNOWN: not told */
+        JsonSlice text; /* message or error, for people */
+        JsonSlice word; /* PROGRESS: stage; ACCOUNT: status; LOG: level; CONNECTION_STATUS and STREAM_STATUS: status;
+                         * TRACE ERROR: failure_type; ESTIMATE: STREAM or SYNC; BATCH: format */
+        JsonSlice category; /* ACCOUNT, ATTENTION; BATCH: compression */
+        uint64_t processed; /* PROGRESS; COUNT_UNKNOWN */
+        uint64_t total;     /* PROGRESS; ESTIMATE: rows; COUNT_UNKNOWN */
+        Counts counts; /* PROGRESS of a destination program: what became of the records; added COUNT_UNKNOWN: not told
+                        */
         TraceType trace;
-        usec_t retry_at_usec;      /* STREAM_STATUS with RATE_LIMITED: CLOCK_REALTIME; 0 */
+        usec_t retry_at_usec; /* STREAM_STATUS with RATE_LIMITED: CLOCK_REALTIME; 0 */
 } Message;
 
 /**
@@ -82,8 +83,8 @@ typedef struct Message {
  * @ret_why: set where the return value is -EBADMSG: what is wrong, a few words, static
  * @ret:   set on success only; borrows @line
  *
- * Types are matched in any case. Members that a message must have must be there and of their type; other members are ignored,
- * and members that are null are taken as absent.
+ * Types are matched in any case. Members that a message must have must be there and of their type; other members are
+ * ignored, and members that are null are taken as absent.
  *
  * Return: 0; -EBADMSG (not JSON, not an object, or not what its type requires).
  */

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* See worker-proxy.h. */
+
+#include <stdlib.h>
+#include <systemd/sd-bus.h>
+
+#include "base/log.h"
+#include "base/names.h"
+#include "base/refusal.h"
+#include "base/string-util.h"
+#include "client/worker-proxy.h"
+
+/* How long an answer may take before the call is sent again: the daemon answers after its commit. */
+#define CALL_TIMEOUT_USEC (30 * USEC_PER_SEC)
+
+/* Pause before a call is sent again; doubled each time up to the second. */
+#define RETRY_USEC     (100 * USEC_PER_MSEC)
+#define RETRY_MAX_USEC (5 * USEC_PER_SEC)
+
+struct WorkerProxy {
+        sd_event *event;
+        sd_bus *bus;
+        char *path;
+        WorkerReply reply;
+        void *userdata;
+
+        WorkerMethod method; /* of the call under way; _WORKER_METHOD_INVALID: none */
+        char *run_id;
+        uint64_t sequence;
+        char *text;
+        sd_bus_slot *slot;
+        sd_event_source *retry_source;
+        usec_t retry_usec;
+        bool away;
+};
+
+static const char *const member_table[_WORKER_METHOD_MAX] = {
+        [WORKER_ATTACH] = "Attach", [WORKER_REPORT] = "Report", [WORKER_SAVE_CURSOR] = "SaveCursor",
+        [WORKER_FINISH] = "Finish", [WORKER_SETTLE] = "Settle",
+};
+
+static void send_call(WorkerProxy *proxy);
+
+void worker_attachment_done(WorkerAttachment *attachment)
+{
+        free(attachment->run_id);
+        conf_done(&attachment->settings);
+        free(attachment->cursor);
+        strv_free(attachment->accounts);
+        *attachment = (WorkerAttachment){};
+}
+
+int worker_proxy_new(sd_event *event, const char *connector, WorkerReply reply, void *userdata, WorkerProxy **ret)
+{
+        _cleanup_(worker_proxy_freep) WorkerProxy *proxy = calloc(1, sizeof(*proxy));
+
+        if (!proxy)
+                return -ENOMEM;
+        proxy->method = _WORKER_METHOD_INVALID;
+        proxy->event = sd_event_ref(event);
+        proxy->reply = reply;
+        proxy->userdata = userdata;
+        if (sd_bus_path_encode(SYNCRUN_PATH_CONNECTOR, connector, &proxy->path) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(proxy);
+        return 0;
+}
+
+static void close_bus(WorkerProxy *proxy)
+{
+        proxy->slot = sd_bus_slot_unref(proxy->slot);
+        if (proxy->bus) {
+                (void) sd_bus_detach_event(proxy->bus);
+                proxy->bus = sd_bus_close_unref(proxy->bus);
+        }
+}
+
+static void end_call(WorkerProxy *proxy)
+{
+        proxy->slot = sd_bus_slot_unref(proxy->slot);
+        proxy->retry_source = sd_event_source_disable_unref(proxy->retry_source);
+        free(proxy->run_id);
+        free(proxy->text);
+        proxy->run_id = proxy->text = NULL;
+        proxy->method = _WORKER_METHOD_INVALID;
+        proxy->away = false;
+}
+
+WorkerProxy *worker_proxy_free(WorkerProxy *proxy)
+{
+        if (!proxy)
+                return NULL;
+        end_call(proxy);
+        close_bus(proxy);
+        sd_event_unref(proxy->event);
+        free(proxy->path);
+        free(proxy);
+        return NULL;
+}
+
+static void give_reply(WorkerProxy *proxy, int r, const char *error, WorkerAttachment *attachment)
+{
+        WorkerMethod method = proxy->method;
+
+        end_call(proxy);
+        proxy->reply(method, r, error, attachment, proxy->userdata);
+}
+
+static int open_bus(WorkerProxy *proxy)
+{
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        const char *address = getenv(SYNCRUN_ENV_BUS_ADDRESS);
+        int r;
+
+        if (proxy->bus)
+                return 0;
+        if (address) {
+                r = sd_bus_new(&bus);
+                if (r >= 0)
+                        r = sd_bus_set_address(bus, address);
+                if (r >= 0)
+                        r = sd_bus_set_bus_client(bus, true);
+                if (r >= 0)
+                        r = sd_bus_start(bus);
+        } else
+                r = sd_bus_open_system(&bus);
+        if (r >= 0)
+                r = sd_bus_attach_event(bus, proxy->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        proxy->bus = TAKE_PTR(bus);
+        return 0;
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        WorkerProxy *proxy = userdata;
+
+        proxy->retry_source = sd_event_source_disable_unref(proxy->retry_source);
+        send_call(proxy);
+        return 0;
+}
+
+/* Sends the same call again after a pause. */
+static void retry_later(WorkerProxy *proxy, const char *why)
+{
+        int r;
+
+        proxy->slot = sd_bus_slot_unref(proxy->slot);
+        if (!proxy->away)
+                log_debug("The daemon is away (%s), trying again.", why);
+        proxy->away = true;
+        r = sd_event_add_time_relative(proxy->event, &proxy->retry_source, CLOCK_MONOTONIC, proxy->retry_usec,
+                                       USEC_PER_MSEC, on_retry, proxy);
+        proxy->retry_usec = MIN(proxy->retry_usec * 2, (usec_t) RETRY_MAX_USEC);
+        if (r < 0)
+                give_reply(proxy, r, strerror(-r), NULL);
+}
+
+/* Whether an answer is none of the daemon's: it may be there again in a moment, and the call may have been recorded.
+ */
+static bool is_absence(const sd_bus_error *error)
+{
+        static const char *const names[] = {
+                SD_BUS_ERROR_NO_REPLY,          SD_BUS_ERROR_SERVICE_UNKNOWN,
+                SD_BUS_ERROR_NAME_HAS_NO_OWNER, SD_BUS_ERROR_DISCONNECTED,
+                SD_BUS_ERROR_TIMEOUT,           SD_BUS_ERROR_NO_SERVER,
+                SD_BUS_ERROR_LIMITS_EXCEEDED,   SD_BUS_ERROR_NO_MEMORY,
+                SD_BUS_ERROR_IO_ERROR,          "org.freedesktop.DBus.Error.TimedOut",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (sd_bus_error_has_name(error, names[i]))
+                        return true;
+        /* activation that did not work out, or a job of PID 1 that was cancelled because the daemon is being restarted
+         */
+        return startswith(error->name, "org.freedesktop.DBus.Error.Spawn.") ||
+               startswith(error->name, "org.freedesktop.systemd1.") || startswith(error->name, "System.Error.");
+}
+
+/* Refusals that are about the daemon's state and not about us. */
+static bool is_passing(const Refusal *refusal)
+{
+        return refusal && (refusal->error == EROFS || refusal->error == ESHUTDOWN || refusal->error == ENOMEM ||
+                           refusal->error == ENOBUFS);
+}
+
+static int read_settings(sd_bus_message *m, Conf *conf)
+{
+        const char *section, *key, *value;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "(sss)");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read(m, "(sss)", &section, &key, &value)) > 0) {
+                r = conf_append(conf, NULL, 0, section, key, value);
+                if (r < 0)
+                        return r;
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_options(sd_bus_message *m, WorkerAttachment *attachment)
+{
+        const char *name;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(m, "s", &name);
+                if (r < 0)
+                        return r;
+                if (streq(name, "accounts")) {
+                        r = sd_bus_message_enter_container(m, 'v', "as");
+                        if (r >= 0)
+                                r = sd_bus_message_read_strv(m, &attachment->accounts);
+                        if (r >= 0)
+                                r = sd_bus_message_exit_container(m);
+                } else
+                        r = sd_bus_message_skip(m, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_attachment(sd_bus_message *m, WorkerAttachment *attachment)
+{
+        const char *run_id, *cursor;
+        int full_resync, r;
+
+        r = sd_bus_message_read(m, "stb", &run_id, &attachment->sequence, &full_resync);
+        if (r < 0)
+                return r;
+        attachment->full_resync = full_resync;
+        r = read_settings(m, &attachment->settings);
+        if (r >= 0)
+                r = sd_bus_message_read(m, "s", &cursor);
+        if (r >= 0)
+                r = read_options(m, attachment);
+        if (r < 0)
+                return r;
+        attachment->run_id = strdup(run_id);
+        attachment->cursor = strdup(cursor);
+        return attachment->run_id && attachment->cursor ? 0 : -ENOMEM;
+}
+
+static void handle_attachment(WorkerProxy *proxy, sd_bus_message *m)
+{
+        WorkerAttachment attachment = {};
+        int r = read_attachment(m, &attachment);
+
+        if (r < 0)
+                give_reply(proxy, r, "the daemon's answer to Attach() cannot be read", NULL);
+        else
+                give_reply(proxy, 0, NULL, &attachment);
+        worker_attachment_done(&attachment);
+}
+
+static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *unused)
+{
+        WorkerProxy *proxy = userdata;
+        const sd_bus_error *error = sd_bus_message_get_error(m);
+
+        if (error) {
+                const Refusal *refusal = refusal_by_name(error->name);
+
+                if (is_absence(error) || is_passing(refusal))
+                        retry_later(proxy, error->name);
+                else
+                        give_reply(proxy, refusal ? -refusal->error : -sd_bus_error_get_errno(error),
+                                   error->message ?: error->name, NULL);
+                return 0;
+        }
+        if (proxy->method == WORKER_ATTACH)
+                handle_attachment(proxy, m);
+        else
+                give_reply(proxy, 0, NULL, NULL);
+        return 0;
+}
+
+static int append_arguments(WorkerProxy *proxy, sd_bus_message *m)
+{
+        if (proxy->method == WORKER_ATTACH)
+                return 0;
+        if (proxy->method == WORKER_SETTLE)
+                return sd_bus_message_append(m, "ss", proxy->run_id, proxy->text);
+        return sd_bus_message_append(m, "sts", proxy->run_id, proxy->sequence, proxy->text);
+}
+
+static void send_call(WorkerProxy *proxy)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        if (proxy->bus && !sd_bus_is_open(proxy->bus))
+                close_bus(proxy);
+        r = open_bus(proxy);
+        if (r >= 0)
+                r = sd_bus_message_new_method_call(proxy->bus, &m, SYNCRUN_BUS_NAME, proxy->path, SYNCRUN_IFACE_WORKER,
+                                                   member_table[proxy->method]);
+        if (r >= 0)
+                r = append_arguments(proxy, m);
+        if (r == -EINVAL) {
+                give_reply(proxy, r, "the text is not valid UTF-8", NULL);
+                return;
+        }
+        if (r >= 0)
+                r = sd_bus_call_async(proxy->bus, &proxy->slot, m, on_reply, proxy, CALL_TIMEOUT_USEC);
+        if (r < 0)
+                retry_later(proxy, strerror(-r));
+}
+
+int worker_proxy_call(WorkerProxy *proxy, WorkerMethod method, const char *run_id, uint64_t sequence, const char *text)
+{
+        if (worker_proxy_is_busy(proxy))
+                return -EBUSY;
+        if (method != WORKER_ATTACH) {
+                proxy->run_id = strdup(run_id);
+                proxy->text = strdup(text);
+                if (!proxy->run_id || !proxy->text) {
+                        end_call(proxy);
+                        return -ENOMEM;
+                }
+        }
+        proxy->method = method;
+        proxy->sequence = sequence;
+        proxy->retry_usec = RETRY_USEC;
+        send_call(proxy);
+        return 0;
+}
+
+bool worker_proxy_is_busy(const WorkerProxy *proxy)
+{
+        return proxy->method != _WORKER_METHOD_INVALID;
+}
+
+bool worker_proxy_is_away(const WorkerProxy *proxy)
+{
+        return proxy->away;
+}

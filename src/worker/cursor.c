@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* See cursor.h. */
+
+#include <stdlib.h>
+
+#include "base/json-util.h"
+#include "base/string-util.h"
+#include "worker/cursor.h"
+#include "worker/json-canonical.h"
+
+static void clear_streams(Cursor *cursor)
+{
+        for (size_t i = 0; i < cursor->n_streams; i++) {
+                free(cursor->streams[i].id);
+                free(cursor->streams[i].text);
+        }
+        free(cursor->streams);
+        cursor->streams = NULL;
+        cursor->n_streams = 0;
+        cursor->streams_bytes = 0;
+}
+
+void cursor_done(Cursor *cursor)
+{
+        clear_streams(cursor);
+        free(cursor->text);
+        *cursor = (Cursor){};
+}
+
+static char *slice_copy(JsonSlice slice)
+{
+        return strndup(slice.data, slice.size);
+}
+
+/* The cursor is one text now. */
+static int set_text(Cursor *cursor, const char *prefix, JsonSlice value, const char *suffix)
+{
+        char *text;
+
+        if (value.size > CURSOR_BYTES_MAX)
+                return -E2BIG;
+        text = asprintf_or_null("%s%.*s%s", prefix, (int) value.size, value.data, suffix);
+        if (!text)
+                return -ENOMEM;
+        clear_streams(cursor);
+        free(cursor->text);
+        cursor->text = text;
+        return 0;
+}
+
+/* What a stream takes in the list, beside its text. */
+#define STREAM_PREFIX "{\"type\":\"STREAM\",\"stream\":"
+#define STREAM_EXTRA  (sizeof(STREAM_PREFIX) - 1 + strlen("},"))
+
+/* The stream that a state is of: its name and namespace, whatever else the descriptor has. */
+static int stream_id(JsonSlice stream, char **ret)
+{
+        JsonSlice descriptor, name, namespace_ = {};
+        Buffer id = {};
+        JsonKind kind;
+
+        if (!json_slice_find(stream, "stream_descriptor", NULL, &descriptor) ||
+            !json_slice_find(descriptor, "name", &kind, &name) || kind != JSON_KIND_STRING)
+                return -EBADMSG;
+        json_canonical_append(&id, name);
+        if (json_slice_find(descriptor, "namespace", &kind, &namespace_) && kind != JSON_KIND_NULL)
+                json_canonical_append(&id, namespace_);
+        return buffer_take(&id, ret);
+}
+
+static int set_stream(Cursor *cursor, JsonSlice stream)
+{
+        _cleanup_free_ char *id = NULL, *text = NULL;
+        CursorStream *entry = NULL;
+        size_t before = 0;
+        int r;
+
+        r = stream_id(stream, &id);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < cursor->n_streams && !entry; i++)
+                if (streq(cursor->streams[i].id, id)) {
+                        entry = cursor->streams + i;
+                        before = strlen(entry->text) + STREAM_EXTRA;
+                }
+        if (!entry && cursor->n_streams >= CURSOR_STREAMS_MAX)
+                return -E2BIG;
+        if (cursor->streams_bytes - before + stream.size + STREAM_EXTRA >= CURSOR_BYTES_MAX)
+                return -E2BIG;
+        text = slice_copy(stream);
+        if (!text)
+                return -ENOMEM;
+        if (!entry) {
+                CursorStream *streams = reallocarray(cursor->streams, cursor->n_streams + 1, sizeof(*streams));
+
+                if (!streams)
+                        return -ENOMEM;
+                cursor->streams = streams;
+                entry = streams + cursor->n_streams++;
+                *entry = (CursorStream){ .id = TAKE_PTR(id) };
+        }
+        cursor->streams_bytes += stream.size + STREAM_EXTRA - before;
+        free(entry->text);
+        entry->text = TAKE_PTR(text);
+        free(cursor->text);
+        cursor->text = NULL;
+        return 0;
+}
+
+int cursor_apply(Cursor *cursor, const Message *message)
+{
+        JsonSlice state = message->payload, value;
+        JsonKind kind;
+
+        if (message->dialect == MESSAGE_DIALECT_SINGER)
+                return set_text(cursor, "", state, "");
+        if (json_slice_find(state, "type", NULL, &value)) {
+                if (json_slice_is_string(value, "STREAM")) {
+                        if (!json_slice_find(state, "stream", &kind, &value) || kind != JSON_KIND_OBJECT)
+                                return -EBADMSG;
+                        return set_stream(cursor, value);
+                }
+                if (json_slice_is_string(value, "GLOBAL")) {
+                        if (!json_slice_find(state, "global", &kind, &value) || kind != JSON_KIND_OBJECT)
+                                return -EBADMSG;
+                        return set_text(cursor, "[{\"type\":\"GLOBAL\",\"global\":", value, "}]");
+                }
+                if (!json_slice_is_string(value, "LEGACY"))
+                        return -EBADMSG;
+        }
+        if (!json_slice_find(state, "data", NULL, &value))
+                return -EBADMSG;
+        return set_text(cursor, "", value, "");
+}
+
+/* A list that cursor_append() made of streams is taken apart again. Return: 1 if it is one; 0 if not; -ENOMEM. */
+static int load_streams(Cursor *cursor, JsonSlice text)
+{
+        const char *at = NULL;
+        JsonSlice state, value;
+        bool any = false;
+        int r;
+
+        while (json_array_next(text, &at, &state)) {
+                if (!json_slice_find(state, "type", NULL, &value) || !json_slice_is_string(value, "STREAM") ||
+                    !json_slice_find(state, "stream", NULL, &value))
+                        return 0;
+                r = set_stream(cursor, value);
+                if (r < 0)
+                        return r == -ENOMEM ? r : 0;
+                any = true;
+        }
+        return any;
+}
+
+int cursor_load(Cursor *cursor, const char *text)
+{
+        JsonSlice slice = { text, strlen(text) };
+        int r;
+
+        cursor_done(cursor);
+        if (slice.size == 0)
+                return 0;
+        if (json_scan(slice, JSON_DEPTH_MAX, NULL, NULL, NULL) < 0)
+                return -EBADMSG;
+        r = load_streams(cursor, slice);
+        if (r != 0)
+                return MIN(r, 0);
+        cursor_done(cursor);
+        return set_text(cursor, "", slice, "");
+}
+
+void cursor_append(const Cursor *cursor, Buffer *out)
+{
+        if (cursor->text) {
+                buffer_append_string(out, cursor->text);
+                return;
+        }
+        if (cursor->n_streams == 0)
+                return;
+        for (size_t i = 0; i < cursor->n_streams; i++) {
+                buffer_append_char(out, i == 0 ? '[' : ',');
+                buffer_append_string(out, STREAM_PREFIX);
+                buffer_append_string(out, cursor->streams[i].text);
+                buffer_append_char(out, '}');
+        }
+        buffer_append_char(out, ']');
+}

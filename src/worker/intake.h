@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the lines of a run add up to: each is read, handed to the destination where it is data, and remembered where it
+ * says how the run goes. How the run ends is for outcome.c, when all this is told for reporter.c. */
+
+#include "worker/cursor.h"
+#include "worker/destination.h"
+
+typedef enum FailureType {
+        FAILURE_SYSTEM_ERROR,
+        FAILURE_CONFIG_ERROR,
+        FAILURE_TRANSIENT_ERROR,
+        _FAILURE_TYPE_MAX,
+        _FAILURE_TYPE_INVALID = -EINVAL,
+} FailureType;
+DECLARE_STRING_TABLE(failure_type, FailureType);
+
+typedef struct Intake {
+        /* Borrowed */
+        Destination *destination;
+        LogRelay *relay;
+        const char *connector;
+
+        Ledger ledger;
+        Streams streams;
+        Cursor seen;       /* by all STATE messages so far */
+        Cursor returned;   /* by those that the destination gave back, where it does */
+        bool seen_changed; /* since intake_take_cursor() */
+        bool returned_changed;
+        bool cursor_refused; /* a state was too large: the run cannot go on from where it is */
+
+        uint64_t n_lines; /* not blank */
+        uint64_t n_bad;
+        uint64_t n_unknown; /* types */
+        uint64_t n_by_type[_MESSAGE_TYPE_MAX];
+        char *first_bad; /* what was wrong with the first bad line, with its number */
+
+        SyncStage stage;
+        bool stage_changed; /* since the reporter looked */
+        char *message;
+        uint64_t processed;     /* COUNT_UNKNOWN */
+        uint64_t total;         /* COUNT_UNKNOWN */
+        uint64_t estimate_sync; /* TRACE ESTIMATE of the whole; COUNT_UNKNOWN */
+
+        AttentionCategory attention;
+        char *attention_message;
+        char *trace_error;   /* TRACE ERROR that is not about one stream, or CONNECTION_STATUS FAILED */
+        char *stream_error;  /* the last TRACE ERROR about a stream */
+        FailureType failure; /* of the newest of both */
+        char *fatal;         /* LOG FATAL, or the last LOG ERROR before any */
+        bool fatal_seen;
+        usec_t retry_at_usec;
+
+        /* What the worker shall do: a CONTROL message's config, or a BATCH; the caller resets them */
+        JsonSlice new_config;
+        bool batch_refused;
+
+        Buffer account_raw; /* of the record before, and its row */
+        LedgerAccount *account;
+        Buffer text;
+        JsonIndex index;
+} Intake;
+
+/**
+ * intake_init() - nothing has come yet
+ * @key_properties: KeyProperties=; borrowed
+ *
+ * Return: 0; -ENOMEM.
+ */
+int intake_init(Intake *intake, const char *connector, char *const *key_properties) _must_check_;
+void intake_done(Intake *intake);
+
+/**
+ * intake_line() - take one line of the pipeline's output
+ * @line: without newline; blank lines are nothing
+ *
+ * Return: 0, also for bad lines, which are counted and logged; negative errno: the run cannot go on
+ * (destination->error says why where the destination is the reason).
+ */
+int intake_line(Intake *intake, JsonSlice line) _must_check_;
+
+/** intake_bad_line() - count a line that could not be taken, and log its beginning */
+void intake_bad_line(Intake *intake, JsonSlice head, const char *why);
+
+/** intake_returned_state() - a STATE line that the destination has given back. Return: 0; -E2BIG; -ENOMEM. */
+int intake_returned_state(Intake *intake, JsonSlice line) _must_check_;
+
+/** intake_told_counts() - what a destination program says of the records. Return: 0; -ENOMEM. */
+int intake_told_counts(Intake *intake, const Message *message) _must_check_;
+
+/**
+ * intake_take_cursor() - the cursor to save, if it has changed since the last call
+ * @all: everything that came is durable, also what the destination has not confirmed
+ * @ret: set to its text where the return value is 1; caller frees
+ *
+ * Return: 1; 0 (nothing new); -ENOMEM.
+ */
+int intake_take_cursor(Intake *intake, bool all, char **ret) _must_check_;
+
+/** intake_total() - items expected: what PROGRESS said, else the sum of the estimates; COUNT_UNKNOWN */
+uint64_t intake_total(const Intake *intake);
+
+/** intake_incomplete() - how many streams were left incomplete; @ret_name: one of them, borrowed, may be NULL */
+size_t intake_incomplete(const Intake *intake, const char **ret_name);
+
+/** intake_set_stage() - the stage that the worker itself knows of */
+void intake_set_stage(Intake *intake, SyncStage stage);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* See ledger.h. */
+
+#include <stdlib.h>
+
+/* A failed insertion is noticed by the item's missing table. */
+#define uthash_nonfatal_oom(item) ((item)->hh.tbl = NULL)
+
+#include "base/string-util.h"
+#include "worker/ledger.h"
+
+void ledger_init(Ledger *ledger)
+{
+        *ledger = (Ledger){ .rest.account = { .category = _ATTENTION_INVALID } };
+}
+
+void ledger_done(Ledger *ledger)
+{
+        LedgerAccount *row, *next;
+
+        HASH_ITER(hh, ledger->accounts, row, next) {
+                HASH_DEL(ledger->accounts, row);
+                account_done(&row->account);
+                free(row);
+        }
+        account_done(&ledger->rest.account);
+        ledger_init(ledger);
+}
+
+int ledger_account(Ledger *ledger, const char *name, LedgerAccount **ret)
+{
+        _cleanup_free_ char *cut = NULL;
+        LedgerAccount *row = NULL;
+
+        if (isempty(name)) {
+                *ret = &ledger->rest;
+                return 0;
+        }
+        HASH_FIND_STR(ledger->accounts, name, row);
+        if (row) {
+                *ret = row;
+                return 0;
+        }
+
+        cut = utf8_sanitize(name, strlen(name), ACCOUNT_NAME_MAX);
+        if (!cut)
+                return -ENOMEM;
+        HASH_FIND_STR(ledger->accounts, cut, row);
+        if (!row && HASH_COUNT(ledger->accounts) >= ACCOUNTS_PER_RUN_MAX)
+                row = &ledger->rest;
+        if (!row) {
+                row = calloc(1, sizeof(*row));
+                if (!row)
+                        return -ENOMEM;
+                row->account = (Account){ .name = TAKE_PTR(cut), .category = _ATTENTION_INVALID };
+                row->unreported = true;
+                HASH_ADD_KEYPTR(hh, ledger->accounts, row->account.name, strlen(row->account.name), row);
+                if (!row->hh.tbl) {
+                        account_done(&row->account);
+                        free(row);
+                        return -ENOMEM;
+                }
+        }
+        *ret = row;
+        return 0;
+}
+
+void ledger_add(Ledger *ledger, LedgerAccount *row, uint64_t n, size_t outcome_offset)
+{
+        row->uncommitted = true;
+        row->account.counts.discovered += n;
+        ledger->total.discovered += n;
+        if (outcome_offset == LEDGER_NONE)
+                return;
+        *(uint64_t *) ((char *) &row->account.counts + outcome_offset) += n;
+        *(uint64_t *) ((char *) &ledger->total + outcome_offset) += n;
+}
+
+void ledger_override(Ledger *ledger, LedgerAccount *row, const Counts *told)
+{
+        Counts *counts = &row->account.counts, *total = &ledger->total;
+        struct {
+                uint64_t told, *count, *total;
+        } each[] = {
+                { told->added, &counts->added, &total->added },
+                { told->updated, &counts->updated, &total->updated },
+                { told->deduped, &counts->deduped, &total->deduped },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(each); i++)
+                if (each[i].told != COUNT_UNKNOWN) {
+                        *each[i].total += each[i].told - *each[i].count;
+                        *each[i].count = each[i].told;
+                        row->uncommitted = true;
+                }
+}
+
+static void commit_row(LedgerAccount *row)
+{
+        if (!row->uncommitted)
+                return;
+        row->durable = row->account.counts;
+        row->uncommitted = false;
+        row->unreported = true;
+}
+
+void ledger_commit(Ledger *ledger)
+{
+        for (LedgerAccount *row = ledger->accounts; row; row = row->hh.next)
+                commit_row(row);
+        commit_row(&ledger->rest);
+        ledger->total_durable = ledger->total;
+}
+
+int ledger_settle(Ledger *ledger, bool failed, const char *error)
+{
+        for (LedgerAccount *row = ledger->accounts; row; row = row->hh.next) {
+                AccountStatus status = row->account.status;
+                int r;
+
+                if (status == ACCOUNT_FAILED)
+                        continue;
+                if (failed && status == ACCOUNT_RUNNING) {
+                        row->account.status = ACCOUNT_FAILED;
+                        r = free_and_strdup(&row->account.error, error);
+                        if (r < 0)
+                                return r;
+                } else
+                        row->account.status = counts_ingested(&row->durable) > 0 ? ACCOUNT_SUCCESS : ACCOUNT_NO_DATA;
+                row->unreported |= row->account.status != status;
+        }
+        return 0;
+}
+
+size_t ledger_failed(const Ledger *ledger, size_t *ret_n)
+{
+        size_t n_failed = 0;
+
+        for (const LedgerAccount *row = ledger->accounts; row; row = row->hh.next)
+                n_failed += row->account.status == ACCOUNT_FAILED;
+        if (ret_n)
+                *ret_n = HASH_COUNT(ledger->accounts);
+        return n_failed;
+}

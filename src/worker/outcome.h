@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* How a run ended, decided from what is known of it (interfaces of syncrun.connector(5), sections MESSAGES and EXIT
+ * STATUS). Pure. */
+
+#include "model/report.h"
+#include "worker/intake.h"
+#include "worker/pipeline.h"
+
+/* A run with more bad lines than one in so many has failed, whatever its programs say. */
+#define BAD_LINES_ONE_IN 100U
+
+typedef struct RunFacts {
+        const Intake *intake; /* NULL: the run never began */
+        bool cancelled;
+        const char *start_error;       /* why it could not begin: the settings; NULL */
+        const char *destination_error; /* NULL: none */
+        AttentionCategory destination_category;
+        bool failed;             /* a program of the pipeline did not succeed */
+        PipelineFailure failure; /* which one, if so */
+} RunFacts;
+
+/**
+ * outcome_decide() - set outcome, error, attention, retry and retry_at_usec of a report
+ * @report: of RUN_REPORT_INIT; texts are allocated
+ *
+ * Return: 0; -ENOMEM.
+ */
+int outcome_decide(const RunFacts *facts, RunReport *report) _must_check_;

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* See settle.h. */
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fd-util.h"
+#include "base/log.h"
+#include "base/string-util.h"
+#include "worker/reporter.h"
+#include "worker/settle.h"
+#include "worker/setup.h"
+
+/* In the state directory: the path of the destination's file. */
+#define PLACE_FILE_NAME "destination.path"
+#define PLACE_MAX       (64 * KIB)
+
+typedef struct Settlement {
+        sd_event *event;
+        Destination *destination;
+        WorkerProxy *proxy;
+        char *settling;
+} Settlement;
+
+int settle_remember(const char *state_directory, const char *path)
+{
+        _cleanup_free_ char *file = asprintf_or_null("%s/" PLACE_FILE_NAME, state_directory), *before = NULL;
+
+        if (!file)
+                return -ENOMEM;
+        if (!path)
+                return unlink(file) < 0 && errno != ENOENT ? -errno : 0;
+        if (read_file(file, PLACE_MAX, &before, NULL) >= 0 && streq(before, path))
+                return 0;
+        return write_file_atomic(file, path, strlen(path), 0600);
+}
+
+int settle_call(Destination *destination, WorkerProxy *proxy, char **settling)
+{
+        _cleanup_free_ char *text = NULL, *run_id = NULL;
+        Ledger ledger;
+        int r;
+
+        free(*settling);
+        *settling = NULL;
+        ledger_init(&ledger);
+        r = destination_next_unsettled(destination, &run_id, &ledger);
+        if (r > 0)
+                r = reporter_write_settlement(&ledger, &text);
+        ledger_done(&ledger);
+        if (r < 0 || !run_id)
+                return r;
+        r = worker_proxy_call(proxy, WORKER_SETTLE, run_id, 0, text);
+        if (r < 0)
+                return r;
+        *settling = TAKE_PTR(run_id);
+        return 1;
+}
+
+int settle_reply(Destination *destination, int r, const char *error, char **settling)
+{
+        /* A run that the daemon has forgotten, or knows the end of, need not be told again. */
+        bool known = r >= 0 || r == -ESRCH || r == -EALREADY || r == -ESTALE;
+
+        if (!known) {
+                log_warning("The daemon does not take the counts of run %s: %s", *settling, strna(error));
+                return 0;
+        }
+        if (destination_settled(destination, *settling) < 0) {
+                log_warning("The destination could not note that run %s is recorded: %s", *settling,
+                            strna(destination->error));
+                return 0;
+        }
+        return 1;
+}
+
+static void proceed(Settlement *settlement)
+{
+        int r = settle_call(settlement->destination, settlement->proxy, &settlement->settling);
+
+        if (r < 0)
+                log_error("Untold runs cannot be read: %s", settlement->destination->error ?: strerror(-r));
+        if (r <= 0)
+                (void) sd_event_exit(settlement->event, r);
+}
+
+static void on_reply(WorkerMethod method, int r, const char *error, WorkerAttachment *attachment, void *userdata)
+{
+        Settlement *settlement = userdata;
+
+        if (settle_reply(settlement->destination, r, error, &settlement->settling) > 0)
+                proceed(settlement);
+        else
+                (void) sd_event_exit(settlement->event, 0);
+}
+
+static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Settlement *settlement = userdata;
+
+        log_info("The daemon is away; the next run will tell it the counts of this one.");
+        return sd_event_exit(settlement->event, 0);
+}
+
+static int settle_all(Settlement *settlement, const char *connector)
+{
+        int r;
+
+        r = sd_event_new(&settlement->event);
+        if (r >= 0)
+                r = sd_event_add_time_relative(settlement->event, NULL, CLOCK_MONOTONIC, SETTLE_USEC, USEC_PER_MSEC,
+                                               on_timeout, settlement);
+        if (r >= 0)
+                r = worker_proxy_new(settlement->event, connector, on_reply, settlement, &settlement->proxy);
+        if (r < 0)
+                return log_error_errno(r, "Untold runs cannot be told: %m");
+        proceed(settlement);
+        return sd_event_loop(settlement->event);
+}
+
+int settle_connector(const char *connector)
+{
+        _cleanup_free_ char *directory = setup_state_directory(connector), *file = NULL, *path = NULL;
+        DestinationContext context = { .type = DESTINATION_SQLITE };
+        Settlement settlement = {};
+        int r;
+
+        file = asprintf_or_null("%s/" PLACE_FILE_NAME, strempty(directory));
+        if (!directory || !file)
+                return log_oom();
+        r = read_file(file, PLACE_MAX, &path, NULL);
+        if (r == -ENOENT)
+                return 0; /* it never had a file */
+        if (r < 0)
+                return log_error_errno(r, "%s: %m", file);
+        context.path = path;
+        r = destination_open(&context, NULL, &settlement.destination);
+        if (r == -ENOENT)
+                r = 0;
+        else if (r < 0)
+                log_error("Untold runs cannot be read: %s", settlement.destination && settlement.destination->error
+                                                                            ? settlement.destination->error
+                                                                            : strerror(-r));
+        else
+                r = settle_all(&settlement, connector);
+        worker_proxy_free(settlement.proxy);
+        destination_free(settlement.destination);
+        sd_event_unref(settlement.event);
+        free(settlement.settling);
+        return r;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* syncrun-worker: command line and process-wide settings; everything else is worker.c's and settle.c's. */
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "config.h"
+
+#include "base/log.h"
+#include "base/string-util.h"
+#include "worker/settle.h"
+#include "worker/worker.h"
+
+static bool arg_settle = false;
+static const char *arg_connector = NULL;
+
+static void help(void)
+{
+        printf("syncrun-worker [OPTIONS...] CONNECTOR\n\n"
+               "Run a connector once, for syncrund, which starts it.\n\n"
+               "     --settle   Tell syncrund the counts of runs whose worker has died\n"
+               "  -h --help     Show this help\n"
+               "     --version  Show the version\n");
+}
+
+/* Return: 1 to go on; 0 if all is done; -EINVAL. */
+static int parse_arguments(int argc, char *argv[])
+{
+        enum {
+                ARG_SETTLE = 0x100,
+                ARG_VERSION,
+        };
+        static const struct option options[] = {
+                { "help", no_argument, NULL, 'h' },
+                { "settle", no_argument, NULL, ARG_SETTLE },
+                { "version", no_argument, NULL, ARG_VERSION },
+                {},
+        };
+        int c;
+
+        while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+                switch (c) {
+                case 'h':
+                        help();
+                        return 0;
+                case ARG_SETTLE:
+                        arg_settle = true;
+                        break;
+                case ARG_VERSION:
+                        puts("syncrun " SYNCRUN_VERSION);
+                        return 0;
+                default:
+                        return -EINVAL;
+                }
+        if (optind != argc - 1) {
+                log_error("One connector must be named. See --help.");
+                return -EINVAL;
+        }
+        arg_connector = argv[optind];
+        if (!connector_name_is_valid(arg_connector)) {
+                log_error("'%s' is no name of a connector.", arg_connector);
+                return -EINVAL;
+        }
+        return 1;
+}
+
+int main(int argc, char *argv[])
+{
+        sigset_t signals;
+        int r;
+
+        log_open("syncrun-worker");
+        r = parse_arguments(argc, argv);
+        if (r <= 0)
+                return r < 0 ? EX_USAGE : EXIT_SUCCESS;
+
+        (void) signal(SIGPIPE, SIG_IGN);
+        (void) sigemptyset(&signals);
+        (void) sigaddset(&signals, SIGTERM);
+        (void) sigaddset(&signals, SIGINT);
+        if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0) {
+                log_error_errno(errno, "Signals cannot be blocked: %m");
+                return EX_OSERR;
+        }
+        r = arg_settle ? settle_connector(arg_connector) : worker_run(arg_connector);
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
