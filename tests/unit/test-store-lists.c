@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Lists of runs and events: every filter against a plain search, page by page, and the way SQLite takes through them. */
+
+#include "unit/expect.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/string-util.h"
+#include "store/event-list.h"
+#include "store/page-token.h"
+#include "store/run-list.h"
+#include "unit/store-fixture.h"
+
+#define N_RUNS 200
+
+static const char *const connectors[] = { "bank", "shop", "zoo", NULL };
+static const char *const users[] = { USER_1, USER_2, NULL };
+
+/* Runs of all sorts, several at the same time, in an order of their own. */
+static Run *make_nth_run(unsigned i)
+{
+        Run *run = make_run(connectors[i * 7 / 3 % 4], users[i * 5 / 4 % 3], i, A_TIME + i * 31 % N_RUNS / 3);
+
+        if (i % 20 != 0) {
+                run->state = RUN_FINISHED;
+                run->outcome = (RunOutcome) (i * 3 / 2 % _RUN_OUTCOME_MAX);
+                run->finished_usec = A_TIME + i;
+        } else if (run->connector) {
+                run->state = RUN_FINISHED;
+                run->outcome = RUN_SUCCEEDED;
+                run->finished_usec = A_TIME + i;
+        }
+        run->source = (RunSource) (i / 3 % _RUN_SOURCE_MAX);
+        return run;
+}
+
+static int setup_runs(void **state)
+{
+        StoreFixture *f;
+
+        if (store_fixture_setup(state) < 0)
+                return -1;
+        f = *state;
+        for (unsigned i = 0; i < N_RUNS; i++) {
+                Run *run = make_nth_run(i);
+                Account *account;
+
+                expect_ok(run_find_account(run, "a", true, &account));
+                expect_ok(store_put_run(f->store, run, true));
+                put_event_of(f->store, run, run->created_usec);
+                run_free(run);
+        }
+        store_fixture_commit(f);
+        return 0;
+}
+
+static bool run_matches(const RunFilter *filter, const Run *run)
+{
+        return (!filter->connector || streq_null(run->connector, filter->connector)) &&
+               (!filter->connector_id || streq_null(run->connector_id, filter->connector_id)) &&
+               (!filter->user_id || streq_null(run->user_id, filter->user_id)) &&
+               (!filter->provider || streq(run->provider, filter->provider)) &&
+               (filter->source < 0 || run->source == filter->source) &&
+               (filter->outcome < 0 || run->outcome == filter->outcome) &&
+               (filter->active < 0 || run_is_active(run) == filter->active) &&
+               (filter->since_usec == 0 || run->created_usec >= filter->since_usec) &&
+               (filter->until_usec == 0 || run->created_usec < filter->until_usec);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+        const Run *x = *(Run *const *) a, *y = *(Run *const *) b;
+
+        if (x->created_usec != y->created_usec)
+                return x->created_usec > y->created_usec ? -1 : 1;
+        return x->row > y->row ? -1 : 1;
+}
+
+/* All runs in the order of lists, with the numbers of their rows. */
+static void search_plainly(const RunFilter *filter, Run **ret, size_t *ret_n)
+{
+        size_t n = 0;
+
+        for (unsigned i = 0; i < N_RUNS; i++) {
+                Run *run = make_nth_run(i);
+
+                run->row = i + 1;
+                if (run_matches(filter, run))
+                        ret[n++] = run;
+                else
+                        run_free(run);
+        }
+        qsort(ret, n, sizeof(Run *), newest_first);
+        *ret_n = n;
+}
+
+/* Goes through all pages of a filter. */
+static void check_filter(StoreFixture *f, RunFilter filter)
+{
+        static const unsigned limits[] = { 1, 7, 100, 1000 };
+        Run *expected[N_RUNS];
+        size_t n_expected;
+
+        search_plainly(&filter, expected, &n_expected);
+        for (size_t l = n_expected > 12 ? 1 : 0; l < ELEMENTSOF(limits); l++) {
+                char *next = NULL;
+                size_t n_seen = 0;
+
+                filter.limit = limits[l];
+                do {
+                        _cleanup_free_ char *page = next;
+                        Run **runs;
+                        size_t n;
+
+                        filter.page = page;
+                        expect_ok(store_list_runs(f->store, &filter, &runs, &n, &next));
+                        assert_true(n <= filter.limit && n_seen + n <= n_expected);
+                        assert_true(!next || n == filter.limit);
+                        for (size_t i = 0; i < n; i++, n_seen++) {
+                                assert_string_equal(runs[i]->id, expected[n_seen]->id);
+                                assert_int_equal(runs[i]->n_accounts, filter.with_accounts);
+                        }
+                        runs_free(runs, n);
+                } while (next);
+                assert_int_equal(n_seen, n_expected);
+        }
+        for (size_t i = 0; i < n_expected; i++)
+                run_free(expected[i]);
+}
+
+static void test_runs_by_every_filter(void **state)
+{
+        StoreFixture *f = *state;
+        Run *some = make_run("shop", NULL, 0, 0);
+
+        for (unsigned mask = 0; mask < 1U << 8; mask++) {
+                RunFilter filter = RUN_FILTER_INIT;
+
+                if (mask & 1)
+                        filter.connector = "shop";
+                if (mask & 2)
+                        filter.connector_id = some->connector_id;
+                if (mask & 4)
+                        filter.user_id = USER_2;
+                if (mask & 8)
+                        filter.provider = mask & 1 ? "shop" : "elsewhere";
+                if (mask & 16)
+                        filter.source = RUN_SOURCE_SDK;
+                if (mask & 32)
+                        filter.outcome = RUN_PARTIAL;
+                if (mask & 64)
+                        filter.active = !!(mask & 4);
+                if (mask & 128) {
+                        filter.since_usec = A_TIME + 10;
+                        filter.until_usec = A_TIME + 50;
+                }
+                filter.with_accounts = mask % 3 == 0;
+                check_filter(f, filter);
+        }
+        run_free(some);
+}
+
+static void test_runs_of_nobody(void **state)
+{
+        StoreFixture *f = *state;
+        const RunFilter filters[] = {
+                { .connector = "nobody", .source = -1, .outcome = -1, .active = -1, .limit = 1 },
+                { .connector_id = USER_1, .source = -1, .outcome = -1, .active = -1, .limit = 1 },
+                { .user_id = "nobody", .source = -1, .outcome = -1, .active = -1, .limit = 1 },
+                { .provider = "nobody", .source = -1, .outcome = -1, .active = -1, .limit = 1 },
+                { .connector = "bank", .connector_id = USER_1, .source = -1, .outcome = -1, .active = -1, .limit = 1 },
+                { .until_usec = 1, .source = -1, .outcome = -1, .active = -1, .limit = 1 },
+                { .since_usec = A_TIME * 2, .source = -1, .outcome = -1, .active = -1, .limit = 1 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(filters); i++) {
+                char *next = (char *) "";
+                Run **runs;
+                size_t n;
+
+                expect_ok(store_list_runs(f->store, &filters[i], &runs, &n, &next));
+                assert_int_equal(n, 0);
+                assert_null(next);
+                runs_free(runs, n);
+        }
+}
+
+static void test_limits(void **state)
+{
+        StoreFixture *f = *state;
+        RunFilter runs_filter = RUN_FILTER_INIT;
+        EventFilter events_filter = {};
+        StoredEvent *events;
+        Run **runs;
+        size_t n;
+
+        runs_filter.limit = 0;
+        expect_errno(store_list_runs(f->store, &runs_filter, &runs, &n, NULL), -EINVAL);
+        runs_filter.limit = RUNS_PAGE_MAX + 1;
+        expect_errno(store_list_runs(f->store, &runs_filter, &runs, &n, NULL), -EINVAL);
+        runs_filter.limit = RUNS_PAGE_MAX;
+        expect_ok(store_list_runs(f->store, &runs_filter, &runs, &n, NULL));
+        runs_free(runs, n);
+        expect_errno(store_list_events(f->store, &events_filter, &events, &n), -EINVAL);
+        events_filter.limit = EVENTS_PAGE_MAX + 1;
+        expect_errno(store_list_events(f->store, &events_filter, &events, &n), -EINVAL);
+        events_filter.limit = EVENTS_PAGE_MAX;
+        expect_ok(store_list_events(f->store, &events_filter, &events, &n));
+        stored_events_free(events, n);
+}
+
+static void test_page_tokens(void **state)
+{
+        static const PagePlace places[] = { { 0, 0 }, { A_TIME, 1 }, { INT64_MAX, INT64_MAX } };
+        static const char *const wrong[] = { "", "0", "next", "é",
+                                             "00000000000000000000000000000000000000000000000000000000",
+                                             "0000000000000000000000000000000000000000" };
+        StoreFixture *f = *state;
+        RunFilter filter = RUN_FILTER_INIT;
+        char token[PAGE_TOKEN_TEXT_MAX];
+        PagePlace place;
+        Run **runs;
+        size_t n;
+
+        for (size_t i = 0; i < ELEMENTSOF(places); i++) {
+                expect_ok(page_token_parse(page_token_format(token, &places[i]), &place));
+                assert_true(place.created_usec == places[i].created_usec && place.row == places[i].row);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
+                expect_errno(page_token_parse(wrong[i], &place), -EINVAL);
+        expect_errno(page_token_parse(page_token_format(token, &(PagePlace) { UINT64_MAX, 1 }), &place), -EINVAL);
+        (void) page_token_format(token, &places[1]);
+        for (size_t i = 0; i < sizeof(token) - 1; i++)
+                for (char c = ' '; c <= '~'; c++) {
+                        char kept = token[i];
+
+                        token[i] = c;
+                        expect_errno(page_token_parse(token, &place), c == kept ? 0 : -EINVAL);
+                        token[i] = kept;
+                }
+        token[3] = 'x';
+        filter.page = token;
+        expect_errno(store_list_runs(f->store, &filter, &runs, &n, NULL), -EINVAL);
+}
+
+static void test_rare_runs_come_in_short_pages(void **state)
+{
+        StoreFixture *f = *state;
+        RunFilter filter = RUN_FILTER_INIT;
+        Run *run = make_ended_run(NULL, USER_1, 0, A_TIME, RUN_FAILED), **runs;
+        char *next;
+        size_t n;
+
+        for (unsigned i = 0; i <= RUNS_EXAMINED_MAX; i++) {
+                free(run->id);
+                run->id = asprintf_or_null("%u", i);
+                run->created_usec = A_TIME + i;
+                run->outcome = i == 0 ? RUN_PARTIAL : RUN_FAILED; /* the oldest, just beyond what is looked at */
+                expect_ok(store_put_run(f->store, run, false));
+        }
+        store_fixture_commit(f);
+        filter.user_id = USER_1;
+        filter.outcome = RUN_PARTIAL;
+        expect_ok(store_list_runs(f->store, &filter, &runs, &n, &next));
+        assert_int_equal(n, 0);
+        assert_non_null(next);
+        runs_free(runs, n);
+        filter.page = next;
+        expect_ok(store_list_runs(f->store, &filter, &runs, &n, &next));
+        assert_int_equal(n, 1);
+        assert_null(next);
+        assert_string_equal(runs[0]->id, "0");
+        runs_free(runs, n);
+        free((char *) filter.page);
+        run_free(run);
+}
+
+/* SQLite says how it would run @sql: by the index, in its order, without going through everything. */
+static void assert_plan(StoreFixture *f, const char *sql, const char *by)
+{
+        _cleanup_free_ char *explain = asprintf_or_null("EXPLAIN QUERY PLAN %s", sql);
+        sqlite3_stmt *stmt;
+        bool found = false;
+        sqlite3 *db;
+
+        assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_prepare_v2(db, explain, -1, &stmt, NULL), SQLITE_OK);
+        while (sqlite3_step(stmt) == SQLITE_ROW) {
+                const char *detail = (const char *) sqlite3_column_text(stmt, 3);
+
+                if (strstr(detail, "SCAN") || strstr(detail, "TEMP B-TREE"))
+                        print_error("%s: %s\n", sql, detail);
+                assert_null(strstr(detail, "SCAN"));
+                assert_null(strstr(detail, "TEMP B-TREE"));
+                found = found || strstr(detail, by);
+        }
+        if (!found)
+                print_error("%s: not %s\n", sql, by);
+        assert_true(found);
+        (void) sqlite3_finalize(stmt);
+        (void) sqlite3_close(db);
+}
+
+static void test_plans(void **state)
+{
+        static const char *const run_plans[] = {
+                [RUN_LEAD_CONNECTOR] = "INDEX runs_by_connector (connector=? AND created_usec>? AND created_usec<?)",
+                [RUN_LEAD_USER] = "INDEX runs_by_user (user=? AND created_usec>? AND created_usec<?)",
+                [RUN_LEAD_ACTIVE] = "INDEX runs_active (created_usec>? AND created_usec<?)",
+                [RUN_LEAD_PROVIDER] = "INDEX runs_by_provider (provider=? AND created_usec>? AND created_usec<?)",
+                [RUN_LEAD_OUTCOME] = "INDEX runs_by_outcome (outcome=? AND created_usec>? AND created_usec<?)",
+                [RUN_LEAD_SOURCE] = "INDEX runs_by_source (source=? AND created_usec>? AND created_usec<?)",
+                [RUN_LEAD_TIME] = "INDEX runs_by_time (created_usec>? AND created_usec<?)",
+        };
+        static const char *const event_plans[] = {
+                [EVENT_LEAD_RUN] = "INDEX events_by_run (run=? AND rowid>? AND rowid<?)",
+                [EVENT_LEAD_USER] = "INDEX events_by_user (user=? AND rowid>? AND rowid<?)",
+                [EVENT_LEAD_SEQ] = "INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        };
+        StoreFixture *f = *state;
+
+        static_assert(ELEMENTSOF(run_plans) == _RUN_LEAD_MAX && ELEMENTSOF(event_plans) == _EVENT_LEAD_MAX, "all");
+        for (RunLead lead = 0; lead < _RUN_LEAD_MAX; lead++)
+                assert_plan(f, run_lead_sql(lead), run_plans[lead]);
+        for (EventLead lead = 0; lead < _EVENT_LEAD_MAX; lead++)
+                for (int newest = 0; newest < 2; newest++)
+                        assert_plan(f, event_lead_sql(lead, newest), event_plans[lead]);
+}
+
+static bool event_matches(const EventFilter *filter, const Run *run, uint64_t seq)
+{
+        return (!filter->user_id || streq_null(run->user_id, filter->user_id)) &&
+               (!filter->run_id || streq(run->id, filter->run_id)) &&
+               (!filter->connector || streq_null(run->connector, filter->connector)) &&
+               (!filter->provider || streq(run->provider, filter->provider)) && seq > filter->after_seq &&
+               (filter->before_seq == 0 || seq < filter->before_seq) && run->created_usec >= filter->since_usec;
+}
+
+/* The n-th run has the event n + 1. */
+static void check_events(StoreFixture *f, const EventFilter *filter)
+{
+        StoredEvent *events;
+        size_t n, n_seen = 0;
+
+        expect_ok(store_list_events(f->store, filter, &events, &n));
+        for (unsigned j = 0; j < N_RUNS && n_seen < filter->limit; j++) {
+                unsigned i = filter->newest_first ? N_RUNS - 1 - j : j;
+                Run *run = make_nth_run(i);
+
+                if (event_matches(filter, run, i + 1)) {
+                        assert_true(n_seen < n);
+                        assert_int_equal(events[n_seen].seq, i + 1);
+                        assert_string_equal(events[n_seen].run_id, run->id);
+                        assert_true(streq_null(events[n_seen].user_id, run->user_id));
+                        assert_non_null(strstr(events[n_seen].json, run->id));
+                        n_seen++;
+                }
+                run_free(run);
+        }
+        assert_int_equal(n_seen, n);
+        stored_events_free(events, n);
+}
+
+static void test_events_by_every_filter(void **state)
+{
+        StoreFixture *f = *state;
+
+        for (unsigned mask = 0; mask < 1U << 9; mask++) {
+                const EventFilter filter = {
+                        .user_id = mask & 1 ? USER_1 : NULL,
+                        .run_id = mask & 2 ? "00000000-0000-7000-8000-000000000030" : NULL,
+                        .connector = mask & 4 ? "bank" : NULL,
+                        .provider = mask & 8 ? "bank" : NULL,
+                        .after_seq = mask & 16 ? 50 : 0,
+                        .before_seq = mask & 32 ? 150 : 0,
+                        .since_usec = mask & 64 ? A_TIME + 25 : 0,
+                        .newest_first = mask & 128,
+                        .limit = mask & 256 ? 5 : EVENTS_PAGE_MAX,
+                };
+
+                check_events(f, &filter);
+        }
+        check_events(f, &(EventFilter) { .user_id = "nobody", .limit = 1 });
+        check_events(f, &(EventFilter) { .run_id = "nobody", .limit = 1 });
+        check_events(f, &(EventFilter) { .after_seq = UINT64_MAX, .limit = 1 });
+}
+
+static void test_event_numbers_go_up(void **state)
+{
+        StoreFixture *f = *state;
+        Run *run = make_run(NULL, USER_1, 1, A_TIME);
+        Event event;
+
+        expect_ok(store_put_run(f->store, run, false));
+        put_event_of(f->store, run, A_TIME);
+        expect_ok(event_make(run, store_last_seq(f->store), A_TIME, &event));
+        expect_errno(store_put_event(f->store, run, &event), -EINVAL);
+        assert_non_null(event.json); /* still the caller's */
+        event.seq += 10;             /* a gap is fine */
+        expect_ok(store_put_event(f->store, run, &event));
+        assert_null(event.json);
+        expect_errno(store_put_event(f->store, run, &event), -EINVAL);
+        store_fixture_commit(f);
+        assert_int_equal(store_last_seq(f->store), 11);
+
+        /* Of a run that is not there. */
+        free(run->id);
+        run->id = strdup("no such run");
+        put_event_of(f->store, run, A_TIME);
+        store_fixture_await_failure(f, 1);
+        assert_int_equal(f->error, -ENOENT);
+        run_free(run);
+}
+
+#define RUNS_TEST(test) cmocka_unit_test_setup_teardown(test, setup_runs, store_fixture_teardown)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                RUNS_TEST(test_runs_by_every_filter),
+                RUNS_TEST(test_runs_of_nobody),
+                STORE_TEST(test_limits),
+                STORE_TEST(test_page_tokens),
+                STORE_TEST(test_rare_runs_come_in_short_pages),
+                STORE_TEST(test_plans),
+                RUNS_TEST(test_events_by_every_filter),
+                STORE_TEST(test_event_numbers_go_up),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Retention: what goes, what stays, in which steps. */
+
+#include "unit/expect.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/string-util.h"
+#include "store/retain.h"
+#include "unit/store-fixture.h"
+
+#define NOW (A_TIME + 1000 * USEC_PER_DAY)
+
+static int64_t sql(StoreFixture *f, const char *text)
+{
+        return store_fixture_sql(f->path, text);
+}
+
+/* Step by step until there is no more. Return: the steps. */
+static unsigned retain(StoreFixture *f, RetentionPolicy policy)
+{
+        unsigned n_steps = 0;
+
+        store_fixture_commit(f);
+        do {
+                int64_t before = sql(f, "SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM runs)"), after;
+
+                expect_ok(store_retain(f->store, &policy, NOW));
+                store_fixture_commit(f);
+                after = sql(f, "SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM runs)");
+                assert_in_range(before - after, 0, RETAIN_STEP_ROWS);
+                n_steps++;
+        } while (store_retain_more(f->store));
+        return n_steps;
+}
+
+static void put_ended(StoreFixture *f, const char *connector, const char *user, unsigned number, usec_t age_usec,
+                      RunOutcome outcome)
+{
+        Run *run = make_ended_run(connector, user, number, NOW - age_usec, outcome);
+        Account *account;
+
+        expect_ok(run_find_account(run, "a", true, &account));
+        expect_ok(store_put_run(f->store, run, true));
+        run_free(run);
+}
+
+/* @n events of a run of @user, each a second younger than the one before, from @age_usec on. */
+static void put_events(StoreFixture *f, const char *user, unsigned number, unsigned n, usec_t age_usec)
+{
+        Run *run = make_ended_run(NULL, user, number, NOW - age_usec, RUN_SUCCEEDED);
+
+        expect_ok(store_put_run(f->store, run, false));
+        for (unsigned i = 0; i < n; i++)
+                put_event_of(f->store, run, NOW - age_usec + i * USEC_PER_SEC);
+        run_free(run);
+}
+
+static void test_events_by_their_own_age(void **state)
+{
+        StoreFixture *f = *state;
+        const RetentionPolicy policy = { .events_max_age_usec = USEC_PER_DAY };
+        uint64_t seq;
+
+        put_events(f, USER_1, 1, 500, USEC_PER_DAY + 300 * USEC_PER_SEC);
+        put_events(f, NULL, 2, 100, USEC_PER_DAY + 50 * USEC_PER_SEC);
+        store_fixture_commit(f);
+        assert_false(store_retain_more(f->store));
+        expect_ok(store_retain(f->store, &policy, NOW));
+        store_fixture_commit(f);
+        assert_true(store_retain_more(f->store));
+        assert_in_range(retain(f, policy), 4, 8);
+        /* One that is just a day old stays. Those of the second run, older than the youngest of the first, wait for it:
+         * numbers go first by age of the oldest. */
+        assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE run = 1"), 200);
+        expect_ok(store_first_seq(f->store, &seq));
+        assert_int_equal(seq, 301);
+        assert_int_equal(retain(f, policy), 1);
+}
+
+static void test_everything_goes_and_numbers_stay(void **state)
+{
+        StoreFixture *f = *state;
+        const RetentionPolicy policy = { .events_max_age_usec = USEC_PER_DAY };
+        uint64_t seq;
+
+        put_events(f, USER_1, 1, 300, 10 * USEC_PER_DAY);
+        store_fixture_commit(f);
+        (void) retain(f, policy);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events"), 0);
+        assert_int_equal(store_last_seq(f->store), 300);
+        expect_ok(store_first_seq(f->store, &seq));
+        assert_int_equal(seq, 301);
+        store_fixture_close(f);
+        expect_ok(store_fixture_open(f, NULL));
+        assert_int_equal(store_last_seq(f->store), 300);
+        put_events(f, USER_1, 2, 1, 0);
+        store_fixture_commit(f);
+        assert_int_equal(sql(f, "SELECT seq FROM events"), 301);
+}
+
+/* A clock that was ahead for a while holds nobody up. */
+static void test_events_from_the_future(void **state)
+{
+        StoreFixture *f = *state;
+        const RetentionPolicy policy = { .events_max_age_usec = USEC_PER_DAY };
+        Run *run = make_run(NULL, USER_1, 1, NOW);
+
+        expect_ok(store_put_run(f->store, run, false));
+        for (unsigned i = 0; i < 400; i++)
+                put_event_of(f->store, run, i % 2 == 0 ? NOW + USEC_PER_DAY : NOW - 2 * USEC_PER_DAY);
+        store_fixture_commit(f);
+        (void) retain(f, policy);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events"), 200);
+        run_free(run);
+}
+
+static void test_events_of_each_user(void **state)
+{
+        StoreFixture *f = *state;
+        RetentionPolicy policy = { .events_max_per_user = 20 };
+
+        put_events(f, USER_1, 1, 300, USEC_PER_DAY);
+        put_events(f, USER_2, 2, 20, USEC_PER_DAY);
+        put_events(f, NULL, 3, 100, USEC_PER_DAY);
+        store_fixture_commit(f);
+        (void) retain(f, policy);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE run = 1"), 20);
+        assert_int_equal(sql(f, "SELECT min(seq) FROM events WHERE run = 1"), 281);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE run = 2"), 20);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE run = 3"), 100);
+
+        /* Later rounds find those that got more, and a new policy everybody. */
+        put_events(f, USER_2, 4, 1, 0);
+        store_fixture_commit(f);
+        assert_int_equal(retain(f, policy), 1);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE user = 2"), 20);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE run = 4"), 1);
+        policy.events_max_per_user = 5;
+        (void) retain(f, policy);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE user IN (1, 2)"), 10);
+
+        /* So does a store that is opened anew. */
+        store_fixture_close(f);
+        expect_ok(store_fixture_open(f, NULL));
+        policy.events_max_per_user = 3;
+        (void) retain(f, policy);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE user IN (1, 2)"), 6);
+}
+
+static void test_many_users(void **state)
+{
+        StoreFixture *f = *state;
+        const RetentionPolicy policy = { .events_max_per_user = 2 };
+
+        for (unsigned i = 0; i < 300; i++) {
+                char user[UUID_TEXT_MAX];
+
+                (void) snprintf(user, sizeof(user), "00000000-0000-4000-8000-%012u", i);
+                put_events(f, user, i, i % 4, USEC_PER_DAY);
+        }
+        store_fixture_commit(f);
+        (void) retain(f, policy);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events"), 75 * (1 + 2 + 2));
+        assert_int_equal(retain(f, policy), 1);
+}
+
+static void test_runs_by_age(void **state)
+{
+        StoreFixture *f = *state;
+        const RetentionPolicy policy = {
+                .runs_max_age_usec = 30 * USEC_PER_DAY,
+                .failed_runs_max_age_usec = 90 * USEC_PER_DAY,
+        };
+
+        for (unsigned day = 0; day < 100; day++)
+                for (RunOutcome outcome = 0; outcome < _RUN_OUTCOME_MAX; outcome++)
+                        put_ended(f, "bank", USER_1, day * 10 + outcome, day * USEC_PER_DAY + USEC_PER_SEC, outcome);
+        store_fixture_commit(f);
+        (void) retain(f, policy);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE outcome IN ('succeeded', 'cancelled', 'skipped')"), 90);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE outcome IN ('failed', 'partial')"), 180);
+        assert_int_equal(sql(f, "SELECT count(*) FROM accounts"), 270);
+        assert_int_equal(sql(f, "SELECT n_ended FROM connectors"), 90);
+        assert_int_equal(sql(f, "SELECT n_failed FROM connectors"), 180);
+        assert_int_equal(sql(f, "SELECT n_runs FROM users"), 270);
+}
+
+static void test_runs_that_are_needed(void **state)
+{
+        StoreFixture *f = *state;
+        const RetentionPolicy policy = {
+                .runs_max_age_usec = USEC_PER_DAY,
+                .failed_runs_max_age_usec = USEC_PER_DAY,
+                .runs_max_per_connector = 1,
+                .failed_runs_max_per_connector = 1,
+        };
+        ConnectorRecord record = CONNECTOR_RECORD_INIT;
+        Run *active = make_run("bank", USER_1, 100, NOW - 100 * USEC_PER_DAY);
+        Run *outside = make_run(NULL, USER_1, 101, NOW - 100 * USEC_PER_DAY);
+        Run *with_event = make_ended_run("shop", USER_1, 102, NOW - 100 * USEC_PER_DAY, RUN_SUCCEEDED);
+
+        for (unsigned i = 0; i < 10; i++) {
+                put_ended(f, "bank", USER_1, i, (10 + i) * USEC_PER_DAY, RUN_FAILED);
+                put_ended(f, "shop", USER_1, 50 + i, (10 + i) * USEC_PER_DAY, RUN_SUCCEEDED);
+        }
+        expect_ok(store_put_run(f->store, active, false));
+        expect_ok(store_put_run(f->store, outside, false));
+        expect_ok(store_put_run(f->store, with_event, false));
+        put_event_of(f->store, with_event, NOW);
+        record.name = strdup("bank");
+        record.id = strdup(active->connector_id);
+        record.last_run_id = strdup("00000000-0000-7000-8000-000000000003");
+        record.attention.category = ATTENTION_DATA_ERROR;
+        record.attention.run_id = strdup("00000000-0000-7000-8000-000000000009");
+        expect_ok(store_put_connector(f->store, &record));
+        expect_ok(store_put_cursor(f->store, "bank", "{}"));
+        store_fixture_commit(f);
+        (void) retain(f, policy);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE id LIKE '%-0000000001__'"), 3);
+        /* bank's newest is its active one: its newest that ended goes too, but for the two that are named. */
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE provider = 'bank' AND state = 'finished'"), 3);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE id LIKE '%-000000000003' OR id LIKE '%-000000000009'"), 2);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE provider = 'shop'"), 2);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE id LIKE '%-000000000050'"), 1);
+        assert_int_equal(sql(f, "SELECT count(*) FROM cursors"), 1);
+        assert_int_equal(sql(f, "SELECT count(*) FROM connectors"), 2);
+        assert_int_equal(sql(f, "SELECT count(*) FROM users"), 1);
+        connector_record_done(&record);
+        run_free(active);
+        run_free(outside);
+        run_free(with_event);
+}
+
+static void test_runs_by_number(void **state)
+{
+        StoreFixture *f = *state;
+        const RetentionPolicy policy = { .runs_max_per_connector = 10, .failed_runs_max_per_connector = 20 };
+
+        for (unsigned i = 0; i < 200; i++) {
+                put_ended(f, "bank", USER_1, i, (1000 - i) * USEC_PER_SEC, i % 2 ? RUN_SUCCEEDED : RUN_PARTIAL);
+                put_ended(f, "shop", USER_2, 1000 + i, (1000 - i) * USEC_PER_SEC, RUN_CANCELLED);
+                put_ended(f, NULL, USER_1, 2000 + i, (1000 - i) * USEC_PER_SEC, i % 4 ? RUN_SUCCEEDED : RUN_FAILED);
+                if (i % 50 == 0) /* the same at once, at the end of a step, and in later rounds */
+                        (void) retain(f, policy);
+        }
+        store_fixture_commit(f);
+        (void) retain(f, policy);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE provider = 'bank' AND outcome = 'succeeded'"), 10);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE provider = 'bank' AND outcome = 'partial'"), 20);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE provider = 'shop'"), 10);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE connector IS NULL AND outcome = 'succeeded'"), 10);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE connector IS NULL AND outcome = 'failed'"), 20);
+        /* The youngest are those that stay. */
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE id LIKE '%-00000000119_'"), 10);
+
+        /* The numbers that are kept beside are right, and another round has nothing to do. */
+        assert_int_equal(sql(f, "SELECT count(*) FROM connectors WHERE n_ended <> (SELECT count(*) FROM runs WHERE"
+                                " connector = connectors.key AND outcome NOT IN ('failed', 'partial'))"), 0);
+        assert_int_equal(sql(f, "SELECT n_ended * 100 + n_failed FROM users WHERE key = 1"), 1020);
+        assert_int_equal(sql(f, "SELECT n_runs FROM users WHERE key = 1"), 60);
+        assert_int_equal(retain(f, policy), 1);
+}
+
+static void test_counts_follow_transitions(void **state)
+{
+        StoreFixture *f = *state;
+        Run *run = make_run("bank", USER_1, 1, NOW), *outside = make_run(NULL, USER_1, 2, NOW);
+
+        for (RunState s = RUN_QUEUED; s <= RUN_FINISHED; s++) {
+                run->state = outside->state = s;
+                run->outcome = outside->outcome = s >= RUN_STOPPING ? RUN_PARTIAL : _RUN_OUTCOME_INVALID;
+                run->finished_usec = outside->finished_usec = s == RUN_FINISHED ? NOW : 0;
+                for (int again = 0; again < 2; again++) {
+                        expect_ok(store_put_run(f->store, run, false));
+                        expect_ok(store_put_run(f->store, outside, false));
+                        store_fixture_commit(f);
+                        assert_int_equal(sql(f, "SELECT n_failed FROM connectors"), s == RUN_FINISHED);
+                        assert_int_equal(sql(f, "SELECT n_failed FROM users"), s == RUN_FINISHED);
+                        assert_int_equal(sql(f, "SELECT n_runs FROM users"), 2);
+                }
+        }
+        run_free(run);
+        run_free(outside);
+}
+
+static void test_no_policy_deletes_nothing(void **state)
+{
+        StoreFixture *f = *state;
+
+        for (unsigned i = 0; i < 100; i++)
+                put_ended(f, "bank", USER_1, i, 999 * USEC_PER_DAY, RUN_FAILED);
+        put_events(f, USER_1, 1000, 100, 999 * USEC_PER_DAY);
+        store_fixture_commit(f);
+        assert_int_equal(retain(f, (RetentionPolicy) {}), 1);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs"), 101);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events"), 100);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                STORE_TEST(test_events_by_their_own_age),
+                STORE_TEST(test_everything_goes_and_numbers_stay),
+                STORE_TEST(test_events_from_the_future),
+                STORE_TEST(test_events_of_each_user),
+                STORE_TEST(test_many_users),
+                STORE_TEST(test_runs_by_age),
+                STORE_TEST(test_runs_that_are_needed),
+                STORE_TEST(test_runs_by_number),
+                STORE_TEST(test_counts_follow_transitions),
+                STORE_TEST(test_no_policy_deletes_nothing),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
