@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Owns the state: which connectors there are, when each is due, which runs are queued or active, and how they end. Knows no
- * D-Bus but the launcher's. Asynchronous: a reply callback is called after the commit of what it tells of, on the loop; news goes up
- * through the observer, also after the commit. */
+/* Owns the state: which connectors there are, when each is due, which runs are queued or active, and how they end.
+ * Knows no D-Bus but the launcher's. Asynchronous: a reply callback is called after the commit of what it tells of, on
+ * the loop; news goes up through the observer, also after the commit. */
 
 #include <systemd/sd-event.h>
 
@@ -16,16 +16,16 @@
 
 typedef struct Engine Engine;
 
-/* A connector as the daemon has it. Read-only outside the engine; borrowed until the next turn of the loop. */
+/* A connector as the daemon has it, with what is committed of its past. Read-only outside the engine; borrowed until
+ * the next turn of the loop. */
 typedef struct Connector {
         Engine *engine;
-        ConnectorDefinition *definition;
+        ConnectorDefinition *definition; /* as the files say now; a run in progress keeps that which it began with */
         ConnectorRecord record;
-        Run *run;                  /* the active run, or NULL */
-        usec_t next_elapse_usec;   /* the next scheduled or retry time; USEC_INFINITY: none */
-        bool active;               /* Enabled= and SetActive(): may be started */
-        bool attached_to_file;     /* false: the file is gone and a run is still active */
-        struct ConnectorPrivate *private;
+        const Run *run;          /* the active run, or NULL */
+        usec_t next_elapse_usec; /* the next scheduled or retry time; USEC_INFINITY: none */
+        bool active;             /* Enabled= and SetActive(): may be started */
+        bool attached_to_file;   /* false: the file is gone and a run is still active */
 } Connector;
 
 /* What changed about a run, for property signals. */
@@ -45,7 +45,8 @@ typedef struct CommittedEvent {
 typedef struct EngineObserver {
         void (*run_added)(const Run *run, void *userdata);
         void (*run_changed)(const Run *run, RunChange changes, void *userdata);
-        void (*run_removed)(const char *run_id, const char *connector, void *userdata); /* some minutes after its end */
+        /* Some minutes after its end. */
+        void (*run_removed)(const char *run_id, const char *connector, void *userdata);
         void (*events_committed)(const CommittedEvent *events, size_t n, void *userdata);
         void (*attention_changed)(const Connector *connector, void *userdata);
         void (*connector_added)(const Connector *connector, void *userdata);
@@ -57,10 +58,10 @@ typedef struct EngineObserver {
 
 typedef struct EngineStatus {
         unsigned n_connectors;
-        unsigned n_active_runs;   /* starting, running, stopping */
+        unsigned n_active_runs; /* starting, running, stopping */
         unsigned n_queued_runs;
-        unsigned n_attention;     /* connectors that need attention */
-        int storage_error;        /* 0: the history can be written */
+        unsigned n_attention; /* connectors that need attention */
+        int storage_error;    /* 0: the history can be written */
 } EngineStatus;
 
 typedef struct EngineOptions {
@@ -70,29 +71,72 @@ typedef struct EngineOptions {
         const char *database;     /* path */
         sd_bus *bus;              /* for the unit launcher; NULL with the child launcher */
         bool launch_children;
-        const char *worker_path;  /* child launcher */
+        const char *worker_path;      /* child launcher */
         const char *worker_state_dir; /* child launcher */
+
+        /* Unit tests only: another clock (NULL: now_usec()), another launcher, StoreOptions.retry_usec. */
+        usec_t (*now)(clockid_t clock);
+        usec_t store_retry_usec;
+        int (*launcher_new)(const LauncherCallbacks *callbacks, void *userdata, Launcher **ret);
 } EngineOptions;
 
-/* @ret_why as store_open(). Return: 0 or what store_open() returns. Context: blocks for the disk. */
-int engine_new(const EngineOptions *options, const EngineObserver *observer, char **ret_why, Engine **ret) _must_check_;
+/* A run that has ended is found by engine_find_run() for so long, or until so many others have ended after it. */
+#define FINISHED_RUN_LINGER_USEC (5 * USEC_PER_MINUTE)
+#define FINISHED_RUNS_MAX        1000U
 
-/* Load connectors, reconcile active runs, arm timers. Context: blocks for reading files. */
+#define PENDING_REPLIES_MAX 16384U /* calls that wait for their commit; further ones are refused with -ENOBUFS */
+#define BACKLOG_MAX         32768U /* writes that wait for it; then calls are refused, too, and schedules wait */
+#define REPORT_EVENTS_MAX   1000U  /* events of one engine_report_outside() */
+#define PROGRESS_INTERVAL_USEC                                                                \
+        (250 * USEC_PER_MSEC) /* progress alone makes at most one event of a run in this time \
+                               */
+
+/* @ret_why as store_open(). Return: 0 or what store_open() returns. Context: blocks for the disk. */
+int engine_new(const EngineOptions *options, const EngineObserver *observer, char **ret_why,
+               Engine **ret) _must_check_;
+
+/* Load connectors, reconcile active runs, arm timers. Return: 0; negative errno. Context: blocks for reading files. */
 int engine_start(Engine *engine) _must_check_;
 
-/* Commits what is queued; workers go on. Context: blocks for the disk. */
+/* Commits what is queued; workers go on; calls that still wait are answered with -ESHUTDOWN. Context: blocks for the
+ * disk. */
 Engine *engine_free(Engine *engine);
 DEFINE_TRIVIAL_CLEANUP_FUNC(Engine *, engine_free);
 
 void engine_status(const Engine *engine, EngineStatus *ret);
 
-/* ---- Looking. Return NULL for "none". */
+/* ---- Looking: at what is committed. Return NULL for "none". */
 Connector *engine_find_connector(Engine *engine, const char *name);
 Connector *engine_find_connector_by_id(Engine *engine, const char *id);
 Connector *engine_next_connector(Engine *engine, const Connector *after); /* all, in no order; NULL begins */
 const Run *engine_find_run(Engine *engine, const char *run_id);           /* active, or finished some minutes ago */
 const Run *engine_next_run(Engine *engine, const Run *after);
-Store *engine_store(Engine *engine);                                      /* for reads */
+Store *engine_store(Engine *engine); /* for reads */
+
+/* What connectors with the same Connection= share. */
+typedef enum ConnectionState {
+        CONNECTION_ACTIVE,
+        CONNECTION_LOST,
+        CONNECTION_EXPIRED,
+        CONNECTION_WITHDRAWN,
+        _CONNECTION_STATE_MAX,
+        _CONNECTION_STATE_INVALID = -EINVAL,
+} ConnectionState;
+DECLARE_STRING_TABLE(connection_state, ConnectionState);
+
+typedef struct Connection {
+        const char *name;
+        ConnectionState state; /* the worst that its connectors' attention says */
+        const char *reason;    /* of the connector that says so; NULL */
+        usec_t since_usec;     /* 0 while it is active */
+} Connection;
+
+/* Return: 0; -ENOLINK (no connector names it). What @ret points to is borrowed until the next turn of the loop. */
+int engine_find_connection(Engine *engine, const char *name, Connection *ret) _must_check_;
+/* All names, in no order: NULL begins and ends. */
+const char *engine_next_connection(Engine *engine, const char *after);
+/* Its connectors, in no order: NULL begins and ends. */
+Connector *engine_next_of_connection(Engine *engine, const char *name, const Connector *after);
 
 /* ---- Asking. Each takes a callback that is called exactly once, never before the function returned 0.
  * A negative return is a refusal at once (see base/refusal.c), and the callback is not called. */
@@ -104,7 +148,7 @@ typedef struct StartOptions {
         RunTrigger trigger;       /* manual or remote */
         const char *requested_by; /* "uid:1000" */
         const char *reason;
-        char *const *accounts;    /* only these, as a wish to the connector; NULL: all */
+        char *const *accounts; /* only these, as a wish to the connector; NULL: all */
 } StartOptions;
 
 typedef struct StartReply {
@@ -114,21 +158,31 @@ typedef struct StartReply {
 } StartReply;
 typedef void (*EngineStartReply)(int error, const StartReply *reply, void *userdata);
 
-/* Refusals: -ENXIO, -EHOSTDOWN (inactive), -ENOEXEC (bad setting), -ENOBUFS (queue full), -EROFS, -ENOMEM. */
+/* Refusals: -ENXIO, -EHOSTDOWN (inactive), -ENOEXEC (bad setting), -EOPNOTSUPP (no ExecPull=: its runs are reported
+ * from outside), -ENOBUFS (queue full), -E2BIG (more than ACCOUNTS_PER_RUN_MAX accounts), -EROFS, -ENOMEM. */
 int engine_start_run(Engine *engine, const char *connector, const StartOptions *options, EngineStartReply reply,
                      void *userdata) _must_check_;
 
-/* Replies when the cancellation is recorded; the run ends soon after. -ESRCH, -EALREADY (has ended), -EOPNOTSUPP (runs elsewhere). */
-int engine_cancel_run(Engine *engine, const char *run_id, const char *requested_by, EngineReply reply, void *userdata)
-        _must_check_;
+/* Replies when the cancellation is recorded; the run ends soon after. Refusals: -ESRCH, -EALREADY (has ended, or its
+ * end is recorded), -EOPNOTSUPP (runs elsewhere), -EROFS, -ENOBUFS, -ENOMEM. */
+int engine_cancel_run(Engine *engine, const char *run_id, const char *requested_by, EngineReply reply,
+                      void *userdata) _must_check_;
 
-int engine_set_active(Engine *engine, const char *connector, bool active, EngineReply reply, void *userdata) _must_check_;
+int engine_set_active(Engine *engine, const char *connector, bool active, EngineReply reply,
+                      void *userdata) _must_check_;
 
-/* Events of syncs that run elsewhere, all or none. -ESTALE (after the end), -EINVAL (@ret_why says which field), -ENOBUFS. */
+/* The person has reconnected it: every active connector of it whose attention is for a lost connection or a consent
+ * runs once. Refusals: -ENOLINK, -EROFS, -ENOBUFS, -ENOMEM. */
+int engine_reconnect(Engine *engine, const char *connection, const char *requested_by, EngineReply reply,
+                     void *userdata) _must_check_;
+
+/* Events of syncs that run elsewhere, all or none. Refusals: -ESTALE (after the end), -EINVAL (@ret_why says what does
+ * not fit the run that is known), -ENOBUFS (Settings.max_open_runs), -E2BIG (REPORT_EVENTS_MAX), -EROFS, -ENOMEM. */
 int engine_report_outside(Engine *engine, const OutsideEvent *events, size_t n, const char *requested_by,
                           EngineReply reply, void *userdata, char **ret_why) _must_check_;
 
-/* Read all connector files anew; @settings replaces the settings (borrowed, as before). Context: blocks for reading files. */
+/* Read all connector files anew; @settings replaces the settings (borrowed, as before) unless this fails. Return: 0;
+ * -EROFS; negative errno of reading. Context: blocks for reading files. */
 int engine_reload(Engine *engine, const Settings *settings) _must_check_;
 
 /* The clock was set or the time zone changed: all schedules are computed anew. */
@@ -136,8 +190,8 @@ void engine_clock_changed(Engine *engine);
 
 /* ---- The worker's side. The caller has been verified by engine_verify_worker(). */
 
-int engine_verify_worker(Engine *engine, const char *connector, uid_t uid, pid_t pid, EngineReply reply, void *userdata)
-        _must_check_;
+int engine_verify_worker(Engine *engine, const char *connector, uid_t uid, pid_t pid, EngineReply reply,
+                         void *userdata) _must_check_;
 
 typedef struct AttachReply {
         const Run *run;
@@ -147,14 +201,19 @@ typedef struct AttachReply {
 } AttachReply;
 typedef void (*EngineAttachReply)(int error, const AttachReply *reply, void *userdata);
 
+/* Each: -ESRCH (no such run), -EALREADY (has ended, and this call was not recorded), -EROFS, -ENOBUFS, -ENOMEM. A
+ * sequence number that was recorded already is answered with success and changes nothing, also after the end; one that
+ * leaves a gap is fine. */
 int engine_worker_attach(Engine *engine, const char *connector, EngineAttachReply reply, void *userdata) _must_check_;
-/* A sequence number that was recorded already is answered with success and changes nothing; one that leaves a gap is fine. */
 int engine_worker_report(Engine *engine, const char *connector, const char *run_id, uint64_t sequence,
                          const RunReport *report, EngineReply reply, void *userdata) _must_check_;
+/* -E2BIG: CURSOR_MAX. */
 int engine_worker_save_cursor(Engine *engine, const char *connector, const char *run_id, uint64_t sequence,
                               const char *cursor, EngineReply reply, void *userdata) _must_check_;
+/* -EINVAL: @report has no outcome. */
 int engine_worker_finish(Engine *engine, const char *connector, const char *run_id, uint64_t sequence,
                          const RunReport *report, EngineReply reply, void *userdata) _must_check_;
-/* Exact counts of a run of this connector that ended without Finish(), found in the destination. */
+/* Exact counts of a run of this connector whose worker died, found in the destination. One that said itself how it
+ * went keeps what it said. */
 int engine_worker_settle(Engine *engine, const char *connector, const char *run_id, const RunReport *report,
                          EngineReply reply, void *userdata) _must_check_;

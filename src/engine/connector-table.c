@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "engine/connector-table.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "engine/connection-table.h"
+#include "engine/publication.h"
+#include "engine/run-log.h"
+#include "engine/scheduler.h"
+
+typedef struct ConnectorPublication {
+        Publication publication;
+        ConnectorEntry *connector;
+        ConnectorRecord record;
+        usec_t next_elapse_usec;
+        bool active;
+        bool attached_to_file;
+        ConnectorNews news;
+} ConnectorPublication;
+
+static int connector_record_copy(const ConnectorRecord *record, ConnectorRecord *ret)
+{
+        ConnectorRecord copy = *record;
+
+        copy.name = copy.id = copy.last_run_id = copy.retry_of = NULL;
+        copy.pending_requested_by = copy.pending_reason = NULL;
+        copy.attention.message = copy.attention.run_id = NULL;
+        if (free_and_strdup(&copy.name, record->name) < 0 || free_and_strdup(&copy.id, record->id) < 0 ||
+            free_and_strdup(&copy.last_run_id, record->last_run_id) < 0 ||
+            free_and_strdup(&copy.retry_of, record->retry_of) < 0 ||
+            free_and_strdup(&copy.pending_requested_by, record->pending_requested_by) < 0 ||
+            free_and_strdup(&copy.pending_reason, record->pending_reason) < 0 ||
+            free_and_strdup(&copy.attention.message, record->attention.message) < 0 ||
+            free_and_strdup(&copy.attention.run_id, record->attention.run_id) < 0) {
+                connector_record_done(&copy);
+                return -ENOMEM;
+        }
+        *ret = copy;
+        return 0;
+}
+
+bool connector_is_active(const ConnectorEntry *c)
+{
+        return c->record.active_override >= 0 ? c->record.active_override > 0
+                                              : c->definition && c->definition->enabled;
+}
+
+int connector_can_run(const ConnectorEntry *c)
+{
+        if (c->definition->load_state != LOAD_LOADED)
+                return -ENOEXEC;
+        return c->definition->exec_pull ? 0 : -EOPNOTSUPP;
+}
+
+/* ---- Publishing */
+
+static void count_attention(Engine *engine, const ConnectorEntry *c, int sign)
+{
+        if (c->announced && c->published.record.attention.category >= 0) {
+                engine->status.n_attention += (unsigned) sign;
+                engine->status_changed = true;
+        }
+}
+
+static void publish(Engine *engine, ConnectorPublication *p)
+{
+        ConnectorEntry *c = p->connector;
+        const EngineObserver *observer = &engine->observer;
+        bool is_new = !c->announced;
+
+        count_attention(engine, c, -1);
+        connector_record_done(&c->published.record);
+        c->published.record = p->record;
+        p->record = (ConnectorRecord) { .attention.category = _ATTENTION_INVALID };
+        c->published.next_elapse_usec = p->next_elapse_usec;
+        c->published.active = p->active;
+        c->published.attached_to_file = p->attached_to_file;
+        c->announced = true;
+        count_attention(engine, c, 1);
+        if (is_new) {
+                engine->status.n_connectors++;
+                engine->status_changed = true;
+                if (observer->connector_added)
+                        observer->connector_added(&c->published, observer->userdata);
+        } else if (observer->connector_changed)
+                observer->connector_changed(&c->published, observer->userdata);
+        if (p->news & CONNECTOR_NEWS_ATTENTION) {
+                attention_log(&c->published);
+                if (observer->attention_changed)
+                        observer->attention_changed(&c->published, observer->userdata);
+        }
+}
+
+static void on_connector_publication(Engine *engine, Publication *publication, int error)
+{
+        ConnectorPublication *p = container_of(publication, ConnectorPublication, publication);
+
+        if (error >= 0 && p->connector->definition)
+                publish(engine, p);
+        connector_record_done(&p->record);
+        free(p);
+}
+
+static int queue_publication(ConnectorEntry *c, ConnectorNews news)
+{
+        ConnectorPublication *p = calloc(1, sizeof(ConnectorPublication));
+        int r;
+
+        if (!p)
+                return -ENOMEM;
+        r = connector_record_copy(&c->record, &p->record);
+        if (r < 0) {
+                free(p);
+                return r;
+        }
+        p->connector = c;
+        p->next_elapse_usec = c->next_elapse_usec;
+        p->active = connector_is_active(c);
+        p->attached_to_file = c->has_file;
+        p->news = news;
+        publication_queue(c->published.engine, &p->publication, on_connector_publication);
+        return 0;
+}
+
+void connector_publish(ConnectorEntry *c, ConnectorNews news)
+{
+        Engine *engine = c->published.engine;
+        int r;
+
+        if (engine->broken < 0)
+                return;
+        r = queue_publication(c, news);
+        if (r < 0)
+                engine_break(engine, r);
+}
+
+void connector_save(ConnectorEntry *c, ConnectorNews news)
+{
+        Engine *engine = c->published.engine;
+        int r;
+
+        if (engine->broken < 0)
+                return;
+        r = store_put_connector(engine->store, &c->record);
+        if (r >= 0)
+                r = queue_publication(c, news);
+        if (r < 0)
+                engine_break(engine, r);
+}
+
+/* ---- The table */
+
+static ConnectorEntry *find_entry(Engine *engine, const char *name)
+{
+        ConnectorEntry *c = NULL;
+
+        HASH_FIND_STR(engine->connectors, name, c);
+        return c;
+}
+
+ConnectorEntry *connector_table_find(Engine *engine, const char *name)
+{
+        ConnectorEntry *c = find_entry(engine, name);
+
+        return c && c->has_file ? c : NULL;
+}
+
+static void entry_free(ConnectorEntry *c)
+{
+        sd_event_source_disable_unref(c->timer);
+        connection_table_remove(c);
+        connector_definition_unref(c->definition);
+        connector_record_done(&c->record);
+        connector_record_done(&c->published.record);
+        free(c->name);
+        free(c->id);
+        free(c);
+}
+
+static int entry_new(Engine *engine, const char *name, const char *id, ConnectorEntry **ret)
+{
+        ConnectorEntry *c = calloc(1, sizeof(ConnectorEntry));
+
+        if (!c)
+                return -ENOMEM;
+        c->record.attention.category = c->published.record.attention.category = _ATTENTION_INVALID;
+        c->published.engine = engine;
+        c->published.next_elapse_usec = c->next_elapse_usec = USEC_INFINITY;
+        c->schedule = (ScheduleNext) { .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
+        c->random_fraction = engine_random();
+        c->name = strdup(name);
+        c->id = strdup(id);
+        if (c->name && c->id) {
+                HASH_ADD_KEYPTR(hh, engine->connectors, c->name, strlen(c->name), c);
+                if (!c->lost) {
+                        HASH_ADD_KEYPTR(hh_id, engine->connectors_by_id, c->id, strlen(c->id), c);
+                        if (!c->lost) {
+                                *ret = c;
+                                return 0;
+                        }
+                        HASH_DEL(engine->connectors, c);
+                }
+        }
+        entry_free(c);
+        return -ENOMEM;
+}
+
+void connector_table_free(Engine *engine)
+{
+        ConnectorEntry *c, *next;
+
+        HASH_CLEAR(hh_id, engine->connectors_by_id);
+        HASH_ITER(hh, engine->connectors, c, next) {
+                HASH_DEL(engine->connectors, c);
+                entry_free(c);
+        }
+}
+
+int connector_table_read_records(Engine *engine)
+{
+        ConnectorRecord *records;
+        size_t n;
+        int r;
+
+        r = store_load_connectors(engine->store, &records, &n);
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                ConnectorEntry *c = find_entry(engine, records[i].name);
+
+                if (!c)
+                        r = entry_new(engine, records[i].name, records[i].id, &c);
+                if (r >= 0) {
+                        connector_record_done(&c->record);
+                        c->record = records[i];
+                        records[i] = (ConnectorRecord) { .attention.category = _ATTENTION_INVALID };
+                }
+        }
+        if (r >= 0)
+                connector_records_free(records, n);
+        return r;
+}
+
+/* ---- Files */
+
+static int entry_new_at_first_sight(Engine *engine, const char *name, ConnectorEntry **ret)
+{
+        char id[UUID_TEXT_MAX];
+        ConnectorEntry *c;
+        int r;
+
+        r = uuid_new_v4(id);
+        if (r >= 0)
+                r = entry_new(engine, name, id, &c);
+        if (r < 0)
+                return r;
+        c->record.active_override = -1;
+        c->record.last_outcome = _RUN_OUTCOME_INVALID;
+        c->record.pending_trigger = _RUN_TRIGGER_INVALID;
+        c->record.first_seen_usec = engine_now(engine, CLOCK_REALTIME);
+        r = free_and_strdup(&c->record.name, name);
+        if (r >= 0)
+                r = free_and_strdup(&c->record.id, id);
+        if (r >= 0)
+                r = store_put_connector(engine->store, &c->record);
+        if (r < 0)
+                return r;
+        *ret = c;
+        return 0;
+}
+
+/* @definition is taken over. */
+static int take_definition(ConnectorEntry *c, ConnectorDefinition *definition)
+{
+        Engine *engine = c->published.engine;
+        usec_t now = engine_now(engine, CLOCK_REALTIME);
+        bool other_schedule = c->definition && !scheduler_same_schedule(c->definition, definition);
+        int r;
+
+        connector_definition_unref(c->definition);
+        c->definition = c->published.definition = definition;
+        c->has_file = true;
+        r = connection_table_update(c);
+        if (r >= 0 && definition->user_id)
+                r = store_put_user(engine->store, definition->user_id, now);
+        if (r < 0)
+                return r;
+        if (other_schedule)
+                scheduler_pass_over(c);
+        scheduler_update(c, engine->started ? SCHEDULE_RELOADED : SCHEDULE_STARTING);
+        if (other_schedule)
+                connector_save(c, 0);
+        else
+                connector_publish(c, 0);
+        return 0;
+}
+
+static int load_connector(Engine *engine, const char *name)
+{
+        _cleanup_(connector_definition_unrefp) ConnectorDefinition *definition = NULL;
+        ConnectorEntry *c = find_entry(engine, name);
+        Diagnostics d = {};
+        int r;
+
+        r = connector_definition_load(engine->config_dirs, name, &d, &definition);
+        if (r >= 0 && !c)
+                r = entry_new_at_first_sight(engine, name, &c);
+        if (r >= 0 && !(c->has_file && connector_definition_equal(c->definition, definition))) {
+                connector_log(definition, &d);
+                r = take_definition(c, TAKE_PTR(definition));
+        }
+        if (r >= 0)
+                c->in_files = true;
+        diagnostics_done(&d);
+        return r == -ENOENT ? 0 : r; /* masked */
+}
+
+typedef struct RemovalPublication {
+        Publication publication;
+        ConnectorEntry *connector;
+} RemovalPublication;
+
+static void on_removal_publication(Engine *engine, Publication *publication, int error)
+{
+        RemovalPublication *p = container_of(publication, RemovalPublication, publication);
+        ConnectorEntry *c = p->connector;
+
+        free(p);
+        if (c->has_file || c->run)
+                return;
+        count_attention(engine, c, -1);
+        c->definition = c->published.definition = connector_definition_unref(c->definition);
+        if (!c->announced)
+                return;
+        c->announced = false;
+        engine->status.n_connectors--;
+        engine->status_changed = true;
+        connector_log_removed(c->name);
+        if (engine->observer.connector_removed)
+                engine->observer.connector_removed(c->name, engine->observer.userdata);
+}
+
+void connector_release(ConnectorEntry *c)
+{
+        RemovalPublication *p;
+
+        if (c->has_file || !c->definition)
+                return;
+        p = calloc(1, sizeof(RemovalPublication));
+        if (!p) {
+                engine_break(c->published.engine, -ENOMEM);
+                return;
+        }
+        p->connector = c;
+        publication_queue(c->published.engine, &p->publication, on_removal_publication);
+}
+
+static void lose_file(ConnectorEntry *c)
+{
+        c->has_file = false;
+        connection_table_remove(c);
+        scheduler_update(c, SCHEDULE_RELOADED);
+        if (c->run)
+                connector_publish(c, 0);
+        else
+                connector_release(c);
+}
+
+int connector_table_load(Engine *engine)
+{
+        _cleanup_strv_free_ char **names = NULL;
+        ConnectorEntry *c, *next;
+        size_t n = 0;
+        int r;
+
+        r = conf_list_objects(engine->config_dirs, ".connector", SIZE_MAX, &names);
+        if (r < 0)
+                return r;
+        HASH_ITER(hh, engine->connectors, c, next)
+                c->in_files = false;
+        STRV_FOREACH(name, names) {
+                if (!connector_name_is_valid(*name)) {
+                        log_warning("%s.connector is not read: a connector's name matches [a-z][a-z0-9_-]{0,27}.",
+                                    *name);
+                        continue;
+                }
+                if (n++ == CONNECTORS_MAX) {
+                        log_error("There are more than %u connector files; %s and all behind it are not read.",
+                                  CONNECTORS_MAX, *name);
+                        break;
+                }
+                r = load_connector(engine, *name);
+                if (r < 0)
+                        return r;
+        }
+        HASH_ITER(hh, engine->connectors, c, next)
+                if (c->has_file && !c->in_files)
+                        lose_file(c);
+        return 0;
+}

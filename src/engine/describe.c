@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "engine/describe.h"
+
+#include <stdlib.h>
+
+#include "engine/engine-internal.h"
+#include "model/view.h"
+
+/* ---- Runs */
+
+int engine_describe_runs(Engine *engine, const RunFilter *filter, char **ret_json)
+{
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+        _cleanup_free_ char *next = NULL;
+        Run **runs;
+        size_t n;
+        int r;
+
+        r = store_list_runs(engine->store, filter, &runs, &n, &next);
+        if (r < 0)
+                return r;
+        json_open_object(&w, NULL);
+        json_open_array(&w, "runs");
+        for (size_t i = 0; i < n; i++)
+                view_run(&w, NULL, runs[i], filter->with_accounts);
+        json_close_array(&w);
+        json_write_string(&w, "next", next);
+        json_close_object(&w);
+        runs_free(runs, n);
+        return buffer_take(&buffer, ret_json);
+}
+
+int engine_describe_run(Engine *engine, const char *run_id, char **ret_json)
+{
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+        _cleanup_(run_freep) Run *run = NULL;
+        int r;
+
+        r = store_get_run(engine->store, run_id, true, &run);
+        if (r < 0)
+                return r;
+        view_run(&w, NULL, run, true);
+        return buffer_take(&buffer, ret_json);
+}
+
+/* ---- Events */
+
+static void write_events(JsonWriter *w, const StoredEvent *events, size_t n)
+{
+        json_open_array(w, "events");
+        for (size_t i = 0; i < n; i++) {
+                json_open_object(w, NULL);
+                json_write_uint(w, "seq", events[i].seq);
+                json_write_raw(w, "event", events[i].json);
+                json_close_object(w);
+        }
+        json_close_array(w);
+}
+
+int engine_describe_events(Engine *engine, const EventFilter *filter, char **ret_json)
+{
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+        EventFilter young = *filter;
+        usec_t max_age = engine->settings->events_max_age_usec;
+        StoredEvent *events;
+        uint64_t first;
+        size_t n;
+        int r;
+
+        if (max_age != USEC_INFINITY)
+                young.since_usec = MAX(filter->since_usec, usec_sub(engine_now(engine, CLOCK_REALTIME), max_age));
+        r = store_first_seq(engine->store, &first);
+        if (r >= 0)
+                r = store_list_events(engine->store, &young, &events, &n);
+        if (r < 0)
+                return r;
+        json_open_object(&w, NULL);
+        write_events(&w, events, n);
+        json_write_uint(&w, "first", first);
+        json_write_uint(&w, "last", engine->published_seq);
+        json_close_object(&w);
+        stored_events_free(events, n);
+        return buffer_take(&buffer, ret_json);
+}
+
+/* ---- Connectors */
+
+static void write_definition(JsonWriter *w, const ConnectorDefinition *d)
+{
+        json_write_string(w, "description", d->description);
+        json_write_string(w, "provider", d->provider);
+        json_write_string(w, "source", run_source_to_string(d->source));
+        json_write_string(w, "user_id", d->user_id);
+        json_write_string(w, "connection", d->connection);
+        json_write_string(w, "load_state", load_state_to_string(d->load_state));
+        json_write_string(w, "load_error", d->load_error);
+        json_write_string(w, "path", d->path);
+        json_write_string(w, "destination", destination_type_to_string(d->destination));
+        json_open_array(w, "calendar");
+        for (size_t i = 0; i < d->n_calendars; i++)
+                json_write_string(w, NULL, d->calendars[i].text);
+        json_close_array(w);
+        if (d->every_usec > 0)
+                json_write_uint(w, "every_usec", d->every_usec);
+        else
+                json_write_null(w, "every_usec");
+        json_write_bool(w, "persistent", d->persistent);
+        json_write_string(w, "overlap", overlap_policy_to_string(d->overlap));
+}
+
+static void write_record(JsonWriter *w, const ConnectorRecord *record)
+{
+        json_write_timestamp(w, "first_seen_at", record->first_seen_usec);
+        json_open_object(w, "last_run");
+        json_write_string(w, "id", record->last_run_id);
+        json_write_string(w, "outcome", run_outcome_to_string(record->last_outcome));
+        json_write_timestamp(w, "finished_at", record->last_finished_usec);
+        json_close_object(w);
+        json_write_uint(w, "consecutive_failures", record->consecutive_failures);
+        if (record->retry_at_usec > 0) {
+                json_open_object(w, "retry");
+                json_write_timestamp(w, "at", record->retry_at_usec);
+                json_write_uint(w, "attempt", record->retry_attempt);
+                json_write_string(w, "of", record->retry_of);
+                json_close_object(w);
+        } else
+                json_write_null(w, "retry");
+        json_write_bool(w, "full_resync_pending", record->pending_full_resync);
+        view_attention(w, "attention", &record->attention);
+}
+
+static void write_connector(JsonWriter *w, const Connector *c)
+{
+        json_open_object(w, NULL);
+        json_write_string(w, "name", c->record.name);
+        json_write_string(w, "id", c->record.id);
+        write_definition(w, c->definition);
+        json_write_bool(w, "active", c->active);
+        json_write_timestamp(w, "next_elapse_at", c->next_elapse_usec);
+        if (c->run)
+                view_run(w, "active_run", c->run, false);
+        else
+                json_write_null(w, "active_run");
+        write_record(w, &c->record);
+        json_close_object(w);
+}
+
+static bool connector_matches(const Connector *c, const ConnectorFilter *filter)
+{
+        return (!filter->name || streq(filter->name, c->record.name) || streq(filter->name, c->record.id)) &&
+               (!filter->user_id || streq_null(filter->user_id, c->definition->user_id)) &&
+               (!filter->provider || streq(filter->provider, c->definition->provider)) &&
+               (!filter->connection || streq_null(filter->connection, c->definition->connection)) &&
+               (filter->attention < 0 || (filter->attention > 0) == (c->record.attention.category >= 0));
+}
+
+static int compare_connectors(const void *a, const void *b)
+{
+        const Connector *const *x = a, *const *y = b;
+
+        return strcmp((*x)->record.name, (*y)->record.name);
+}
+
+int engine_describe_connectors(Engine *engine, const ConnectorFilter *filter, char **ret_json)
+{
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+        _cleanup_free_ const Connector **list = NULL;
+        Connector *c = NULL;
+        size_t n = 0;
+
+        list = calloc(HASH_COUNT(engine->connectors) + 1, sizeof(Connector *));
+        if (!list)
+                return -ENOMEM;
+        while ((c = engine_next_connector(engine, c)))
+                if (connector_matches(c, filter))
+                        list[n++] = c;
+        qsort(list, n, sizeof(Connector *), compare_connectors);
+        json_open_object(&w, NULL);
+        json_open_array(&w, "connectors");
+        for (size_t i = 0; i < n; i++)
+                write_connector(&w, list[i]);
+        json_close_array(&w);
+        json_close_object(&w);
+        return buffer_take(&buffer, ret_json);
+}
+
+int engine_describe_connector(Engine *engine, const char *name, char **ret_json)
+{
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+        const Connector *c = engine_find_connector(engine, name);
+
+        if (!c)
+                return -ENXIO;
+        write_connector(&w, c);
+        return buffer_take(&buffer, ret_json);
+}
+
+/* ---- Connections */
+
+static bool connection_matches(Engine *engine, const char *name, const ConnectionFilter *filter)
+{
+        const Connector *c = NULL;
+
+        if (filter->name && !streq(filter->name, name))
+                return false;
+        while ((c = engine_next_of_connection(engine, name, c)))
+                if ((!filter->provider || streq(filter->provider, c->definition->provider)) &&
+                    (!filter->user_id || streq_null(filter->user_id, c->definition->user_id)))
+                        return true;
+        return false;
+}
+
+static void write_connection(JsonWriter *w, Engine *engine, const char *name)
+{
+        const Connector *c = NULL;
+        Connection connection;
+
+        if (engine_find_connection(engine, name, &connection) < 0)
+                return;
+        json_open_object(w, NULL);
+        json_write_string(w, "name", name);
+        json_write_string(w, "state", connection_state_to_string(connection.state));
+        json_write_string(w, "reason", connection.reason);
+        json_write_timestamp(w, "since", connection.since_usec);
+        json_open_array(w, "connectors");
+        while ((c = engine_next_of_connection(engine, name, c)))
+                json_write_string(w, NULL, c->record.name);
+        json_close_array(w);
+        json_close_object(w);
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+        const char *const *x = a, *const *y = b;
+
+        return strcmp(*x, *y);
+}
+
+int engine_describe_connections(Engine *engine, const ConnectionFilter *filter, char **ret_json)
+{
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+        _cleanup_free_ const char **list = NULL;
+        const char *name = NULL;
+        size_t n = 0;
+
+        list = calloc(HASH_COUNT(engine->connections) + 1, sizeof(char *));
+        if (!list)
+                return -ENOMEM;
+        while ((name = engine_next_connection(engine, name)))
+                if (connection_matches(engine, name, filter))
+                        list[n++] = name;
+        qsort(list, n, sizeof(char *), compare_strings);
+        json_open_object(&w, NULL);
+        json_open_array(&w, "connections");
+        for (size_t i = 0; i < n; i++)
+                write_connection(&w, engine, list[i]);
+        json_close_array(&w);
+        json_close_object(&w);
+        return buffer_take(&buffer, ret_json);
+}
+
+int engine_describe_connection(Engine *engine, const char *name, char **ret_json)
+{
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+        Connection connection;
+        int r;
+
+        r = engine_find_connection(engine, name, &connection);
+        if (r < 0)
+                return r;
+        write_connection(&w, engine, name);
+        return buffer_take(&buffer, ret_json);
+}
+
+/* ---- Users */
+
+int engine_describe_users(Engine *engine, const char *after_id, unsigned limit, char **ret_json)
+{
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+        UserRecord *users;
+        size_t n;
+        int r;
+
+        r = store_list_users(engine->store, after_id, limit, &users, &n);
+        if (r < 0)
+                return r;
+        json_open_object(&w, NULL);
+        json_open_array(&w, "users");
+        for (size_t i = 0; i < n; i++) {
+                json_open_object(&w, NULL);
+                json_write_string(&w, "id", users[i].id);
+                json_write_timestamp(&w, "first_seen_at", users[i].first_seen_usec);
+                json_write_uint(&w, "runs", users[i].n_runs);
+                json_write_timestamp(&w, "last_run_at", users[i].last_run_usec);
+                json_close_object(&w);
+        }
+        json_close_array(&w);
+        json_write_string(&w, "next", n > 0 && n == limit ? users[n - 1].id : NULL);
+        json_close_object(&w);
+        user_records_free(users, n);
+        return buffer_take(&buffer, ret_json);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The engine's bulk reads, each one JSON text: Describe...() of the bus. What is committed is what is shown.
+ *
+ * Context of all: blocks for indexed reads. Return: 0; -EINVAL (limit or page of the filter); -ENOMEM; errno of
+ * reading.
+ * @ret_json is set on success only and freed by the caller. */
+
+#include "engine/engine.h"
+
+/* {"runs":[...],"next":"..."|null} */
+int engine_describe_runs(Engine *engine, const RunFilter *filter, char **ret_json) _must_check_;
+
+/* The run with its accounts. Also -ESRCH. */
+int engine_describe_run(Engine *engine, const char *run_id, char **ret_json) _must_check_;
+
+/* {"events":[{"seq":1,"event":{...}}],"first":1,"last":9}; first and last of those that are kept. Events past their
+ * age are left out, whether they were deleted already or not. */
+int engine_describe_events(Engine *engine, const EventFilter *filter, char **ret_json) _must_check_;
+
+typedef struct ConnectorFilter {
+        const char *name; /* or id (UUID); NULL: any */
+        const char *user_id;
+        const char *provider;
+        const char *connection;
+        int attention; /* 1 those that need it, 0 those that do not, -1 any */
+} ConnectorFilter;
+/* clang-format off */
+#define CONNECTOR_FILTER_INIT { .attention = -1 }
+/* clang-format on */
+
+/* {"connectors":[...]}, sorted by name. */
+int engine_describe_connectors(Engine *engine, const ConnectorFilter *filter, char **ret_json) _must_check_;
+
+/* One of them. Also -ENXIO. */
+int engine_describe_connector(Engine *engine, const char *name, char **ret_json) _must_check_;
+
+typedef struct ConnectionFilter {
+        const char *name; /* NULL: any */
+        const char *provider;
+        const char *user_id;
+} ConnectionFilter;
+
+/* {"connections":[...]}, sorted by name; those with a connector that fits. */
+int engine_describe_connections(Engine *engine, const ConnectionFilter *filter, char **ret_json) _must_check_;
+
+/* One of them. Also -ENOLINK. */
+int engine_describe_connection(Engine *engine, const char *name, char **ret_json) _must_check_;
+
+/* {"users":[...],"next":"ID"|null}, by id. @after_id: NULL begins. */
+int engine_describe_users(Engine *engine, const char *after_id, unsigned limit, char **ret_json) _must_check_;

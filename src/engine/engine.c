@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The engine as a whole: made, started, broken, mended, freed; and what is looked up in it. */
+
+#include "engine/engine.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "base/log.h"
+#include "engine/connector-table.h"
+#include "engine/lifecycle.h"
+#include "engine/outside-runs.h"
+#include "engine/publication.h"
+#include "engine/reconcile.h"
+#include "engine/retention.h"
+#include "engine/run-log.h"
+#include "engine/run-queue.h"
+#include "engine/run-record.h"
+#include "engine/scheduler.h"
+#include "engine/worker-calls.h"
+
+#define RECOVER_INTERVAL_USEC (2 * USEC_PER_SEC) /* between attempts to read memory anew */
+
+/* ---- Helpers of all files */
+
+double engine_random(void)
+{
+        uint64_t bits = 0;
+
+        /* Delays only: if the system has no randomness they are all the same. */
+        if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) < 0)
+                log_debug("No randomness for a delay: %m");
+        return (double) (bits >> 11) * 0x1p-53;
+}
+
+int engine_set_timer(Engine *engine, sd_event_source **source, clockid_t clock, usec_t usec, usec_t accuracy_usec,
+                     sd_event_time_handler_t handler, void *userdata)
+{
+        usec_t now;
+        int r;
+
+        if (usec == USEC_INFINITY)
+                return *source ? sd_event_source_set_enabled(*source, SD_EVENT_OFF) : 0;
+        if (engine->now != now_usec) { /* as far away on the system's clock as it is on the engine's */
+                now = engine_now(engine, clock);
+                usec = usec > now ? usec_add(now_usec(clock), usec - now) : 0;
+        }
+        if (!*source)
+                return sd_event_add_time(engine->event, source, clock, usec, accuracy_usec, handler, userdata);
+        r = sd_event_source_set_time(*source, usec);
+        return r < 0 ? r : sd_event_source_set_enabled(*source, SD_EVENT_ONESHOT);
+}
+
+/* ---- Breaking and mending */
+
+static int on_recover_timer(sd_event_source *source, uint64_t usec, void *userdata);
+
+static void wait_for_recovery(Engine *engine)
+{
+        int r;
+
+        r = engine_set_timer(engine, &engine->recover_timer, CLOCK_MONOTONIC,
+                             usec_add(engine_now(engine, CLOCK_MONOTONIC), RECOVER_INTERVAL_USEC), USEC_PER_SEC,
+                             on_recover_timer, engine);
+        if (r < 0)
+                log_debug_errno(r, "Could not arm the timer for reading the history anew: %m");
+}
+
+static int on_break(sd_event_source *source, void *userdata)
+{
+        Engine *engine = userdata;
+
+        engine->break_source = sd_event_source_disable_unref(engine->break_source);
+        store_log_failed(engine->broken);
+        engine->status.storage_error = engine->broken;
+        engine->status_changed = true;
+        worker_calls_refuse(engine, -EROFS);
+        publications_flush(engine, -EROFS);
+        if (!engine->store_failed)
+                wait_for_recovery(engine);
+        return 0;
+}
+
+void engine_break(Engine *engine, int error)
+{
+        int r;
+
+        if (engine->broken < 0)
+                return;
+        log_debug_errno(error, "The engine's memory is ahead of the disk for good: %m");
+        engine->broken = error;
+        /* Not from here: callers still hold what would be freed. */
+        r = sd_event_add_defer(engine->event, &engine->break_source, on_break, engine);
+        if (r >= 0)
+                r = sd_event_source_set_priority(engine->break_source, SD_EVENT_PRIORITY_IMPORTANT);
+        if (r < 0)
+                (void) sd_event_exit(engine->event, r); /* a restart does the same */
+}
+
+static void recover(Engine *engine)
+{
+        int r;
+
+        if (engine->broken >= 0 || engine->store_failed)
+                return;
+        if (engine->break_source)
+                (void) on_break(engine->break_source, engine);
+        engine->committed_ticket = engine->announced_ticket = store_ticket(engine->store);
+        engine->broken = 0;
+        r = engine_reconcile(engine);
+        if (r >= 0)
+                r = engine->broken;
+        if (r < 0) {
+                log_debug_errno(r, "Could not read the history anew: %m");
+                engine->broken = r;
+                wait_for_recovery(engine);
+                return;
+        }
+        store_log_recovered();
+        engine->status.storage_error = 0;
+        engine->status_changed = true;
+        publications_wake(engine);
+}
+
+static int on_recover_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Engine *engine = userdata;
+
+        if (engine->broken >= 0 || engine->store_failed)
+                return 0;
+        /* Writes that could be put before the one that could not: they are still on their way to the disk. */
+        if (engine->announced_ticket < store_ticket(engine->store))
+                wait_for_recovery(engine);
+        else
+                recover(engine);
+        return 0;
+}
+
+static void on_store_committed(uint64_t ticket, void *userdata)
+{
+        publications_committed(userdata, ticket);
+}
+
+static void on_store_failed(int error, void *userdata)
+{
+        Engine *engine = userdata;
+
+        engine->store_failed = true;
+        engine_break(engine, error);
+}
+
+static void on_store_recovered(void *userdata)
+{
+        Engine *engine = userdata;
+
+        engine->store_failed = false;
+        recover(engine);
+}
+
+static const StoreCallbacks store_callbacks = {
+        .committed = on_store_committed,
+        .failed = on_store_failed,
+        .recovered = on_store_recovered,
+};
+
+/* ---- Making */
+
+static int make_launcher(Engine *engine, const EngineOptions *options)
+{
+        if (options->launcher_new)
+                return options->launcher_new(&lifecycle_launcher_callbacks, engine, &engine->launcher);
+        if (options->launch_children)
+                return launcher_child_new(options->event, options->worker_path, options->worker_state_dir,
+                                          &lifecycle_launcher_callbacks, engine, &engine->launcher);
+        return launcher_unit_new(options->bus, &lifecycle_launcher_callbacks, engine, &engine->launcher);
+}
+
+int engine_new(const EngineOptions *options, const EngineObserver *observer, char **ret_why, Engine **ret)
+{
+        _cleanup_(engine_freep) Engine *engine = calloc(1, sizeof(Engine));
+        int r;
+
+        if (!engine)
+                return -ENOMEM;
+        engine->event = sd_event_ref(options->event);
+        engine->settings = options->settings;
+        engine->now = options->now ?: now_usec;
+        if (observer)
+                engine->observer = *observer;
+        if (options->config_dirs)
+                r = strv_copy(options->config_dirs, &engine->config_dirs);
+        else
+                r = connector_dirs(&engine->config_dirs);
+        if (r >= 0)
+                r = store_open(options->event,
+                               &(StoreOptions) { .path = options->database, .retry_usec = options->store_retry_usec },
+                               &store_callbacks, engine, ret_why, &engine->store);
+        if (r >= 0)
+                r = make_launcher(engine, options);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(engine);
+        return 0;
+}
+
+int engine_start(Engine *engine)
+{
+        int r;
+
+        engine->clock_offset_usec =
+                        (int64_t) (engine_now(engine, CLOCK_REALTIME) - engine_now(engine, CLOCK_BOOTTIME));
+        engine->committed_ticket = engine->announced_ticket = store_ticket(engine->store);
+        r = engine_reconcile(engine);
+        if (r < 0)
+                return r;
+        if (engine->broken < 0)
+                return engine->broken;
+        engine->started = true;
+        retention_start(engine);
+        return 0;
+}
+
+Engine *engine_free(Engine *engine)
+{
+        EngineRun *r, *next;
+
+        if (!engine)
+                return NULL;
+        engine->observer = (EngineObserver) {};
+        engine->broken = -ESHUTDOWN;
+        if (engine->store) {
+                worker_calls_refuse(engine, -ESHUTDOWN);
+                publications_flush(engine, -ESHUTDOWN);
+        }
+        engine->launcher = launcher_free(engine->launcher);
+        sd_event_source_disable_unref(engine->publish_source);
+        sd_event_source_disable_unref(engine->break_source);
+        sd_event_source_disable_unref(engine->recover_timer);
+        sd_event_source_disable_unref(engine->finished_timer);
+        sd_event_source_disable_unref(engine->retention_source);
+        sd_event_source_disable_unref(engine->retention_timer);
+        run_queue_done(engine);
+        HASH_ITER(hh, engine->runs, r, next)
+                engine_run_free(r);
+        connector_table_free(engine);
+        engine->store = store_close(engine->store);
+        strv_free(engine->config_dirs);
+        sd_event_unref(engine->event);
+        free(engine);
+        return NULL;
+}
+
+/* ---- Changing the whole */
+
+static void watch_outside_runs(Engine *engine)
+{
+        EngineRun *r, *next;
+
+        HASH_ITER(hh, engine->runs, r, next)
+                if (!r->connector && run_is_active(r->run))
+                        outside_run_watch(r);
+}
+
+int engine_reload(Engine *engine, const Settings *settings)
+{
+        int r;
+
+        if (engine->broken < 0)
+                return -EROFS;
+        r = connector_table_load(engine);
+        if (r < 0)
+                return r;
+        engine->settings = settings;
+        run_queue_settings_changed(engine);
+        lifecycle_dispatch(engine);
+        watch_outside_runs(engine);
+        retention_start(engine);
+        return 0;
+}
+
+void engine_clock_changed(Engine *engine)
+{
+        if (engine->broken >= 0)
+                scheduler_clock_changed(engine);
+}
+
+/* ---- Looking */
+
+void engine_status(const Engine *engine, EngineStatus *ret)
+{
+        *ret = engine->status;
+}
+
+Store *engine_store(Engine *engine)
+{
+        return engine->store;
+}
+
+Connector *engine_find_connector(Engine *engine, const char *name)
+{
+        ConnectorEntry *c = NULL;
+
+        HASH_FIND_STR(engine->connectors, name, c);
+        return c && c->announced ? &c->published : NULL;
+}
+
+Connector *engine_find_connector_by_id(Engine *engine, const char *id)
+{
+        ConnectorEntry *c = NULL;
+
+        HASH_FIND(hh_id, engine->connectors_by_id, id, strlen(id), c);
+        return c && c->announced ? &c->published : NULL;
+}
+
+Connector *engine_next_connector(Engine *engine, const Connector *after)
+{
+        ConnectorEntry *c = engine->connectors;
+
+        if (after)
+                c = container_of(after, ConnectorEntry, published)->hh.next;
+        while (c && !c->announced)
+                c = c->hh.next;
+        return c ? &c->published : NULL;
+}
+
+const Run *engine_find_run(Engine *engine, const char *run_id)
+{
+        EngineRun *r = engine_run_find(engine, run_id);
+
+        return r ? r->published : NULL;
+}
+
+const Run *engine_next_run(Engine *engine, const Run *after)
+{
+        EngineRun *r = after ? engine_run_find(engine, after->id) : NULL;
+
+        r = after ? (r ? r->hh.next : NULL) : engine->runs;
+        while (r && !r->published)
+                r = r->hh.next;
+        return r ? r->published : NULL;
+}

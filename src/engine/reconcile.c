@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "engine/reconcile.h"
+
+#include "base/log.h"
+#include "engine/connector-table.h"
+#include "engine/lifecycle.h"
+#include "engine/outside-runs.h"
+#include "engine/publication.h"
+#include "engine/run-end.h"
+#include "engine/run-queue.h"
+#include "engine/run-record.h"
+#include "engine/scheduler.h"
+
+#define EVENTS_STEP 1000U /* read at once of those that were committed and not told */
+
+/* ---- Forgetting */
+
+/* What never was published is forgotten; of the rest the published copy stays, and waits for its working copy. */
+static void forget_working_copies(Engine *engine)
+{
+        EngineRun *r, *next_run;
+        ConnectorEntry *c, *next_connector;
+
+        run_queue_done(engine);
+        engine->n_outside = 0;
+        HASH_ITER(hh, engine->connectors, c, next_connector)
+                c->run = NULL;
+        HASH_ITER(hh, engine->runs, r, next_run) {
+                r->provider = NULL;
+                r->waiting = false;
+                r->timer = sd_event_source_disable_unref(r->timer);
+                if (!r->published)
+                        engine_run_free(r);
+                else if (run_is_active(r->published)) {
+                        run_unlinger(r);
+                        r->run = run_free(r->run);
+                }
+        }
+}
+
+/* ---- Reading */
+
+static int take_run(Engine *engine, Run **run)
+{
+        EngineRun *r = engine_run_find(engine, (*run)->id);
+
+        if (!r)
+                return engine_run_new(engine, TAKE_PTR(*run), &r);
+        run_free(r->run);
+        r->run = TAKE_PTR(*run);
+        return 0;
+}
+
+static int read_active_runs(Engine *engine)
+{
+        Run **runs;
+        size_t n;
+        int k;
+
+        k = store_load_active_runs(engine->store, &runs, &n);
+        if (k < 0)
+                return k;
+        for (size_t i = 0; k >= 0 && i < n; i++)
+                k = take_run(engine, &runs[i]);
+        runs_free(runs, n);
+        return k;
+}
+
+/* Published as active, but not among the active of the store: its end was committed and not told of. */
+static int read_ended_runs(Engine *engine)
+{
+        EngineRun *r, *next;
+        Run *run;
+        int k;
+
+        HASH_ITER(hh, engine->runs, r, next) {
+                if (r->run)
+                        continue;
+                k = store_get_run(engine->store, r->id, true, &run);
+                if (k == -ESRCH) {
+                        engine_run_free(r);
+                        continue;
+                }
+                if (k < 0)
+                        return k;
+                r->run = run;
+                run_linger(r);
+        }
+        return 0;
+}
+
+static int publish_missed_events(Engine *engine)
+{
+        EventFilter filter = { .after_seq = engine->published_seq, .limit = EVENTS_STEP };
+        StoredEvent *events;
+        size_t n;
+        int k;
+
+        do {
+                k = store_list_events(engine->store, &filter, &events, &n);
+                if (k < 0)
+                        return k;
+                for (size_t i = 0; k >= 0 && i < n; i++)
+                        k = publish_stored_event(engine, &events[i]);
+                if (n > 0)
+                        filter.after_seq = events[n - 1].seq;
+                stored_events_free(events, n);
+        } while (k >= 0 && n == EVENTS_STEP);
+        return k;
+}
+
+/* ---- Taking up */
+
+/* Silence counts from the newest event, also over a time that the daemon was away. */
+static void take_up_outside_run(EngineRun *r)
+{
+        usec_t silent = usec_sub(engine_now(r->engine, CLOCK_REALTIME),
+                                 MAX(r->run->updated_usec, r->run->created_usec));
+
+        r->engine->n_outside++;
+        r->heard_usec = usec_sub(engine_now(r->engine, CLOCK_MONOTONIC), silent);
+        outside_run_watch(r);
+}
+
+static int find_definition(EngineRun *r, const ConnectorEntry *c)
+{
+        Conf none = {};
+
+        r->definition = connector_definition_unref(r->definition);
+        if (!c->definition) /* the file is gone: the defaults' time limits */
+                return connector_definition_parse(c->name, &none, NULL, NULL, &r->definition);
+        r->definition = connector_definition_ref(c->definition);
+        return 0;
+}
+
+static void end_orphan(EngineRun *r, const char *error)
+{
+        run_conclude(r, &(RunEnd) { .outcome = RUN_FAILED, .error = error, .category = _ATTENTION_INVALID });
+        run_finish(r, RUN_LOG_LOST);
+}
+
+static int take_up_launched(EngineRun *r)
+{
+        int k;
+
+        k = run_queue_occupy(r);
+        if (k < 0)
+                return k;
+        run_begin_time_limits(r, r->run->started_usec);
+        k = launcher_adopt(r->engine->launcher, r->run);
+        /* -EEXIST: the launcher knows it, and tells of its end. Where the launcher cannot say anything now, the time
+         * limits end the run. */
+        if (k < 0 && k != -EEXIST)
+                log_debug_errno(k, "Could not look for the worker of run %s: %m", r->id);
+        return 0;
+}
+
+static int take_up_run(EngineRun *r)
+{
+        Engine *engine = r->engine;
+        ConnectorEntry *c = NULL;
+        int k;
+
+        if (r->run->connector)
+                HASH_FIND_STR(engine->connectors, r->run->connector, c);
+        r->connector = c;
+        if (!c) {
+                take_up_outside_run(r);
+                if (r->run->connector)
+                        end_orphan(r, "The run was lost: its connector is not known");
+                return 0;
+        }
+        k = find_definition(r, c);
+        if (k < 0)
+                return k;
+        c->run = r;
+        scheduler_update(c, SCHEDULE_STARTING);
+        if (c->has_file)
+                connector_publish(c, 0);
+        if (r->run->state != RUN_QUEUED)
+                return take_up_launched(r);
+        if (!c->has_file) {
+                end_orphan(r, "The connector's file is gone");
+                return 0;
+        }
+        return run_queue_add(r);
+}
+
+static bool is_news(const EngineRun *r)
+{
+        return !r->published || r->published->state != r->run->state || r->published->last_seq != r->run->last_seq ||
+               r->published->report_sequence != r->run->report_sequence;
+}
+
+static int take_up_runs(Engine *engine)
+{
+        EngineRun *r, *next;
+        int k;
+
+        HASH_ITER(hh, engine->runs, r, next) {
+                if (is_news(r)) {
+                        k = run_publish(r, RUN_CHANGE_PROGRESS | RUN_CHANGE_STATE, RUN_LOG_NONE);
+                        if (k < 0)
+                                return k;
+                }
+                if (!run_is_active(r->run))
+                        continue;
+                k = take_up_run(r);
+                if (k < 0)
+                        return k;
+        }
+        return 0;
+}
+
+/* The files were read before: their schedules follow the records that were read anew. */
+static void update_connectors(Engine *engine)
+{
+        ConnectorEntry *c, *next;
+
+        HASH_ITER(hh, engine->connectors, c, next) {
+                if (!c->has_file)
+                        continue;
+                scheduler_update(c, SCHEDULE_STARTING);
+                connector_publish(c, CONNECTOR_NEWS_ATTENTION * (c->published.record.attention.category !=
+                                                                 c->record.attention.category));
+        }
+}
+
+int engine_reconcile(Engine *engine)
+{
+        int k;
+
+        forget_working_copies(engine);
+        engine->last_seq = store_last_seq(engine->store);
+        if (!engine->started)
+                engine->published_seq = engine->last_seq;
+        k = connector_table_read_records(engine);
+        if (k >= 0)
+                k = read_active_runs(engine);
+        if (k >= 0)
+                k = read_ended_runs(engine);
+        if (k < 0)
+                return k;
+        if (engine->started)
+                update_connectors(engine);
+        else
+                k = connector_table_load(engine);
+        if (k >= 0)
+                k = publish_missed_events(engine);
+        if (k >= 0)
+                k = take_up_runs(engine);
+        if (k >= 0)
+                lifecycle_dispatch(engine);
+        return k;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What people and programs ask for: start, cancel, make active, reconnect. */
+
+#include <stdlib.h>
+
+#include "base/json-writer.h"
+#include "engine/connection-table.h"
+#include "engine/connector-table.h"
+#include "engine/lifecycle.h"
+#include "engine/publication.h"
+#include "engine/run-queue.h"
+#include "engine/run-record.h"
+#include "engine/scheduler.h"
+
+/* ---- Start */
+
+typedef struct StartPublication {
+        Publication publication;
+        EngineStartReply reply;
+        void *userdata;
+        StartReply value;
+} StartPublication;
+
+static void on_start_publication(Engine *engine, Publication *publication, int error)
+{
+        StartPublication *p = container_of(publication, StartPublication, publication);
+
+        engine->n_replies--;
+        p->reply(error, error < 0 ? NULL : &p->value, p->userdata);
+        free(p);
+}
+
+static int write_accounts(char *const *accounts, char **ret)
+{
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+        size_t n = 0;
+
+        if (strv_length(accounts) == 0)
+                return 0;
+        json_open_array(&w, NULL);
+        STRV_FOREACH(account, accounts) {
+                if (n++ == ACCOUNTS_PER_RUN_MAX)
+                        return -E2BIG;
+                json_write_string(&w, NULL, *account);
+        }
+        json_close_array(&w);
+        return buffer_take(&buffer, ret);
+}
+
+static int copy_reason(const char *reason, char **ret)
+{
+        if (isempty(reason))
+                return 0;
+        *ret = utf8_sanitize(reason, strlen(reason), MESSAGE_TEXT_MAX);
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* A full resync that is asked for while an incremental run is active becomes the next run. */
+static int remember_full_resync(ConnectorEntry *c, const StartOptions *options, const char *reason)
+{
+        ConnectorRecord *record = &c->record;
+
+        if (free_and_strdup(&record->pending_requested_by, options->requested_by) < 0 ||
+            free_and_strdup(&record->pending_reason, reason) < 0)
+                return -ENOMEM;
+        record->pending = record->pending_full_resync = true;
+        record->pending_trigger = options->trigger;
+        connector_save(c, 0);
+        return 0;
+}
+
+static int start_new(ConnectorEntry *c, const StartOptions *options, const char *reason, EngineRun **ret)
+{
+        _cleanup_free_ char *accounts = NULL;
+        int k;
+
+        if (run_queue_is_full(c->published.engine, c->definition->provider))
+                return -ENOBUFS;
+        k = write_accounts(options->accounts, &accounts);
+        if (k < 0)
+                return k;
+        return run_begin(c,
+                         &(RunRequest) { .trigger = options->trigger,
+                                         .full_resync = options->full_resync,
+                                         .requested_by = options->requested_by,
+                                         .reason = reason,
+                                         .only_accounts = accounts },
+                         ret);
+}
+
+static int start(ConnectorEntry *c, const StartOptions *options, StartReply *ret)
+{
+        _cleanup_free_ char *reason = NULL;
+        EngineRun *r = c->run;
+        int k;
+
+        k = copy_reason(options->reason, &reason);
+        if (k < 0)
+                return k;
+        if (!r) {
+                k = start_new(c, options, reason, &r);
+                if (k < 0)
+                        return k;
+        } else {
+                ret->already_active = true;
+                if (options->full_resync && !r->run->full_resync) {
+                        k = remember_full_resync(c, options, reason);
+                        if (k < 0)
+                                return k;
+                        ret->full_resync_pending = true;
+                }
+        }
+        (void) memcpy(ret->run_id, r->id, strlen(r->id) + 1);
+        return 0;
+}
+
+int engine_start_run(Engine *engine, const char *connector, const StartOptions *options, EngineStartReply reply,
+                     void *userdata)
+{
+        ConnectorEntry *c = connector_table_find(engine, connector);
+        _cleanup_free_ StartPublication *p = NULL;
+        int k;
+
+        if (!c)
+                return -ENXIO;
+        if (!connector_is_active(c))
+                return -EHOSTDOWN;
+        k = connector_can_run(c);
+        if (k >= 0)
+                k = engine_accepts(engine);
+        if (k < 0)
+                return k;
+        p = calloc(1, sizeof(StartPublication));
+        if (!p)
+                return -ENOMEM;
+        k = start(c, options, &p->value);
+        if (k < 0)
+                return k;
+        p->reply = reply;
+        p->userdata = userdata;
+        engine->n_replies++;
+        publication_queue(engine, &TAKE_PTR(p)->publication, on_start_publication);
+        return 0;
+}
+
+/* ---- Cancel */
+
+int engine_cancel_run(Engine *engine, const char *run_id, const char *requested_by, EngineReply reply, void *userdata)
+{
+        EngineRun *r = engine_run_find(engine, run_id);
+        _cleanup_(run_freep) Run *stored = NULL;
+        _cleanup_(reply_freep) Reply *answer = NULL;
+        int k;
+
+        k = reply_new(engine, reply, userdata, &answer);
+        if (k < 0)
+                return k;
+        if (!r) {
+                k = store_get_run(engine->store, run_id, false, &stored);
+                return k < 0 ? k : -EALREADY;
+        }
+        if (!run_is_active(r->run))
+                return -EALREADY;
+        if (!r->connector)
+                return -EOPNOTSUPP;
+        k = run_cancel(r, requested_by);
+        if (k < 0)
+                return k;
+        reply_queue(engine, TAKE_PTR(answer), 0);
+        return 0;
+}
+
+/* ---- Active */
+
+int engine_set_active(Engine *engine, const char *connector, bool active, EngineReply reply, void *userdata)
+{
+        ConnectorEntry *c = connector_table_find(engine, connector);
+        _cleanup_(reply_freep) Reply *answer = NULL;
+        bool was;
+        int k;
+
+        if (!c)
+                return -ENXIO;
+        k = reply_new(engine, reply, userdata, &answer);
+        if (k < 0)
+                return k;
+        was = connector_is_active(c);
+        /* What the file says anyway is not remembered, so that a later change of the file counts. */
+        c->record.active_override = active == c->definition->enabled ? -1 : active;
+        if (active && !was)
+                scheduler_pass_over(c);
+        scheduler_update(c, SCHEDULE_RELOADED);
+        connector_save(c, 0);
+        reply_queue(engine, TAKE_PTR(answer), 0);
+        return 0;
+}
+
+/* ---- Reconnect (A12) */
+
+static bool is_affected(const ConnectorEntry *c)
+{
+        return connection_concerns(c->record.attention.category) && !c->run && connector_is_active(c) &&
+               connector_can_run(c) == 0;
+}
+
+int engine_reconnect(Engine *engine, const char *name, const char *requested_by, EngineReply reply, void *userdata)
+{
+        ConnectionEntry *connection = connection_table_find(engine, name);
+        _cleanup_(reply_freep) Reply *answer = NULL;
+        ConnectorEntry *c;
+        EngineRun *r;
+        int k;
+
+        if (!connection)
+                return -ENOLINK;
+        k = reply_new(engine, reply, userdata, &answer);
+        if (k < 0)
+                return k;
+        DL_FOREACH(connection->members, c) {
+                if (!is_affected(c))
+                        continue;
+                k = run_begin(c, &(RunRequest) { .trigger = RUN_TRIGGER_RECONNECT, .requested_by = requested_by }, &r);
+                if (k < 0) {
+                        engine_break(engine, k);
+                        break;
+                }
+        }
+        reply_queue(engine, TAKE_PTR(answer), 0);
+        return 0;
+}

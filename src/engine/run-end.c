@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "engine/run-end.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "engine/attention-rules.h"
+#include "engine/connector-table.h"
+#include "engine/lifecycle.h"
+#include "engine/publication.h"
+#include "engine/run-queue.h"
+#include "engine/run-record.h"
+#include "engine/scheduler.h"
+
+/* ---- Retries */
+
+static void clear_retry(ConnectorRecord *record)
+{
+        record->retry_at_usec = 0;
+        record->retry_attempt = 0;
+        record->retry_of = (free(record->retry_of), NULL);
+}
+
+/* In the record at once, beside the outcome, so that it is not forgotten if the daemon ends before the worker does. */
+static int decide_retry(EngineRun *r, const RunEnd *end)
+{
+        const ConnectorDefinition *definition = r->definition;
+        ConnectorRecord *record = &r->connector->record;
+        const Run *run = r->run;
+        usec_t at;
+        int k;
+
+        clear_retry(record);
+        if (!end->retry || (run->outcome != RUN_FAILED && run->outcome != RUN_PARTIAL) || run->category >= 0 ||
+            run->attempt > definition->retry_max)
+                return 0;
+        k = free_and_strdup(&record->retry_of, run->retry_of ?: run->id);
+        if (k < 0)
+                return k;
+        at = usec_add(engine_now(r->engine, CLOCK_REALTIME), retry_delay(definition, run->attempt, engine_random()));
+        record->retry_at_usec = MAX(at, end->retry_at_usec);
+        record->retry_attempt = run->attempt + 1;
+        return 0;
+}
+
+typedef struct RetryPublication {
+        Publication publication;
+        EngineRun *run;
+        ConnectorRecord record;
+} RetryPublication;
+
+static void on_retry_publication(Engine *engine, Publication *publication, int error)
+{
+        RetryPublication *p = container_of(publication, RetryPublication, publication);
+
+        p->run->n_publications--;
+        if (error >= 0)
+                run_log_retry(p->run->published, &p->record, engine_now(engine, CLOCK_REALTIME));
+        free(p);
+}
+
+static int publish_retry(EngineRun *r)
+{
+        RetryPublication *p = calloc(1, sizeof(RetryPublication));
+
+        if (!p)
+                return -ENOMEM;
+        p->run = r;
+        p->record.retry_at_usec = r->connector->record.retry_at_usec;
+        p->record.retry_attempt = r->connector->record.retry_attempt;
+        r->n_publications++;
+        publication_queue(r->engine, &p->publication, on_retry_publication);
+        return 0;
+}
+
+/* ---- The outcome */
+
+/* What a success says (C29), and a partial one. */
+static char *count_message(const Run *run)
+{
+        size_t n_failed = 0;
+
+        for (size_t i = 0; i < run->n_accounts; i++)
+                n_failed += run->accounts[i].status == ACCOUNT_FAILED;
+        if (run->outcome == RUN_PARTIAL && n_failed > 0)
+                return asprintf_or_null("Sync completed in part · %" PRIu64 " new, %" PRIu64
+                                        " updated, %zu of %zu accounts failed",
+                                        run->counts.added, run->counts.updated, n_failed, run->n_accounts);
+        return asprintf_or_null("Sync completed%s · %" PRIu64 " new, %" PRIu64 " updated",
+                                run->outcome == RUN_PARTIAL ? " in part" : "", run->counts.added, run->counts.updated);
+}
+
+static char *default_message(const Run *run)
+{
+        switch (run->outcome) {
+        case RUN_SUCCEEDED:
+        case RUN_PARTIAL:
+                return count_message(run);
+        case RUN_FAILED:
+                return strdup("Sync failed");
+        case RUN_CANCELLED:
+                return strdup("Sync cancelled");
+        default:
+                return strdup("Sync skipped");
+        }
+}
+
+static int set_end(Run *run, const RunEnd *end)
+{
+        char *message;
+
+        run->outcome = end->outcome;
+        if (end->outcome == RUN_SUCCEEDED)
+                run->category = _ATTENTION_INVALID;
+        else if (end->category >= 0)
+                run->category = end->category;
+        if (end->error && free_and_strdup(&run->error, end->error) < 0)
+                return -ENOMEM;
+        message = end->message ? strdup(end->message) : default_message(run);
+        if (!message)
+                return -ENOMEM;
+        free(run->message);
+        run->message = message;
+        return 0;
+}
+
+void run_conclude(EngineRun *r, const RunEnd *end)
+{
+        int k;
+
+        if (r->run->outcome >= 0)
+                return; /* set once */
+        k = set_end(r->run, end);
+        if (k >= 0 && r->connector)
+                k = decide_retry(r, end);
+        if (k < 0)
+                engine_break(r->engine, k);
+        else if (r->connector)
+                connector_save(r->connector, 0);
+}
+
+/* ---- The end */
+
+/* Accounts that nothing more was heard of. Return: whether there were any. */
+static bool end_accounts(Run *run)
+{
+        bool good = run->outcome == RUN_SUCCEEDED || run->outcome == RUN_PARTIAL, changed = false;
+
+        for (size_t i = 0; i < run->n_accounts; i++) {
+                Account *account = &run->accounts[i];
+
+                if (account->status != ACCOUNT_RUNNING)
+                        continue;
+                account->status = !good                                   ? ACCOUNT_FAILED
+                                  : counts_ingested(&account->counts) > 0 ? ACCOUNT_SUCCESS
+                                                                          : ACCOUNT_NO_DATA;
+                account->finished_usec = run->finished_usec;
+                changed = true;
+        }
+        return changed;
+}
+
+/* A full resync that did not end well is owed: where it had begun, the next run goes on with its cursor. One that was
+ * cancelled was not wanted any more. */
+static void settle_resync(ConnectorRecord *record, const Run *run)
+{
+        if (!run->full_resync)
+                return;
+        if (run->outcome != RUN_FAILED)
+                record->resyncing = false;
+        else if (!record->resyncing)
+                record->pending_full_resync = true;
+}
+
+static int begin_pending(ConnectorEntry *c)
+{
+        ConnectorRecord *record = &c->record;
+        _cleanup_free_ char *requested_by = TAKE_PTR(record->pending_requested_by);
+        _cleanup_free_ char *reason = TAKE_PTR(record->pending_reason);
+        const RunRequest request = {
+                .trigger = record->pending_trigger >= 0 ? record->pending_trigger : RUN_TRIGGER_SCHEDULE,
+                .full_resync = record->pending_full_resync,
+                .requested_by = requested_by,
+                .reason = reason,
+        };
+        EngineRun *r;
+
+        record->pending = record->pending_full_resync = false;
+        record->pending_trigger = _RUN_TRIGGER_INVALID;
+        return run_begin(c, &request, &r);
+}
+
+static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_news)
+{
+        ConnectorRecord *record = &c->record;
+        int k;
+
+        record->last_finished_usec = r->run->finished_usec;
+        record->last_outcome = r->run->outcome;
+        k = free_and_strdup(&record->last_run_id, r->id);
+        if (k < 0)
+                return k;
+        settle_resync(record, r->run);
+        k = attention_apply(record, r->run, record->retry_at_usec == 0, r->definition->notify_after);
+        if (k < 0)
+                return k;
+        *ret_news = k > 0 ? CONNECTOR_NEWS_ATTENTION : 0;
+        return record->retry_at_usec > 0 ? publish_retry(r) : 0;
+}
+
+static void connector_run_ended(EngineRun *r)
+{
+        ConnectorEntry *c = r->connector;
+        bool wanted = c->has_file && connector_is_active(c) && connector_can_run(c) == 0;
+        ConnectorNews news = 0;
+        int k;
+
+        c->run = NULL;
+        k = update_record(c, r, &news);
+        if (k >= 0) {
+                if (c->record.pending && !wanted)
+                        c->record.pending = false;
+                scheduler_update(c, SCHEDULE_RUN_CHANGED);
+                connector_save(c, news);
+                if (c->record.pending)
+                        k = begin_pending(c);
+        }
+        if (k < 0)
+                engine_break(r->engine, k);
+        connector_release(c);
+}
+
+void run_finish(EngineRun *r, RunLogEntry log)
+{
+        Run *run = r->run;
+        RunRecordFlags flags = RUN_RECORD_EVENT;
+
+        if (!run_move(r, RUN_FINISHED))
+                return;
+        run->stage = sync_stage_from_outcome(run->outcome);
+        if (run->finished_usec == 0)
+                run->finished_usec = MAX(engine_now(r->engine, CLOCK_REALTIME), run->started_usec);
+        if (run->stage == SYNC_STAGE_COMPLETED)
+                run->progress = 1.0;
+        if (end_accounts(run))
+                flags |= RUN_RECORD_ACCOUNTS;
+        run_record(r, flags, RUN_CHANGE_STATE, log);
+        run_set_timer(r);
+        run_queue_remove(r);
+        run_linger(r);
+        if (r->connector)
+                connector_run_ended(r);
+        else
+                r->engine->n_outside--;
+        lifecycle_dispatch(r->engine);
+}
+
+/* ---- Runs without a life */
+
+int run_new_for_connector(ConnectorEntry *c, RunTrigger trigger, Run **ret)
+{
+        const ConnectorDefinition *definition = c->definition;
+        _cleanup_(run_freep) Run *run = run_new();
+        char id[UUID_TEXT_MAX];
+        int k;
+
+        if (!run)
+                return -ENOMEM;
+        run->created_usec = engine_now(c->published.engine, CLOCK_REALTIME);
+        k = uuid_new_v7(run->created_usec, id);
+        if (k < 0)
+                return k;
+        if (free_and_strdup(&run->id, id) < 0 || free_and_strdup(&run->connector, c->name) < 0 ||
+            free_and_strdup(&run->connector_id, c->id) < 0 ||
+            free_and_strdup(&run->provider, definition->provider) < 0 ||
+            free_and_strdup(&run->user_id, definition->user_id) < 0)
+                return -ENOMEM;
+        run->source = definition->source;
+        run->trigger = trigger;
+        *ret = TAKE_PTR(run);
+        return 0;
+}
+
+int run_skip(ConnectorEntry *c, RunTrigger trigger, const char *why)
+{
+        _cleanup_(run_freep) Run *run = NULL;
+        EngineRun *r;
+        int k;
+
+        k = run_new_for_connector(c, trigger, &run);
+        if (k >= 0)
+                k = free_and_strdup(&run->message, why);
+        if (k < 0)
+                return k;
+        run->state = RUN_FINISHED;
+        run->outcome = RUN_SKIPPED;
+        run->stage = SYNC_STAGE_COMPLETED;
+        run->finished_usec = run->created_usec;
+        k = engine_run_new(c->published.engine, run, &r);
+        if (k < 0)
+                return k;
+        TAKE_PTR(run);
+        r->connector = c;
+        run_record(r, RUN_RECORD_EVENT, RUN_CHANGE_STATE, RUN_LOG_ENDED);
+        run_linger(r);
+        return 0;
+}

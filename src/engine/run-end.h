@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* How runs end, and what follows: outcome, retry, attention, the connector's record, the run that comes next. */
+
+#include "engine/engine-internal.h"
+#include "engine/run-log.h"
+
+/* Said once: by the worker's Finish(), by a time limit, a cancellation, or by the worker's being gone. */
+typedef struct RunEnd {
+        RunOutcome outcome;
+        const char *message;        /* NULL: made of outcome and counts */
+        const char *error;          /* NULL: none */
+        AttentionCategory category; /* _ATTENTION_INVALID: as the run has it */
+        bool retry;                 /* failed for a reason that may pass by itself */
+        usec_t retry_at_usec;       /* not before; 0: by the backoff */
+} RunEnd;
+
+/* Set the outcome and decide on a retry. The caller moves the run on and records it. */
+void run_conclude(EngineRun *r, const RunEnd *end);
+
+/* Its outcome is set and nothing of it runs any more: finished, with all that follows. */
+void run_finish(EngineRun *r, RunLogEntry log);
+
+/* A run that was due and does not take place. Return: 0; -ENOMEM; errno of getrandom(2). */
+int run_skip(ConnectorEntry *c, RunTrigger trigger, const char *why) _must_check_;
+
+/* The fields of a run that come from its connector, a new id and the time. Return: 0; -ENOMEM; errno of getrandom(2).
+ */
+int run_new_for_connector(ConnectorEntry *c, RunTrigger trigger, Run **ret) _must_check_;

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "engine/run-log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/names.h"
+
+#define NUMBER_TEXT_MAX 24U
+#define RUN_FIELDS_MAX  16U
+
+typedef struct RunFields {
+        LogField fields[RUN_FIELDS_MAX];
+        size_t n;
+        char discovered[NUMBER_TEXT_MAX];
+        char added[NUMBER_TEXT_MAX];
+        char updated[NUMBER_TEXT_MAX];
+        char deduped[NUMBER_TEXT_MAX];
+        char duration[NUMBER_TEXT_MAX];
+} RunFields;
+
+static void add(RunFields *f, const char *name, const char *value)
+{
+        if (value && f->n < RUN_FIELDS_MAX)
+                f->fields[f->n++] = (LogField) { .name = name, .value = value };
+}
+
+static void add_number(RunFields *f, const char *name, uint64_t value, char buf[static NUMBER_TEXT_MAX])
+{
+        (void) snprintf(buf, NUMBER_TEXT_MAX, "%" PRIu64, value);
+        add(f, name, buf);
+}
+
+static void describe_run(const Run *run, RunFields *f)
+{
+        f->n = 0;
+        add(f, FIELD_RUN_ID, run->id);
+        add(f, FIELD_CONNECTOR, run->connector);
+        add(f, FIELD_PROVIDER, run->provider);
+        add(f, FIELD_USER_ID, run->user_id);
+        add(f, FIELD_SOURCE, run_source_to_string(run->source));
+        add(f, FIELD_TRIGGER, run_trigger_to_string(run->trigger));
+        add(f, FIELD_REQUESTED_BY, run->requested_by);
+        add(f, FIELD_STAGE, sync_stage_to_string(run->stage));
+        if (run->state != RUN_FINISHED)
+                return;
+        add(f, FIELD_OUTCOME, run_outcome_to_string(run->outcome));
+        add(f, FIELD_CATEGORY, attention_category_to_string(run->category));
+        add(f, FIELD_ERROR, run->error ?: run->outcome == RUN_PARTIAL ? run->message : NULL);
+        add_number(f, FIELD_DISCOVERED, run->counts.discovered, f->discovered);
+        add_number(f, FIELD_ADDED, run->counts.added, f->added);
+        add_number(f, FIELD_UPDATED, run->counts.updated, f->updated);
+        add_number(f, FIELD_DEDUPED, run->counts.deduped, f->deduped);
+        if (run->started_usec > 0 && run->finished_usec >= run->started_usec)
+                add_number(f, FIELD_DURATION, run->finished_usec - run->started_usec, f->duration);
+}
+
+/* Who a line is about: the connector, or the provider of a sync that runs elsewhere. */
+static const char *subject(const Run *run)
+{
+        return run->connector ?: run->provider;
+}
+
+static void log_ended(const Run *run, RunLogEntry entry)
+{
+        static const struct {
+                int level;
+                const char *message_id;
+        } by_outcome[_RUN_OUTCOME_MAX] = {
+                [RUN_SUCCEEDED] = { LOG_INFO, MSG_RUN_SUCCEEDED }, [RUN_PARTIAL] = { LOG_WARNING, MSG_RUN_PARTIAL },
+                [RUN_FAILED] = { LOG_ERR, MSG_RUN_FAILED },        [RUN_CANCELLED] = { LOG_INFO, MSG_RUN_CANCELLED },
+                [RUN_SKIPPED] = { LOG_INFO, MSG_RUN_SKIPPED },
+        };
+        const char *text = run->outcome == RUN_FAILED && run->error ? run->error : run->message;
+        RunFields f;
+
+        if (run->outcome < 0 || run->outcome >= _RUN_OUTCOME_MAX)
+                return;
+        describe_run(run, &f);
+        log_fields(by_outcome[run->outcome].level,
+                   entry == RUN_LOG_LOST ? MSG_RUN_LOST : by_outcome[run->outcome].message_id, f.fields, f.n,
+                   "%s: run %s %s%s%s", subject(run), run->id, run_outcome_to_string(run->outcome),
+                   isempty(text) ? "" : ": ", strempty(text));
+}
+
+void run_log(const Run *run, RunLogEntry entry)
+{
+        RunFields f;
+
+        switch (entry) {
+        case RUN_LOG_QUEUED:
+                describe_run(run, &f);
+                log_fields(LOG_INFO, MSG_RUN_QUEUED, f.fields, f.n, "%s: run %s queued (%s%s)", subject(run), run->id,
+                           run_trigger_to_string(run->trigger), run->full_resync ? ", full resync" : "");
+                break;
+        case RUN_LOG_STARTED:
+                describe_run(run, &f);
+                log_fields(LOG_INFO, MSG_RUN_STARTED, f.fields, f.n, "%s: run %s started", subject(run), run->id);
+                break;
+        case RUN_LOG_ENDED:
+        case RUN_LOG_LOST:
+                log_ended(run, entry);
+                break;
+        default:
+                break;
+        }
+}
+
+void run_log_retry(const Run *run, const ConnectorRecord *record, usec_t now_usec)
+{
+        char span[TIMESPAN_TEXT_MAX];
+        RunFields f;
+
+        describe_run(run, &f);
+        log_fields(LOG_INFO, MSG_RUN_RETRY, f.fields, f.n, "%s: run %s will be tried again in %s (attempt %u)",
+                   subject(run), run->id,
+                   timespan_format(span, sizeof(span), usec_sub(record->retry_at_usec, now_usec), 100 * USEC_PER_MSEC),
+                   record->retry_attempt);
+}
+
+void attention_log(const Connector *connector)
+{
+        const Attention *attention = &connector->record.attention;
+        const LogField fields[] = {
+                { FIELD_CONNECTOR, connector->record.name },
+                { FIELD_RUN_ID, attention->category >= 0 ? attention->run_id : connector->record.last_run_id },
+                { FIELD_PROVIDER, connector->definition->provider },
+                { FIELD_USER_ID, connector->definition->user_id },
+                { FIELD_CATEGORY, attention_category_to_string(attention->category) },
+                { FIELD_ERROR, attention->message },
+        };
+
+        if (attention->category >= 0)
+                log_fields(LOG_WARNING, MSG_ATTENTION_RAISED, fields, ELEMENTSOF(fields), "%s needs attention: %s%s%s",
+                           connector->record.name, attention_advice(attention->category),
+                           isempty(attention->message) ? "" : " ", strempty(attention->message));
+        else
+                log_fields(LOG_INFO, MSG_ATTENTION_CLEARED, fields, ELEMENTSOF(fields), "%s no longer needs attention",
+                           connector->record.name);
+}
+
+static void log_diagnostic(const ConnectorDefinition *definition, const Diagnostic *item)
+{
+        _cleanup_free_ char *text = diagnostic_format(item);
+        char line[NUMBER_TEXT_MAX];
+        const LogField fields[] = {
+                { FIELD_CONNECTOR, definition->name },
+                { FIELD_CONFIG_FILE, item->file },
+                { FIELD_CONFIG_LINE, item->line > 0 ? line : NULL },
+        };
+
+        (void) snprintf(line, sizeof(line), "%u", item->line);
+        if (text)
+                log_fields(LOG_WARNING, MSG_CONFIG_WARNING, fields, ELEMENTSOF(fields), "%s", text);
+}
+
+void connector_log(const ConnectorDefinition *definition, const Diagnostics *d)
+{
+        const LogField fields[] = {
+                { FIELD_CONNECTOR, definition->name },
+                { FIELD_PROVIDER, definition->provider },
+                { FIELD_USER_ID, definition->user_id },
+                { FIELD_CONFIG_FILE, definition->path },
+        };
+
+        for (size_t i = 0; i < d->n_items; i++)
+                if (d->items[i].severity == DIAGNOSTIC_WARNING)
+                        log_diagnostic(definition, &d->items[i]);
+        if (definition->load_state == LOAD_LOADED)
+                log_fields(LOG_INFO, MSG_CONNECTOR_LOADED, fields, ELEMENTSOF(fields), "%s: connector loaded",
+                           definition->name);
+        else
+                log_fields(LOG_ERR, MSG_CONNECTOR_BAD, fields, ELEMENTSOF(fields), "%s: connector cannot run: %s",
+                           definition->name, strempty(definition->load_error));
+}
+
+void connector_log_removed(const char *name)
+{
+        log_info("%s: connector removed", name);
+}
+
+void store_log_failed(int error)
+{
+        errno = -error;
+        log_fields(LOG_ERR, MSG_STORE_FAILED, NULL, 0, "The history cannot be written: %m");
+}
+
+void store_log_recovered(void)
+{
+        log_fields(LOG_NOTICE, MSG_STORE_RECOVERED, NULL, 0, "The history can be written again");
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The engine's journal entries: structured fields and a message id for each kind (C28). Written after the commit of
+ * what they tell of. */
+
+#include "engine/engine-internal.h"
+
+typedef enum RunLogEntry {
+        RUN_LOG_NONE,
+        RUN_LOG_QUEUED,
+        RUN_LOG_STARTED,
+        RUN_LOG_ENDED, /* by its outcome: failed is an error, partial a warning, the rest info */
+        RUN_LOG_LOST,  /* ended because its worker was gone without a word */
+        _RUN_LOG_ENTRY_MAX,
+        _RUN_LOG_ENTRY_INVALID = -EINVAL,
+} RunLogEntry;
+
+void run_log(const Run *run, RunLogEntry entry);
+
+/* The record says when and which attempt. */
+void run_log_retry(const Run *run, const ConnectorRecord *record, usec_t now_usec);
+
+/* Attention was raised or cleared. */
+void attention_log(const Connector *connector);
+
+/* A connector was loaded, or has changed; with what is wrong with its file. */
+void connector_log(const ConnectorDefinition *definition, const Diagnostics *d);
+void connector_log_removed(const char *name);
+
+void store_log_failed(int error);
+void store_log_recovered(void);

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "engine/scheduler.h"
+
+#include <stdlib.h>
+
+#include "engine/connector-table.h"
+#include "engine/lifecycle.h"
+#include "engine/publication.h"
+
+#define CONGESTION_WAIT_USEC (200 * USEC_PER_MSEC)
+
+static bool may_run(const ConnectorEntry *c)
+{
+        return c->has_file && connector_is_active(c) && connector_can_run(c) == 0;
+}
+
+/* A time of the calendar has come already and waits for its random delay: it is not computed anew, which would pass it
+ * over. One of Every= begins anew with each run. */
+static bool waits_for_delay(const ConnectorEntry *c, usec_t now)
+{
+        return c->schedule.elapse_usec <= now && (c->schedule.missed || c->definition->n_calendars > 0);
+}
+
+static void compute(ConnectorEntry *c, ScheduleReason reason, usec_t now)
+{
+        const SchedulePast past = {
+                .first_seen_usec = c->record.first_seen_usec,
+                .last_elapse_usec = c->record.last_elapse_usec,
+                .last_finished_usec = c->record.last_finished_usec,
+                .running = c->run != NULL,
+        };
+        int r;
+
+        if (reason == SCHEDULE_RUN_CHANGED && waits_for_delay(c, now))
+                return;
+        r = schedule_next(c->definition, &past, now, reason == SCHEDULE_STARTING, c->random_fraction, &c->schedule);
+        if (r < 0)
+                engine_break(c->published.engine, r);
+}
+
+static int on_due(sd_event_source *source, uint64_t usec, void *userdata);
+
+static void wait_for_disk(ConnectorEntry *c, usec_t now)
+{
+        Engine *engine = c->published.engine;
+        int r;
+
+        r = engine_set_timer(engine, &c->timer, CLOCK_REALTIME, usec_add(now, CONGESTION_WAIT_USEC),
+                             TIMER_ACCURACY_USEC, on_due, c);
+        if (r < 0)
+                engine_break(engine, r);
+}
+
+static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        ConnectorEntry *c = userdata;
+        Engine *engine = c->published.engine;
+        usec_t now = engine_now(engine, CLOCK_REALTIME);
+
+        if (engine->broken < 0)
+                return 0;
+        if (engine_is_congested(engine)) {
+                wait_for_disk(c, now);
+                return 0;
+        }
+        if (now < c->next_elapse_usec) {
+                scheduler_update(c, SCHEDULE_RUN_CHANGED); /* the clock was set back */
+                return 0;
+        }
+        if (c->schedule.due_usec <= now)
+                lifecycle_schedule_due(c, c->schedule.missed);
+        else
+                lifecycle_retry_due(c);
+        return 0;
+}
+
+void scheduler_update(ConnectorEntry *c, ScheduleReason reason)
+{
+        Engine *engine = c->published.engine;
+        usec_t now = engine_now(engine, CLOCK_REALTIME);
+        int r;
+
+        c->next_elapse_usec = USEC_INFINITY;
+        if (may_run(c)) {
+                compute(c, reason, now);
+                c->next_elapse_usec = c->schedule.due_usec;
+                if (c->record.retry_at_usec > 0 && !c->run)
+                        c->next_elapse_usec = MIN(c->next_elapse_usec, c->record.retry_at_usec);
+        } else
+                c->schedule = (ScheduleNext) { .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
+        r = engine_set_timer(engine, &c->timer, CLOCK_REALTIME, c->next_elapse_usec, TIMER_ACCURACY_USEC, on_due, c);
+        if (r < 0)
+                engine_break(engine, r);
+}
+
+void scheduler_acted(ConnectorEntry *c)
+{
+        usec_t now = engine_now(c->published.engine, CLOCK_REALTIME);
+
+        c->record.last_elapse_usec = MAX(c->schedule.elapse_usec == USEC_INFINITY ? 0 : c->schedule.elapse_usec, now);
+        c->schedule = (ScheduleNext) { .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
+        c->random_fraction = engine_random();
+}
+
+void scheduler_pass_over(ConnectorEntry *c)
+{
+        c->record.last_elapse_usec = MAX(c->record.last_elapse_usec, engine_now(c->published.engine, CLOCK_REALTIME));
+}
+
+bool scheduler_same_schedule(const ConnectorDefinition *a, const ConnectorDefinition *b)
+{
+        if (a->n_calendars != b->n_calendars || a->every_usec != b->every_usec ||
+            a->randomized_delay_usec != b->randomized_delay_usec)
+                return false;
+        for (size_t i = 0; i < a->n_calendars; i++)
+                if (!streq_null(a->calendars[i].text, b->calendars[i].text))
+                        return false;
+        return true;
+}
+
+/* How far the clock stands from where it would stand had nobody set it since we looked last. */
+static int64_t clock_step(Engine *engine)
+{
+        int64_t offset = (int64_t) (engine_now(engine, CLOCK_REALTIME) - engine_now(engine, CLOCK_BOOTTIME));
+        int64_t step = offset - engine->clock_offset_usec;
+
+        engine->clock_offset_usec = offset;
+        return step;
+}
+
+/* A retry waits for a span, not for a time: it is not to lie years ahead because the clock was wrong when it was
+ * reckoned. */
+static bool shift_retry(ConnectorEntry *c, int64_t step)
+{
+        if (c->record.retry_at_usec == 0 || (usec_t) llabs(step) < USEC_PER_SEC)
+                return false;
+        if (step < 0 && c->record.retry_at_usec <= (usec_t) -step)
+                c->record.retry_at_usec = 1;
+        else
+                c->record.retry_at_usec += (usec_t) step;
+        return true;
+}
+
+void scheduler_clock_changed(Engine *engine)
+{
+        int64_t step = clock_step(engine);
+        ConnectorEntry *c, *next;
+
+        HASH_ITER(hh, engine->connectors, c, next) {
+                bool shifted = shift_retry(c, step);
+
+                if (!c->definition)
+                        continue;
+                scheduler_update(c, SCHEDULE_STARTING);
+                if (shifted)
+                        connector_save(c, 0);
+                else
+                        connector_publish(c, 0);
+        }
+}

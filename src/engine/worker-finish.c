@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The worker's calls that need an answer of the launcher first: whether a caller is the worker at all, and what it has
+ * used when it says how it went. */
+
+#include <stdlib.h>
+
+#include "engine/lifecycle.h"
+#include "engine/publication.h"
+#include "engine/run-end.h"
+#include "engine/run-record.h"
+#include "engine/worker-calls.h"
+
+/* ---- Questions to the launcher */
+
+static PendingCall *call_new(Engine *engine, Reply *reply)
+{
+        PendingCall *call = calloc(1, sizeof(PendingCall));
+
+        if (!call)
+                return NULL;
+        call->engine = engine;
+        call->end = (RunReport) RUN_REPORT_INIT;
+        call->replies = reply;
+        DL_APPEND(engine->calls, call);
+        return call;
+}
+
+/* Answers all who wait, and closes the call. */
+static void call_answer(PendingCall *call, int error)
+{
+        Engine *engine = call->engine;
+
+        if (call->run)
+                call->run->finishing = NULL;
+        while (call->replies) {
+                Reply *reply = call->replies;
+
+                call->replies = reply->next;
+                reply_queue(engine, reply, error);
+        }
+        DL_DELETE(engine->calls, call);
+        run_report_done(&call->end);
+        free(call);
+}
+
+/* The launcher still owes an answer; it will find the call detached, and frees it. */
+static void call_detach(PendingCall *call, int error)
+{
+        Engine *engine = call->engine;
+
+        if (call->run)
+                call->run->finishing = NULL;
+        call->run = NULL;
+        while (call->replies) {
+                Reply *reply = call->replies;
+
+                call->replies = reply->next;
+                if (error == 0)
+                        reply_queue(engine, reply, 0);
+                else {
+                        reply->reply(error, reply->userdata);
+                        reply_free(reply);
+                }
+        }
+        DL_DELETE(engine->calls, call);
+        call->engine = NULL;
+}
+
+static bool call_is_detached(PendingCall *call)
+{
+        if (call->engine)
+                return false;
+        run_report_done(&call->end);
+        free(call);
+        return true;
+}
+
+void worker_calls_refuse(Engine *engine, int error)
+{
+        while (engine->calls)
+                call_detach(engine->calls, error);
+}
+
+static void on_verified(int error, void *userdata)
+{
+        PendingCall *call = userdata;
+
+        if (!call_is_detached(call))
+                call_answer(call, error);
+}
+
+int engine_verify_worker(Engine *engine, const char *connector, uid_t uid, pid_t pid, EngineReply reply,
+                         void *userdata)
+{
+        Reply *answer;
+        PendingCall *call;
+        int k;
+
+        k = reply_new(engine, reply, userdata, &answer);
+        if (k < 0)
+                return k;
+        call = call_new(engine, answer);
+        if (!call) {
+                reply_free(answer);
+                return -ENOMEM;
+        }
+        k = launcher_verify(engine->launcher, connector, uid, pid, on_verified, call);
+        if (k < 0) {
+                call->replies = reply_free(answer);
+                call_answer(call, 0);
+        }
+        return k;
+}
+
+/* ---- Finish */
+
+/* The outcome goes to the disk; the run is finished when its worker has ended. */
+static void record_end(EngineRun *r, PendingCall *call)
+{
+        r->run->report_sequence = MAX(r->run->report_sequence, call->sequence);
+        run_conclude(r, &(RunEnd) { .outcome = call->end.outcome,
+                                    .message = call->end.message,
+                                    .error = call->end.error,
+                                    .category = call->end.attention,
+                                    .retry = call->end.retry,
+                                    .retry_at_usec = call->end.retry_at_usec });
+        if (r->run->state == RUN_STARTING || r->run->state == RUN_RUNNING)
+                (void) run_move(r, RUN_STOPPING);
+        run_heard(r);
+        run_record(r, 0, RUN_CHANGE_STATE, RUN_LOG_NONE);
+        run_set_timer(r);
+}
+
+static void take_usage(Run *run, const RunReport *report, const WorkerExit *usage)
+{
+        /* The unit's own numbers hold the pipeline and the worker; the worker knows the pipeline's only. */
+        run->cpu_usec = usage->cpu_usec != COUNT_UNKNOWN ? usage->cpu_usec : report->cpu_usec;
+        run->memory_peak_bytes = report->memory_peak_bytes;
+        run->io_read_bytes = usage->io_read_bytes;
+        run->io_write_bytes = usage->io_write_bytes;
+}
+
+static void on_usage(const WorkerExit *usage, void *userdata)
+{
+        PendingCall *call = userdata;
+        EngineRun *r = call->run;
+
+        if (call_is_detached(call))
+                return;
+        take_usage(r->run, &call->end, usage);
+        record_end(r, call);
+        call_answer(call, 0);
+}
+
+void worker_calls_finish_now(EngineRun *r)
+{
+        PendingCall *call = r->finishing;
+
+        r->run->cpu_usec = call->end.cpu_usec;
+        r->run->memory_peak_bytes = call->end.memory_peak_bytes;
+        record_end(r, call);
+        call_detach(call, 0);
+}
+
+/* What is needed of the report once the launcher has answered. Return: 0 or -ENOMEM. */
+static int keep_end(PendingCall *call, const RunReport *report)
+{
+        RunReport *end = &call->end;
+
+        end->outcome = report->outcome;
+        end->attention = report->attention;
+        end->retry = report->retry;
+        end->retry_at_usec = report->retry_at_usec;
+        end->cpu_usec = report->cpu_usec;
+        end->memory_peak_bytes = report->memory_peak_bytes;
+        if (free_and_strdup(&end->message, report->message) < 0)
+                return -ENOMEM;
+        return MIN(free_and_strdup(&end->error, report->error ?: report->attention_message), 0);
+}
+
+static int begin_finish(EngineRun *r, uint64_t sequence, const RunReport *report, Reply *answer)
+{
+        Engine *engine = r->engine;
+        PendingCall *call = call_new(engine, NULL);
+        ReportNews news;
+        int k;
+
+        if (!call)
+                return -ENOMEM;
+        call->sequence = sequence;
+        k = keep_end(call, report);
+        if (k < 0) {
+                call_answer(call, 0);
+                return k;
+        }
+        k = worker_calls_apply(r, report, &news);
+        run_record(r, 0, RUN_CHANGE_PROGRESS, RUN_LOG_NONE);
+        if (k >= 0)
+                k = worker_calls_put_accounts(r, report);
+        if (k < 0)
+                engine_break(engine, k);
+        call->run = r;
+        call->replies = answer;
+        r->finishing = call;
+        k = launcher_usage(engine->launcher, r->connector->name, on_usage, call);
+        if (k < 0)
+                on_usage(&(WorkerExit) { .cpu_usec = COUNT_UNKNOWN,
+                                         .io_read_bytes = COUNT_UNKNOWN,
+                                         .io_write_bytes = COUNT_UNKNOWN },
+                         call);
+        return 0;
+}
+
+int engine_worker_finish(Engine *engine, const char *connector, const char *run_id, uint64_t sequence,
+                         const RunReport *report, EngineReply reply, void *userdata)
+{
+        _cleanup_(reply_freep) Reply *answer = NULL;
+        EngineRun *r;
+        int k;
+
+        if (report->outcome < 0 || report->outcome == RUN_SKIPPED)
+                return -EINVAL;
+        k = reply_new(engine, reply, userdata, &answer);
+        if (k >= 0)
+                k = worker_calls_take(engine, connector, run_id, sequence, &r);
+        if (k < 0)
+                return k;
+        if (!r)
+                reply_queue(engine, TAKE_PTR(answer), 0);
+        else if (r->finishing) { /* the same call, again */
+                answer->next = r->finishing->replies;
+                r->finishing->replies = TAKE_PTR(answer);
+        } else {
+                k = begin_finish(r, sequence, report, answer);
+                if (k < 0)
+                        return k;
+                TAKE_PTR(answer);
+        }
+        return 0;
+}
