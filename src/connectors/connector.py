@@ -27,12 +27,16 @@ def config_failure(message):
 
 
 class Run:
-    """One run: `options` from the command line over those of --config, `state` of the last run, and what is sent."""
+    """One run: `options` from the command line over those of --config, `state` of the last run, and what is sent.
+
+    `accounts` are those that somebody asked for in particular, None for all.
+    """
 
     def __init__(self, options, state, full_resync):
         self.options = options
         self.state = state
         self.full_resync = full_resync
+        self.accounts = os.environ["SYNCRUN_ACCOUNTS"].splitlines() if "SYNCRUN_ACCOUNTS" in os.environ else None
         self._stage = None
         self._progress_due = 0.0
 

@@ -78,9 +78,14 @@ class Connector:
         self.command = [str(CONNECTORS / program), *map(str, arguments)]
         self.state = Path(state)
 
-    def run(self, full_resync=False, keep_state=True, may_repeat=False):
+    def run(self, full_resync=False, keep_state=True, may_repeat=False, accounts=None):
+        """As the worker: the state file is there, with an empty object at first and for a full resync."""
+        if full_resync or not self.state.exists():
+            self.state.write_text("{}")
         environment = {**os.environ, "SYNCRUN_FULL_RESYNC": "1" if full_resync else "0",
                        "SYNCRUN_STATE": str(self.state), "LC_ALL": "C", "PYTHONDONTWRITEBYTECODE": "1"}
+        if accounts is not None:
+            environment["SYNCRUN_ACCOUNTS"] = "\n".join(accounts)
         done = subprocess.run(self.command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
         assert done.stdout.endswith(b"\n") or not done.stdout
         lines = done.stdout.splitlines()

@@ -95,6 +95,12 @@ def test_statements_may_overlap(bank, folder):
     assert len(set(ids)) == SAVINGS_ROWS
 
 
+def test_only_the_accounts_that_were_asked_for(bank):
+    outcome = bank.run(accounts=["savings", "unheard of"])
+    assert list(outcome.accounts) == ["savings"]
+    assert list(outcome.of("STATE")[-1]["value"]["newest"]) == ["savings"]
+
+
 @pytest.mark.parametrize("consent, category", [
     (None, "consent_expired"),
     ({"expires": "2020-01-01"}, "consent_expired"),

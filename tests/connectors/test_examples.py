@@ -19,7 +19,6 @@ def files(tmp_path):
     (folder / "plain").write_text("hello")
     (folder / 'with "quotes" and \\').write_text("")
     connector = Connector("examples/changed-files", folder, state=tmp_path / "state")
-    connector.state.write_text("{}")
     return folder, connector
 
 
