@@ -40,10 +40,19 @@ static void add_item(Diagnostics *d, Diagnostic *item)
         d->items[d->n_items++] = *item;
 }
 
+/* Values and file names of others are quoted in there: what comes out can be logged and sent over the bus. */
+static int set_text(char **p, const char *text)
+{
+        if (text)
+                *p = utf8_sanitize(text, strlen(text), DIAGNOSTIC_TEXT_MAX);
+        return text && !*p ? -ENOMEM : 0;
+}
+
 void diagnostics_add(Diagnostics *d, DiagnosticSeverity severity, const char *file, unsigned line, const char *key,
                      const char *format, ...)
 {
         Diagnostic item = { .severity = severity, .line = line };
+        _cleanup_free_ char *text = NULL;
         va_list ap;
         int r;
 
@@ -53,13 +62,12 @@ void diagnostics_add(Diagnostics *d, DiagnosticSeverity severity, const char *fi
                 d->n_errors++;
 
         va_start(ap, format);
-        r = vasprintf(&item.text, format, ap);
+        r = vasprintf(&text, format, ap);
         va_end(ap);
-        if (r < 0 || free_and_strdup(&item.file, file) < 0 || free_and_strdup(&item.key, key) < 0) {
-                if (r >= 0)
-                        free(item.text);
+        if (r < 0)
+                text = NULL;
+        if (set_text(&item.file, file) < 0 || set_text(&item.key, key) < 0 || set_text(&item.text, text) < 0)
                 item.text = NULL;
-        }
         add_item(d, &item);
 }
 

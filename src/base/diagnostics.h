@@ -9,6 +9,8 @@
 /* Kept for one set of files, and as many errors again, so that warnings do not hide them; others are counted only. */
 #define DIAGNOSTICS_MAX 256U
 
+#define DIAGNOSTIC_TEXT_MAX 1024U /* bytes of each string; longer ones are cut */
+
 typedef enum DiagnosticSeverity {
         DIAGNOSTIC_WARNING, /* the line is ignored, the rest counts */
         DIAGNOSTIC_ERROR,   /* the object cannot run: load state bad-setting */
@@ -33,7 +35,7 @@ typedef struct Diagnostics {
 
 void diagnostics_done(Diagnostics *d);
 
-/* @d may be NULL: nothing is kept. @file and @key may be NULL. Never fails; see n_dropped. */
+/* Strings are made valid UTF-8. @d may be NULL: nothing is kept. @file and @key may be NULL. Never fails; see n_dropped. */
 void diagnostics_add(Diagnostics *d, DiagnosticSeverity severity, const char *file, unsigned line, const char *key,
                      const char *format, ...) _printf_(6, 7);
 

@@ -344,7 +344,7 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
         char why[256];
         uint32_t id;
 
-        /* Other jobs of the unit, such as the stop of an instance before, are not ours. */
+        /* Jobs of other units, and other jobs of this one, such as the stop of an instance before, are not ours. */
         if (sd_bus_message_read(m, "uoss", &id, &path, &name, &result) < 0 || !streq_null(path, unit->job))
                 return 0;
         unit->job = (free(unit->job), NULL);
@@ -413,7 +413,6 @@ static int unit_call_start(Unit *unit)
 static int unit_new(UnitLauncher *launcher, const char *connector, Unit **ret)
 {
         _cleanup_(unit_freep) Unit *unit = calloc(1, sizeof(Unit));
-        _cleanup_free_ char *job_match = NULL;
         int r;
 
         if (!unit)
@@ -426,16 +425,13 @@ static int unit_new(UnitLauncher *launcher, const char *connector, Unit **ret)
         r = sd_bus_path_encode(SYSTEMD_PATH "/unit", unit->name, &unit->path);
         if (r < 0)
                 return r;
-        job_match = asprintf_or_null("type='signal',sender='" SYSTEMD_NAME "',path='" SYSTEMD_PATH
-                                     "',interface='" SYSTEMD_IFACE_MANAGER "',member='JobRemoved',arg2='%s'",
-                                     unit->name);
-        if (!job_match)
-                return -ENOMEM;
         /* In order with the calls that follow on the same connection, so nothing is missed. */
         r = sd_bus_match_signal_async(launcher->bus, &unit->properties_slot, SYSTEMD_NAME, unit->path, PROPERTIES_IFACE,
                                       "PropertiesChanged", on_properties_changed, NULL, unit);
         if (r >= 0)
-                r = sd_bus_add_match_async(launcher->bus, &unit->job_slot, job_match, on_job_removed, NULL, unit);
+                /* Of all units: sd-bus does not match an argument that comes after one which is no string. */
+                r = sd_bus_match_signal_async(launcher->bus, &unit->job_slot, SYSTEMD_NAME, SYSTEMD_PATH,
+                                              SYSTEMD_IFACE_MANAGER, "JobRemoved", on_job_removed, NULL, unit);
         if (r < 0)
                 return r;
         HASH_ADD_KEYPTR(hh, launcher->units, unit->connector, strlen(unit->connector), unit);

@@ -22,30 +22,48 @@ static int range_compare(const void *a, const void *b)
         return x->step < y->step ? -1 : x->step > y->step;
 }
 
-static void chain_normalize(CalendarChain *chain, CalendarField field)
+/* Two-digit years in full; ranges cut to what their steps reach, and single where they reach nothing. */
+static void range_normalize(CalendarRange *range, CalendarField field)
 {
+        if (field == CALENDAR_YEAR) {
+                range->first = two_digit_year(range->first);
+                range->last = two_digit_year(range->last);
+        }
+        if (range->last > range->first)
+                range->last -= (range->last - range->first) % range->step;
+        if (range->last == range->first) {
+                range->last = -1;
+                range->step = 0;
+        }
+}
+
+/* Where each second stands, no single ones need to: "0/1,7" is "*". But "0/1,0.5" is more. */
+static void chain_absorb_seconds(CalendarChain *chain)
+{
+        bool found = false, kept = false;
         size_t n = 0;
 
-        for (size_t i = 0; i < chain->n_ranges; i++) {
-                CalendarRange *range = &chain->ranges[i];
+        for (size_t i = 0; i < chain->n_ranges && !found; i++)
+                found = calendar_range_is_each_second(&chain->ranges[i]);
+        if (!found)
+                return;
 
-                if (field == CALENDAR_YEAR) {
-                        range->first = two_digit_year(range->first);
-                        range->last = two_digit_year(range->last);
-                }
-                if (range->last > range->first)
-                        range->last -= (range->last - range->first) % range->step;
-                if (range->last == range->first) {
-                        range->last = -1;
-                        range->step = 0;
-                }
-                if (field == CALENDAR_SECOND && range->first == 0 && range->last < 0 &&
-                    range->step == (int32_t) USEC_PER_SEC) { /* what else there is does not matter: "*" */
-                        chain->ranges[0] = *range;
-                        chain->n_ranges = 1;
-                        return;
-                }
+        for (size_t i = 0; i < chain->n_ranges; i++) {
+                CalendarRange range = chain->ranges[i];
+                bool each = calendar_range_is_each_second(&range);
+                bool whole = range.first % (int32_t) USEC_PER_SEC == 0 && range.step % (int32_t) USEC_PER_SEC == 0;
+
+                if (whole && (!each || kept))
+                        continue;
+                kept = kept || each;
+                chain->ranges[n++] = range;
         }
+        chain->n_ranges = n;
+}
+
+static void chain_sort(CalendarChain *chain)
+{
+        size_t n = 0;
 
         if (chain->n_ranges < 2)
                 return;
@@ -92,15 +110,19 @@ static int field_finish(CalendarSpec *spec, CalendarField field)
 
         if (backwards)
                 max = CALENDAR_DAYS_FROM_END_MAX;
-        chain_normalize(chain, field);
         for (size_t i = 0; i < chain->n_ranges; i++) {
-                r = range_check(&chain->ranges[i], min, max, backwards);
+                range_normalize(&chain->ranges[i], field);
+                r = range_check(&chain->ranges[i], field == CALENDAR_YEAR ? CALENDAR_YEAR_MIN : min, max, backwards);
                 if (r < 0)
                         return r;
         }
 
         if (field == CALENDAR_SECOND)
+                chain_absorb_seconds(chain);
+        chain_sort(chain);
+        if (field == CALENDAR_SECOND)
                 return 0;
+
         for (size_t i = 0; i < chain->n_ranges; i++)
                 range_to_set(&chain->ranges[i], min, max, backwards, &spec->sets[field]);
         if (chain->n_ranges == 0)

@@ -19,14 +19,14 @@ typedef enum CalendarField {
         _CALENDAR_FIELD_INVALID = -EINVAL,
 } CalendarField;
 
-#define CALENDAR_YEAR_MIN     1970
+#define CALENDAR_YEAR_MIN     1970 /* that can be written; "*" is 1969 too, which it was in the west when time began */
 #define CALENDAR_YEAR_MAX     2199
 #define CALENDAR_ALL_WEEKDAYS 0x7fU
 
 static const struct {
         int32_t min, max;
 } calendar_limits[_CALENDAR_FIELD_MAX] = {
-        [CALENDAR_YEAR] = { CALENDAR_YEAR_MIN, CALENDAR_YEAR_MAX },
+        [CALENDAR_YEAR] = { CALENDAR_YEAR_MIN - 1, CALENDAR_YEAR_MAX },
         [CALENDAR_MONTH] = { 1, 12 },
         [CALENDAR_DAY] = { 1, 31 },
         [CALENDAR_HOUR] = { 0, 23 },
@@ -52,7 +52,7 @@ typedef struct CalendarSet {
         uint64_t words[4];
 } CalendarSet;
 
-static_assert(CALENDAR_YEAR_MAX - CALENDAR_YEAR_MIN < 4 * 64, "a bit for each year");
+static_assert(CALENDAR_YEAR_MAX - (CALENDAR_YEAR_MIN - 1) < 4 * 64, "a bit for each year");
 
 struct CalendarSpec {
         uint8_t weekdays;    /* bit 0 is Monday */
@@ -62,6 +62,12 @@ struct CalendarSpec {
         Zone *zone;
         char *zone_text; /* as it is written, NULL for the local zone */
 };
+
+/* "*" where seconds stand. */
+static inline bool calendar_range_is_each_second(const CalendarRange *range)
+{
+        return range->first == 0 && range->last < 0 && range->step == (int32_t) USEC_PER_SEC;
+}
 
 /* Sorts and simplifies what was parsed, and makes its sets. Return: 0; -EINVAL or -ERANGE as calendar_spec_parse(). */
 int calendar_spec_normalize(CalendarSpec *spec) _must_check_;

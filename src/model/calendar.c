@@ -63,17 +63,14 @@ static void field_format(Buffer *buffer, const CalendarSpec *spec, CalendarField
         int32_t unit = field == CALENDAR_SECOND ? (int32_t) USEC_PER_SEC : 1;
         int width = field == CALENDAR_YEAR ? 4 : 2;
 
-        if (chain->n_ranges == 0) {
+        if (chain->n_ranges == 0 ||
+            (field == CALENDAR_SECOND && chain->n_ranges == 1 && calendar_range_is_each_second(chain->ranges))) {
                 buffer_append_char(buffer, '*');
                 return;
         }
         for (size_t i = 0; i < chain->n_ranges; i++) {
                 const CalendarRange *range = &chain->ranges[i];
 
-                if (field == CALENDAR_SECOND && range->first == 0 && range->last < 0 && range->step == unit) {
-                        buffer_append_char(buffer, '*');
-                        return;
-                }
                 if (i > 0)
                         buffer_append_char(buffer, ',');
                 number_format(buffer, range->first, width, unit);

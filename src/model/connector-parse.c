@@ -257,35 +257,37 @@ static int put_entry(char ***l, char *entry, char separator, size_t max)
 
 static int parse_environment(const ConfAssignment *a, void *data, char **ret_why)
 {
+        char ***l = data, *word = NULL;
         const char *p = a->value;
-        char ***l = data;
+        bool odd = false;
         int r;
 
         if (isempty(p)) {
                 *l = strv_free(*l);
                 return 0;
         }
-        for (;;) {
-                _cleanup_free_ char *word = NULL;
-                const char *why;
-                bool odd = false;
+        /* As in systemd, what is no assignment is left out, and what cannot be split ends the line. */
+        while ((r = word_extract(&p, &word, &odd)) > 0) {
+                const char *why = odd ? "has an unknown escape sequence: '\\\\' would be right for a backslash"
+                                      : check_variable(word);
 
-                r = word_extract(&p, &word, &odd);
-                if (r == -EINVAL)
-                        *ret_why = asprintf_or_null("A quote is left open in '%.*s'.", 64, p);
-                if (r <= 0)
-                        return r;
-                why = odd ? "has an unknown escape sequence: '\\\\' would be right for a backslash" : check_variable(word);
-                if (why) {
-                        *ret_why = asprintf_or_null("'%.*s' %s. It is ignored, with all behind it.", 64, word, why);
-                        return -EINVAL;
+                if (why && !*ret_why) {
+                        *ret_why = asprintf_or_null("'%.*s' %s. It is ignored.", 64, word, why);
+                        if (!*ret_why)
+                                r = -ENOMEM;
                 }
-                r = put_entry(l, TAKE_PTR(word), '=', ENVIRONMENT_MAX);
-                if (r == -E2BIG)
-                        *ret_why = asprintf_or_null("There are more than %u variables.", ENVIRONMENT_MAX);
-                if (r < 0)
-                        return r;
+                if (!why)
+                        r = put_entry(l, TAKE_PTR(word), '=', ENVIRONMENT_MAX);
+                word = (free(word), NULL);
+                if (r < 0 || odd)
+                        break;
         }
+        if (r == -E2BIG || r == -EINVAL) {
+                free(*ret_why);
+                *ret_why = r == -E2BIG ? asprintf_or_null("There are more than %u variables.", ENVIRONMENT_MAX)
+                                       : asprintf_or_null("A quote is left open in '%.*s'.", 64, p);
+        }
+        return r < 0 ? r : !!*ret_why;
 }
 
 /* A path that is absolute once its specifiers are expanded. */

@@ -29,10 +29,26 @@ static int constraint_error(int code)
         }
 }
 
+/* What the system said about the log or the database. A failed COMMIT does not leave it in sqlite3_system_errno(). */
+static int io_error(Db *db)
+{
+        sqlite3_file *log = NULL;
+        int error = 0;
+
+        if (!db || !db->sqlite)
+                return -EIO;
+        (void) sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+        if (log && log->pMethods)
+                (void) log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error);
+        if (error <= 0)
+                (void) sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
+        if (error <= 0)
+                error = sqlite3_system_errno(db->sqlite);
+        return error > 0 ? -error : -EIO;
+}
+
 int db_error(Db *db, int code)
 {
-        int system_errno = db && db->sqlite ? sqlite3_system_errno(db->sqlite) : 0;
-
         switch (code & 0xff) {
         case SQLITE_NOMEM:
                 return -ENOMEM;
@@ -56,7 +72,7 @@ int db_error(Db *db, int code)
                 return -E2BIG;
         case SQLITE_IOERR:
         case SQLITE_CANTOPEN:
-                return system_errno > 0 ? -system_errno : -EIO;
+                return io_error(db);
         default:
                 return -EIO;
         }

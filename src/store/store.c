@@ -190,6 +190,10 @@ static int add_sources(Store *store)
         if (r < 0)
                 return r;
         (void) sd_event_source_set_description(store->news_source, "store-news");
+        /* At the same priority a deferred source that is always armed again keeps sd-event from looking at descriptors. */
+        r = sd_event_source_set_priority(store->news_source, SD_EVENT_PRIORITY_NORMAL - 1);
+        if (r < 0)
+                return r;
         r = sd_event_add_defer(store->event, &store->turn_source, on_turn_end, store);
         if (r < 0)
                 return r;

@@ -37,8 +37,8 @@ typedef struct StoreOptions {
 } StoreOptions;
 #define STORE_RETRY_USEC (5 * USEC_PER_SEC)
 
-/* Writes that wait for their commit; further ones are refused with -ENOBUFS. As many connectors as there can be, with their
- * users, are put in one turn when a daemon sees them first. */
+/* Writes that wait for their commit; further ones are refused with -ENOBUFS. As many connectors as there can be, with
+ * their users, are put in one turn when a daemon sees them first. */
 #define STORE_QUEUE_MAX 524288U
 
 /**

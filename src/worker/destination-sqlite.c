@@ -327,7 +327,7 @@ static int sqlite_record(Destination *destination, const DestinationRecord *reco
         const DestinationContext *context = &destination->context;
         const Message *message = record->message;
         size_t outcome;
-        StoredItem item;
+        StoredItem item = { .id = ITEM_NOT_FOUND };
         int r;
 
         r = begin(d);

@@ -190,6 +190,13 @@ def test_a_worker_reaches_the_bus(machine, idle):
         machine.run("systemctl", "start", idle)
 
 
+def test_a_drop_in_brings_credentials(machine, idle):
+    command = "SetCredential=token:secret\nExecStart=grep -q secret %d/token"
+    machine.write("/etc/systemd/system/syncrun@idle.service.d/idle.conf", CALLER.replace("ExecStart={command}", command))
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", idle)
+
+
 def test_a_name_of_greatest_length(machine):
     name = "z" + "-" * 26 + "9"
     folder = f"/etc/systemd/system/syncrun@{name}.service.d"

@@ -21,6 +21,7 @@ typedef struct StoreFixture {
 /* cmocka's set-up and tear-down: the store is open. */
 int store_fixture_setup(void **state);
 int store_fixture_teardown(void **state);
+#define STORE_TEST(test) cmocka_unit_test_setup_teardown(test, store_fixture_setup, store_fixture_teardown)
 
 int store_fixture_open(StoreFixture *f, const StoreOptions *options);
 void store_fixture_close(StoreFixture *f);

@@ -60,226 +60,229 @@ static void assert_normal(const char *text, const char *expected)
         calendar_spec_free(again);
 }
 
+static const struct {
+        const char *text, *normal;
+} normal_forms[] = {
+        /* shorthands */
+        { "minutely", "*-*-* *:*:00" },
+        { "hourly", "*-*-* *:00:00" },
+        { "daily", "*-*-* 00:00:00" },
+        { "DAILY", "*-*-* 00:00:00" },
+        { "weekly", "Mon *-*-* 00:00:00" },
+        { "monthly", "*-*-01 00:00:00" },
+        { "quarterly", "*-01,04,07,10-01 00:00:00" },
+        { "semiannually", "*-01,07-01 00:00:00" },
+        { "semi-annually", "*-01,07-01 00:00:00" },
+        { "biannually", "*-01,07-01 00:00:00" },
+        { "bi-annually", "*-01,07-01 00:00:00" },
+        { "yearly", "*-01-01 00:00:00" },
+        { "annually", "*-01-01 00:00:00" },
+        { "anually", "*-01-01 00:00:00" },
+        { "daily UTC", "*-*-* 00:00:00 UTC" },
+        { "weekly Pacific/Auckland", "Mon *-*-* 00:00:00 Pacific/Auckland" },
+
+        /* the examples of systemd.time(7) */
+        { "Sat,Thu,Mon..Wed,Sat..Sun", "Mon..Thu,Sat,Sun *-*-* 00:00:00" },
+        { "Mon,Sun 12-*-* 2,1:23", "Mon,Sun 2012-*-* 01,02:23:00" },
+        { "Wed *-1", "Wed *-*-01 00:00:00" },
+        { "Wed..Wed,Wed *-1", "Wed *-*-01 00:00:00" },
+        { "Wed, 17:48", "Wed *-*-* 17:48:00" },
+        { "Wed..Sat,Tue 12-10-15 1:2:3", "Tue..Sat 2012-10-15 01:02:03" },
+        { "*-*-7 0:0:0", "*-*-07 00:00:00" },
+        { "10-15", "*-10-15 00:00:00" },
+        { "monday *-12-* 17:00", "Mon *-12-* 17:00:00" },
+        { "Mon,Fri *-*-3,1,2 *:30:45", "Mon,Fri *-*-01,02,03 *:30:45" },
+        { "12,14,13,12:20,10,30", "*-*-* 12,13,14:10,20,30:00" },
+        { "12..14:10,20,30", "*-*-* 12..14:10,20,30:00" },
+        { "mon,fri *-1/2-1,3 *:30:45", "Mon,Fri *-01/2-01,03 *:30:45" },
+        { "03-05 08:05:40", "*-03-05 08:05:40" },
+        { "08:05:40", "*-*-* 08:05:40" },
+        { "05:40", "*-*-* 05:40:00" },
+        { "Sat,Sun 12-05 08:05:40", "Sat,Sun *-12-05 08:05:40" },
+        { "Sat,Sun 08:05:40", "Sat,Sun *-*-* 08:05:40" },
+        { "2003-03-05 05:40", "2003-03-05 05:40:00" },
+        { "05:40:23.4200004/3.1700005", "*-*-* 05:40:23.420000/3.170001" },
+        { "2003-02..04-05", "2003-02..04-05 00:00:00" },
+        { "2003-03-05 05:40 UTC", "2003-03-05 05:40:00 UTC" },
+        { "2003-03-05", "2003-03-05 00:00:00" },
+        { "03-05", "*-03-05 00:00:00" },
+        { "*:2/3", "*-*-* *:02/3:00" },
+
+        /* days of the week */
+        { "Mon", "Mon *-*-* 00:00:00" },
+        { "Mon..Sun", "*-*-* 00:00:00" },
+        { "tuesday-THU *:*", "Tue..Thu *-*-* *:*:00" },
+        { "Mon,Tue", "Mon,Tue *-*-* 00:00:00" },
+        { "Mon,Tue,Wed,Fri,Sat", "Mon..Wed,Fri,Sat *-*-* 00:00:00" },
+        { "Sat..Sat", "Sat *-*-* 00:00:00" },
+        { "Mon,  *:0/5", "Mon *-*-* *:00/5:00" },
+
+        /* the end of the month */
+        { "*-02~03", "*-02~03 00:00:00" },
+        { "02~28", "*-02~28 00:00:00" },
+        { "Mon *-05~07/1", "Mon *-05~07/1 00:00:00" },
+        { "*-*~1..7/2 12:00", "*-*~01..07/2 12:00:00" },
+        { "*-*~*", "*-*-* 00:00:00" },
+
+        /* ranges and repetitions are cut to what they reach, singled where they reach nothing */
+        { "*-*-1..11/3", "*-*-01..10/3 00:00:00" },
+        { "*-*-1..3/5", "*-*-01 00:00:00" },
+        { "5..5:00", "*-*-* 05:00:00" },
+        { "*:5..5/3", "*-*-* *:05:00" },
+        { "*:0..0:0", "*-*-* *:00:00" },
+        { "*:*:0..10", "*-*-* *:*:00..10" },
+        { "*:*:0..10/1", "*-*-* *:*:00..10" },
+        { "*:*:0..10/2.5", "*-*-* *:*:00..10/2.500000" },
+        { "*:*:5..5/1", "*-*-* *:*:05" },
+        { "*:*:*", "*-*-* *:*:*" },
+        { "*:*:0/1", "*-*-* *:*:*" },
+        { "*:*:7,0/1,8..20/2,0/1", "*-*-* *:*:*" },
+        { "*:*:7,0.5,0/1", "*-*-* *:*:00/1,00.500000" },
+        { "*:*:0/0.5", "*-*-* *:*:00/0.500000" },
+        { "*:*:59.9999994", "*-*-* *:*:59.999999" },
+        { "*:0/59", "*-*-* *:00/59:00" },
+
+        /* years */
+        { "70-1-1", "1970-01-01 00:00:00" },
+        { "69-1-1", "2069-01-01 00:00:00" },
+        { "99..2005-1-1", "1999..2005-01-01 00:00:00" },
+        { "2199-12-31 23:59:59", "2199-12-31 23:59:59" },
+        { "1970/229-1-1", "1970/229-01-01 00:00:00" },
+
+        /* zones and seconds since 1970 */
+        { "Mon 09:00 utc", "Mon *-*-* 09:00:00 UTC" },
+        { "*:0 Etc/UTC", "*-*-* *:00:00 Etc/UTC" },
+        { "*:0 EST5EDT", "*-*-* *:00:00 EST5EDT" },
+        { "*:0 Etc/GMT+5", "*-*-* *:00:00 Etc/GMT+5" },
+        { "@1395716396", "2014-03-25 02:59:56 UTC" },
+        { "@0", "1970-01-01 00:00:00 UTC" },
+        { "Tue @1395716396", "Tue 2014-03-25 02:59:56 UTC" },
+        { "@1395716396 Europe/Berlin", "2014-03-25 02:59:56 UTC" },
+        { "@7258118399", "2199-12-31 23:59:59 UTC" },
+};
+
 static void test_normal_forms(void **state)
 {
-        static const struct {
-                const char *text, *normal;
-        } cases[] = {
-                /* shorthands */
-                { "minutely", "*-*-* *:*:00" },
-                { "hourly", "*-*-* *:00:00" },
-                { "daily", "*-*-* 00:00:00" },
-                { "DAILY", "*-*-* 00:00:00" },
-                { "weekly", "Mon *-*-* 00:00:00" },
-                { "monthly", "*-*-01 00:00:00" },
-                { "quarterly", "*-01,04,07,10-01 00:00:00" },
-                { "semiannually", "*-01,07-01 00:00:00" },
-                { "semi-annually", "*-01,07-01 00:00:00" },
-                { "biannually", "*-01,07-01 00:00:00" },
-                { "bi-annually", "*-01,07-01 00:00:00" },
-                { "yearly", "*-01-01 00:00:00" },
-                { "annually", "*-01-01 00:00:00" },
-                { "anually", "*-01-01 00:00:00" },
-                { "daily UTC", "*-*-* 00:00:00 UTC" },
-                { "weekly Pacific/Auckland", "Mon *-*-* 00:00:00 Pacific/Auckland" },
-
-                /* the examples of systemd.time(7) */
-                { "Sat,Thu,Mon..Wed,Sat..Sun", "Mon..Thu,Sat,Sun *-*-* 00:00:00" },
-                { "Mon,Sun 12-*-* 2,1:23", "Mon,Sun 2012-*-* 01,02:23:00" },
-                { "Wed *-1", "Wed *-*-01 00:00:00" },
-                { "Wed..Wed,Wed *-1", "Wed *-*-01 00:00:00" },
-                { "Wed, 17:48", "Wed *-*-* 17:48:00" },
-                { "Wed..Sat,Tue 12-10-15 1:2:3", "Tue..Sat 2012-10-15 01:02:03" },
-                { "*-*-7 0:0:0", "*-*-07 00:00:00" },
-                { "10-15", "*-10-15 00:00:00" },
-                { "monday *-12-* 17:00", "Mon *-12-* 17:00:00" },
-                { "Mon,Fri *-*-3,1,2 *:30:45", "Mon,Fri *-*-01,02,03 *:30:45" },
-                { "12,14,13,12:20,10,30", "*-*-* 12,13,14:10,20,30:00" },
-                { "12..14:10,20,30", "*-*-* 12..14:10,20,30:00" },
-                { "mon,fri *-1/2-1,3 *:30:45", "Mon,Fri *-01/2-01,03 *:30:45" },
-                { "03-05 08:05:40", "*-03-05 08:05:40" },
-                { "08:05:40", "*-*-* 08:05:40" },
-                { "05:40", "*-*-* 05:40:00" },
-                { "Sat,Sun 12-05 08:05:40", "Sat,Sun *-12-05 08:05:40" },
-                { "Sat,Sun 08:05:40", "Sat,Sun *-*-* 08:05:40" },
-                { "2003-03-05 05:40", "2003-03-05 05:40:00" },
-                { "05:40:23.4200004/3.1700005", "*-*-* 05:40:23.420000/3.170001" },
-                { "2003-02..04-05", "2003-02..04-05 00:00:00" },
-                { "2003-03-05 05:40 UTC", "2003-03-05 05:40:00 UTC" },
-                { "2003-03-05", "2003-03-05 00:00:00" },
-                { "03-05", "*-03-05 00:00:00" },
-                { "*:2/3", "*-*-* *:02/3:00" },
-
-                /* days of the week */
-                { "Mon", "Mon *-*-* 00:00:00" },
-                { "Mon..Sun", "*-*-* 00:00:00" },
-                { "tuesday-THU *:*", "Tue..Thu *-*-* *:*:00" },
-                { "Mon,Tue", "Mon,Tue *-*-* 00:00:00" },
-                { "Mon,Tue,Wed,Fri,Sat", "Mon..Wed,Fri,Sat *-*-* 00:00:00" },
-                { "Sat..Sat", "Sat *-*-* 00:00:00" },
-                { "Mon,  *:0/5", "Mon *-*-* *:00/5:00" },
-
-                /* the end of the month */
-                { "*-02~03", "*-02~03 00:00:00" },
-                { "02~28", "*-02~28 00:00:00" },
-                { "Mon *-05~07/1", "Mon *-05~07/1 00:00:00" },
-                { "*-*~1..7/2 12:00", "*-*~01..07/2 12:00:00" },
-                { "*-*~*", "*-*-* 00:00:00" },
-
-                /* ranges and repetitions are cut to what they reach, singled where they reach nothing */
-                { "*-*-1..11/3", "*-*-01..10/3 00:00:00" },
-                { "*-*-1..3/5", "*-*-01 00:00:00" },
-                { "5..5:00", "*-*-* 05:00:00" },
-                { "*:5..5/3", "*-*-* *:05:00" },
-                { "*:0..0:0", "*-*-* *:00:00" },
-                { "*:*:0..10", "*-*-* *:*:00..10" },
-                { "*:*:0..10/1", "*-*-* *:*:00..10" },
-                { "*:*:0..10/2.5", "*-*-* *:*:00..10/2.500000" },
-                { "*:*:5..5/1", "*-*-* *:*:05" },
-                { "*:*:*", "*-*-* *:*:*" },
-                { "*:*:0/1", "*-*-* *:*:*" },
-                { "*:*:7,0/1,0.5", "*-*-* *:*:*" },
-                { "*:*:0/0.5", "*-*-* *:*:00/0.500000" },
-                { "*:*:59.9999994", "*-*-* *:*:59.999999" },
-                { "*:0/59", "*-*-* *:00/59:00" },
-
-                /* years */
-                { "70-1-1", "1970-01-01 00:00:00" },
-                { "69-1-1", "2069-01-01 00:00:00" },
-                { "99..2005-1-1", "1999..2005-01-01 00:00:00" },
-                { "2199-12-31 23:59:59", "2199-12-31 23:59:59" },
-                { "1970/229-1-1", "1970/229-01-01 00:00:00" },
-
-                /* zones and seconds since 1970 */
-                { "Mon 09:00 utc", "Mon *-*-* 09:00:00 UTC" },
-                { "*:0 Etc/UTC", "*-*-* *:00:00 Etc/UTC" },
-                { "*:0 EST5EDT", "*-*-* *:00:00 EST5EDT" },
-                { "*:0 Etc/GMT+5", "*-*-* *:00:00 Etc/GMT+5" },
-                { "@1395716396", "2014-03-25 02:59:56 UTC" },
-                { "@0", "1970-01-01 00:00:00 UTC" },
-                { "Tue @1395716396", "Tue 2014-03-25 02:59:56 UTC" },
-                { "@1395716396 Europe/Berlin", "2014-03-25 02:59:56 UTC" },
-                { "@7258118399", "2199-12-31 23:59:59 UTC" },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
-                assert_normal(cases[i].text, cases[i].normal);
+        for (size_t i = 0; i < ELEMENTSOF(normal_forms); i++)
+                assert_normal(normal_forms[i].text, normal_forms[i].normal);
 }
+
+static const struct {
+        const char *text;
+        int error;
+} refused[] = {
+        { "", -EINVAL },
+        { " ", -EINVAL },
+        { "test", -EINVAL },
+        { " daily", -EINVAL },
+        { "daily ", -EINVAL },
+        { "daily  UTC", -EINVAL },
+        { " UTC", -EINVAL },
+        { "UTC", -EINVAL },
+        { "Europe/Berlin", -EINVAL },
+        { "5", -EINVAL },
+        { "*", -EINVAL },
+        { "7/", -EINVAL },
+        { "2003-03-05 05:40 ", -EINVAL },
+        { " 2003-03-05", -EINVAL },
+        { "2003-03-05 05", -EINVAL },
+        { "2003-03", -ERANGE },
+        { "05:40:23:5", -EINVAL },
+        { "05:40:", -EINVAL },
+        { "05:", -EINVAL },
+        { ":05", -EINVAL },
+        { "05:40x", -EINVAL },
+        { "*-*-*,5", -EINVAL },
+        { "*5:00", -EINVAL },
+        { "1,:00", -EINVAL },
+        { "1,,2:00", -EINVAL },
+        { "1..:00", -EINVAL },
+        { "1...2:00", -EINVAL },
+        { "1.5:00", -EINVAL },
+        { "*:*:1.", -EINVAL },
+        { "*:*:1.x", -EINVAL },
+        { "+5:00", -EINVAL },
+        { "-5:00", -EINVAL },
+        { "*/5:00", -EINVAL },
+
+        { "Mon..", -EINVAL },
+        { "Mon-", -EINVAL },
+        { "Mon.", -EINVAL },
+        { "Mon.Tue", -EINVAL },
+        { "Mon,,Tue", -EINVAL },
+        { ",Mon", -EINVAL },
+        { "Mon..Wed..Fri", -EINVAL },
+        { "Wed..Mon", -EINVAL },
+        { "Mondays", -EINVAL },
+        { "Mon *-*-* Tue", -ENOENT },
+        { "Mon12:00", -EINVAL },
+
+        { "00:00:00/0.00000001", -ERANGE },
+        { "00:00:00/0", -ERANGE },
+        { "*:0/0", -ERANGE },
+        { "*:*:0..0", -EINVAL },
+        { "*:*:0..0.9", -EINVAL },
+        { "*:*:5..3", -EINVAL },
+        { "5..3:00", -EINVAL },
+        { "*-7..2-1", -EINVAL },
+        { "24:00", -ERANGE },
+        { "23:60", -ERANGE },
+        { "23:59:60", -ERANGE },
+        { "*:*:59.9999995", -ERANGE },
+        { "23/1:00", -ERANGE },
+        { "*:*:0/1,60", -ERANGE },
+        { "*:0/60", -ERANGE },
+        { "*:*:0/60", -ERANGE },
+        { "*-0-1", -ERANGE },
+        { "*-13-1", -ERANGE },
+        { "*-*-0", -ERANGE },
+        { "*-*-32", -ERANGE },
+        { "*-*~29", -ERANGE },
+        { "*-*~0", -ERANGE },
+        { "*-*~1/1", -ERANGE },
+        { "2003~03-05", -EINVAL },
+        { "*-*~3..1", -EINVAL },
+        { "100-1-1", -ERANGE },
+        { "1969-1-1", -ERANGE },
+        { "2200-1-1", -ERANGE },
+        { "20000000000-1-1", -ERANGE },
+        { "99999999999999999999:00", -ERANGE },
+        { "*:*:2148", -ERANGE },
+        { "*:*:99999999999999999999", -ERANGE },
+
+        { "@", -EINVAL },
+        { "@-5", -EINVAL },
+        { "@+5", -EINVAL },
+        { "@ 5", -EINVAL },
+        { "@5.5", -EINVAL },
+        { "@5 ", -EINVAL },
+        { "@5 00:00", -EINVAL },
+        { "@7258118400", -ERANGE },
+        { "@17179869181", -ERANGE },
+        { "@18446744073709551615", -ERANGE },
+        { "@99999999999999999999", -ERANGE },
+
+        { "daily Europe/Nowhere", -ENOENT },
+        { "Mon..Fri 09:00 Europe/Berlim", -ENOENT },
+        { "09:00 europe/berlin", -ENOENT },
+        { "daily CEST", -ENOENT }, /* the local zone is UTC */
+        { "daily ../Europe/Berlin", -EINVAL },
+        { "daily /etc/localtime", -EINVAL },
+        { "daily Europe/Berlin/", -EINVAL },
+        { "Europe/Berlin Europe/Berlin", -EINVAL },
+        { "Tue 12:00 13:00", -EINVAL },
+        { "daily UTC UTC", -EINVAL },
+};
 
 static void test_refused(void **state)
 {
-        static const struct {
-                const char *text;
-                int error;
-        } cases[] = {
-                { "", -EINVAL },
-                { " ", -EINVAL },
-                { "test", -EINVAL },
-                { " daily", -EINVAL },
-                { "daily ", -EINVAL },
-                { "daily  UTC", -EINVAL },
-                { " UTC", -EINVAL },
-                { "UTC", -EINVAL },
-                { "Europe/Berlin", -EINVAL },
-                { "5", -EINVAL },
-                { "*", -EINVAL },
-                { "7/", -EINVAL },
-                { "2003-03-05 05:40 ", -EINVAL },
-                { " 2003-03-05", -EINVAL },
-                { "2003-03-05 05", -EINVAL },
-                { "2003-03", -ERANGE },
-                { "05:40:23:5", -EINVAL },
-                { "05:40:", -EINVAL },
-                { "05:", -EINVAL },
-                { ":05", -EINVAL },
-                { "05:40x", -EINVAL },
-                { "*-*-*,5", -EINVAL },
-                { "*5:00", -EINVAL },
-                { "1,:00", -EINVAL },
-                { "1,,2:00", -EINVAL },
-                { "1..:00", -EINVAL },
-                { "1...2:00", -EINVAL },
-                { "1.5:00", -EINVAL },
-                { "*:*:1.", -EINVAL },
-                { "*:*:1.x", -EINVAL },
-                { "+5:00", -EINVAL },
-                { "-5:00", -EINVAL },
-                { "*/5:00", -EINVAL },
-
-                { "Mon..", -EINVAL },
-                { "Mon-", -EINVAL },
-                { "Mon.", -EINVAL },
-                { "Mon.Tue", -EINVAL },
-                { "Mon,,Tue", -EINVAL },
-                { ",Mon", -EINVAL },
-                { "Mon..Wed..Fri", -EINVAL },
-                { "Wed..Mon", -EINVAL },
-                { "Mondays", -EINVAL },
-                { "Mon *-*-* Tue", -ENOENT },
-                { "Mon12:00", -EINVAL },
-
-                { "00:00:00/0.00000001", -ERANGE },
-                { "00:00:00/0", -ERANGE },
-                { "*:0/0", -ERANGE },
-                { "*:*:0..0", -EINVAL },
-                { "*:*:0..0.9", -EINVAL },
-                { "*:*:5..3", -EINVAL },
-                { "5..3:00", -EINVAL },
-                { "*-7..2-1", -EINVAL },
-                { "24:00", -ERANGE },
-                { "23:60", -ERANGE },
-                { "23:59:60", -ERANGE },
-                { "*:*:59.9999995", -ERANGE },
-                { "23/1:00", -ERANGE },
-                { "*:0/60", -ERANGE },
-                { "*:*:0/60", -ERANGE },
-                { "*-0-1", -ERANGE },
-                { "*-13-1", -ERANGE },
-                { "*-*-0", -ERANGE },
-                { "*-*-32", -ERANGE },
-                { "*-*~29", -ERANGE },
-                { "*-*~0", -ERANGE },
-                { "*-*~1/1", -ERANGE },
-                { "2003~03-05", -EINVAL },
-                { "*-*~3..1", -EINVAL },
-                { "100-1-1", -ERANGE },
-                { "1969-1-1", -ERANGE },
-                { "2200-1-1", -ERANGE },
-                { "20000000000-1-1", -ERANGE },
-                { "99999999999999999999:00", -ERANGE },
-                { "*:*:2148", -ERANGE },
-                { "*:*:99999999999999999999", -ERANGE },
-
-                { "@", -EINVAL },
-                { "@-5", -EINVAL },
-                { "@+5", -EINVAL },
-                { "@ 5", -EINVAL },
-                { "@5.5", -EINVAL },
-                { "@5 ", -EINVAL },
-                { "@5 00:00", -EINVAL },
-                { "@7258118400", -ERANGE },
-                { "@17179869181", -ERANGE },
-                { "@18446744073709551615", -ERANGE },
-                { "@99999999999999999999", -ERANGE },
-
-                { "daily Europe/Nowhere", -ENOENT },
-                { "Mon..Fri 09:00 Europe/Berlim", -ENOENT },
-                { "09:00 europe/berlin", -ENOENT },
-                { "daily CEST", -ENOENT }, /* the local zone is UTC */
-                { "daily ../Europe/Berlin", -EINVAL },
-                { "daily /etc/localtime", -EINVAL },
-                { "daily Europe/Berlin/", -EINVAL },
-                { "Europe/Berlin Europe/Berlin", -EINVAL },
-                { "Tue 12:00 13:00", -EINVAL },
-                { "daily UTC UTC", -EINVAL },
-        };
         CalendarSpec *spec = NULL;
 
-        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                int r = calendar_spec_parse(cases[i].text, &spec);
+        for (size_t i = 0; i < ELEMENTSOF(refused); i++) {
+                int r = calendar_spec_parse(refused[i].text, &spec);
 
-                if (r != cases[i].error)
-                        fail_msg("'%s': %i, expected %s", cases[i].text, r, strerror(-cases[i].error));
+                if (r != refused[i].error)
+                        fail_msg("'%s': %i, expected %s", refused[i].text, r, strerror(-refused[i].error));
         }
         assert_null(spec);
 }
@@ -342,6 +345,8 @@ static void test_next(void **state)
                        "2027-01-01T00:20:00Z");
         expect_elapses("UTC", "*:*:0/0.4", "2026-12-31T23:59:59Z", "2026-12-31T23:59:59.2Z", "2026-12-31T23:59:59.6Z",
                        "2027-01-01T00:00:00Z", "2027-01-01T00:00:00.4Z");
+        expect_elapses("UTC", "*:*:0.5,0/1", "2026-01-01T00:00:59Z", "2026-01-01T00:01:00Z", "2026-01-01T00:01:00.5Z",
+                       "2026-01-01T00:01:01Z");
         expect_elapses("UTC", "*:*:29.999999", "2026-01-01T00:00:30Z", "2026-01-01T00:01:29.999999Z");
         expect_elapses("UTC", "2026-06-01 12:00", "2026-05-30T20:00:00Z", "2026-06-01T12:00:00Z", "never");
         expect_elapses("UTC", "2025-*-*", "2026-05-30T20:00:00Z", "never");
@@ -391,6 +396,8 @@ static void test_end_of_time(void **state)
         expect_elapses("Pacific/Honolulu", "*:*:*", "2200-01-01T09:59:58Z", "2200-01-01T09:59:59Z", "never");
         expect_elapses("UTC", "daily", "9999-12-31T23:59:59Z", "never");
         expect_elapses("America/New_York", "daily", "1970-01-01T00:00:00Z", "1970-01-01T05:00:00Z");
+        expect_elapses("America/New_York", "*:30", "1970-01-01T00:00:00Z", "1970-01-01T00:30:00Z"); /* in 1969 */
+        expect_elapses("America/New_York", "70-*-* *:30", "1970-01-01T00:00:00Z", "1970-01-01T05:30:00Z");
 
         spec = parse("*:*:*");
         expect_errno(calendar_spec_next(spec, USEC_INFINITY, &usec), -ENOENT);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Command lines: words, specifiers. tests/unit/compare-command-line.py holds the words against systemd's own. */
+/* Command lines: words, specifiers. tests/unit/test_command_line_peer.py holds the words against systemd's own. */
 
 #include <limits.h>
 #include <stdlib.h>

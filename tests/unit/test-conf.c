@@ -447,7 +447,10 @@ static void test_diagnostics(void **state)
         assert_string_equal(text, "f:3: K=: error 0");
         free(text);
 
-        diagnostics_add(&other, DIAGNOSTIC_ERROR, "f", 3, "K", "nobody listens");
+        diagnostics_add(&other, DIAGNOSTIC_ERROR, "\xff", 3, "K", "%*s", (int) DIAGNOSTIC_TEXT_MAX, "\x01");
+        assert_string_equal(other.items[0].file, "\xef\xbf\xbd");
+        assert_true(strlen(other.items[0].text) <= DIAGNOSTIC_TEXT_MAX);
+        assert_true(endswith(other.items[0].text, "\xe2\x80\xa6"));
         diagnostics_move(NULL, &other);
         assert_int_equal(other.n_items, 0);
 }

@@ -188,7 +188,7 @@ static const struct {
         { PULL "Environment=A-B=x\n", DIAGNOSTIC_WARNING, "f:3: Environment=: 'A-B=x' has no name" },
         { PULL "Environment=A=%x\n", DIAGNOSTIC_WARNING, "f:3: Environment=: 'A=%x' has an unknown specifier" },
         { PULL "Environment=A=\\q\n", DIAGNOSTIC_WARNING, "f:3: Environment=: 'A=\\q' has an unknown escape" },
-        { PULL "Environment=A=\\xff\n", DIAGNOSTIC_WARNING, "f:3: Environment=: 'A=\xff' is not in UTF-8" },
+        { PULL "Environment=A=\\xff\n", DIAGNOSTIC_WARNING, "f:3: Environment=: 'A=\xef\xbf\xbd' is not in UTF-8" },
         { PULL "Environment=A='x\n", DIAGNOSTIC_WARNING, "f:3: Environment=: A quote is left open in 'A='x'" },
         { PULL "Environment=SYNCRUN_STATE=x\n", DIAGNOSTIC_WARNING, "f:3: Environment=: 'SYNCRUN_STATE=x' is for syncrun" },
         { PULL "Environment=CREDENTIALS_DIRECTORY=x\n", DIAGNOSTIC_WARNING, "f:3: Environment=: 'CREDENTIALS_DIRECTORY=x' is" },
@@ -310,8 +310,9 @@ static void test_wrong_leaves_value(void **state)
                                             "Environment=A=2 B C=3\n", NULL);
 
         assert_int_equal(c->timeout_usec, 5 * USEC_PER_SEC);
-        assert_int_equal(strv_length(c->environment), 1);
+        assert_int_equal(strv_length(c->environment), 2);
         assert_string_equal(c->environment[0], "A=2");
+        assert_string_equal(c->environment[1], "C=3");
         connector_definition_unref(c);
 }
 
