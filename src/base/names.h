@@ -38,6 +38,7 @@
 
 /* Environment that the programs themselves read (for private instances: the demo and the tests). */
 #define SYNCRUN_ENV_BUS_ADDRESS    "SYNCRUN_BUS_ADDRESS"       /* instead of the system bus */
+#define SYNCRUN_ENV_WORKER         "SYNCRUN_WORKER"            /* the worker's program, where systemd does not start it */
 #define SYNCRUN_ENV_CONFIG_DIRS    "SYNCRUN_CONFIG_DIRS"       /* colon-separated, instead of /etc/syncrun:... */
 #define SYNCRUN_ENV_LOG_LEVEL      "SYNCRUN_LOG_LEVEL"
 #define SYNCRUN_ENV_LOG_TARGET     "SYNCRUN_LOG_TARGET"        /* auto, journal, console, null */

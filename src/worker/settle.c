@@ -36,6 +36,13 @@ int settle_remember(const char *state_directory, const char *path)
         return write_file_atomic(file, path, strlen(path), 0600);
 }
 
+int settle_recall(const char *state_directory, char **ret_path)
+{
+        _cleanup_free_ char *file = asprintf_or_null("%s/" PLACE_FILE_NAME, state_directory);
+
+        return file ? read_file(file, PLACE_MAX, ret_path, NULL) : -ENOMEM;
+}
+
 int settle_call(Destination *destination, WorkerProxy *proxy, char **settling)
 {
         _cleanup_free_ char *text = NULL, *run_id = NULL;
@@ -121,19 +128,18 @@ static int settle_all(Settlement *settlement, const char *connector)
 
 int settle_connector(const char *connector)
 {
-        _cleanup_free_ char *directory = setup_state_directory(connector), *file = NULL, *path = NULL;
+        _cleanup_free_ char *directory = setup_state_directory(connector), *path = NULL;
         DestinationContext context = { .type = DESTINATION_SQLITE };
         Settlement settlement = {};
         int r;
 
-        file = asprintf_or_null("%s/" PLACE_FILE_NAME, strempty(directory));
-        if (!directory || !file)
+        if (!directory)
                 return log_oom();
-        r = read_file(file, PLACE_MAX, &path, NULL);
+        r = settle_recall(directory, &path);
         if (r == -ENOENT)
                 return 0; /* it never had a file */
         if (r < 0)
-                return log_error_errno(r, "%s: %m", file);
+                return log_error_errno(r, "Could not read %s/" PLACE_FILE_NAME ": %m", directory);
         context.path = path;
         r = destination_open(&context, NULL, &settlement.destination);
         if (r == -ENOENT)

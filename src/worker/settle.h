@@ -20,6 +20,15 @@
 int settle_remember(const char *state_directory, const char *path) _must_check_;
 
 /**
+ * settle_recall() - where the destination is, as settle_remember() noted it
+ * @ret_path: set on success only; freed by the caller
+ *
+ * Context: blocks for the disk.
+ * Return: 0; -ENOENT (there is none, or there was no run yet); -EACCES; -ENOMEM; other errnos of reading.
+ */
+int settle_recall(const char *state_directory, char **ret_path) _must_check_;
+
+/**
  * settle_call() - begin to tell the counts of the next untold run
  * @settling: freed; set to the run's id where a call was begun
  *

@@ -12,10 +12,14 @@
 
 #include "base/log.h"
 #include "base/string-util.h"
+#include "worker/items.h"
 #include "worker/settle.h"
 #include "worker/worker.h"
 
 static bool arg_settle = false;
+static bool arg_items = false;
+static uint64_t arg_limit = 50;
+static const char *arg_stream = NULL;
 static const char *arg_connector = NULL;
 
 static void help(void)
@@ -23,6 +27,8 @@ static void help(void)
         printf("syncrun-worker [OPTIONS...] CONNECTOR\n\n"
                "Run a connector once, for syncrund, which starts it.\n\n"
                "     --settle   Tell syncrund the counts of runs whose worker has died\n"
+               "     --items    Print what the connector has stored, newest first (syncrunctl items)\n"
+               "     --stream=NAME, --limit=N   With --items\n"
                "  -h --help     Show this help\n"
                "     --version  Show the version\n");
 }
@@ -32,11 +38,17 @@ static int parse_arguments(int argc, char *argv[])
 {
         enum {
                 ARG_SETTLE = 0x100,
+                ARG_ITEMS,
+                ARG_STREAM,
+                ARG_LIMIT,
                 ARG_VERSION,
         };
         static const struct option options[] = {
                 { "help", no_argument, NULL, 'h' },
                 { "settle", no_argument, NULL, ARG_SETTLE },
+                { "items", no_argument, NULL, ARG_ITEMS },
+                { "stream", required_argument, NULL, ARG_STREAM },
+                { "limit", required_argument, NULL, ARG_LIMIT },
                 { "version", no_argument, NULL, ARG_VERSION },
                 {},
         };
@@ -49,6 +61,18 @@ static int parse_arguments(int argc, char *argv[])
                         return 0;
                 case ARG_SETTLE:
                         arg_settle = true;
+                        break;
+                case ARG_ITEMS:
+                        arg_items = true;
+                        break;
+                case ARG_STREAM:
+                        arg_stream = optarg;
+                        break;
+                case ARG_LIMIT:
+                        if (parse_uint64(optarg, &arg_limit) < 0 || arg_limit < 1) {
+                                log_error("--limit= takes a number, not '%s'.", optarg);
+                                return -EINVAL;
+                        }
                         break;
                 case ARG_VERSION:
                         puts("syncrun " SYNCRUN_VERSION);
@@ -77,6 +101,9 @@ int main(int argc, char *argv[])
         r = parse_arguments(argc, argv);
         if (r <= 0)
                 return r < 0 ? EX_USAGE : EXIT_SUCCESS;
+
+        if (arg_items)
+                return items_print(arg_connector, arg_stream, arg_limit) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 
         (void) signal(SIGPIPE, SIG_IGN);
         (void) sigemptyset(&signals);
