@@ -2,6 +2,7 @@
 
 #include "base/json-util.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -10,13 +11,138 @@
 
 DEFINE_TRIVIAL_CLEANUP_FUNC(struct json_tokener *, json_tokener_free);
 
+static void skip_space(const char **p, const char *end)
+{
+        while (*p < end && strchr(WHITESPACE, **p))
+                (*p)++;
+}
+
+static bool skip_string(const char **p, const char *end)
+{
+        for ((*p)++; *p < end; (*p)++) {
+                unsigned char c = (unsigned char) **p;
+
+                if (c == '"') {
+                        (*p)++;
+                        return true;
+                }
+                if (c < 0x20)
+                        return false;
+                if (c != '\\')
+                        continue;
+                (*p)++;
+                if (*p < end && **p == 'u') {
+                        for (int i = 0; i < 4; i++)
+                                if (++*p >= end || !isxdigit((unsigned char) **p))
+                                        return false;
+                } else if (*p >= end || !strchr("\"\\/bfnrt", **p)) {
+                        return false;
+                }
+        }
+        return false;
+}
+
+static bool skip_digits(const char **p, const char *end)
+{
+        const char *begin = *p;
+
+        while (*p < end && **p >= '0' && **p <= '9')
+                (*p)++;
+        return *p > begin;
+}
+
+static bool skip_number(const char **p, const char *end)
+{
+        if (*p < end && **p == '-')
+                (*p)++;
+        if (*p < end && **p == '0')
+                (*p)++;
+        else if (!skip_digits(p, end))
+                return false;
+        if (*p < end && **p == '.') {
+                (*p)++;
+                if (!skip_digits(p, end))
+                        return false;
+        }
+        if (*p < end && (**p == 'e' || **p == 'E')) {
+                (*p)++;
+                if (*p < end && (**p == '+' || **p == '-'))
+                        (*p)++;
+                return skip_digits(p, end);
+        }
+        return true;
+}
+
+static bool skip_scalar(const char **p, const char *end)
+{
+        static const char *const words[] = { "true", "false", "null" };
+
+        if (**p == '"')
+                return skip_string(p, end);
+        for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+                size_t n = strlen(words[i]);
+
+                if ((size_t) (end - *p) >= n && memcmp(*p, words[i], n) == 0) {
+                        *p += n;
+                        return true;
+                }
+        }
+        return skip_number(p, end);
+}
+
+/* RFC 8259, to the letter: json-c, strict as it may be, takes NaN, "1.", "00", raw control characters, keys in single quotes, a NUL
+ * as the text's end and more, and writes some of it out again. */
+static bool is_json(const char *text, size_t n)
+{
+        enum { VALUE, FIRST_VALUE, KEY, FIRST_KEY, END } next = VALUE;
+        const char *p = text, *end = text + n;
+        uint64_t objects = 0; /* one bit for each level: is it an object? */
+        unsigned depth = 0;
+
+        static_assert(JSON_DEPTH_MAX <= 64, "a bit each");
+        if (!utf8_is_valid(text, n))
+                return false;
+        for (;;) {
+                skip_space(&p, end);
+                if (p == end)
+                        return next == END && depth == 0;
+                if ((*p == ']' && (next == FIRST_VALUE || (next == END && depth > 0 && !(objects & 1)))) ||
+                    (*p == '}' && (next == FIRST_KEY || (next == END && depth > 0 && (objects & 1))))) {
+                        objects >>= 1;
+                        depth--;
+                        next = END;
+                        p++;
+                } else if (next == END) {
+                        if (*p++ != ',' || depth == 0)
+                                return false;
+                        next = objects & 1 ? KEY : VALUE;
+                } else if (next == KEY || next == FIRST_KEY) {
+                        if (*p != '"' || !skip_string(&p, end))
+                                return false;
+                        skip_space(&p, end);
+                        if (p == end || *p++ != ':')
+                                return false;
+                        next = VALUE;
+                } else if (*p == '{' || *p == '[') {
+                        if (++depth > JSON_DEPTH_MAX)
+                                return false;
+                        objects = objects << 1 | (*p == '{');
+                        next = *p++ == '{' ? FIRST_KEY : FIRST_VALUE;
+                } else {
+                        if (!skip_scalar(&p, end))
+                                return false;
+                        next = END;
+                }
+        }
+}
+
 int json_parse(const char *text, size_t n, struct json_object **ret)
 {
         _cleanup_(json_tokener_freep) struct json_tokener *tokener = NULL;
         _cleanup_json_ struct json_object *object = NULL;
         enum json_tokener_error error;
 
-        if (n >= INT_MAX)
+        if (n >= INT_MAX || !is_json(text, n))
                 return -EBADMSG;
         tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
         if (!tokener)
@@ -28,11 +154,6 @@ int json_parse(const char *text, size_t n, struct json_object **ret)
                 /* A number or literal at the text's end is complete only when something follows it. */
                 object = json_tokener_parse_ex(tokener, "\n", 1);
                 error = json_tokener_get_error(tokener);
-        } else if (error == json_tokener_success) {
-                size_t end = json_tokener_get_parse_end(tokener);
-
-                if (end + strspn(text + end, WHITESPACE) < n)
-                        return -EBADMSG;
         }
         if (error != json_tokener_success)
                 return -EBADMSG;

@@ -114,6 +114,14 @@ static size_t utf8_character(const unsigned char *s, size_t n)
         return length;
 }
 
+/* C0 but tab and newline, DEL, and C1, which terminals obey too. */
+static bool utf8_is_control(const unsigned char *s, size_t length)
+{
+        if (length == 1)
+                return iscntrl(s[0]) && s[0] != '\t' && s[0] != '\n';
+        return length == 2 && s[0] == 0xc2 && s[1] < 0xa0;
+}
+
 bool utf8_is_valid(const char *s, size_t n)
 {
         for (size_t i = 0; i < n;) {
@@ -137,14 +145,15 @@ char *utf8_sanitize(const char *s, size_t n, size_t limit_bytes)
         if (!copy)
                 return NULL;
         for (size_t i = 0; i < n;) {
-                size_t length = utf8_character((const unsigned char *) s + i, n - i);
-                bool good = length > 0 && !(length == 1 && iscntrl((unsigned char) s[i]) && s[i] != '\t' && s[i] != '\n');
+                const unsigned char *character = (const unsigned char *) s + i;
+                size_t length = utf8_character(character, n - i);
+                bool good = length > 0 && !utf8_is_control(character, length);
                 const char *from = good ? s + i : replacement;
                 size_t width = good ? length : sizeof(replacement) - 1;
 
                 if (used + width > limit_bytes) {
                         memcpy(copy + fits, ellipsis, sizeof(ellipsis) - 1);
-                        used = MIN(fits + sizeof(ellipsis) - 1, limit_bytes);
+                        used = limit_bytes < sizeof(ellipsis) - 1 ? 0 : fits + sizeof(ellipsis) - 1;
                         break;
                 }
                 memcpy(copy + used, from, width);
