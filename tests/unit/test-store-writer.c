@@ -78,13 +78,15 @@ static void test_queue_limit(void **state)
 {
         StoreFixture *f = *state;
 
-        put_users(f->store, 0, STORE_QUEUE_MAX);
+        /* Steps that have nothing to do cost the least. */
+        for (unsigned i = 0; i < STORE_QUEUE_MAX; i++)
+                expect_ok(store_retain(f->store, &(RetentionPolicy) {}, A_TIME));
         expect_errno(store_put_user(f->store, USER_1, A_TIME), -ENOBUFS);
         assert_int_equal(store_ticket(f->store), STORE_QUEUE_MAX);
         store_fixture_commit(f);
         expect_ok(store_put_user(f->store, USER_1, A_TIME));
         store_fixture_commit(f);
-        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM users"), STORE_QUEUE_MAX + 1);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM users"), 1);
 }
 
 static void test_close_commits(void **state)
