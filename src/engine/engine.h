@@ -87,9 +87,9 @@ typedef struct EngineOptions {
 #define PENDING_REPLIES_MAX 16384U /* calls that wait for their commit; further ones are refused with -ENOBUFS */
 #define BACKLOG_MAX         32768U /* writes that wait for it; then calls are refused, too, and schedules wait */
 #define REPORT_EVENTS_MAX   1000U  /* events of one engine_report_outside() */
-#define PROGRESS_INTERVAL_USEC                                                                \
-        (250 * USEC_PER_MSEC) /* progress alone makes at most one event of a run in this time \
-                               */
+
+/* Progress alone makes at most one event of a run in this time. */
+#define PROGRESS_INTERVAL_USEC (250 * USEC_PER_MSEC)
 
 /* @ret_why as store_open(). Return: 0 or what store_open() returns. Context: blocks for the disk. */
 int engine_new(const EngineOptions *options, const EngineObserver *observer, char **ret_why,
