@@ -115,11 +115,9 @@ static void write_definition(JsonWriter *w, const ConnectorDefinition *d)
 static void write_record(JsonWriter *w, const ConnectorRecord *record)
 {
         json_write_timestamp(w, "first_seen_at", record->first_seen_usec);
-        json_open_object(w, "last_run");
-        json_write_string(w, "id", record->last_run_id);
-        json_write_string(w, "outcome", run_outcome_to_string(record->last_outcome));
-        json_write_timestamp(w, "finished_at", record->last_finished_usec);
-        json_close_object(w);
+        json_write_string(w, "last_run_id", record->last_run_id);
+        json_write_string(w, "last_outcome", run_outcome_to_string(record->last_outcome));
+        json_write_timestamp(w, "last_finished_at", record->last_finished_usec);
         json_write_uint(w, "consecutive_failures", record->consecutive_failures);
         if (record->retry_at_usec > 0) {
                 json_open_object(w, "retry");
@@ -140,7 +138,7 @@ static void write_connector(JsonWriter *w, const Connector *c)
         json_write_string(w, "id", c->record.id);
         write_definition(w, c->definition);
         json_write_bool(w, "active", c->active);
-        json_write_timestamp(w, "next_elapse_at", c->next_elapse_usec);
+        json_write_timestamp(w, "next_elapse", c->next_elapse_usec);
         if (c->run)
                 view_run(w, "active_run", c->run, false);
         else

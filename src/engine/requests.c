@@ -230,3 +230,15 @@ int engine_reconnect(Engine *engine, const char *name, const char *requested_by,
         reply_queue(engine, TAKE_PTR(answer), 0);
         return 0;
 }
+
+int engine_sync(Engine *engine, EngineReply reply, void *userdata)
+{
+        Reply *answer;
+        int r;
+
+        r = reply_new(engine, reply, userdata, &answer);
+        if (r < 0)
+                return r;
+        reply_queue(engine, answer, 0);
+        return 0;
+}
