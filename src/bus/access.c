@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "bus/access.h"
+
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/log.h"
+#include "base/string-util.h"
+#include "bus/bus-error.h"
+#include "bus/bus-private.h"
+#include "bus/polkit.h"
+#include "bus/sender.h"
+
+const AccessRow access_table[] = {
+        { SYNCRUN_IFACE_MANAGER, "StartRun", POLKIT_ACTION_TRIGGER, POLKIT_ACTION_FULL_RESYNC },
+        { SYNCRUN_IFACE_MANAGER, "CancelRun", POLKIT_ACTION_CANCEL },
+        { SYNCRUN_IFACE_MANAGER, "Reload", POLKIT_ACTION_CONFIGURE },
+        { SYNCRUN_IFACE_MANAGER, "ReportEvent", POLKIT_ACTION_REPORT },
+        { SYNCRUN_IFACE_MANAGER, "ReportEvents", POLKIT_ACTION_REPORT },
+        { SYNCRUN_IFACE_MANAGER, "GetRun" },
+        { SYNCRUN_IFACE_MANAGER, "GetConnector" },
+        { SYNCRUN_IFACE_MANAGER, "DescribeRuns" },
+        { SYNCRUN_IFACE_MANAGER, "DescribeEvents" },
+        { SYNCRUN_IFACE_MANAGER, "DescribeConnectors" },
+        { SYNCRUN_IFACE_MANAGER, "DescribeConnections" },
+        { SYNCRUN_IFACE_MANAGER, "DescribeUsers" },
+        { SYNCRUN_IFACE_CONNECTOR, "Start", POLKIT_ACTION_TRIGGER, POLKIT_ACTION_FULL_RESYNC },
+        { SYNCRUN_IFACE_CONNECTOR, "SetActive", POLKIT_ACTION_CONFIGURE },
+        { SYNCRUN_IFACE_CONNECTOR, "Describe" },
+        { SYNCRUN_IFACE_RUN, "Cancel", POLKIT_ACTION_CANCEL },
+        { SYNCRUN_IFACE_RUN, "Describe" },
+        { SYNCRUN_IFACE_CONNECTION, "Reconnect", POLKIT_ACTION_RECONNECT },
+        { SYNCRUN_IFACE_CONNECTION, "Describe" },
+        { SYNCRUN_IFACE_WORKER, "Attach" },
+        { SYNCRUN_IFACE_WORKER, "Report" },
+        { SYNCRUN_IFACE_WORKER, "SaveCursor" },
+        { SYNCRUN_IFACE_WORKER, "Finish" },
+        { SYNCRUN_IFACE_WORKER, "Settle" },
+        { 0 },
+};
+
+typedef struct AccessQuery {
+        Bus *bus;
+        sd_bus_message *message;
+        const char *action;
+        char *connector;
+        char *run;
+        Caller caller;
+        AccessGranted granted;
+        sd_bus_slot *slot; /* of the question that is being asked */
+        struct AccessQuery *prev, *next;
+} AccessQuery;
+
+static AccessQuery *query_free(AccessQuery *query)
+{
+        if (!query)
+                return NULL;
+        DL_DELETE(query->bus->queries, query);
+        sd_bus_slot_unref(query->slot);
+        sd_bus_message_unref(query->message);
+        free(query->connector);
+        free(query->run);
+        free(query);
+        return NULL;
+}
+DEFINE_TRIVIAL_CLEANUP_FUNC(AccessQuery *, query_free);
+
+const AccessRow *access_find(const char *interface, const char *member)
+{
+        for (const AccessRow *row = access_table; row->interface; row++)
+                if (streq(row->interface, interface) && streq(row->member, member))
+                        return row;
+        return NULL;
+}
+
+static bool caller_is_trusted(const Caller *caller)
+{
+        return caller->uid == 0 || caller->uid == geteuid();
+}
+
+static int query_refuse(PolkitAnswer answer, const char *action, sd_bus_error *error)
+{
+        switch (answer) {
+        case POLKIT_CHALLENGE:
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
+                                         "Authentication is required for %s.", action);
+        case POLKIT_MISSING:
+                return bus_refuse_text(error, -EACCES, "polkit is not running, so that only root may do this (%s).",
+                                       action);
+        default:
+                return bus_refuse_text(error, -EACCES, "polkit does not allow this to the caller (%s).", action);
+        }
+}
+
+static int query_grant(AccessQuery *query, sd_bus_error *error)
+{
+        int r;
+
+        r = sd_bus_message_rewind(query->message, true);
+        if (r < 0)
+                return r;
+        return query->granted(query->bus, query->message, &query->caller, error);
+}
+
+static int on_polkit_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
+{
+        _cleanup_(query_freep) AccessQuery *query = userdata;
+        _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        PolkitAnswer answer = polkit_read(reply);
+        int r;
+
+        r = answer == POLKIT_YES ? query_grant(query, &error) : query_refuse(answer, query->action, &error);
+        bus_finish_call(query->message, r, &error);
+        return 0;
+}
+
+/* The caller is known. Return: 1, and the query is kept; 0 it is done; negative errno. */
+static int query_proceed(AccessQuery *query, sd_bus_error *error)
+{
+        AccessSubject subject = { .connector = query->connector, .run = query->run };
+        int r;
+
+        if (caller_is_trusted(&query->caller)) {
+                r = query_grant(query, error);
+                return r < 0 ? r : 0;
+        }
+        query->slot = sd_bus_slot_unref(query->slot);
+        r = polkit_ask(query->message, query->action, &subject, on_polkit_answer, query, &query->slot);
+        return r < 0 ? bus_refuse(error, r) : 1;
+}
+
+static int on_sender_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
+{
+        _cleanup_(query_freep) AccessQuery *query = userdata;
+        _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = sender_read(query->bus, sd_bus_message_get_sender(query->message), reply, &query->caller);
+        if (r >= 0)
+                r = query_proceed(query, &error);
+        if (r > 0)
+                TAKE_PTR(query);
+        else
+                bus_finish_call(query->message, r, &error);
+        return 0;
+}
+
+static bool too_many_queries(Bus *bus, const char *sender)
+{
+        unsigned n = 0, n_sender = 0;
+        AccessQuery *query;
+
+        DL_FOREACH(bus->queries, query) {
+                n++;
+                if (streq(sd_bus_message_get_sender(query->message), sender))
+                        n_sender++;
+        }
+        return n >= ACCESS_QUERIES_MAX || n_sender >= ACCESS_QUERIES_PER_SENDER_MAX;
+}
+
+static int query_new(Bus *bus, sd_bus_message *m, const char *action, const AccessSubject *subject,
+                     AccessGranted granted, AccessQuery **ret)
+{
+        _cleanup_(query_freep) AccessQuery *query = NULL;
+
+        if (too_many_queries(bus, sd_bus_message_get_sender(m)))
+                return -ENOBUFS;
+        query = calloc(1, sizeof(*query));
+        if (!query)
+                return -ENOMEM;
+        query->bus = bus;
+        query->message = sd_bus_message_ref(m);
+        query->action = action;
+        query->granted = granted;
+        DL_APPEND(bus->queries, query);
+        if ((subject->connector && !(query->connector = strdup(subject->connector))) ||
+            (subject->run && !(query->run = strdup(subject->run))))
+                return -ENOMEM;
+        *ret = TAKE_PTR(query);
+        return 0;
+}
+
+int access_ask(Bus *bus, sd_bus_message *m, const AccessSubject *subject, AccessGranted granted, sd_bus_error *error)
+{
+        const AccessRow *row = access_find(sd_bus_message_get_interface(m), sd_bus_message_get_member(m));
+        const char *sender = sd_bus_message_get_sender(m);
+        _cleanup_(query_freep) AccessQuery *query = NULL;
+        const Caller *caller;
+        int r;
+
+        if (!row || !row->action || !sender)
+                return bus_refuse(error, -EACCES);
+        r = query_new(bus, m, subject->full_resync && row->action_full ? row->action_full : row->action, subject,
+                      granted, &query);
+        if (r < 0)
+                return bus_refuse(error, r);
+        caller = sender_find(bus, sender);
+        if (caller) {
+                query->caller = *caller;
+                r = query_proceed(query, error);
+        } else {
+                r = sender_ask(bus, sender, on_sender_answer, query, &query->slot);
+                r = r < 0 ? bus_refuse(error, r) : 1;
+        }
+        if (r > 0)
+                TAKE_PTR(query);
+        return r < 0 ? r : 1;
+}
+
+void access_free(Bus *bus)
+{
+        AccessQuery *query, *next;
+
+        DL_FOREACH_SAFE(bus->queries, query, next)
+                query_free(query);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Who may call what: one table of all methods, and the way to an answer. Never blocks the loop. */
+
+#include <systemd/sd-bus.h>
+
+#include "bus/bus.h"
+
+/* Calls that wait for the bus driver or polkit, of all callers and of one; more are refused with QueueFull. */
+#define ACCESS_QUERIES_MAX            1024U
+#define ACCESS_QUERIES_PER_SENDER_MAX 64U
+
+typedef struct AccessRow {
+        const char *interface;
+        const char *member;
+        const char *action;      /* of polkit; NULL: everyone may, or (org.syncrun1.Worker) the worker alone */
+        const char *action_full; /* instead, for a full resync; NULL: the same */
+} AccessRow;
+
+/* Every method of every interface has a row; closed by a row without an interface. */
+extern const AccessRow access_table[];
+
+/* NULL: there is no such row, and nobody may. */
+const AccessRow *access_find(const char *interface, const char *member);
+
+/* Who calls, as the bus vouches for it. */
+typedef struct Caller {
+        uid_t uid;
+        pid_t pid; /* 0: the bus does not tell */
+} Caller;
+
+/* What polkit's rules may look at; NULL: none. Borrowed. */
+typedef struct AccessSubject {
+        const char *connector;
+        const char *run;
+        bool full_resync;
+} AccessSubject;
+
+/* A handler that runs once the caller is known and allowed to call. The message stands at its beginning. Objects are
+ * looked up here, not before: they may have gone meanwhile. */
+typedef int (*AccessGranted)(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error);
+
+/**
+ * access_ask() - call @granted when the caller of @m may, else answer with NotAllowed
+ *
+ * Root and the daemon's own user pass; others are asked about at polkit, with interaction where the call allows it.
+ *
+ * Return: what a method handler returns.
+ */
+int access_ask(Bus *bus, sd_bus_message *m, const AccessSubject *subject, AccessGranted granted, sd_bus_error *error);
+
+void access_free(Bus *bus);

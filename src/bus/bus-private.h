@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of this room share, and no other room sees. */
+
+#include <uthash.h>
+
+#include "base/names.h"
+#include "bus/bus.h"
+#include "bus/property.h"
+
+/* Bytes of one reply of a Describe...() method: more is refused with LimitExceeded, and the caller asks for fewer
+ * rows. */
+#define DESCRIBE_BYTES_MAX (16 * MIB)
+
+/* Bytes of JSON in one EventsCommitted signal; the events of a larger commit go out in several, in order. */
+#define EVENTS_SIGNAL_BYTES_MAX (256 * KIB)
+
+/* Calls that wait for the engine; more are refused with QueueFull. */
+#define PENDING_CALLS_MAX 4096U
+
+struct Bus {
+        BusOptions options;
+        EngineObserver observer;
+        Engine *engine; /* NULL until published */
+        bool published;
+        sd_bus_slot **slots; /* of the vtables; NULL-terminated */
+        size_t n_slots;
+
+        EngineStatus status; /* as it was told last */
+        uint64_t last_seq;   /* of the newest committed event */
+
+        struct PublishedRun *runs;
+        struct PublishedRun *dirty_runs; /* have progress that is not told yet */
+        sd_event_source *progress_timer;
+        struct PublishedConnector *connectors;
+        struct PublishedConnection *connections;
+
+        struct Pending *pendings;
+        unsigned n_pendings;
+        struct Sender *senders;
+        struct AccessQuery *queries;
+        struct WorkerCheck *worker_checks;
+        struct TrustedWorker *trusted_workers;
+};
+
+/* ---- The objects: one file each. */
+
+typedef struct BusObject {
+        const char *path; /* the object, or the prefix of all of its kind */
+        const char *interface;
+        const sd_bus_vtable *vtable;
+        sd_bus_object_find_t find;          /* NULL: one object at path */
+        sd_bus_node_enumerator_t enumerate; /* NULL: none, or another interface's does it */
+} BusObject;
+
+extern const BusObject manager_object;
+extern const BusObject connector_object;
+extern const BusObject worker_object;
+extern const BusObject run_object;
+extern const BusObject connection_object;
+extern const BusObject log_control_object;
+
+/* All of them; closed by NULL. */
+extern const BusObject *const bus_objects[];
+
+/* The Bus of the vtable whose handler is being called. */
+Bus *bus_current(sd_bus *bus);
+
+/* Collects the paths for a node enumerator. Return: 0 or -ENOMEM. */
+int node_list_add(char ***nodes, const char *prefix, const char *id);
+
+/* The object's name out of a path below @prefix; caller frees. Return: 1; 0 (another path); -ENOMEM. */
+int object_name(const char *path, const char *prefix, char **ret);
+
+/* Of two interfaces at the same path. */
+int connector_find(sd_bus *b, const char *path, const char *interface, void *userdata, void **ret,
+                   sd_bus_error *error);
+
+extern const PropertyTable run_properties;
+extern const PropertyTable connector_properties;
+extern const PropertyTable connection_properties;
+
+/* ---- Methods that more than one object has. */
+
+/* "uid:1000" */
+#define REQUESTED_BY_MAX 16U
+const char *requested_by_format(char buf[static REQUESTED_BY_MAX], uid_t uid);
+
+/* StartRun() of the manager and Start() of a connector. */
+int method_start_run(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+/* Manager.CancelRun() and Run.Cancel(). */
+int cancel_run_call(Bus *bus, sd_bus_message *m, const char *run_id, sd_bus_error *error);
+
+/* ---- Calls that wait for the engine (call.c). */
+
+typedef struct Pending {
+        Bus *bus;
+        sd_bus_message *message;
+        struct Pending *prev, *next;
+} Pending;
+
+/* Return: 0; -ENOBUFS (PENDING_CALLS_MAX); -ENOMEM. */
+int pending_new(Bus *bus, sd_bus_message *m, Pending **ret) _must_check_;
+Pending *pending_free(Pending *pending);
+DEFINE_TRIVIAL_CLEANUP_FUNC(Pending *, pending_free);
+
+/* An EngineReply with the Pending as userdata: answers without arguments, or with the refusal; frees it. */
+void pending_reply(int error, void *userdata);
+
+/* Sends the refusal and frees. */
+void pending_refuse(Pending *pending, int error);
+
+/* ---- What goes out by itself (emit.c). */
+
+/* PropertiesChanged with what differs from @digests, which are brought up to date. */
+void emit_properties(Bus *bus, const BusObject *object, const PropertyTable *table, const char *id, const void *value,
+                     uint64_t *digests);
+void emit_object_added(Bus *bus, const BusObject *object, const char *id);
+void emit_object_removed(Bus *bus, const BusObject *object, const char *id); /* may have gone already */
+
+void emit_init(Bus *bus);
+void emit_done(Bus *bus);
+int emit_publish(Bus *bus) _must_check_; /* what is there now has been seen */
+
+/* A connection that the outside knows of; it has no object of its own in the engine. */
+typedef struct PublishedConnection {
+        Bus *bus;
+        char *name;
+        bool lost; /* there was no memory to put it into the table */
+        UT_hash_handle hh;
+        uint64_t digests[];
+} PublishedConnection;
+
+PublishedConnection *published_connection_find(Bus *bus, const char *name);
+
+/* Answers with the JSON that a describing function of the engine returned, or refuses; frees it. */
+int reply_json(sd_bus_message *m, int r, char *json, sd_bus_error *error);
+
+void workers_free(Bus *bus);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Calls that have been handed to the engine and are answered from its callback, after the commit. */
+
+#include <utlist.h>
+
+#include "base/log.h"
+#include "bus/bus-error.h"
+#include "bus/bus-private.h"
+
+int pending_new(Bus *bus, sd_bus_message *m, Pending **ret)
+{
+        Pending *pending;
+
+        if (bus->n_pendings >= PENDING_CALLS_MAX)
+                return -ENOBUFS;
+        pending = calloc(1, sizeof(*pending));
+        if (!pending)
+                return -ENOMEM;
+        pending->bus = bus;
+        pending->message = sd_bus_message_ref(m);
+        DL_APPEND(bus->pendings, pending);
+        bus->n_pendings++;
+        *ret = pending;
+        return 0;
+}
+
+Pending *pending_free(Pending *pending)
+{
+        if (!pending)
+                return NULL;
+        DL_DELETE(pending->bus->pendings, pending);
+        pending->bus->n_pendings--;
+        sd_bus_message_unref(pending->message);
+        free(pending);
+        return NULL;
+}
+
+void pending_refuse(Pending *pending, int error)
+{
+        bus_reply_refusal(pending->message, error);
+        pending_free(pending);
+}
+
+void pending_reply(int error, void *userdata)
+{
+        Pending *pending = userdata;
+        int r;
+
+        if (error < 0) {
+                pending_refuse(pending, error);
+                return;
+        }
+        r = sd_bus_reply_method_return(pending->message, NULL);
+        if (r < 0)
+                (void) log_debug_errno(r, "Cannot answer %s(): %m", sd_bus_message_get_member(pending->message));
+        pending_free(pending);
+}

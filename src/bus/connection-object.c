@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.syncrun1.Connection at /org/syncrun1/connection/NAME: what connectors with the same Connection= share. */
+
+#include <stdlib.h>
+
+#include "base/string-util.h"
+#include "bus/access.h"
+#include "bus/bus-error.h"
+#include "bus/bus-private.h"
+#include "engine/describe.h"
+
+static int compare_strings(const void *a, const void *b)
+{
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* The names of its connectors, sorted; caller frees the list, not the names. NULL when out of memory. */
+static char **connector_names(Engine *engine, const char *connection)
+{
+        const Connector *connector = NULL;
+        char **names;
+        size_t n = 0;
+
+        while ((connector = engine_next_of_connection(engine, connection, connector)))
+                n++;
+        names = calloc(n + 1, sizeof(char *));
+        if (!names)
+                return NULL;
+        n = 0;
+        while ((connector = engine_next_of_connection(engine, connection, connector)))
+                names[n++] = connector->definition->name;
+        qsort(names, n, sizeof(char *), compare_strings);
+        return names;
+}
+
+static void read_name(const void *object, PropertyValue *ret)
+{
+        ret->text = ((const PublishedConnection *) object)->name;
+}
+
+static void read_state(const void *object, PropertyValue *ret)
+{
+        const PublishedConnection *published = object;
+        Connection connection;
+
+        if (engine_find_connection(published->bus->engine, published->name, &connection) >= 0)
+                ret->text = connection_state_to_string(connection.state);
+}
+
+static void read_reason(const void *object, PropertyValue *ret)
+{
+        const PublishedConnection *published = object;
+        Connection connection;
+
+        if (engine_find_connection(published->bus->engine, published->name, &connection) >= 0)
+                ret->text = connection.reason;
+}
+
+static void read_since(const void *object, PropertyValue *ret)
+{
+        const PublishedConnection *published = object;
+        Connection connection;
+
+        if (engine_find_connection(published->bus->engine, published->name, &connection) >= 0)
+                ret->number = connection.since_usec;
+}
+
+static void read_connectors(const void *object, PropertyValue *ret)
+{
+        const PublishedConnection *published = object;
+
+        ret->list = connector_names(published->bus->engine, published->name);
+}
+
+/* ROW(flag of the vtable, name, type, rest of the PropertyRow) */
+#define CONNECTION_PROPERTIES(ROW)                         \
+        ROW(CONST, "Name", "s", 0, read_name)              \
+        ROW(EMITS_CHANGE, "State", "s", 0, read_state)     \
+        ROW(EMITS_CHANGE, "Reason", "s", 0, read_reason)   \
+        ROW(EMITS_CHANGE, "SinceUSec", "t", 0, read_since) \
+        ROW(EMITS_CHANGE, "Connectors", "as", 0, read_connectors)
+
+static const PropertyRow rows[] = { CONNECTION_PROPERTIES(PROPERTY_TABLE_ENTRY) };
+const PropertyTable connection_properties = { rows, ELEMENTSOF(rows) };
+
+static int property_get(sd_bus *b, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        return property_append(&connection_properties, property, userdata, reply);
+}
+
+static int connection_find(sd_bus *b, const char *path, const char *interface, void *userdata, void **ret,
+                           sd_bus_error *error)
+{
+        _cleanup_free_ char *name = NULL;
+        int r;
+
+        r = object_name(path, SYNCRUN_PATH_CONNECTION, &name);
+        if (r <= 0)
+                return r;
+        *ret = published_connection_find(userdata, name);
+        return *ret ? 1 : 0;
+}
+
+static int connection_enumerate(sd_bus *b, const char *prefix, void *userdata, char ***ret, sd_bus_error *error)
+{
+        _cleanup_strv_free_ char **nodes = NULL;
+        const char *name = NULL;
+        Bus *bus = userdata;
+        int r;
+
+        while ((name = engine_next_connection(bus->engine, name))) {
+                r = node_list_add(&nodes, SYNCRUN_PATH_CONNECTION, name);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(nodes);
+        return 0;
+}
+
+/* ---- Methods */
+
+static int reconnect_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
+{
+        _cleanup_(pending_freep) Pending *pending = NULL;
+        char requested_by[REQUESTED_BY_MAX];
+        _cleanup_free_ char *name = NULL;
+        int r;
+
+        r = object_name(sd_bus_message_get_path(m), SYNCRUN_PATH_CONNECTION, &name);
+        if (r >= 0)
+                r = pending_new(bus, m, &pending);
+        if (r >= 0)
+                r = engine_reconnect(bus->engine, name, requested_by_format(requested_by, caller->uid), pending_reply,
+                                     pending);
+        if (r < 0)
+                return bus_refuse(error, r);
+        TAKE_PTR(pending);
+        return 1;
+}
+
+static int method_reconnect(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        AccessSubject subject = { 0 };
+
+        return access_ask(bus_current(sd_bus_message_get_bus(m)), m, &subject, reconnect_granted, error);
+}
+
+static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const PublishedConnection *published = userdata;
+        char *json = NULL;
+        int r;
+
+        r = engine_describe_connection(published->bus->engine, published->name, &json);
+        return reply_json(m, r, json, error);
+}
+
+static const sd_bus_vtable vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD("Reconnect", NULL, NULL, method_reconnect, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", connection), method_describe,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        CONNECTION_PROPERTIES(PROPERTY_VTABLE_ENTRY)
+        SD_BUS_VTABLE_END,
+};
+
+const BusObject connection_object = {
+        .path = SYNCRUN_PATH_CONNECTION,
+        .interface = SYNCRUN_IFACE_CONNECTION,
+        .vtable = vtable,
+        .find = connection_find,
+        .enumerate = connection_enumerate,
+};

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.syncrun1.Connector at /org/syncrun1/connector/NAME. What its worker calls there is worker-object.c. */
+
+#include "base/log.h"
+#include "base/string-util.h"
+#include "bus/access.h"
+#include "bus/bus-error.h"
+#include "bus/bus-private.h"
+#include "bus/option.h"
+#include "engine/describe.h"
+
+#define READ(name, member, expression)                                  \
+        static void read_##name(const void *object, PropertyValue *ret) \
+        {                                                               \
+                const Connector *c = object;                            \
+                ret->member = expression;                               \
+        }                                                               \
+        struct CONCATENATE(read_property_, name)
+READ(name, text, c->definition->name);
+READ(id, text, c->record.id);
+READ(description, text, c->definition->description);
+READ(provider, text, c->definition->provider);
+READ(source, text, run_source_to_string(c->definition->source));
+READ(user_id, text, c->definition->user_id);
+READ(connection, text, c->definition->connection);
+READ(load_state, text, load_state_to_string(c->definition->load_state));
+READ(load_error, text, c->definition->load_error);
+READ(next_elapse, number, c->next_elapse_usec == USEC_INFINITY ? 0 : c->next_elapse_usec);
+READ(retrying, number, c->record.retry_at_usec > 0);
+READ(last_run_id, text, c->record.last_run_id);
+READ(last_outcome, text, run_outcome_to_string(c->record.last_outcome));
+READ(last_finished, number, c->record.last_finished_usec);
+READ(failures, number, c->record.consecutive_failures);
+READ(attention_category, text, attention_category_to_string(c->record.attention.category));
+READ(attention_message, text, c->record.attention.category >= 0 ? c->record.attention.message : NULL);
+READ(attention_advice, text, attention_advice(c->record.attention.category));
+READ(attention_since, number, c->record.attention.category >= 0 ? c->record.attention.since_usec : 0);
+
+static void read_active_run(const void *object, PropertyValue *ret)
+{
+        const Connector *c = object;
+        _cleanup_free_ char *path = NULL;
+
+        ret->text = "/";
+        if (!c->run || sd_bus_path_encode(SYNCRUN_PATH_RUN, c->run->id, &path) < 0)
+                return;
+        (void) snprintf(ret->buffer, sizeof(ret->buffer), "%s", path);
+        ret->text = ret->buffer;
+}
+
+/* ROW(flag of the vtable, name, type, rest of the PropertyRow) */
+#define CONNECTOR_PROPERTIES(ROW)                                               \
+        ROW(CONST, "Name", "s", 0, read_name)                                   \
+        ROW(CONST, "Id", "s", 0, read_id)                                       \
+        ROW(EMITS_CHANGE, "Description", "s", 0, read_description)              \
+        ROW(EMITS_CHANGE, "Provider", "s", 0, read_provider)                    \
+        ROW(EMITS_CHANGE, "Source", "s", 0, read_source)                        \
+        ROW(EMITS_CHANGE, "UserId", "s", 0, read_user_id)                       \
+        ROW(EMITS_CHANGE, "Connection", "s", 0, read_connection)                \
+        ROW(EMITS_CHANGE, "Active", "b", offsetof(Connector, active))           \
+        ROW(EMITS_CHANGE, "LoadState", "s", 0, read_load_state)                 \
+        ROW(EMITS_CHANGE, "LoadError", "s", 0, read_load_error)                 \
+        ROW(EMITS_CHANGE, "NextElapseUSec", "t", 0, read_next_elapse)           \
+        ROW(EMITS_CHANGE, "Retrying", "b", 0, read_retrying)                    \
+        ROW(EMITS_CHANGE, "ActiveRun", "o", 0, read_active_run)                 \
+        ROW(EMITS_CHANGE, "LastRunId", "s", 0, read_last_run_id)                \
+        ROW(EMITS_CHANGE, "LastOutcome", "s", 0, read_last_outcome)             \
+        ROW(EMITS_CHANGE, "LastFinishedUSec", "t", 0, read_last_finished)       \
+        ROW(EMITS_CHANGE, "ConsecutiveFailures", "u", 0, read_failures)         \
+        ROW(EMITS_CHANGE, "AttentionCategory", "s", 0, read_attention_category) \
+        ROW(EMITS_CHANGE, "AttentionMessage", "s", 0, read_attention_message)   \
+        ROW(EMITS_CHANGE, "AttentionAdvice", "s", 0, read_attention_advice)     \
+        ROW(EMITS_CHANGE, "AttentionSinceUSec", "t", 0, read_attention_since)
+
+static const PropertyRow rows[] = { CONNECTOR_PROPERTIES(PROPERTY_TABLE_ENTRY) };
+const PropertyTable connector_properties = { rows, ELEMENTSOF(rows) };
+
+static int property_get(sd_bus *b, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        return property_append(&connector_properties, property, userdata, reply);
+}
+
+int connector_find(sd_bus *b, const char *path, const char *interface, void *userdata, void **ret, sd_bus_error *error)
+{
+        _cleanup_free_ char *name = NULL;
+        Bus *bus = userdata;
+        int r;
+
+        r = object_name(path, SYNCRUN_PATH_CONNECTOR, &name);
+        if (r <= 0)
+                return r;
+        *ret = engine_find_connector(bus->engine, name);
+        return *ret ? 1 : 0;
+}
+
+static int connector_enumerate(sd_bus *b, const char *prefix, void *userdata, char ***ret, sd_bus_error *error)
+{
+        _cleanup_free_ char **nodes = NULL;
+        Connector *connector = NULL;
+        Bus *bus = userdata;
+        EngineStatus status;
+        size_t n = 0;
+        int r;
+
+        /* One allocation: appending to a list of 200,000 one by one takes its time. */
+        engine_status(bus->engine, &status);
+        nodes = calloc((size_t) status.n_connectors + 1, sizeof(char *));
+        if (!nodes)
+                return -ENOMEM;
+        while (n < status.n_connectors && (connector = engine_next_connector(bus->engine, connector))) {
+                r = sd_bus_path_encode(SYNCRUN_PATH_CONNECTOR, connector->definition->name, &nodes[n]);
+                if (r < 0) {
+                        strv_free(TAKE_PTR(nodes));
+                        return r;
+                }
+                n++;
+        }
+        *ret = TAKE_PTR(nodes);
+        return 0;
+}
+
+/* ---- Start */
+
+typedef struct StartRequest {
+        char *connector;
+        bool full_resync;
+        char **accounts;
+        const char *reason;
+        const char *trigger;
+} StartRequest;
+
+static void start_request_done(StartRequest *request)
+{
+        free(request->connector);
+        strv_free(request->accounts);
+}
+
+static const OptionRow start_options[] = {
+        { "full_resync", OPTION_BOOL, offsetof(StartRequest, full_resync) },
+        { "accounts", OPTION_STRV, offsetof(StartRequest, accounts) },
+        { "reason", OPTION_STRING, offsetof(StartRequest, reason) },
+        { "trigger", OPTION_STRING, offsetof(StartRequest, trigger) },
+        { 0 },
+};
+
+static int start_request_check(const StartRequest *request, sd_bus_error *error)
+{
+        if (request->reason && strlen(request->reason) > MESSAGE_TEXT_MAX)
+                return bus_refuse_text(error, -E2BIG, "reason: at most %u bytes.", MESSAGE_TEXT_MAX);
+        if (strv_length(request->accounts) > ACCOUNTS_PER_RUN_MAX)
+                return bus_refuse_text(error, -E2BIG, "accounts: at most %u.", ACCOUNTS_PER_RUN_MAX);
+        STRV_FOREACH(account, request->accounts)
+                if (strlen(*account) > ACCOUNT_NAME_MAX)
+                        return bus_refuse_text(error, -E2BIG, "accounts: a name has at most %u bytes.",
+                                               ACCOUNT_NAME_MAX);
+        if (request->trigger && !streq(request->trigger, "manual") && !streq(request->trigger, "remote"))
+                return bus_refuse_text(error, -EINVAL, "trigger: 'manual' or 'remote', not '%s'.", request->trigger);
+        return 0;
+}
+
+/* Manager.StartRun(s connector, a{sv} options) or Connector.Start(a{sv} options) */
+static int start_request_read(sd_bus_message *m, StartRequest *request, sd_bus_error *error)
+{
+        const char *name;
+        int r;
+
+        r = object_name(sd_bus_message_get_path(m), SYNCRUN_PATH_CONNECTOR, &request->connector);
+        if (r == 0) {
+                r = sd_bus_message_read(m, "s", &name);
+                if (r >= 0)
+                        r = free_and_strdup(&request->connector, name);
+        }
+        if (r < 0)
+                return bus_refuse(error, r);
+        r = options_read(m, start_options, request, NULL, error);
+        return r < 0 ? r : start_request_check(request, error);
+}
+
+static void start_reply(int error, const StartReply *reply, void *userdata)
+{
+        _cleanup_free_ char *path = NULL;
+        Pending *pending = userdata;
+        int r;
+
+        if (error < 0) {
+                pending_refuse(pending, error);
+                return;
+        }
+        r = sd_bus_path_encode(SYNCRUN_PATH_RUN, reply->run_id, &path);
+        if (r >= 0)
+                r = sd_bus_reply_method_return(pending->message, "soba{sv}", reply->run_id, path,
+                                               (int) reply->already_active, 1, "full_resync_pending", "b",
+                                               (int) reply->full_resync_pending);
+        if (r < 0)
+                (void) log_debug_errno(r, "Cannot answer %s(): %m", sd_bus_message_get_member(pending->message));
+        pending_free(pending);
+}
+
+static int start_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
+{
+        _cleanup_(start_request_done) StartRequest request = { 0 };
+        _cleanup_(pending_freep) Pending *pending = NULL;
+        char requested_by[REQUESTED_BY_MAX];
+        StartOptions options;
+        int r;
+
+        r = start_request_read(m, &request, error);
+        if (r < 0)
+                return r;
+        options = (StartOptions) {
+                .full_resync = request.full_resync,
+                .trigger = request.trigger ? run_trigger_from_string(request.trigger) : RUN_TRIGGER_MANUAL,
+                .requested_by = requested_by_format(requested_by, caller->uid),
+                .reason = request.reason,
+                .accounts = request.accounts,
+        };
+        r = pending_new(bus, m, &pending);
+        if (r >= 0)
+                r = engine_start_run(bus->engine, request.connector, &options, start_reply, pending);
+        if (r < 0)
+                return bus_refuse(error, r);
+        TAKE_PTR(pending);
+        return 1;
+}
+
+int method_start_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(start_request_done) StartRequest request = { 0 };
+        Bus *bus = bus_current(sd_bus_message_get_bus(m));
+        AccessSubject subject;
+        int r;
+
+        r = start_request_read(m, &request, error);
+        if (r < 0)
+                return r;
+        if (!engine_find_connector(bus->engine, request.connector))
+                return bus_refuse(error, -ENXIO);
+        subject = (AccessSubject) { .connector = request.connector, .full_resync = request.full_resync };
+        return access_ask(bus, m, &subject, start_granted, error);
+}
+
+/* ---- SetActive, Describe */
+
+static int set_active_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
+{
+        _cleanup_(pending_freep) Pending *pending = NULL;
+        _cleanup_free_ char *name = NULL;
+        int active, r;
+
+        r = object_name(sd_bus_message_get_path(m), SYNCRUN_PATH_CONNECTOR, &name);
+        if (r >= 0)
+                r = sd_bus_message_read(m, "b", &active);
+        if (r >= 0)
+                r = pending_new(bus, m, &pending);
+        if (r >= 0)
+                r = engine_set_active(bus->engine, name, active, pending_reply, pending);
+        if (r < 0)
+                return bus_refuse(error, r);
+        TAKE_PTR(pending);
+        return 1;
+}
+
+static int method_set_active(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const Connector *connector = userdata;
+        AccessSubject subject = { .connector = connector->definition->name };
+
+        return access_ask(bus_current(sd_bus_message_get_bus(m)), m, &subject, set_active_granted, error);
+}
+
+static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const Connector *connector = userdata;
+        char *json = NULL;
+        int r;
+
+        r = engine_describe_connector(connector->engine, connector->definition->name, &json);
+        return reply_json(m, r, json, error);
+}
+
+static const sd_bus_vtable vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD_WITH_ARGS("Start", SD_BUS_ARGS("a{sv}", options),
+                                SD_BUS_RESULT("s", id, "o", run, "b", already_active, "a{sv}", result),
+                                method_start_run, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SetActive", SD_BUS_ARGS("b", active), SD_BUS_NO_RESULT, method_set_active,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", connector), method_describe,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        CONNECTOR_PROPERTIES(PROPERTY_VTABLE_ENTRY)
+        SD_BUS_VTABLE_END,
+};
+
+const BusObject connector_object = {
+        .path = SYNCRUN_PATH_CONNECTOR,
+        .interface = SYNCRUN_IFACE_CONNECTOR,
+        .vtable = vtable,
+        .find = connector_find,
+        .enumerate = connector_enumerate,
+};

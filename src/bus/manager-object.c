@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.syncrun1.Manager at /org/syncrun1. Its bulk reads stand in manager-describe.c, reports from outside in
+ * report-event.c. */
+
+#include <string.h>
+
+#include "base/uuid.h"
+#include "bus/access.h"
+#include "bus/bus-error.h"
+#include "bus/bus-private.h"
+#include "bus/manager-describe.h"
+#include "bus/report-event.h"
+#include "config.h"
+
+static int property_get_number(sd_bus *b, const char *path, const char *interface, const char *property,
+                               sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        EngineStatus status;
+        Bus *bus = userdata;
+        const struct {
+                const char *name;
+                const unsigned *number;
+        } numbers[] = {
+                { "NConnectors", &status.n_connectors },
+                { "NActiveRuns", &status.n_active_runs },
+                { "NQueuedRuns", &status.n_queued_runs },
+                { "NAttention", &status.n_attention },
+        };
+
+        engine_status(bus->engine, &status);
+        for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
+                if (strcmp(numbers[i].name, property) == 0)
+                        return sd_bus_message_append(reply, "u", *numbers[i].number);
+        return -ENOENT;
+}
+
+static int property_get_version(sd_bus *b, const char *path, const char *interface, const char *property,
+                                sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        return sd_bus_message_append(reply, "s", SYNCRUN_VERSION);
+}
+
+static int property_get_storage_error(sd_bus *b, const char *path, const char *interface, const char *property,
+                                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        EngineStatus status;
+        Bus *bus = userdata;
+
+        engine_status(bus->engine, &status);
+        return sd_bus_message_append(reply, "s", status.storage_error == 0 ? "" : strerror(abs(status.storage_error)));
+}
+
+static int property_get_last_sequence(sd_bus *b, const char *path, const char *interface, const char *property,
+                                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Bus *bus = userdata;
+
+        return sd_bus_message_append(reply, "t", bus->last_seq);
+}
+
+/* ---- Methods */
+
+static int method_cancel_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *id;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &id);
+        return r < 0 ? bus_refuse(error, r) : cancel_run_call(userdata, m, id, error);
+}
+
+static int reply_path(sd_bus_message *m, const char *prefix, const char *id, sd_bus_error *error)
+{
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = sd_bus_path_encode(prefix, id, &path);
+        return r < 0 ? bus_refuse(error, r) : sd_bus_reply_method_return(m, "o", path);
+}
+
+static int method_get_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Bus *bus = userdata;
+        const char *id;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &id);
+        if (r < 0)
+                return bus_refuse(error, r);
+        if (!engine_find_run(bus->engine, id))
+                return bus_refuse_text(error, -ESRCH,
+                                       "There is no such run, or only in the history: see DescribeRuns().");
+        return reply_path(m, SYNCRUN_PATH_RUN, id, error);
+}
+
+static int method_get_connector(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        char id[UUID_TEXT_MAX];
+        Connector *connector;
+        Bus *bus = userdata;
+        const char *name;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &name);
+        if (r < 0)
+                return bus_refuse(error, r);
+        connector = uuid_normalize(name, id) >= 0 ? engine_find_connector_by_id(bus->engine, id)
+                                                  : engine_find_connector(bus->engine, name);
+        if (!connector)
+                return bus_refuse(error, -ENXIO);
+        return reply_path(m, SYNCRUN_PATH_CONNECTOR, connector->definition->name, error);
+}
+
+static int reload_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
+{
+        _cleanup_(pending_freep) Pending *pending = NULL;
+        int r;
+
+        r = bus->options.reload ? bus->options.reload(bus->options.userdata) : -EOPNOTSUPP;
+        if (r >= 0)
+                r = pending_new(bus, m, &pending);
+        if (r >= 0)
+                r = engine_sync(bus->engine, pending_reply, pending);
+        if (r < 0)
+                return bus_refuse(error, r);
+        TAKE_PTR(pending);
+        return 1;
+}
+
+static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        AccessSubject subject = { 0 };
+
+        return access_ask(userdata, m, &subject, reload_granted, error);
+}
+
+#define METHOD       SD_BUS_METHOD_WITH_ARGS
+#define EVERYONE     SD_BUS_VTABLE_UNPRIVILEGED
+#define NUMBER(name) SD_BUS_PROPERTY(name, "u", property_get_number, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
+
+static const sd_bus_vtable vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        METHOD("StartRun", SD_BUS_ARGS("s", connector, "a{sv}", options),
+               SD_BUS_RESULT("s", id, "o", run, "b", already_active, "a{sv}", result), method_start_run, EVERYONE),
+        METHOD("CancelRun", SD_BUS_ARGS("s", id), SD_BUS_NO_RESULT, method_cancel_run, EVERYONE),
+        METHOD("GetRun", SD_BUS_ARGS("s", id), SD_BUS_RESULT("o", run), method_get_run, EVERYONE),
+        METHOD("GetConnector", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", connector), method_get_connector, EVERYONE),
+        METHOD("DescribeRuns", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", runs), method_describe_runs, EVERYONE),
+        METHOD("DescribeEvents", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", events), method_describe_events,
+               EVERYONE),
+        METHOD("DescribeConnectors", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", connectors),
+               method_describe_connectors, EVERYONE),
+        METHOD("DescribeConnections", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", connections),
+               method_describe_connections, EVERYONE),
+        METHOD("DescribeUsers", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", users), method_describe_users,
+               EVERYONE),
+        METHOD("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, EVERYONE),
+        METHOD("ReportEvent", SD_BUS_ARGS("a{sv}", event), SD_BUS_NO_RESULT, method_report_event, EVERYONE),
+        METHOD("ReportEvents", SD_BUS_ARGS("s", events), SD_BUS_NO_RESULT, method_report_events, EVERYONE),
+
+        SD_BUS_PROPERTY("Version", "s", property_get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        NUMBER("NConnectors"),
+        NUMBER("NActiveRuns"),
+        NUMBER("NQueuedRuns"),
+        NUMBER("NAttention"),
+        SD_BUS_PROPERTY("StorageError", "s", property_get_storage_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("LastSequence", "t", property_get_last_sequence, 0, 0),
+
+        SD_BUS_SIGNAL_WITH_ARGS("RunNew", SD_BUS_ARGS("s", id, "o", run), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("RunRemoved", SD_BUS_ARGS("s", id, "o", run), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("AttentionChanged",
+                                SD_BUS_ARGS("s", connector, "o", path, "s", category, "s", message), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("EventsCommitted", SD_BUS_ARGS("a(tsss)", events), 0),
+        SD_BUS_VTABLE_END,
+};
+
+const BusObject manager_object = {
+        .path = SYNCRUN_PATH,
+        .interface = SYNCRUN_IFACE_MANAGER,
+        .vtable = vtable,
+};

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "bus/property.h"
+
+#include <stdlib.h>
+
+#include "base/string-util.h"
+
+static void property_value_done(PropertyValue *value)
+{
+        free(value->list);
+}
+
+static void read_field(const PropertyRow *row, const void *object, PropertyValue *ret)
+{
+        const void *field = (const char *) object + row->offset;
+
+        switch (row->type[0]) {
+        case 's':
+                ret->text = *(char *const *) field;
+                break;
+        case 'b':
+                ret->number = *(const bool *) field;
+                break;
+        case 'u':
+                ret->number = *(const unsigned *) field;
+                break;
+        case 't':
+                ret->number = *(const uint64_t *) field;
+                break;
+        case 'd':
+                ret->fraction = *(const double *) field;
+                break;
+        default:
+                assert(false);
+        }
+}
+
+static void read_row(const PropertyRow *row, const void *object, PropertyValue *ret)
+{
+        if (row->read)
+                row->read(object, ret);
+        else
+                read_field(row, object, ret);
+}
+
+int property_append(const PropertyTable *table, const char *name, const void *object, sd_bus_message *reply)
+{
+        _cleanup_(property_value_done) PropertyValue value = { 0 };
+        size_t i = 0;
+
+        while (i < table->n_rows && !streq(table->rows[i].name, name))
+                i++;
+        if (i == table->n_rows)
+                return -ENOENT;
+        read_row(&table->rows[i], object, &value);
+
+        switch (table->rows[i].type[0]) {
+        case 'a':
+                return sd_bus_message_append_strv(reply, value.list);
+        case 'b':
+                return sd_bus_message_append(reply, "b", (int) value.number);
+        case 'u':
+                return sd_bus_message_append(reply, "u", (uint32_t) value.number);
+        case 't':
+                return sd_bus_message_append(reply, "t", value.number);
+        case 'd':
+                return sd_bus_message_append(reply, "d", value.fraction);
+        default:
+                return sd_bus_message_append_basic(reply, table->rows[i].type[0], strempty(value.text));
+        }
+}
+
+/* FNV-1a, 64 bits: a change that it misses is one of 2^64. */
+static uint64_t digest_bytes(uint64_t hash, const void *data, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                hash = (hash ^ ((const uint8_t *) data)[i]) * UINT64_C(0x100000001b3);
+        return hash;
+}
+
+static uint64_t digest(const PropertyValue *value)
+{
+        const char *text = strempty(value->text);
+        uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+        hash = digest_bytes(hash, text, strlen(text));
+        STRV_FOREACH(item, value->list)
+                hash = digest_bytes(hash, *item, strlen(*item) + 1);
+        hash = digest_bytes(hash, &value->number, sizeof(value->number));
+        return digest_bytes(hash, &value->fraction, sizeof(value->fraction));
+}
+
+size_t property_changes(const PropertyTable *table, const void *object, uint64_t *digests, char **ret_names)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < table->n_rows; i++) {
+                _cleanup_(property_value_done) PropertyValue value = { 0 };
+                uint64_t now;
+
+                read_row(&table->rows[i], object, &value);
+                now = digest(&value);
+                if (now == digests[i])
+                        continue;
+                digests[i] = now;
+                ret_names[n++] = (char *) table->rows[i].name;
+        }
+        ret_names[n] = NULL;
+        return n;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Properties as rows of a table: one reader serves the getter, and the comparison that finds out what has changed. */
+
+#include <systemd/sd-bus.h>
+
+#include "base/macros.h"
+#include "model/run.h"
+
+/* A value on its way to the wire. */
+typedef struct PropertyValue {
+        const char *text; /* "s", "o"; NULL is "" */
+        char **list;      /* "as": a list made for this, of borrowed strings */
+        uint64_t number;  /* "b", "u", "t" */
+        double fraction;  /* "d" */
+        char buffer[sizeof("/org/syncrun1/connection/") + 3 * RUN_ID_MAX]; /* room for a text that is made: a path */
+} PropertyValue;
+
+typedef struct PropertyRow {
+        const char *name;
+        const char *type; /* "s", "o", "as", "b", "u", "t", "d" */
+        size_t offset; /* where there is no function: of a char *, bool, unsigned, uint64_t or double in the object */
+        void (*read)(const void *object, PropertyValue *ret);
+} PropertyRow;
+
+typedef struct PropertyTable {
+        const PropertyRow *rows;
+        size_t n_rows;
+} PropertyTable;
+
+/* A line of an X-macro, ROW(flag, name, type, offset[, read]), as an entry of a PropertyTable and of the vtable, whose
+ * getter is property_get() of the same file. */
+#define PROPERTY_TABLE_ENTRY(flag, name, type, ...) { name, type, __VA_ARGS__ },
+#define PROPERTY_VTABLE_ENTRY(flag, name, type, ...) \
+        SD_BUS_PROPERTY(name, type, property_get, 0, SD_BUS_VTABLE_PROPERTY_##flag),
+
+/* Appends the value of property @name of @object. Return: 0 or what sd-bus says. */
+int property_append(const PropertyTable *table, const char *name, const void *object, sd_bus_message *reply);
+
+/**
+ * property_changes() - which properties differ from what they were at the last call
+ * @digests:   table->n_rows words, 0 at first
+ * @ret_names: room for table->n_rows + 1 pointers; closed by NULL; borrowed from the table
+ *
+ * Return: how many.
+ */
+size_t property_changes(const PropertyTable *table, const void *object, uint64_t *digests, char **ret_names);

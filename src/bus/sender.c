@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "bus/sender.h"
+
+#define uthash_nonfatal_oom(element) ((element)->lost = true)
+#include "base/log.h"
+#include "base/string-util.h"
+#include "bus/bus-private.h"
+
+typedef struct Sender {
+        char *name;
+        Caller caller;
+        bool lost; /* there was no memory to put it into the table */
+        UT_hash_handle hh;
+} Sender;
+
+static Sender *sender_free(Sender *sender)
+{
+        if (!sender)
+                return NULL;
+        free(sender->name);
+        free(sender);
+        return NULL;
+}
+DEFINE_TRIVIAL_CLEANUP_FUNC(Sender *, sender_free);
+
+static void sender_forget(Bus *bus, Sender *sender)
+{
+        HASH_DEL(bus->senders, sender);
+        sender_free(sender);
+}
+
+const Caller *sender_find(Bus *bus, const char *name)
+{
+        Sender *sender;
+
+        HASH_FIND_STR(bus->senders, name, sender);
+        return sender ? &sender->caller : NULL;
+}
+
+static int sender_remember(Bus *bus, const char *name, const Caller *caller)
+{
+        _cleanup_(sender_freep) Sender *sender = calloc(1, sizeof(*sender));
+
+        if (!sender)
+                return -ENOMEM;
+        sender->caller = *caller;
+        sender->name = strdup(name);
+        if (!sender->name)
+                return -ENOMEM;
+        if (HASH_COUNT(bus->senders) >= SENDERS_MAX)
+                sender_forget(bus, bus->senders);
+        HASH_ADD_KEYPTR(hh, bus->senders, sender->name, strlen(sender->name), sender);
+        if (sender->lost)
+                return -ENOMEM;
+        TAKE_PTR(sender);
+        return 0;
+}
+
+int sender_ask(Bus *bus, const char *name, sd_bus_message_handler_t callback, void *userdata, sd_bus_slot **ret_slot)
+{
+        return sd_bus_call_method_async(bus->options.bus, ret_slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                        "org.freedesktop.DBus", "GetConnectionCredentials", callback, userdata, "s",
+                                        name);
+}
+
+/* One member of a{sv}. Return: 1 read; 0 it is another one, which was skipped; negative errno. */
+static int read_number(sd_bus_message *m, const char *name, const char *wanted, uint32_t *ret)
+{
+        return streq(name, wanted) ? sd_bus_message_read(m, "v", "u", ret) : 0;
+}
+
+static int read_credentials(sd_bus_message *m, Caller *ret)
+{
+        uint32_t uid = UINT32_MAX, pid = 0;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                const char *name;
+
+                r = sd_bus_message_read_basic(m, 's', &name);
+                if (r >= 0)
+                        r = read_number(m, name, "UnixUserID", &uid);
+                if (r == 0)
+                        r = read_number(m, name, "ProcessID", &pid);
+                if (r == 0)
+                        r = sd_bus_message_skip(m, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        if (r < 0)
+                return r;
+        if (uid == UINT32_MAX)
+                return -EACCES;
+        *ret = (Caller) { .uid = uid, .pid = (pid_t) pid };
+        return 0;
+}
+
+int sender_read(Bus *bus, const char *name, sd_bus_message *reply, Caller *ret)
+{
+        Caller caller;
+        int r;
+
+        if (sd_bus_message_is_method_error(reply, NULL)) {
+                log_debug("The bus does not know %s: %s", name, sd_bus_message_get_error(reply)->message);
+                return -EACCES;
+        }
+        r = read_credentials(reply, &caller);
+        if (r < 0)
+                return r == -ENOMEM ? r : -EACCES;
+        if (!sender_find(bus, name)) {
+                r = sender_remember(bus, name, &caller);
+                if (r < 0)
+                        return r;
+        }
+        *ret = caller;
+        return 0;
+}
+
+void senders_free(Bus *bus)
+{
+        Sender *sender, *next;
+
+        HASH_ITER(hh, bus->senders, sender, next)
+                sender_forget(bus, sender);
+}
