@@ -1,0 +1,38 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Stands for syncrun-worker: the daemon starts it, the test tells it over a socket which calls to make and when to end."""
+
+import json
+import os
+import socket
+import sys
+
+from harness import NAME, WORKER, CallError, Client, connector_path
+
+
+def main():
+    if sys.argv[1] == "--settle":
+        return 0
+    name = sys.argv[1]
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    control.connect(os.environ["SYNCRUN_TEST_CONTROL"])
+    stream = control.makefile("rw")
+    client = Client(os.environ["SYNCRUN_BUS_ADDRESS"])
+    print(json.dumps({"name": name, "pid": os.getpid()}), file=stream, flush=True)
+    for line in stream:
+        request = json.loads(line)
+        if "exit" in request:
+            return request["exit"]
+        try:
+            client.wait_name(NAME)
+            value = client.call(connector_path(request["connector"]), WORKER, request["method"], request["signature"],
+                                *request["args"])
+            answer = {"value": value}
+        except CallError as error:
+            answer = {"error": error.full_name, "message": error.message}
+        print(json.dumps(answer), file=stream, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
