@@ -32,7 +32,8 @@ static void tell_unknown(const ConfAssignment *a, const ConfItem *items, Diagnos
         elsewhere = find_item(items, NULL, a->key);
         if (elsewhere)
                 diagnostics_add(d, DIAGNOSTIC_WARNING, a->file, a->line, a->key,
-                                "The setting is ignored in [%s]: it belongs into [%s].", a->section, elsewhere->section);
+                                "The setting is ignored in [%s]: it belongs into [%s].", a->section,
+                                elsewhere->section);
         else
                 diagnostics_add(d, DIAGNOSTIC_WARNING, a->file, a->line, a->key,
                                 "There is no such setting in [%s]; it is ignored.", a->section);
@@ -125,7 +126,8 @@ int conf_parse_seconds(const ConfAssignment *a, void *data, char **ret_why)
         if (r >= 0 && usec == USEC_INFINITY)
                 r = -ERANGE;
         if (r < 0) {
-                *ret_why = asprintf_or_null("'%s' is no time span: '90', '5min' or '1h 30min' would be right.", a->value);
+                *ret_why = asprintf_or_null("'%s' is no time span: '90', '5min' or '1h 30min' would be right.",
+                                            a->value);
                 return r;
         }
         *(usec_t *) data = usec;
@@ -138,7 +140,8 @@ int conf_parse_timeout(const ConfAssignment *a, void *data, char **ret_why)
         int r = timespan_parse(a->value, USEC_PER_SEC, &usec);
 
         if (r < 0) {
-                *ret_why = asprintf_or_null("'%s' is no time span: '90', '5min' or 'infinity' would be right.", a->value);
+                *ret_why = asprintf_or_null("'%s' is no time span: '90', '5min' or 'infinity' would be right.",
+                                            a->value);
                 return r;
         }
         *(usec_t *) data = usec > 0 ? usec : USEC_INFINITY;

@@ -71,7 +71,7 @@ static int read_header(Reading *reading, char *text, unsigned line)
         reading->told = true;
         if (n < 3 || text[n - 1] != ']' || strcspn(text, "\"'\\\t\r\x7f") < n) {
                 diagnostics_add(reading->d, DIAGNOSTIC_WARNING, reading->file, line, NULL,
-                                "'%s' is no section header: '[Name]' would be right. All up to the next header is ignored.",
+                                "'%s' is no section header, as '[Name]' would be: ignored up to the next header.",
                                 text);
                 return 0;
         }
@@ -199,7 +199,8 @@ int conf_load_file(Conf *conf, const char *path, Diagnostics *d)
 
         r = read_file(path, CONF_FILE_MAX, &text, &size);
         if (r == -EFBIG)
-                diagnostics_add(d, DIAGNOSTIC_ERROR, path, 0, NULL, "The file is larger than %llu bytes.", CONF_FILE_MAX);
+                diagnostics_add(d, DIAGNOSTIC_ERROR, path, 0, NULL, "The file is larger than %llu bytes.",
+                                CONF_FILE_MAX);
         else if (r < 0 && r != -ENOENT && r != -ENOMEM)
                 diagnostics_add(d, DIAGNOSTIC_ERROR, path, 0, NULL, "The file cannot be read: %s.", strerror(-r));
         if (r < 0)

@@ -89,8 +89,8 @@ int conf_list_objects(char *const *dirs, const char *suffix, size_t max, char **
 /**
  * ConfParser - stores the value of an assignment
  * @data:    where the item says
- * @ret_why: set on failure (but -ENOMEM) and where the return is 1: a sentence without "FILE:LINE: KEY=", which says what
- *           would be right; freed by the caller
+ * @ret_why: set on failure (but -ENOMEM) and where the return is 1: a sentence without "FILE:LINE: KEY=", which says
+ *           what would be right; freed by the caller
  *
  * Return: 0 stored; 1 stored, with a warning; -ENOMEM; any other negative errno: not stored.
  */
@@ -119,14 +119,14 @@ int conf_apply(const Conf *conf, const ConfItem *items, void *object, Diagnostic
 /* The last assignment of a key, for messages about the whole; NULL if there is none; borrowed. */
 const ConfAssignment *conf_find(const Conf *conf, const char *section, const char *key) _pure_;
 
-/* Parsers. Lists are strv: a repeated key appends, an empty value resets. */
+/* Parsers, with the type that @data points to. Lists are strv: a repeated key appends, an empty value resets. */
 int conf_parse_string(const ConfAssignment *a, void *data, char **ret_why);   /* char *; empty resets to NULL */
 int conf_parse_bool(const ConfAssignment *a, void *data, char **ret_why);     /* bool */
 int conf_parse_unsigned(const ConfAssignment *a, void *data, char **ret_why); /* unsigned */
-int conf_parse_count(const ConfAssignment *a, void *data, char **ret_why);    /* unsigned, from 1; "infinity" is UINT_MAX */
-int conf_parse_seconds(const ConfAssignment *a, void *data, char **ret_why);  /* usec_t; not "infinity" */
-int conf_parse_timeout(const ConfAssignment *a, void *data, char **ret_why);  /* usec_t; 0 is "infinity", as in systemd */
-int conf_parse_path(const ConfAssignment *a, void *data, char **ret_why);     /* char *, absolute; empty resets to NULL */
+int conf_parse_count(const ConfAssignment *a, void *data, char **ret_why);    /* unsigned from 1; infinity: UINT_MAX */
+int conf_parse_seconds(const ConfAssignment *a, void *data, char **ret_why);  /* usec_t; not infinity */
+int conf_parse_timeout(const ConfAssignment *a, void *data, char **ret_why);  /* usec_t; 0 as in systemd: infinity */
+int conf_parse_path(const ConfAssignment *a, void *data, char **ret_why);     /* char *, absolute; or as a string */
 int conf_parse_strv(const ConfAssignment *a, void *data, char **ret_why);     /* char **; one value a line */
 
 /* Defines a parser for the words of a string table. */

@@ -35,7 +35,8 @@ typedef struct Diagnostics {
 
 void diagnostics_done(Diagnostics *d);
 
-/* Strings are made valid UTF-8. @d may be NULL: nothing is kept. @file and @key may be NULL. Never fails; see n_dropped. */
+/* Strings are made valid UTF-8. @d may be NULL: nothing is kept. @file and @key may be NULL. Never fails; see
+ * n_dropped. */
 void diagnostics_add(Diagnostics *d, DiagnosticSeverity severity, const char *file, unsigned line, const char *key,
                      const char *format, ...) _printf_(6, 7);
 

@@ -90,8 +90,8 @@ static bool skip_scalar(const char **p, const char *end)
         return skip_number(p, end);
 }
 
-/* RFC 8259, to the letter: json-c, strict as it may be, takes NaN, "1.", "00", raw control characters, keys in single quotes, a NUL
- * as the text's end and more, and writes some of it out again. */
+/* RFC 8259, to the letter: json-c, strict as it may be, takes NaN, "1.", "00", raw control characters, keys in single
+ * quotes, a NUL as the text's end and more, and writes some of it out again. */
 static bool is_json(const char *text, size_t n)
 {
         enum { VALUE, FIRST_VALUE, KEY, FIRST_KEY, END } next = VALUE;

@@ -22,7 +22,8 @@ int json_parse(const char *text, size_t n, struct json_object **ret) _must_check
 
 /* Members by key; each leaves *ret alone where the key is absent or null.
  * Return: 1 set; 0 absent or null; -EINVAL of another type or out of range (-ENOMEM for strings). */
-int json_get_string(struct json_object *object, const char *key, const char **ret); /* borrowed from the object; no NUL inside */
+/* Borrowed from the object; no NUL inside. */
+int json_get_string(struct json_object *object, const char *key, const char **ret);
 int json_get_uint(struct json_object *object, const char *key, uint64_t *ret);
 int json_get_double(struct json_object *object, const char *key, double *ret);
 int json_get_bool(struct json_object *object, const char *key, bool *ret);

@@ -25,7 +25,8 @@ void json_write_int(JsonWriter *w, const char *key, int64_t value);
 void json_write_bool(JsonWriter *w, const char *key, bool value);
 void json_write_null(JsonWriter *w, const char *key);
 
-/* A fraction as Python writes a float: the shortest that reads back the same, always with a point or exponent (C15). */
+/* A fraction as Python writes a float: the shortest that reads back the same, always with a point or exponent
+ * (C15). */
 void json_write_double(JsonWriter *w, const char *key, double value);
 
 /* An ISO timestamp (C16), null for USEC_INFINITY or 0. */

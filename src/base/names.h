@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the outside world sees, in one place: bus names and paths, unit names, environment, journal fields, message ids.
- * systemd/syncrun.catalog has an entry for each message id; a test compares the two. */
+/* What the outside world sees, in one place: bus names and paths, unit names, environment, journal fields, message
+ * ids. systemd/syncrun.catalog has an entry for each message id; a test compares the two. */
 
 #define SYNCRUN_BUS_NAME           "org.syncrun1"
 #define SYNCRUN_PATH               "/org/syncrun1"
@@ -30,6 +30,7 @@
 #define SYNCRUN_UNIT_SUFFIX        ".service"
 
 /* Environment that a connector's programs get. */
+#define SYNCRUN_ENV_PREFIX         "SYNCRUN_"                  /* of all that we set */
 #define SYNCRUN_ENV_CONNECTOR      "SYNCRUN_CONNECTOR"
 #define SYNCRUN_ENV_RUN_ID         "SYNCRUN_RUN_ID"
 #define SYNCRUN_ENV_FULL_RESYNC    "SYNCRUN_FULL_RESYNC"
@@ -38,9 +39,9 @@
 
 /* Environment that the programs themselves read (for private instances: the demo and the tests). */
 #define SYNCRUN_ENV_BUS_ADDRESS    "SYNCRUN_BUS_ADDRESS"       /* instead of the system bus */
-#define SYNCRUN_ENV_WORKER         "SYNCRUN_WORKER"            /* the worker's program, where systemd does not start it */
+#define SYNCRUN_ENV_WORKER         "SYNCRUN_WORKER"            /* its program, where no unit starts it */
 #define SYNCRUN_ENV_CONFIG_DIRS    "SYNCRUN_CONFIG_DIRS"       /* colon-separated, instead of /etc/syncrun:... */
-#define SYNCRUN_ENV_WORKER         "SYNCRUN_WORKER"            /* the worker's program, where systemd does not start it */
+#define SYNCRUN_ENV_PAGER          "SYNCRUN_PAGER"             /* instead of PAGER */
 #define SYNCRUN_ENV_LOG_LEVEL      "SYNCRUN_LOG_LEVEL"
 #define SYNCRUN_ENV_LOG_TARGET     "SYNCRUN_LOG_TARGET"        /* auto, journal, console, null */
 

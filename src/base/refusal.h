@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a caller can be refused, one row each: the errno that the engine returns, and what D-Bus, HTTP and the shell make
- * of it. The bus, the shim and the command line look here and nowhere else. */
+/* What a caller can be refused, one row each: the errno that the engine returns, and what D-Bus, HTTP and the shell
+ * make of it. The bus, the shim and the command line look here and nowhere else. */
 
 #include "base/macros.h"
 

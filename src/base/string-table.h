@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Enums with words. A table is `static const char *const NAME_table[_MAX]`; the enum ends in `_MAX, _INVALID = -EINVAL`.
- * DECLARE_STRING_TABLE goes into the header:
+/* Enums with words. A table is `static const char *const NAME_table[_MAX]`; the enum ends in `_MAX,
+ * _INVALID = -EINVAL`. DECLARE_STRING_TABLE goes into the header:
  *   const char *NAME_to_string(type value)     the word, NULL if out of range; static
  *   type NAME_from_string(const char *word)    the value, _INVALID (-EINVAL) for NULL or an unknown word */
 

@@ -109,7 +109,8 @@ static size_t utf8_character(const unsigned char *s, size_t n)
                         return 0;
                 c = c << 6 | (s[i] & 0x3fU);
         }
-        if ((length == 3 && c < 0x800) || (length == 4 && (c < 0x10000 || c > 0x10ffff)) || (c >= 0xd800 && c <= 0xdfff))
+        if ((length == 3 && c < 0x800) || (length == 4 && (c < 0x10000 || c > 0x10ffff)) ||
+            (c >= 0xd800 && c <= 0xdfff))
                 return 0;
         return length;
 }

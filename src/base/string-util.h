@@ -85,8 +85,8 @@ bool utf8_is_valid(const char *s, size_t n) _pure_;
 
 /**
  * utf8_sanitize() - a copy in which each invalid byte and each control character but tab and newline is U+FFFD
- * @limit_bytes: longer text is cut at a character's end and closed with "…", which is within the limit; of a limit that has no
- *               room even for that, nothing is left
+ * @limit_bytes: longer text is cut at a character's end and closed with "…", which is within the limit; of a limit
+ *               that has no room even for that, nothing is left
  *
  * Return: the copy, freed by the caller; NULL when out of memory.
  */

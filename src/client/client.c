@@ -126,7 +126,8 @@ static int append_option(sd_bus_message *m, const ClientOption *o)
                        : o->type == 'u' ? sd_bus_message_append(m, "{sv}", o->name, type, o->u)
                                         : sd_bus_message_append(m, "{sv}", o->name, type, (int) o->b);
         }
-        if ((r = sd_bus_message_open_container(m, 'e', "sv")) < 0 || (r = sd_bus_message_append(m, "s", o->name)) < 0 ||
+        if ((r = sd_bus_message_open_container(m, 'e', "sv")) < 0 ||
+            (r = sd_bus_message_append(m, "s", o->name)) < 0 ||
             (r = sd_bus_message_open_container(m, 'v', "as")) < 0 ||
             (r = sd_bus_message_append_strv(m, (char **) o->as)) < 0 || (r = sd_bus_message_close_container(m)) < 0)
                 return r;

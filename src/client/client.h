@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The daemon as its clients see it: one connection, one function a method. Blocking calls, for programs that have nothing else
- * to do meanwhile; programs with a loop take the bus from client_bus(). The worker's own calls are in client/worker-proxy. */
+/* The daemon as its clients see it: one connection, one function a method. Blocking calls, for programs that have
+ * nothing else to do meanwhile; programs with a loop take the bus from client_bus(). The worker's own calls are in
+ * client/worker-proxy. */
 
 #include <systemd/sd-bus.h>
 
@@ -14,7 +15,7 @@ typedef struct Client Client;
 typedef struct ClientError {
         int error;              /* negative errno, by the refusal's row where there is one */
         const Refusal *refusal; /* NULL: not one of ours */
-        char *message;          /* the daemon's words, or what to do about the connection; may be NULL for lack of memory */
+        char *message; /* the daemon's words, or what to do about the connection; may be NULL for lack of memory */
 } ClientError;
 
 void client_error_done(ClientError *e);
@@ -52,7 +53,8 @@ typedef struct ClientOption {
         };
 } ClientOption;
 
-/* Appends an a{sv}; entries of type 's' with NULL and 'a' with an empty list are left out. Return: 0; negative errno. */
+/* Appends an a{sv}; entries of type 's' with NULL and 'a' with an empty list are left out. Return: 0; negative
+ * errno. */
 int client_append_options(sd_bus_message *m, const ClientOption *options, size_t n) _must_check_;
 
 /* ---- Methods of Manager, Connector and Connection. Each blocks for the answer, which means "committed to disk".

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the verbs of syncrunctl share: the options of the command line, the connection, and how JSON and errors are shown.
- * A verb is one function that takes its words and returns the exit status. */
+/* What the verbs of syncrunctl share: the options of the command line, the connection, and how JSON and errors are
+ * shown. A verb is one function that takes its words and returns the exit status. */
 
 #include "base/json-util.h"
 #include "client/client.h"

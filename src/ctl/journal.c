@@ -27,7 +27,8 @@ static char *field_text(sd_journal *journal, const char *field)
 
 static void print_entry(sd_journal *journal, const char *indent)
 {
-        _cleanup_free_ char *message = field_text(journal, "MESSAGE"), *identifier = field_text(journal, "SYSLOG_IDENTIFIER"),
+        _cleanup_free_ char *message = field_text(journal, "MESSAGE"),
+                            *identifier = field_text(journal, "SYSLOG_IDENTIFIER"),
                             *priority = field_text(journal, "PRIORITY");
         int level = isempty(priority) ? LOG_INFO : priority[0] - '0';
         Colour c = level <= LOG_ERR ? COLOUR_RED : level <= LOG_WARNING ? COLOUR_YELLOW : COLOUR_NORMAL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* syncrunctl: the command line of the sync service. Here are the options, the table of verbs and the help; what a verb does is in
- * the files verbs-*.c. */
+/* syncrunctl: the command line of the sync service. Here are the options, the table of verbs and the help; what a verb
+ * does is in the files verbs-*.c. */
 
 #include <getopt.h>
 #include <locale.h>
@@ -67,7 +67,8 @@ static void help(void)
                       "  -q --quiet                Say nothing where the exit status says it\n"
                       "\n%sStarting:%s\n"
                       "     --full                 Discard the cursor and sync every item again\n"
-                      "     --wait                 Show progress and wait for the end; the exit status tells the outcome\n"
+                      "     --wait                 Show progress and wait for the end; the exit status tells the "
+                      "outcome\n"
                       "     --reason=TEXT          Recorded with the run\n"
                       "     --accounts=NAME,...    Only these accounts, where the connector can\n"
                       "\n%sChoosing (list, runs, watch, users):%s\n"
@@ -78,7 +79,8 @@ static void help(void)
                       "\n%sCalendar:%s\n"
                       "     --base-time=TIME       Count from this time\n"
                       "     --iterations=N         Show the next N times\n"
-                      "\nExit status: 0 success; with --wait 1 failed, 3 partial, 4 cancelled, 5 skipped. See syncrunctl(1).\n",
+                      "\nExit status: 0 success; with --wait 1 failed, 3 partial, 4 cancelled, 5 skipped. See "
+                      "syncrunctl(1).\n",
                       bold, normal, bold, normal, bold, normal, bold, normal);
 }
 

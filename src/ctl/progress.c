@@ -48,8 +48,9 @@ static void print_counts(struct json_object *event)
 
         if (json_get_object(event, "metadata", &metadata) <= 0 || json_count(metadata, "inserted") == COUNT_UNKNOWN)
                 return;
-        (void) printf(" · %" PRIu64 " added, %" PRIu64 " updated, %" PRIu64 " deduped", json_count(metadata, "inserted"),
-                      json_count(metadata, "updated"), json_count(metadata, "deduped"));
+        (void) printf(" · %" PRIu64 " added, %" PRIu64 " updated, %" PRIu64 " deduped",
+                      json_count(metadata, "inserted"), json_count(metadata, "updated"),
+                      json_count(metadata, "deduped"));
 }
 
 static const char *event_name(struct json_object *event)
@@ -57,7 +58,8 @@ static const char *event_name(struct json_object *event)
         struct json_object *metadata = NULL;
 
         (void) json_get_object(event, "metadata", &metadata);
-        return isempty(json_text(metadata, "connector")) ? json_text(event, "provider") : json_text(metadata, "connector");
+        return isempty(json_text(metadata, "connector")) ? json_text(event, "provider")
+                                                         : json_text(metadata, "connector");
 }
 
 void progress_print_event(struct json_object *event)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Waits for a run's end and shows it on the way: a live bar with rate and time left on a terminal, a line for each change of
- * stage elsewhere. */
+/* Waits for a run's end and shows it on the way: a live bar with rate and time left on a terminal, a line for each
+ * change of stage elsewhere. */
 
 #include "ctl/ctl.h"
 

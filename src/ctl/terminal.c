@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd-util.h"
+#include "base/names.h"
 #include "base/string-util.h"
 
 static struct {
@@ -63,7 +64,7 @@ _noreturn_ static void exec_pager(const char *pager, int fd)
 
 void pager_open(void)
 {
-        const char *pager = getenv("SYNCRUN_PAGER") ?: getenv("PAGER") ?: "less";
+        const char *pager = getenv(SYNCRUN_ENV_PAGER) ?: getenv("PAGER") ?: "less";
         int fds[2];
 
         /* Asked now: afterwards standard output is a pipe, but still leads to the terminal. */

@@ -20,7 +20,7 @@ int verb_items(Ctl *ctl, int argc, char **argv)
         size_t n = 3;
 
         if (ctl->options.host)
-                return ctl_usage_error("Items are read on the machine that has them, e.g. 'ssh %s syncrunctl items %s'.",
+                return ctl_usage_error("Items are read on the machine that has them: 'ssh %s syncrunctl items %s'.",
                                        ctl->options.host, argv[1]);
         if (!connector_name_is_valid(argv[1]))
                 return ctl_usage_error("\"%s\" is no connector's name. See 'syncrunctl list'.", argv[1]);

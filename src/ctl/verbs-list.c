@@ -73,8 +73,9 @@ static void add_connector(Table *table, struct json_object *connector)
 
 int verb_list(Ctl *ctl, int argc, char **argv)
 {
-        static const char *const titles[] = { "CONNECTOR", "STATUS", "NEXT", "LAST", "OUTCOME", "PROVIDER", "ATTENTION",
-                                              NULL };
+        static const char *const titles[] = {
+                "CONNECTOR", "STATUS", "NEXT", "LAST", "OUTCOME", "PROVIDER", "ATTENTION", NULL,
+        };
         const ClientOption filter[] = {
                 { "provider", 's', .s = ctl->options.provider },
                 { "user", 's', .s = ctl->options.user },
@@ -100,7 +101,8 @@ int verb_list(Ctl *ctl, int argc, char **argv)
         if (table_print(table, ctl->options.legend) < 0)
                 return ctl_oom();
         if (table_rows(table) == 0)
-                hint(ctl, "No connectors. A file /etc/syncrun/connectors/NAME.connector makes one: see syncrun.connector(5).");
+                hint(ctl, "No connectors. A file /etc/syncrun/connectors/NAME.connector makes one: see "
+                          "syncrun.connector(5).");
         else if (n_attention > 0)
                 hint(ctl, "'syncrunctl status CONNECTOR' says what a connector that needs attention is waiting for.");
         return 0;
@@ -123,7 +125,8 @@ static void add_run(Table *table, struct json_object *run)
         table_add_format(table, COLOUR_NORMAL, "%s%s", trigger, full ? " full" : "");
         table_add(table, c, state);
         table_add(table, COLOUR_NORMAL, relative_text(created, json_time(run, "created_at")));
-        table_add(table, COLOUR_NORMAL, duration_text(duration, json_time(run, "started_at"), json_time(run, "finished_at")));
+        table_add(table, COLOUR_NORMAL,
+                  duration_text(duration, json_time(run, "started_at"), json_time(run, "finished_at")));
         table_add_format(table, COLOUR_NORMAL, "%" PRIu64, json_count(counts, "added"));
         table_add_format(table, COLOUR_NORMAL, "%" PRIu64, json_count(counts, "updated"));
         table_add_format(table, COLOUR_NORMAL, "%" PRIu64, json_count(counts, "deduped"));
@@ -256,6 +259,7 @@ int verb_users(Ctl *ctl, int argc, char **argv)
         if (table_print(table, ctl->options.legend) < 0)
                 return ctl_oom();
         if (table_rows(table) == 0)
-                hint(ctl, "No users. Connectors name theirs with User=, and syncs that are reported from outside with user_id.");
+                hint(ctl, "No users. Connectors name theirs with User=, and syncs that are reported from outside with "
+                          "user_id.");
         return 0;
 }

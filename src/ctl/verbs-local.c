@@ -40,7 +40,8 @@ static char *connector_name_of(const char *path)
         return connector_name_is_valid(name) ? strdup(name) : NULL;
 }
 
-/* A file is read as it stands there, with the drop-ins beside it. Return: 0, or 1 where the connector could not run. */
+/* A file is read as it stands there, with the drop-ins beside it. Return: 0, or 1 where the connector could not
+ * run. */
 static int verify_file(const char *path)
 {
         _cleanup_(connector_definition_unrefp) ConnectorDefinition *definition = NULL;

@@ -26,7 +26,8 @@ static int start_one(Ctl *ctl, Client *client, const char *connector)
         if (client_start_run(client, connector, options, ELEMENTSOF(options), &started, &e) < 0)
                 return ctl_fail(&e, "Could not start %s", connector);
         if (started.full_resync_pending && !ctl->options.quiet)
-                (void) fprintf(stderr, "%s is running already (%s). The full resync is remembered and becomes its next run.\n",
+                (void) fprintf(stderr,
+                               "%s is running already (%s). The full resync is remembered and becomes its next run.\n",
                                connector, started.run_id);
         else if (started.already_active && !ctl->options.quiet)
                 (void) fprintf(stderr, "%s is running already.\n", connector);

@@ -17,7 +17,8 @@
 static void line(const char *label, Colour c, const char *text)
 {
         if (!isempty(text))
-                (void) printf("%12s: %s%s%s\n", label, colour(c), text, c == COLOUR_NORMAL ? "" : colour(COLOUR_NORMAL));
+                (void) printf("%12s: %s%s%s\n", label, colour(c), text,
+                              c == COLOUR_NORMAL ? "" : colour(COLOUR_NORMAL));
 }
 
 /* "Sat 2026-11-21 23:06:15 UTC; 3min ago" */
@@ -44,7 +45,8 @@ static void bytes_text(uint64_t bytes, char *buf, size_t size)
 static void counts_line(const char *label, struct json_object *counts)
 {
         if (counts)
-                (void) printf("%12s: %" PRIu64 " discovered, %" PRIu64 " added, %" PRIu64 " updated, %" PRIu64 " deduped\n",
+                (void) printf("%12s: %" PRIu64 " discovered, %" PRIu64 " added, %" PRIu64 " updated, %" PRIu64
+                              " deduped\n",
                               label, json_count(counts, "discovered"), json_count(counts, "added"),
                               json_count(counts, "updated"), json_count(counts, "deduped"));
 }
@@ -57,7 +59,8 @@ static void resources_line(struct json_object *run)
         if (json_get_object(run, "resources", &resources) <= 0)
                 return;
         if (json_count(resources, "cpu_usec") != COUNT_UNKNOWN)
-                line("CPU", COLOUR_NORMAL, timespan_format(cpu, sizeof(cpu), json_count(resources, "cpu_usec"), USEC_PER_MSEC));
+                line("CPU", COLOUR_NORMAL,
+                     timespan_format(cpu, sizeof(cpu), json_count(resources, "cpu_usec"), USEC_PER_MSEC));
         if (json_count(resources, "memory_peak_bytes") != COUNT_UNKNOWN) {
                 bytes_text(json_count(resources, "memory_peak_bytes"), memory, sizeof(memory));
                 line("Peak memory", COLOUR_NORMAL, memory);
@@ -83,7 +86,9 @@ static void progress_line(struct json_object *run)
 
 static int print_accounts(const Ctl *ctl, struct json_object *run)
 {
-        static const char *const titles[] = { "ACCOUNT", "STATUS", "ADDED", "UPDATED", "DEDUPED", "TOOK", "ERROR", NULL };
+        static const char *const titles[] = {
+                "ACCOUNT", "STATUS", "ADDED", "UPDATED", "DEDUPED", "TOOK", "ERROR", NULL
+        };
         _cleanup_(table_freep) Table *table = NULL;
         struct json_object *accounts = NULL;
 
@@ -134,12 +139,13 @@ static int print_run(const Ctl *ctl, struct json_object *run)
 
         (void) json_get_object(run, "counts", &counts);
         (void) json_get_bool(run, "full_resync", &full);
-        (void) printf("%s●%s %sRun %s%s of %s\n", colour(c), colour(COLOUR_NORMAL), colour(COLOUR_BOLD), json_text(run, "id"),
-                      colour(COLOUR_NORMAL),
+        (void) printf("%s●%s %sRun %s%s of %s\n", colour(c), colour(COLOUR_NORMAL), colour(COLOUR_BOLD),
+                      json_text(run, "id"), colour(COLOUR_NORMAL),
                       isempty(json_text(run, "connector")) ? json_text(run, "provider") : json_text(run, "connector"));
         line("Outcome", c, state);
         (void) printf("%12s: %s%s%s%s\n", "Why", json_text(run, "trigger"), full ? ", full resync" : "",
-                      isempty(json_text(run, "requested_by")) ? "" : ", asked for by ", json_text(run, "requested_by"));
+                      isempty(json_text(run, "requested_by")) ? "" : ", asked for by ",
+                      json_text(run, "requested_by"));
         line("Reason", COLOUR_NORMAL, json_text(run, "reason"));
         if (!isempty(json_text(run, "retry_of")))
                 (void) printf("%12s: attempt %" PRIu64 " of %s\n", "Retry", json_count(run, "attempt"),
@@ -195,7 +201,8 @@ static int print_run_log(Ctl *ctl, const char *run_id, uint64_t lines)
         if (r < 0)
                 return ctl_usage_error("Could not read the journal: %s", strerror(-r));
         if (r == 0)
-                (void) printf("%sNo log lines of this run that you may see (groups systemd-journal and adm see all).%s\n",
+                (void) printf("%sNo log lines of this run that you may see (groups systemd-journal and adm see "
+                              "all).%s\n",
                               colour(COLOUR_GREY), colour(COLOUR_NORMAL));
         return 0;
 }
@@ -207,7 +214,8 @@ static uint64_t log_lines(const Ctl *ctl)
 
 static int no_such_run(const char *id)
 {
-        (void) ctl_usage_error("There is no run or connector \"%s\". See 'syncrunctl runs' and 'syncrunctl list'.", id);
+        (void) ctl_usage_error("There is no run or connector \"%s\". See 'syncrunctl runs' and 'syncrunctl list'.",
+                               id);
         return 4;
 }
 
@@ -234,7 +242,8 @@ int verb_log(Ctl *ctl, int argc, char **argv)
         if (r < 0)
                 return ctl_usage_error("Could not read the journal: %s", strerror(-r));
         if (r == 0)
-                return ctl_usage_error("The journal has no line of run %s that you may see. Its lines may have been rotated away; "
+                return ctl_usage_error("The journal has no line of run %s that you may see. Its lines may have been "
+                                       "rotated away; "
                                        "groups systemd-journal and adm see all.",
                                        argv[1]);
         return 0;
@@ -312,7 +321,8 @@ static int status_service(Ctl *ctl)
         }
         (void) printf("%s●%s syncrun: %zu connectors, %zu syncing, %s%zu need attention%s\n",
                       colour(n_attention > 0 ? COLOUR_RED : COLOUR_GREEN), colour(COLOUR_NORMAL), n, n_active,
-                      n_attention > 0 ? colour(COLOUR_RED) : "", n_attention, n_attention > 0 ? colour(COLOUR_NORMAL) : "");
+                      n_attention > 0 ? colour(COLOUR_RED) : "", n_attention,
+                      n_attention > 0 ? colour(COLOUR_NORMAL) : "");
         for (size_t i = 0; i < n; i++) {
                 struct json_object *connector = json_object_array_get_idx(connectors, i);
 

@@ -87,9 +87,9 @@ typedef struct EngineOptions {
 #define PENDING_REPLIES_MAX 16384U /* calls that wait for their commit; further ones are refused with -ENOBUFS */
 #define BACKLOG_MAX         32768U /* writes that wait for it; then calls are refused, too, and schedules wait */
 #define REPORT_EVENTS_MAX   1000U  /* events of one engine_report_outside() */
-#define PROGRESS_INTERVAL_USEC                                                                \
-        (250 * USEC_PER_MSEC) /* progress alone makes at most one event of a run in this time \
-                               */
+
+/* Progress alone makes at most one event of a run in this time. */
+#define PROGRESS_INTERVAL_USEC (250 * USEC_PER_MSEC)
 
 /* @ret_why as store_open(). Return: 0 or what store_open() returns. Context: blocks for the disk. */
 int engine_new(const EngineOptions *options, const EngineObserver *observer, char **ret_why,
@@ -185,7 +185,7 @@ int engine_report_outside(Engine *engine, const OutsideEvent *events, size_t n, 
  * -EROFS; negative errno of reading. Context: blocks for reading files. */
 int engine_reload(Engine *engine, const Settings *settings) _must_check_;
 
-/* Replies when all that was asked for before is committed and can be seen: what engine_start() or engine_reload() loaded, too.
+/* Replies when all that was done before is committed and can be seen: what engine_start() or engine_reload() loaded, too.
  * Refusals: -EROFS, -ENOBUFS, -ENOMEM. */
 int engine_sync(Engine *engine, EngineReply reply, void *userdata) _must_check_;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Workers as child processes, where systemd is not PID 1. Each is watched by its pidfd, so that one that was started by an
- * earlier daemon is watched in the same way; who it is, after a restart, is told by its pid and start time together. A worker
- * that died is followed by `syncrun-worker --settle`, as ExecStopPost= does it in the unit. */
+/* Workers as child processes, where systemd is not PID 1. Each is watched by its pidfd, so that one that was started
+ * by an earlier daemon is watched in the same way; who it is, after a restart, is told by its pid and start time
+ * together. A worker that died is followed by `syncrun-worker --settle`, as ExecStopPost= does it in the unit. */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -103,7 +103,8 @@ static int child_new(ChildLauncher *launcher, const char *connector, Child **ret
         return 0;
 }
 
-/* Field 22 of /proc/PID/stat; the command's name before it may hold anything, so count from its closing parenthesis. */
+/* Field 22 of /proc/PID/stat; the command's name before it may hold anything, so count from its closing
+ * parenthesis. */
 static int read_start_ticks(pid_t pid, uint64_t *ret)
 {
         _cleanup_free_ char *text = NULL;
@@ -142,7 +143,8 @@ static int spawn_worker(ChildLauncher *launcher, const char *connector, bool set
                 return r;
         /* What the service manager gave to the daemon alone is not the worker's. */
         STRV_FOREACH(e, environ) {
-                if (startswith(*e, "STATE_DIRECTORY=") || startswith(*e, "NOTIFY_SOCKET=") || startswith(*e, "WATCHDOG_"))
+                if (startswith(*e, "STATE_DIRECTORY=") || startswith(*e, "NOTIFY_SOCKET=") ||
+                    startswith(*e, "WATCHDOG_"))
                         continue;
                 r = strv_extend(&environment, *e);
                 if (r < 0)
@@ -157,7 +159,8 @@ static int spawn_worker(ChildLauncher *launcher, const char *connector, bool set
                 return -r;
         (void) sigemptyset(&none);
         (void) sigfillset(&all);
-        (void) posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+        (void) posix_spawnattr_setflags(&attributes,
+                                        POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
         (void) posix_spawnattr_setsigmask(&attributes, &none);
         (void) posix_spawnattr_setsigdefault(&attributes, &all);
         r = posix_spawn(ret, launcher->worker_path, NULL, &attributes, argv, environment);
@@ -291,7 +294,8 @@ static int on_kill(sd_event_source *source, uint64_t usec, void *userdata)
         Child *child = userdata;
 
         log_debug("Worker of connector %s did not end in time, killing it.", child->connector);
-        /* The worker leads a session of its own; its pipeline has groups of its own and dies by their parent's death signal. */
+        /* The worker leads a session of its own; its pipeline has groups of its own and dies by their parent's death
+         * signal. */
         (void) pidfd_send_signal(child->pidfd, SIGKILL, NULL, 0);
         return 0;
 }

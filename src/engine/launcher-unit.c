@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Workers as syncrun@NAME.service, started and stopped through PID 1 as the polkit rule allows it. How a unit fares is told
- * by its PropertiesChanged and JobRemoved signals: matches stand for one unit each, and only while it has a run, because PID 1
- * has much to say. Measured on systemd 252: the last PropertiesChanged of the Service interface, with the result, comes
- * directly before that of the Unit interface which says "inactive" or "failed"; a unit that ended well is dropped at once, so
- * nothing can be read of it afterwards. UnitRemoved is no end: it comes with each daemon-reload. */
+/* Workers as syncrun@NAME.service, started and stopped through PID 1 as the polkit rule allows it. How a unit fares is
+ * told by its PropertiesChanged and JobRemoved signals: matches stand for one unit each, and only while it has a run,
+ * because PID 1 has much to say. Measured on systemd 252: the last PropertiesChanged of the Service interface, with
+ * the result, comes directly before that of the Unit interface which says "inactive" or "failed"; a unit that ended
+ * well is dropped at once, so nothing can be read of it afterwards. UnitRemoved is no end: it comes with each
+ * daemon-reload. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -301,7 +302,8 @@ static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error
                 }
                 return 0;
         }
-        /* Left-over processes are killed in stop-sigkill without anybody's asking; stop-sigterm is a stop by someone. */
+        /* Left-over processes are killed in stop-sigkill without anybody's asking; stop-sigterm is a stop by
+         * someone. */
         stopping = streq(p->active_state, "deactivating") && streq(p->sub_state, "stop-sigterm");
         if (stopping && !unit->stop_requested) {
                 unit->stop_requested = true;
@@ -393,7 +395,8 @@ static int on_start_reply(sd_bus_message *m, void *userdata, sd_bus_error *error
                                 unit->name);
         else if (sd_bus_error_has_name(e, SD_BUS_ERROR_ACCESS_DENIED))
                 (void) snprintf(why, sizeof(why),
-                                "PID 1 does not let syncrund start %s: is polkit running, and is syncrun's rule installed?",
+                                "PID 1 does not let syncrund start %s: is polkit running, and is syncrun's rule "
+                                "installed?",
                                 unit->name);
         else
                 (void) snprintf(why, sizeof(why), "%s could not be started: %s", unit->name, e->message);
@@ -426,8 +429,8 @@ static int unit_new(UnitLauncher *launcher, const char *connector, Unit **ret)
         if (r < 0)
                 return r;
         /* In order with the calls that follow on the same connection, so nothing is missed. */
-        r = sd_bus_match_signal_async(launcher->bus, &unit->properties_slot, SYSTEMD_NAME, unit->path, PROPERTIES_IFACE,
-                                      "PropertiesChanged", on_properties_changed, NULL, unit);
+        r = sd_bus_match_signal_async(launcher->bus, &unit->properties_slot, SYSTEMD_NAME, unit->path,
+                                      PROPERTIES_IFACE, "PropertiesChanged", on_properties_changed, NULL, unit);
         if (r >= 0)
                 /* Of all units: sd-bus does not match an argument that comes after one which is no string. */
                 r = sd_bus_match_signal_async(launcher->bus, &unit->job_slot, SYSTEMD_NAME, SYSTEMD_PATH,
@@ -504,7 +507,8 @@ static int on_adopt_reply(sd_bus_message *m, void *userdata, sd_bus_error *error
                 log_debug_errno(r, "Could not ask PID 1 about %s: %m", unit->name);
         /* PID 1 answers for units that it does not have, too, with an empty invocation id. A run whose start was not
          * recorded yet has none either: then whatever runs under its name is its worker. */
-        same = r >= 0 && !isempty(p.invocation) && (isempty(unit->invocation) || streq(unit->invocation, p.invocation));
+        same = r >= 0 && !isempty(p.invocation) &&
+               (isempty(unit->invocation) || streq(unit->invocation, p.invocation));
         unit->properties = p;
         if (same && !has_ended(&p))
                 unit_announce_start(unit);
@@ -583,7 +587,8 @@ static int unit_ask(UnitLauncher *launcher, const char *connector, const Questio
 static int unit_verify(Launcher *base, const char *connector, uid_t uid, pid_t pid, LauncherVerifyCallback cb,
                        void *userdata)
 {
-        return unit_ask(unit_launcher(base), connector, &(Question) { .verify_cb = cb, .uid = uid, .userdata = userdata });
+        return unit_ask(unit_launcher(base), connector,
+                        &(Question){ .verify_cb = cb, .uid = uid, .userdata = userdata });
 }
 
 static int unit_usage(Launcher *base, const char *connector, LauncherUsageCallback cb, void *userdata)

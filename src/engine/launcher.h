@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Starts and stops a run's worker: as syncrun@NAME.service through PID 1 (launcher-unit.c), or as a child process where
- * systemd is not PID 1 (launcher-child.c). The rest of the engine does not know which. At most one worker a connector. */
+/* Starts and stops a run's worker: as syncrun@NAME.service through PID 1 (launcher-unit.c), or as a child process
+ * where systemd is not PID 1 (launcher-child.c). The rest of the engine does not know which. At most one worker a
+ * connector. */
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
@@ -26,7 +27,8 @@ typedef struct WorkerExit {
 
 typedef struct LauncherCallbacks {
         /* The worker runs. @invocation_id NULL and @pid 0 where not known. */
-        void (*started)(const char *connector, const char *invocation_id, int pid, uint64_t start_ticks, void *userdata);
+        void (*started)(const char *connector, const char *invocation_id, int pid, uint64_t start_ticks,
+                        void *userdata);
         /* It could not be started; @why is for a person, with what to do next. No ended() follows. */
         void (*start_failed)(const char *connector, const char *why, void *userdata);
         /* Somebody asked it to stop, and it has not ended yet. */
@@ -46,7 +48,8 @@ int launcher_child_new(sd_event *event, const char *worker_path, const char *sta
 Launcher *launcher_free(Launcher *launcher); /* workers go on */
 DEFINE_TRIVIAL_CLEANUP_FUNC(Launcher *, launcher_free);
 
-/* Ask for the worker of a connector; started() or start_failed() follows. Return: 0; -EEXIST (one is there); -ENOMEM; errno. */
+/* Ask for the worker of a connector; started() or start_failed() follows. Return: 0; -EEXIST (one is there); -ENOMEM;
+ * errno. */
 int launcher_start(Launcher *launcher, const char *connector) _must_check_;
 
 /* TERM, and KILL after the unit's TimeoutStopSec=; ended() follows. Return: 0; -ENOENT (nothing runs); errno. */

@@ -76,8 +76,7 @@ int command_line_split(const char *text, char ***ret, char **ret_why)
                 const char *why;
 
                 if (is_separator(p))
-                        return refuse(ret_why,
-                                      asprintf_or_null("A line is one command; '\\;' would be right for the word ';'."),
+                        return refuse(ret_why, asprintf_or_null("A line is one command; '\\;' is the word ';'."),
                                       -EINVAL);
                 if (n_words > 0 && take_semicolon(&p))
                         r = (word = strdup(";")) ? 1 : -ENOMEM;
@@ -107,8 +106,7 @@ int command_line_split(const char *text, char ***ret, char **ret_why)
         if (n_words == 0)
                 return refuse(ret_why, asprintf_or_null("There is no command."), -EINVAL);
         if (odd) {
-                r = refuse(ret_why, asprintf_or_null("An unknown escape sequence is taken as it stands; '\\\\' would be "
-                                                     "right for a backslash."), 1);
+                r = refuse(ret_why, asprintf_or_null("An unknown escape sequence is kept; '\\\\' is a backslash."), 1);
                 if (r < 0)
                         return r;
         }

@@ -10,17 +10,17 @@
 
 /**
  * command_line_split() - the words of a command line
- * @text:    as in ExecStart=, but for what systemd does besides splitting: "$" stands for itself, the first word has no
- *           prefix ("-", "@", ...), and a word of ";" alone, which would begin a second command, is refused ("\;" is
- *           the word ";")
+ * @text:    as in ExecStart=, but for what systemd does besides splitting: "$" stands for itself, the first word has
+ *           no prefix ("-", "@", ...), and a word of ";" alone, which would begin a second command, is refused ("\;"
+ *           is the word ";")
  * @ret:     strv; set on success only; caller frees
  * @ret_why: set on -EINVAL, -E2BIG and 1: what is wrong, a sentence; freed by the caller; may be NULL
  *
  * The first word must be an absolute path (it may begin with %S or %d), or a plain name that is looked up in the usual
  * folders at launch.
  *
- * Return: 0; 1 where an unknown escape sequence was kept as it stands, as systemd does; -EINVAL (empty, open quote, ";",
- * bad first word); -E2BIG (COMMAND_WORDS_MAX); -ENOMEM.
+ * Return: 0; 1 where an unknown escape sequence was kept as it stands, as systemd does; -EINVAL (empty, open quote,
+ * ";", bad first word); -E2BIG (COMMAND_WORDS_MAX); -ENOMEM.
  */
 int command_line_split(const char *text, char ***ret, char **ret_why) _must_check_;
 

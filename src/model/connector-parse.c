@@ -31,8 +31,8 @@ static int parse_provider(const ConfAssignment *a, void *data, char **ret_why)
 static int parse_connection(const ConfAssignment *a, void *data, char **ret_why)
 {
         if (!isempty(a->value) && !connector_name_is_valid(a->value)) {
-                *ret_why = asprintf_or_null("'%s' is no connection: a-z, then up to %u of a-z, 0-9, '_' and '-' would be "
-                                            "right.", a->value, CONNECTOR_NAME_MAX - 1);
+                *ret_why = asprintf_or_null("'%s' is no connection: up to %u of a-z, 0-9, '_', '-', first a letter, "
+                                            "would be right.", a->value, CONNECTOR_NAME_MAX);
                 return -EINVAL;
         }
         return conf_parse_string(a, data, ret_why);
@@ -142,8 +142,7 @@ static const char *find_unknown_specifier(char *const *words)
 
 static char *why_unknown_specifier(const char *bad)
 {
-        return asprintf_or_null("'%.2s' is none of %%n, %%r, %%c, %%s, %%d and %%S; '%%%%' would be right for a percent "
-                                "sign.", bad);
+        return asprintf_or_null("'%.2s' is none of %%n, %%r, %%c, %%s, %%d and %%S; '%%%%' is a percent sign.", bad);
 }
 
 /* The words of a command line; NULL for none, which is no error. */
@@ -228,11 +227,11 @@ static const char *check_variable(const char *word)
         for (size_t i = 0; i < n; i++)
                 if (!isalnum((unsigned char) word[i]) && word[i] != '_')
                         return "has no name of letters, digits and '_'";
-        if (startswith(word, "SYNCRUN_") || startswith(word, "CREDENTIALS_DIRECTORY="))
+        if (startswith(word, SYNCRUN_ENV_PREFIX) || startswith(word, "CREDENTIALS_DIRECTORY="))
                 return "is for syncrun to set";
         if (!utf8_is_valid(word, strlen(word)))
                 return "is not in UTF-8";
-        return specifiers_check(word) ? "has an unknown specifier: '%%' would be right for a percent sign" : NULL;
+        return specifiers_check(word) ? "has an unknown specifier: '%%' is a percent sign" : NULL;
 }
 
 /* Adds to a list, or takes the place of the entry that has the same beginning up to @separator. Takes @entry over. */
@@ -268,7 +267,7 @@ static int parse_environment(const ConfAssignment *a, void *data, char **ret_why
         }
         /* As in systemd, what is no assignment is left out, and what cannot be split ends the line. */
         while ((r = word_extract(&p, &word, &odd)) > 0) {
-                const char *why = odd ? "has an unknown escape sequence: '\\\\' would be right for a backslash"
+                const char *why = odd ? "has an unknown escape sequence: '\\\\' is a backslash"
                                       : check_variable(word);
 
                 if (why && !*ret_why) {
@@ -392,8 +391,8 @@ static int parse_key_properties(const ConfAssignment *a, void *data, char **ret_
         if (r < 0)
                 return r;
         if (!key) {
-                *ret_why = asprintf_or_null("'%s' is no key: 'stream:field' or 'stream:field,field', with up to %u fields, "
-                                            "would be right.", a->value, KEY_FIELDS_MAX);
+                *ret_why = asprintf_or_null("'%s' is no key: 'stream:field,field', up to %u fields, would be right.",
+                                            a->value, KEY_FIELDS_MAX);
                 return -EINVAL;
         }
         r = put_entry(l, key, ':', KEY_STREAMS_MAX);
@@ -448,11 +447,11 @@ static const ConfItem items[] = {
 };
 
 /* Tells at the place of a key that is there, of the file where it is missing. */
-#define TELL(definition, severity, section, key, ...)                                                                \
-        do {                                                                                                         \
-                const ConfAssignment *_a = conf_find(&(definition)->conf, section, key);                             \
-                diagnostics_add(own, DIAGNOSTIC_##severity, _a ? _a->file : (definition)->path, _a ? _a->line : 0, key, \
-                                __VA_ARGS__);                                                                        \
+#define TELL(definition, severity, section, key, ...)                                                              \
+        do {                                                                                                       \
+                const ConfAssignment *_a = conf_find(&(definition)->conf, section, key);                           \
+                diagnostics_add(own, DIAGNOSTIC_##severity, _a ? _a->file : (definition)->path, _a ? _a->line : 0, \
+                                key, __VA_ARGS__);                                                                 \
         } while (false)
 
 static void check_destination(const ConnectorDefinition *definition, Diagnostics *own)
@@ -477,8 +476,8 @@ static void check_destination(const ConnectorDefinition *definition, Diagnostics
                         TELL(definition, WARNING, "Destination", keys[i].key,
                              "The setting is for Type=%s and ignored here.", type);
                 else if (!set && keys[i].required && keys[i].type == definition->destination)
-                        TELL(definition, ERROR, "Destination", keys[i].key, "The setting is missing: Type=%s needs it.",
-                             type);
+                        TELL(definition, ERROR, "Destination", keys[i].key,
+                             "The setting is missing: Type=%s needs it.", type);
         }
         if (definition->destination == DESTINATION_WEBHOOK && !definition->secret_file)
                 TELL(definition, WARNING, "Destination", "SecretFile",
@@ -516,9 +515,11 @@ static int set_defaults(ConnectorDefinition *definition)
         return 0;
 }
 
-int connector_definition_make(const char *name, Conf *conf, const char *path, Diagnostics *own, ConnectorDefinition **ret)
+int connector_definition_make(const char *name, Conf *conf, const char *path, Diagnostics *own,
+                              ConnectorDefinition **ret)
 {
-        _cleanup_(connector_definition_unrefp) ConnectorDefinition *definition = calloc(1, sizeof(ConnectorDefinition));
+        _cleanup_(connector_definition_unrefp) ConnectorDefinition *definition =
+                        calloc(1, sizeof(ConnectorDefinition));
         const Diagnostic *first;
         int r;
 

@@ -8,6 +8,7 @@
 void connector_clear_calendars(ConnectorDefinition *definition);
 void connector_clear_transforms(ConnectorDefinition *definition);
 
-/* As connector_definition_parse(), with errors of reading the files already in @own, which no other definition shares. */
+/* As connector_definition_parse(), with errors of reading the files already in @own, which no other definition
+ * shares. */
 int connector_definition_make(const char *name, Conf *conf, const char *path, Diagnostics *own,
                               ConnectorDefinition **ret) _must_check_;

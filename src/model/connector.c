@@ -83,7 +83,8 @@ bool connector_definition_equal(const ConnectorDefinition *a, const ConnectorDef
         return !a->path || !b->path || (streq(a->path, b->path) && streq_null(a->load_error, b->load_error));
 }
 
-int connector_definition_parse(const char *name, Conf *conf, const char *path, Diagnostics *d, ConnectorDefinition **ret)
+int connector_definition_parse(const char *name, Conf *conf, const char *path, Diagnostics *d,
+                               ConnectorDefinition **ret)
 {
         Diagnostics own = {};
         int r;

@@ -109,10 +109,10 @@ typedef struct ConnectorDefinition {
  * @ret:  one reference; set on success only
  *
  * A definition is made even where the connector cannot run: load_state and load_error say so. That is where a value is
- * wrong (or missing) that no default can stand for without doing what was not meant: Provider=, Source=, User=, Enabled=,
- * OnCalendar=, Every=, and all of [Pipeline] and [Destination] but Environment=. Where a default can, a wrong value is a
- * warning and the default holds. Two exceptions to "never NULL" above: with LOAD_BAD_SETTING anything may be missing, and
- * a connector without ExecPull= needs no destination.
+ * wrong (or missing) that no default can stand for without doing what was not meant: Provider=, Source=, User=,
+ * Enabled=, OnCalendar=, Every=, and all of [Pipeline] and [Destination] but Environment=. Where a default can, a
+ * wrong value is a warning and the default holds. Two exceptions to "never NULL" above: with LOAD_BAD_SETTING anything
+ * may be missing, and a connector without ExecPull= needs no destination.
  *
  * Return: 0; -ENOMEM.
  */
@@ -127,13 +127,15 @@ int connector_definition_parse(const char *name, Conf *conf, const char *path, D
  * Return: 0; -ENOENT (no such file, or masked); -ENOMEM. A file that cannot be read gives a definition with
  * LOAD_BAD_SETTING.
  */
-int connector_definition_load(char *const *dirs, const char *name, Diagnostics *d, ConnectorDefinition **ret) _must_check_;
+int connector_definition_load(char *const *dirs, const char *name, Diagnostics *d,
+                              ConnectorDefinition **ret) _must_check_;
 
 ConnectorDefinition *connector_definition_ref(ConnectorDefinition *definition);
 ConnectorDefinition *connector_definition_unref(ConnectorDefinition *definition); /* accepts NULL; returns NULL */
 DEFINE_TRIVIAL_CLEANUP_FUNC(ConnectorDefinition *, connector_definition_unref);
 
-/* Same assignments and load state: a reload has nothing to do. Files count where both definitions were made from some. */
+/* Same assignments and load state: a reload has nothing to do. Files count where both definitions were made from
+ * some. */
 bool connector_definition_equal(const ConnectorDefinition *a, const ConnectorDefinition *b) _pure_;
 
 /**

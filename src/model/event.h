@@ -22,8 +22,8 @@ void event_done(Event *event);
  * @ret_event: set on success only; closed by event_done()
  *
  * The keys are those of Open Wearables (C11), in order, always present; metadata carries the run's own metadata, and
- * `inserted`, `updated`, `deduped`, `connector`, `accounts_failed` where they are known (C29). started_at is set in events of
- * stage started, ended_at in terminal ones (C19). A failed run's progress is null, a completed one's 1.0.
+ * `inserted`, `updated`, `deduped`, `connector`, `accounts_failed` where they are known (C29). started_at is set in
+ * events of stage started, ended_at in terminal ones (C19). A failed run's progress is null, a completed one's 1.0.
  *
  * Return: 0; -ENOMEM; errno of getrandom(2).
  */

@@ -31,8 +31,9 @@ void outside_event_done(OutsideEvent *event);
  * @ret:     set on success only; closed by outside_event_done()
  * @ret_why: set on failure: "FIELD: what is wrong with the value"; freed by the caller; may be NULL
  *
- * run_id, user_id, provider, source, stage and status are required. Stage and status must fit each other: completed goes with
- * success, partial or skipped; failed with failed; cancelled with cancelled; any other stage with in_progress.
+ * run_id, user_id, provider, source, stage and status are required. Stage and status must fit each other: completed
+ * goes with success, partial or skipped; failed with failed; cancelled with cancelled; any other stage with
+ * in_progress.
  *
  * Return: 0; -EINVAL; -E2BIG (METADATA_JSON_MAX, RUN_ID_MAX); -ENOMEM.
  */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a worker says over org.syncrun1.Worker Report() and Finish(), as JSON both ways. Counts are cumulative: a report
- * that is repeated or comes late changes nothing. Written by the worker, read (and not trusted) by the daemon. */
+/* What a worker says over org.syncrun1.Worker Report() and Finish(), as JSON both ways. Counts are cumulative: a
+ * report that is repeated or comes late changes nothing. Written by the worker, read (and not trusted) by the
+ * daemon. */
 
 #include "model/run.h"
 
@@ -46,7 +47,8 @@ void run_report_write(const RunReport *report, Buffer *out);
  * run_report_parse() - read and check what a worker sent
  * @ret: set on success only; closed by run_report_done()
  *
- * Texts over their limits are cut, accounts past ACCOUNTS_PER_RUN_MAX left out; a wrong type or unknown word refuses the whole.
+ * Texts over their limits are cut, accounts past ACCOUNTS_PER_RUN_MAX left out; a wrong type or unknown word refuses
+ * the whole.
  *
  * Return: 0; -EBADMSG (not a JSON object, or a member of the wrong type or word); -E2BIG (REPORT_JSON_MAX); -ENOMEM.
  */

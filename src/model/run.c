@@ -58,8 +58,8 @@ DEFINE_STRING_TABLE(account_status, AccountStatus, _ACCOUNT_STATUS_MAX);
 
 bool run_transition_is_legal(RunState from, RunState to)
 {
-        /* Queued runs finish without a worker when they are cancelled, skipped or cannot be launched; starting and running
-         * ones finish directly when their worker is gone without a word. Nothing leaves finished. */
+        /* Queued runs finish without a worker when they are cancelled, skipped or cannot be launched; starting and
+         * running ones finish directly when their worker is gone without a word. Nothing leaves finished. */
         static const bool transitions[_RUN_STATE_MAX][_RUN_STATE_MAX] = {
                 [RUN_QUEUED] = { [RUN_STARTING] = true, [RUN_RUNNING] = true, [RUN_FINISHED] = true },
                 [RUN_STARTING] = { [RUN_RUNNING] = true, [RUN_STOPPING] = true, [RUN_FINISHED] = true },

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A sync run: one execution of a connector, or of a sync elsewhere that is reported to us. Where it is (state) and how it
- * ended (outcome) are two things. Pure values: no I/O, no clock. */
+/* A sync run: one execution of a connector, or of a sync elsewhere that is reported to us. Where it is (state) and how
+ * it ended (outcome) are two things. Pure values: no I/O, no clock. */
 
 #include "base/buffer.h"
 #include "base/string-table.h"
@@ -85,7 +85,8 @@ typedef enum SyncStatus {
 } SyncStatus;
 DECLARE_STRING_TABLE(sync_status, SyncStatus);
 
-/* Whether a run may go from one state to another; the engine asks before each move, the database has the same in a CHECK. */
+/* Whether a run may go from one state to another; the engine asks before each move, the database has the same in a
+ * CHECK. */
 bool run_transition_is_legal(RunState from, RunState to) _const_;
 
 SyncStatus sync_status_from_outcome(RunOutcome outcome) _const_;  /* _INVALID outcome: in_progress */
@@ -182,7 +183,7 @@ typedef struct Run {
 
         char *invocation_id;         /* of the unit, 32 hex digits; NULL */
         int worker_pid;              /* child launcher only; 0 */
-        uint64_t worker_start_ticks; /* with worker_pid: /proc/PID/stat's starttime, so that a reused pid is not taken for it */
+        uint64_t worker_start_ticks; /* with worker_pid: starttime of /proc/PID/stat, to tell a reused pid */
         uint64_t cpu_usec;           /* or COUNT_UNKNOWN, as the next three */
         uint64_t memory_peak_bytes;
         uint64_t io_read_bytes;

@@ -100,7 +100,8 @@ int schedule_next(const ConnectorDefinition *definition, const SchedulePast *pas
         ret->missed = missed;
         ret->elapse_usec = missed ? now_usec : MIN(calendar, every);
         if (ret->elapse_usec < USEC_INFINITY)
-                ret->due_usec = usec_add(ret->elapse_usec, part_of(definition->randomized_delay_usec, random_fraction));
+                ret->due_usec = usec_add(ret->elapse_usec,
+                                         part_of(definition->randomized_delay_usec, random_fraction));
         return 0;
 }
 

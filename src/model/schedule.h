@@ -5,15 +5,16 @@
 
 #include "model/connector.h"
 
-/* Calendar times that follow closer on the one that was acted on are passed over, so that a connector whose calendar event
- * has fractions of a second cannot keep the machine busy. */
+/* Calendar times that follow closer on the one that was acted on are passed over, so that a connector whose calendar
+ * event has fractions of a second cannot keep the machine busy. */
 #define SCHEDULE_DISTANCE_USEC (500 * USEC_PER_MSEC)
 
 /* What the schedule needs to know of a connector's past; CLOCK_REALTIME, 0 is "never". */
 typedef struct SchedulePast {
         usec_t first_seen_usec;    /* when the connector was first loaded */
-        usec_t last_elapse_usec;   /* when the schedule was last acted on, by a run or a skip: ScheduleNext.elapse_usec, or the
-                                    * time of acting where that is later (random delay, a busy loop, the machine asleep) */
+        usec_t last_elapse_usec; /* when the schedule was last acted on, by a run or a skip: ScheduleNext.elapse_usec,
+                                  * or the time of acting where that is later (random delay, a busy loop, the machine
+                                  * asleep) */
         usec_t last_finished_usec; /* end of the last run, for Every= */
         bool running;              /* a run is queued or active: Every= waits for its end */
 } SchedulePast;
@@ -27,18 +28,20 @@ typedef struct ScheduleNext {
 /**
  * schedule_next() - the next time a connector is due
  * @now_usec:        CLOCK_REALTIME
- * @starting:        nobody watched the clock until now: the daemon has just started, or the clock was set. Times that passed
- *                   since the last one acted on (since first sight where there was none) were missed: with Persistent=yes
- *                   one run makes up for all of them, due at once plus the random delay; with Persistent=no they are passed
- *                   over. Not for a definition that a running daemon reads anew: its times did not exist before.
+ * @starting:        nobody watched the clock until now: the daemon has just started, or the clock was set. Times that
+ *                   passed since the last one acted on (since first sight where there was none) were missed: with
+ *                   Persistent=yes one run makes up for all of them, due at once plus the random delay; with
+ *                   Persistent=no they are passed over. Not for a definition that a running daemon reads anew: its
+ *                   times did not exist before.
  * @random_fraction: [0, 1), part of RandomizedDelaySec= to add
  *
- * Every= counts from the end of the last run (or what the schedule was last acted on, if later), from first sight where
- * there was none. Of OnCalendar= and Every= the earlier counts. After a clock was set back, the calendar time that was last
- * acted on is not repeated; others that lie ahead again are.
+ * Every= counts from the end of the last run (or what the schedule was last acted on, if later), from first sight
+ * where there was none. Of OnCalendar= and Every= the earlier counts. After a clock was set back, the calendar time
+ * that was last acted on is not repeated; others that lie ahead again are.
  *
- * To be asked at start and after each change of its arguments: when the schedule was acted on, when a run ended, when the
- * definition or the clock changed. A connector with LOAD_BAD_SETTING is never due; whether it is active is not asked.
+ * To be asked at start and after each change of its arguments: when the schedule was acted on, when a run ended, when
+ * the definition or the clock changed. A connector with LOAD_BAD_SETTING is never due; whether it is active is not
+ * asked.
  *
  * Return: 0; -ENOMEM.
  */

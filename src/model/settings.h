@@ -65,7 +65,8 @@ int settings_apply(const Conf *conf, Diagnostics *d, Settings *ret) _must_check_
 int settings_load(char *const *dirs, Diagnostics *d, Settings *ret) _must_check_;
 
 /**
- * settings_dirs() - where configuration is looked for: SYNCRUN_CONFIG_DIRS, or /etc/syncrun, /run/syncrun, /usr/lib/syncrun
+ * settings_dirs() - where configuration is looked for: SYNCRUN_CONFIG_DIRS, or /etc/syncrun, /run/syncrun,
+ * /usr/lib/syncrun
  *
  * Return: 0; -ENOMEM. The list is the caller's to free.
  */

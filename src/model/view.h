@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Model values as JSON, as Describe...() and `syncrunctl --json` show them: syncrun's own view, with every field. The views of
- * the three documents stand beside it, one file each. Keys are in snake_case, times ISO 8601, unknown is null. */
+/* Model values as JSON, as Describe...() and `syncrunctl --json` show them: syncrun's own view, with every field. The
+ * views of the three documents stand beside it, one file each. Keys are in snake_case, times ISO 8601, unknown is
+ * null. */
 
 #include "base/json-writer.h"
 #include "model/run.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Connectors: what happened to them, and their cursors. Nothing here is ever deleted but a cursor that its owner discards. */
+/* Connectors: what happened to them, and their cursors. Nothing here is ever deleted but a cursor that its owner
+ * discards. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -107,8 +108,8 @@ int connector_ensure(Db *db, const char *name, const char *id, usec_t first_seen
 /* The id stays what it was at first sight of the name. */
 static int apply_connector(Write *write, Db *db, Retention *retention)
 {
-        static const char sql[] = "UPDATE connectors SET pending = pending" CONNECTOR_COLUMNS(SQL_COMMA_SET, SQL_COMMA_SET)
-                                  " WHERE name = ?";
+        static const char sql[] = "UPDATE connectors SET pending = pending"
+                                  CONNECTOR_COLUMNS(SQL_COMMA_SET, SQL_COMMA_SET) " WHERE name = ?";
         ConnectorRecord *record = &container_of(write, ConnectorWrite, write)->record;
         _cleanup_query_ Query query = {};
         int r;

@@ -85,8 +85,9 @@ int db_execute(Db *db, const char *sql)
         return code == SQLITE_OK ? 0 : db_error(db, code);
 }
 
-/* secure_delete stays at FAST: what is deleted is wiped where its page is written anyway. ON, Debian's default, writes every
- * freed page once more and still leaves copies in the log and on the disk; the file is readable by its owner alone. */
+/* secure_delete stays at FAST: what is deleted is wiped where its page is written anyway. ON, Debian's default, writes
+ * every freed page once more and still leaves copies in the log and on the disk; the file is readable by its owner
+ * alone. */
 static const char writer_pragmas[] = "PRAGMA journal_mode = WAL;"
                                      "PRAGMA synchronous = FULL;"
                                      "PRAGMA foreign_keys = ON;"

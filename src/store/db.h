@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* One SQLite connection: how it is opened, its prepared statements, transactions and the errnos of its results. Private to
- * the store; what is read and written stands in the files of the nouns. */
+/* One SQLite connection: how it is opened, its prepared statements, transactions and the errnos of its results.
+ * Private to the store; what is read and written stands in the files of the nouns. */
 
 #include <sqlite3.h>
 
@@ -32,8 +32,9 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Db *, db_close);
  * db_error() - the errno of an SQLite result code
  * @code: of the call that has just failed on @db
  *
- * Return: the errno that the system gave for an I/O error; -ENOSPC, -EROFS, -EACCES, -EBUSY, -ENOMEM; -EUCLEAN (damaged, or not a
- * database); -EEXIST (unique), -ENOENT (foreign key), -EINVAL (another constraint); -EIO for the rest. Never 0.
+ * Return: the errno that the system gave for an I/O error; -ENOSPC, -EROFS, -EACCES, -EBUSY, -ENOMEM; -EUCLEAN
+ * (damaged, or not a database); -EEXIST (unique), -ENOENT (foreign key), -EINVAL (another constraint); -EIO for the
+ * rest. Never 0.
  */
 int db_error(Db *db, int code) _must_check_;
 

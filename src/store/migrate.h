@@ -21,11 +21,13 @@ extern const size_t n_store_migrations;
  * migrate_examine_header() - judge a file by its first bytes, without SQLite and so without a trace
  * @fd: open for reading; an empty file is a new history
  *
- * Return: 0 go on; -EPROTONOSUPPORT and @ret_version (of a newer program); -EUCLEAN (not a database, or another program's); -EIO.
+ * Return: 0 go on; -EPROTONOSUPPORT and @ret_version (of a newer program); -EUCLEAN (not a database, or another
+ * program's); -EIO.
  */
 int migrate_examine_header(int fd, unsigned newest, unsigned *ret_version) _must_check_;
 
-/* The same for what the connection sees, the write-ahead log included. @ret_version is set also with -EPROTONOSUPPORT. */
+/* The same for what the connection sees, the write-ahead log included. @ret_version is set also with
+ * -EPROTONOSUPPORT. */
 int migrate_examine(Db *db, unsigned newest, unsigned *ret_version) _must_check_;
 
 /**

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Where a page of runs ended, as text that a caller hands back unread: the place in the order (created_usec, row), with a
- * checksum, so that a text that is not ours is refused instead of read as some place. */
+/* Where a page of runs ended, as text that a caller hands back unread: the place in the order (created_usec, row),
+ * with a checksum, so that a text that is not ours is refused instead of read as some place. */
 
 #include "base/macros.h"
 

@@ -224,7 +224,8 @@ static void get_column(Query *query, const Column *column, void *object)
                 MEMBER(bool, object, column) = query_get_int(query) != 0;
                 break;
         case COLUMN_PROGRESS:
-                MEMBER(double, object, column) = null ? PROGRESS_UNKNOWN : sqlite3_column_double(query->stmt, query->n_read);
+                MEMBER(double, object, column) =
+                                null ? PROGRESS_UNKNOWN : sqlite3_column_double(query->stmt, query->n_read);
                 query->n_read++;
                 break;
         case COLUMN_WORD:

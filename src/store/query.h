@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* One use of a prepared statement: parameters are bound and columns read in the order in which the SQL has them, and an
- * error on the way is remembered until it is asked for. Also tables of columns that carry a struct's members to and fro. */
+/* One use of a prepared statement: parameters are bound and columns read in the order in which the SQL has them, and
+ * an error on the way is remembered until it is asked for. Also tables of columns that carry a struct's members to and
+ * fro. */
 
 #include "store/db.h"
 
@@ -69,9 +70,10 @@ void query_bind_columns(Query *query, const Column *columns, size_t n, const voi
 /* Reads into @object, whose text members are NULL before. */
 void query_get_columns(Query *query, const Column *columns, size_t n, void *object);
 
-/* A noun lists its columns once, as X macros of P(name, member, KIND) for plain values and W(name, member, table) for words;
- * the rest is made from the list, so that SQL and struct cannot go apart. */
-#define COLUMN_PLAIN(name, member, column_kind) { .offset = offsetof(COLUMNS_OF, member), .kind = COLUMN_##column_kind },
+/* A noun lists its columns once, as X macros of P(name, member, KIND) for plain values and W(name, member, table) for
+ * words; the rest is made from the list, so that SQL and struct cannot go apart. */
+#define COLUMN_PLAIN(name, member, column_kind) \
+        { .offset = offsetof(COLUMNS_OF, member), .kind = COLUMN_##column_kind },
 #define COLUMN_WORDS(name, member, table)                                                                            \
         { .offset = offsetof(COLUMNS_OF, member),                                                                    \
           .kind = COLUMN_WORD,                                                                                       \

@@ -314,10 +314,11 @@ static bool outcome_is_failure(RunOutcome outcome)
 
 static int old_runs_of_outcome(Step *step)
 {
-        static const char sql[] =
-                "SELECT row, created_usec, " RUN_HAS_EVENTS " OR " RUN_IS_NEEDED " FROM runs INDEXED BY runs_by_outcome"
-                " WHERE outcome = ? AND created_usec < ? AND (created_usec, row) > (?, ?) AND state = 'finished'"
-                " ORDER BY created_usec, row LIMIT ?";
+        static const char sql[] = "SELECT row, created_usec, " RUN_HAS_EVENTS " OR " RUN_IS_NEEDED
+                                  " FROM runs INDEXED BY runs_by_outcome"
+                                  " WHERE outcome = ? AND created_usec < ? AND (created_usec, row) > (?, ?) AND state "
+                                  "= 'finished'"
+                                  " ORDER BY created_usec, row LIMIT ?";
         Retention *retention = step->retention;
         usec_t max_age_usec = outcome_is_failure(retention->outcome) ? retention->policy.failed_runs_max_age_usec :
                                                                       retention->policy.runs_max_age_usec;

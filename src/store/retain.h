@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Retention on the writer's thread: what is past its time or number is deleted in small steps. Remembers which users and
- * connectors got something since they were last looked at, so that a round looks at these only; the first round after
- * opening, and one after the policy has changed, looks at all. */
+/* Retention on the writer's thread: what is past its time or number is deleted in small steps. Remembers which users
+ * and connectors got something since they were last looked at, so that a round looks at these only; the first round
+ * after opening, and one after the policy has changed, looks at all. */
 
 #include "store/db.h"
 #include "store/store.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Lists of runs, newest first. One index gives the order and the narrowest part of the filter; the rest of the filter is
- * looked at row by row, in a bounded number of rows, so that no combination is slow: a page may then be short, and the next
- * one goes on from where it ended. */
+/* Lists of runs, newest first. One index gives the order and the narrowest part of the filter; the rest of the filter
+ * is looked at row by row, in a bounded number of rows, so that no combination is slow: a page may then be short, and
+ * the next one goes on from where it ended. */
 
 #include "store/run-list.h"
 

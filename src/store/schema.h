@@ -3,20 +3,23 @@
 
 /* The SQL that makes each version of the history from the one before. Included by migrate.c alone.
  *
- * Words are those of the model's string tables (a test compares them); NULL is "none" or "not yet"; times are microseconds
- * of CLOCK_REALTIME. Lists go by (created_usec, row): every index of runs that ends in created_usec has the row after it. */
+ * Words are those of the model's string tables (a test compares them); NULL is "none" or "not yet"; times are
+ * microseconds of CLOCK_REALTIME. Lists go by (created_usec, row): every index of runs that ends in created_usec has
+ * the row after it. */
 
 static const char schema_v1[] =
         "PRAGMA application_id = 0x73796e63;"
 
-        /* last_seq: highest number of an event that was deleted. recoveries: writes that tried whether the disk works again. */
+        /* last_seq: highest number of an event that was deleted. recoveries: writes that tried whether the disk works
+         * again. */
         "CREATE TABLE meta ("
         "  name  TEXT PRIMARY KEY,"
         "  value INTEGER NOT NULL"
         ") STRICT, WITHOUT ROWID;"
         "INSERT INTO meta VALUES ('last_seq', 0), ('recoveries', 0);"
 
-        /* n_ended and n_failed count the finished runs from outside that are kept: failed and partial, and all others. */
+        /* n_ended and n_failed count the finished runs from outside that are kept: failed and partial, and all
+         * others. */
         "CREATE TABLE users ("
         "  key             INTEGER PRIMARY KEY,"
         "  id              TEXT NOT NULL UNIQUE,"
@@ -112,7 +115,8 @@ static const char schema_v1[] =
         "  memory_peak_bytes INTEGER,"
         "  io_read_bytes     INTEGER,"
         "  io_write_bytes    INTEGER,"
-        /* An outcome comes with the way to stopping or finished, and a finished run has one and the time of its end. */
+        /* An outcome comes with the way to stopping or finished, and a finished run has one and the time of its
+         * end. */
         "  CHECK (CASE state WHEN 'finished' THEN outcome IS NOT NULL AND finished_usec IS NOT NULL"
         "                    WHEN 'stopping' THEN true"
         "                    ELSE outcome IS NULL END)"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The store as the loop sees it: opening and closing, the queue's near end, and what the writer tells. What is written and
- * read stands in the file of its noun. */
+/* The store as the loop sees it: opening and closing, the queue's near end, and what the writer tells. What is written
+ * and read stands in the file of its noun. */
 
 #include "store/store.h"
 
@@ -49,10 +49,11 @@ static void set_why(char **ret_why, const char *path, int error, unsigned versio
         if (!ret_why)
                 return;
         if (error == -EPROTONOSUPPORT)
-                *ret_why = asprintf_or_null("%s has version %u, made by a newer syncrun; this one knows up to version %u. "
-                                            "It was not touched. Install the newer syncrun, or move the file away to "
-                                            "begin anew.",
-                                            path, version, STORE_SCHEMA_VERSION);
+                *ret_why = asprintf_or_null(
+                                "%s has version %u, made by a newer syncrun; this one knows up to version %u. "
+                                "It was not touched. Install the newer syncrun, or move the file away to "
+                                "begin anew.",
+                                path, version, STORE_SCHEMA_VERSION);
         else
                 *ret_why = asprintf_or_null("%s cannot be opened: %s.", path, why ? why : strerror(-error));
 }
@@ -190,7 +191,8 @@ static int add_sources(Store *store)
         if (r < 0)
                 return r;
         (void) sd_event_source_set_description(store->news_source, "store-news");
-        /* At the same priority a deferred source that is always armed again keeps sd-event from looking at descriptors. */
+        /* At the same priority a deferred source that is always armed again keeps sd-event from looking at
+         * descriptors. */
         r = sd_event_source_set_priority(store->news_source, SD_EVENT_PRIORITY_NORMAL - 1);
         if (r < 0)
                 return r;

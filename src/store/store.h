@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The history: the only room that knows SQL. Writes are put into a queue on the loop and applied by a writer thread, in order,
- * many in one transaction (group commit): it commits at once when idle and gathers while a commit is in flight. What is put
- * without going back to the loop in between is committed as a whole. Reads go through a connection of the loop's own and see
- * what is committed. One Store owns the database file alone; others may read it.
+/* The history: the only room that knows SQL. Writes are put into a queue on the loop and applied by a writer thread,
+ * in order, many in one transaction (group commit): it commits at once when idle and gathers while a commit is in
+ * flight. What is put without going back to the loop in between is committed as a whole. Reads go through a connection
+ * of the loop's own and see what is committed. One Store owns the database file alone; others may read it.
  *
  * Context: every function here is for the event loop's thread. Only those that say so wait for the disk. */
 
@@ -21,10 +21,10 @@ typedef struct Store Store;
 typedef struct StoreCallbacks {
         /* Everything up to and with @ticket is on disk. One call for all commits since the last call. */
         void (*committed)(uint64_t ticket, void *userdata);
-        /* A commit failed: nothing of what is not yet committed will be, and committed() says nothing of those tickets any
-         * more. Memory that ran ahead must be read anew after recovered(). Until then every store_put_...() is refused with
-         * -EROFS. @error: -ENOSPC, -EFBIG, -EROFS, -EIO, -EBUSY (a foreign writer), -EUCLEAN, -ENOMEM; -EEXIST, -ENOENT and
-         * -EINVAL are a write that the schema refuses, a fault of the engine's. */
+        /* A commit failed: nothing of what is not yet committed will be, and committed() says nothing of those tickets
+         * any more. Memory that ran ahead must be read anew after recovered(). Until then every store_put_...() is
+         * refused with -EROFS. @error: -ENOSPC, -EFBIG, -EROFS, -EIO, -EBUSY (a foreign writer), -EUCLEAN, -ENOMEM;
+         * -EEXIST, -ENOENT and -EINVAL are a write that the schema refuses, a fault of the engine's. */
         void (*failed)(int error, void *userdata);
         /* Writing works again (tried by the store itself every few seconds). */
         void (*recovered)(void *userdata);
@@ -48,13 +48,14 @@ typedef struct StoreOptions {
  * @ret:       set on success only; closed by store_close()
  *
  * Context: blocks for the disk.
- * Return: 0; -EPROTONOSUPPORT (made by a newer version: left untouched); -EUCLEAN (not a database, or damaged); -EBUSY (in use by
- * another process); -ENOSPC, -EROFS, -EACCES, -EIO; -ENOMEM.
+ * Return: 0; -EPROTONOSUPPORT (made by a newer version: left untouched); -EUCLEAN (not a database, or damaged); -EBUSY
+ * (in use by another process); -ENOSPC, -EROFS, -EACCES, -EIO; -ENOMEM.
  */
 int store_open(sd_event *event, const StoreOptions *options, const StoreCallbacks *callbacks, void *userdata,
                char **ret_why, Store **ret) _must_check_;
 
-/* Commits what is queued (unless writing has failed), waits for it, closes. No callback is called any more. Context: blocks. */
+/* Commits what is queued (unless writing has failed), waits for it, closes. No callback is called any more. Context:
+ * blocks. */
 Store *store_close(Store *store);
 DEFINE_TRIVIAL_CLEANUP_FUNC(Store *, store_close);
 
@@ -86,14 +87,15 @@ typedef struct ConnectorRecord {
         usec_t retry_at_usec;        /* 0: no retry is due */
         unsigned retry_attempt;      /* number of the attempt that retry_at_usec is for */
         char *retry_of;              /* id of the first attempt */
-        /* One follow-up run that starts when the active one has ended (Overlap=queue, or a full resync asked meanwhile). */
+        /* One follow-up run that starts when the active one has ended (Overlap=queue, or a full resync asked
+         * meanwhile). */
         bool pending;
         bool pending_full_resync;
         RunTrigger pending_trigger;
         char *pending_requested_by;
         char *pending_reason;
-        /* A full resync has discarded the cursor and has not ended well yet: the cursor that is there by now is its own, and the
-         * next run goes on with it, as a full resync again. */
+        /* A full resync has discarded the cursor and has not ended well yet: the cursor that is there by now is its
+         * own, and the next run goes on with it, as a full resync again. */
         bool resyncing;
         Attention attention;
 } ConnectorRecord;
@@ -108,13 +110,15 @@ void connector_record_done(ConnectorRecord *record);
 
 /* What every store_put_...() may return: 0; -EROFS (after failed()); -ENOBUFS (STORE_QUEUE_MAX); -EINVAL; -ENOMEM. */
 
-int store_put_connector(Store *store, const ConnectorRecord *record) _must_check_; /* insert; of a known name: all but id, first_seen_usec */
+int store_put_connector(Store *store, const ConnectorRecord *record)
+                _must_check_; /* insert; of a known name: all but id, first_seen_usec */
 
 /* All of them, by name. Context: blocks for reading. The array is freed by connector_records_free(). */
 int store_load_connectors(Store *store, ConnectorRecord **ret, size_t *ret_n) _must_check_;
 void connector_records_free(ConnectorRecord *records, size_t n);
 
-/* The saved cursor, one JSON text a connector, CURSOR_MAX bytes at most (-E2BIG). NULL deletes. The connector was put before. */
+/* The saved cursor, one JSON text a connector, CURSOR_MAX bytes at most (-E2BIG). NULL deletes. The connector was put
+ * before. */
 #define CURSOR_MAX (4 * MIB)
 int store_put_cursor(Store *store, const char *connector, const char *cursor) _must_check_;
 /* Return: 1 and the text (caller frees); 0 there is none; negative errno. */
@@ -122,9 +126,10 @@ int store_get_cursor(Store *store, const char *connector, char **ret) _must_chec
 
 /* ---- Runs */
 
-/* Insert (with the user and the connector, where they are new), or update everything but identity: what stands before state in
- * Run, but for primary_user_id. Accounts are written only when told to, all of them or (store_put_account) one.
- * A second active run of a connector breaks the partial unique index: the commit fails; the engine never does that. */
+/* Insert (with the user and the connector, where they are new), or update everything but identity: what stands before
+ * state in Run, but for primary_user_id. Accounts are written only when told to, all of them or (store_put_account)
+ * one. A second active run of a connector breaks the partial unique index: the commit fails; the engine never does
+ * that. */
 int store_put_run(Store *store, const Run *run, bool with_accounts) _must_check_;
 int store_put_account(Store *store, const char *run_id, const Account *account) _must_check_;
 
@@ -152,7 +157,8 @@ typedef struct RunFilter {
 #define RUN_FILTER_INIT { .source = _RUN_SOURCE_INVALID, .outcome = _RUN_OUTCOME_INVALID, .active = -1, .limit = 50 }
 #define RUNS_PAGE_MAX 10000U
 
-/* Rows that one call looks at. Only a filter of several parts can come to it; its page is then short, and ret_next is set. */
+/* Rows that one call looks at. Only a filter of several parts can come to it; its page is then short, and ret_next is
+ * set. */
 #define RUNS_EXAMINED_MAX 20000U
 
 /**
@@ -165,7 +171,8 @@ int store_list_runs(Store *store, const RunFilter *filter, Run ***ret, size_t *r
 
 /* ---- Events */
 
-/* @event's JSON is taken over on success. Its number is above every one before (-EINVAL). The run must have been put before. */
+/* @event's JSON is taken over on success. Its number is above every one before (-EINVAL). The run must have been put
+ * before. */
 int store_put_event(Store *store, const Run *run, Event *event) _must_check_;
 
 /* Highest sequence number ever given, also of events that are gone; 0 at first. */
@@ -191,7 +198,8 @@ typedef struct EventFilter {
 } EventFilter;
 #define EVENTS_PAGE_MAX 10000U
 
-/* Rows that one call looks at: with connector or provider and neither user_id nor run_id, those beyond are not found. */
+/* Rows that one call looks at: with connector or provider and neither user_id nor run_id, those beyond are not
+ * found. */
 #define EVENTS_EXAMINED_MAX 100000U
 
 /* Freed by stored_events_free(). Return: 0; -EINVAL; negative errno. Context: blocks for an indexed read. */
@@ -231,8 +239,8 @@ typedef struct RetentionPolicy {
  * store_retain() - one small step of deleting what is past its time, queued behind everything else
  * @now_usec: CLOCK_REALTIME
  *
- * Never deleted: cursors, connectors, users, active runs, a connector's newest run and those that its record names, and a run
- * before its events. Steps of tens of rows; the owner calls again while there is more, when idle.
+ * Never deleted: cursors, connectors, users, active runs, a connector's newest run and those that its record names,
+ * and a run before its events. Steps of tens of rows; the owner calls again while there is more, when idle.
  */
 int store_retain(Store *store, const RetentionPolicy *policy, usec_t now_usec) _must_check_;
 

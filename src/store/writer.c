@@ -177,8 +177,9 @@ static void commit(Writer *w, Write *batch)
         write_list_free(dropped);
 }
 
-/* Moves what no reader holds back. A log that is moved as a whole is written anew from its beginning by the next commit; one
- * that is not is tried again when it has grown by as much once more. A failure costs nothing: the log keeps the data. */
+/* Moves what no reader holds back. A log that is moved as a whole is written anew from its beginning by the next
+ * commit; one that is not is tried again when it has grown by as much once more. A failure costs nothing: the log
+ * keeps the data. */
 static void checkpoint(Writer *w)
 {
         int n_log = 0, n_moved = 0, code;

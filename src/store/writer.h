@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The thread that alone changes the database: it takes what is queued, applies it in order in one transaction and commits;
- * while it does, the queue gathers. It also moves the write-ahead log into the database, so that no commit and no reader
- * has to. Private to the store; what a write does stands in the file of its noun. */
+/* The thread that alone changes the database: it takes what is queued, applies it in order in one transaction and
+ * commits; while it does, the queue gathers. It also moves the write-ahead log into the database, so that no commit
+ * and no reader has to. Private to the store; what a write does stands in the file of its noun. */
 
 #include "store/db.h"
 
@@ -20,7 +20,8 @@ typedef struct Retention Retention;
 typedef struct Write Write;
 
 typedef struct WriteType {
-        /* On the writer's thread, within the transaction. Return: 0 or positive; negative errno fails the whole commit. */
+        /* On the writer's thread, within the transaction. Return: 0 or positive; negative errno fails the whole
+         * commit. */
         int (*apply)(Write *write, Db *db, Retention *retention);
         void (*free)(Write *write); /* on any thread; accepts half-built ones */
 } WriteType;

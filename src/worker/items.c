@@ -28,7 +28,9 @@ static const char select_items[] =
         " WHERE ?1 IS NULL OR stream.name = ?1 ORDER BY item.updated_usec DESC, item.id DESC LIMIT ?2";
 
 /* As select_items gives them; the last one is JSON already. */
-static const char *const keys[] = { "stream", "key", "account", "first_seen", "updated", "first_run", "run", "record" };
+static const char *const keys[] = {
+        "stream", "key", "account", "first_seen", "updated", "first_run", "run", "record",
+};
 
 static int print_item(sqlite3_stmt *statement)
 {
@@ -81,11 +83,13 @@ int items_print(const char *connector, const char *stream, uint64_t limit)
                 return log_oom();
         r = settle_recall(directory, &path);
         if (r == -EACCES)
-                return log_error_errno(r, "You may not read %s, where connector %s keeps its items. Try again with sudo.",
+                return log_error_errno(r, "You may not read %s, the items of connector %s. Try again with sudo.",
                                        directory, connector);
         if (r == -ENOENT)
-                return log_error_errno(r, "Connector %s has stored nothing that can be shown: it has not run yet, or its "
-                                          "destination is not of Type=sqlite.", connector);
+                return log_error_errno(r,
+                                       "Connector %s has stored nothing that can be shown: it has not run yet, or its "
+                                       "destination is not of Type=sqlite.",
+                                       connector);
         if (r < 0)
                 return log_error_errno(r, "Could not find out where connector %s stores: %m", connector);
         r = item_db_errno(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL));

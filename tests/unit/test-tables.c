@@ -3,13 +3,16 @@
 /* Every enum that has words: each value has one, and the word leads back to it. tests/style/check_tables.py sees to it
  * that no table is missing here. */
 
+#include "engine/engine.h"
 #include "model/attention.h"
 #include "model/connector.h"
 #include "model/run.h"
 #include "model/settings.h"
 #include "unit/expect.h"
+#include "worker/intake.h"
 #include "worker/json-scan.h"
 #include "worker/message.h"
+#include "worker/stream.h"
 
 #define DEFINE_TEST(name, type, max)                                                                                 \
         static void test_##name(void **state)                                                                        \
@@ -33,8 +36,11 @@
 #define FOR_EACH_TABLE(TABLE)                                                                                        \
         TABLE(account_status, AccountStatus, _ACCOUNT_STATUS_MAX)                                                    \
         TABLE(attention_category, AttentionCategory, _ATTENTION_MAX)                                                 \
+        TABLE(connection_state, ConnectionState, _CONNECTION_STATE_MAX)                                              \
         TABLE(destination_type, DestinationType, _DESTINATION_MAX)                                                   \
+        TABLE(failure_type, FailureType, _FAILURE_TYPE_MAX)                                                          \
         TABLE(json_fault, JsonFault, _JSON_FAULT_MAX)                                                                \
+        TABLE(key_source, KeySource, _KEY_SOURCE_MAX)                                                                \
         TABLE(launcher_type, LauncherType, _LAUNCHER_TYPE_MAX)                                                       \
         TABLE(load_state, LoadState, _LOAD_STATE_MAX)                                                                \
         TABLE(message_dialect, MessageDialect, _MESSAGE_DIALECT_MAX)                                                 \
