@@ -256,3 +256,23 @@ int json_get_array(struct json_object *object, const char *key, struct json_obje
 {
         return get_typed(object, key, json_type_array, ret);
 }
+
+bool json_is_deeper(struct json_object *value, unsigned depth_max)
+{
+        if (json_object_is_type(value, json_type_object)) {
+                if (depth_max == 0)
+                        return true;
+                json_object_object_foreach(value, key, member_value) {
+                        (void) key;
+                        if (json_is_deeper(member_value, depth_max - 1))
+                                return true;
+                }
+        } else if (json_object_is_type(value, json_type_array)) {
+                if (depth_max == 0)
+                        return true;
+                for (size_t i = 0; i < json_object_array_length(value); i++)
+                        if (json_is_deeper(json_object_array_get_idx(value, i), depth_max - 1))
+                                return true;
+        }
+        return false;
+}

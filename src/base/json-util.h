@@ -20,6 +20,9 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(struct json_object *, json_object_put);
  */
 int json_parse(const char *text, size_t n, struct json_object **ret) _must_check_;
 
+/* Whether objects and arrays are nested deeper than so many levels; 0 allows none, 1 those that hold none. */
+bool json_is_deeper(struct json_object *value, unsigned depth_max);
+
 /* Members by key; each leaves *ret alone where the key is absent or null.
  * Return: 1 set; 0 absent or null; -EINVAL of another type or out of range (-ENOMEM for strings). */
 /* Borrowed from the object; no NUL inside. */

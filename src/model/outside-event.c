@@ -25,6 +25,13 @@ static int refuse(char **ret_why, const char *key, const char *why)
         return -EINVAL;
 }
 
+static int refuse_size(char **ret_why, const char *key, unsigned limit_bytes)
+{
+        if (ret_why)
+                *ret_why = asprintf_or_null("%s: is longer than %u bytes", key, limit_bytes);
+        return -E2BIG;
+}
+
 /* A string member: required ones must be there and not empty; longer text than the limit is cut. */
 static int get_text(struct json_object *object, const char *key, bool required, size_t limit_bytes, char **ret,
                     char **ret_why)
@@ -118,13 +125,15 @@ static int get_metadata(struct json_object *object, char **ret, char **ret_why)
                 return refuse(ret_why, "metadata", "must be an object");
         if (r == 0)
                 return 0;
+        if (json_is_deeper(metadata, METADATA_DEPTH_MAX)) {
+                (void) refuse(ret_why, "metadata", "is nested too deeply");
+                return -E2BIG;
+        }
         text = json_object_to_json_string_ext(metadata, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
         if (!text)
                 return -ENOMEM;
-        if (strlen(text) > METADATA_JSON_MAX) {
-                (void) refuse(ret_why, "metadata", "is larger than " STRINGIFY(METADATA_JSON_MAX) " bytes");
-                return -E2BIG;
-        }
+        if (strlen(text) > METADATA_JSON_MAX)
+                return refuse_size(ret_why, "metadata", METADATA_JSON_MAX);
         *ret = strdup(text);
         return *ret ? 0 : -ENOMEM;
 }
@@ -153,10 +162,8 @@ static int parse(struct json_object *object, OutsideEvent *event, char **ret_why
         const char *run_id = NULL;
         int r;
 
-        if (json_get_string(object, "run_id", &run_id) > 0 && strlen(run_id) > RUN_ID_MAX) {
-                (void) refuse(ret_why, "run_id", "is longer than " STRINGIFY(RUN_ID_MAX) " bytes");
-                return -E2BIG;
-        }
+        if (json_get_string(object, "run_id", &run_id) > 0 && strlen(run_id) > RUN_ID_MAX)
+                return refuse_size(ret_why, "run_id", RUN_ID_MAX);
         if ((r = get_text(object, "run_id", true, RUN_ID_MAX, &event->run_id, ret_why)) < 0 ||
             (r = get_uuid(object, "user_id", true, &event->user_id, ret_why)) < 0 ||
             (r = get_uuid(object, "primary_user_id", false, &event->primary_user_id, ret_why)) < 0 ||

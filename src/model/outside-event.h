@@ -35,7 +35,7 @@ void outside_event_done(OutsideEvent *event);
  * goes with success, partial or skipped; failed with failed; cancelled with cancelled; any other stage with
  * in_progress.
  *
- * Return: 0; -EINVAL; -E2BIG (METADATA_JSON_MAX, RUN_ID_MAX); -ENOMEM.
+ * Return: 0; -EINVAL; -E2BIG (METADATA_JSON_MAX, METADATA_DEPTH_MAX, RUN_ID_MAX); -ENOMEM.
  */
 struct json_object;
 int outside_event_parse(struct json_object *object, OutsideEvent *ret, char **ret_why) _must_check_;

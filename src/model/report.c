@@ -198,6 +198,8 @@ static int parse_metadata(struct json_object *object, RunReport *report)
         r = json_get_object(object, "metadata", &metadata);
         if (r <= 0)
                 return r < 0 ? -EBADMSG : 0;
+        if (json_is_deeper(metadata, METADATA_DEPTH_MAX))
+                return -E2BIG;
         text = json_object_to_json_string_ext(metadata, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
         if (!text)
                 return -ENOMEM;

@@ -50,6 +50,7 @@ void run_report_write(const RunReport *report, Buffer *out);
  * Texts over their limits are cut, accounts past ACCOUNTS_PER_RUN_MAX left out; a wrong type or unknown word refuses
  * the whole.
  *
- * Return: 0; -EBADMSG (not a JSON object, or a member of the wrong type or word); -E2BIG (REPORT_JSON_MAX); -ENOMEM.
+ * Return: 0; -EBADMSG (not a JSON object, or a member of the wrong type or word); -E2BIG (REPORT_JSON_MAX,
+ * METADATA_JSON_MAX, METADATA_DEPTH_MAX); -ENOMEM.
  */
 int run_report_parse(const char *json, size_t n, RunReport *ret) _must_check_;

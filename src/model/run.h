@@ -128,7 +128,8 @@ DECLARE_STRING_TABLE(account_status, AccountStatus);
 #define ACCOUNT_NAME_MAX     256U   /* bytes; longer names are cut */
 #define MESSAGE_TEXT_MAX     1024U  /* bytes of a run's or event's message; longer text is cut */
 #define ERROR_TEXT_MAX       4096U  /* bytes of the provider's own error words; longer text is cut */
-#define METADATA_JSON_MAX    16384U /* bytes of an event's metadata from outside; larger is refused */
+#define METADATA_JSON_MAX    16384U /* bytes of a run's metadata; larger is refused */
+#define METADATA_DEPTH_MAX   32U    /* levels of nesting in metadata: readers nest it in lists of runs and read JSON_DEPTH_MAX */
 #define RUN_ID_MAX           128U   /* bytes of a run id from outside (C18: opaque) */
 
 typedef struct Account {

@@ -269,6 +269,24 @@ static void test_getters(void **state)
         expect_errno(json_get_string(NULL, "s", &s), 0);
 }
 
+static void test_depth(void **state)
+{
+        static const struct {
+                const char *text;
+                unsigned depth;
+        } cases[] = {
+                { "null", 0 }, { "1", 0 }, { "\"{[\"", 0 }, { "{}", 1 }, { "[]", 1 }, { "{\"a\":1}", 1 },
+                { "[1,[],[{\"a\":0}]]", 3 }, { "{\"a\":{},\"b\":[{}]}", 3 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_json_ struct json_object *value = parsed(cases[i].text);
+
+                assert_false(json_is_deeper(value, cases[i].depth));
+                assert_true(cases[i].depth == 0 || json_is_deeper(value, cases[i].depth - 1));
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -280,6 +298,7 @@ int main(void)
                 cmocka_unit_test(test_parse),
                 cmocka_unit_test(test_parse_depth),
                 cmocka_unit_test(test_getters),
+                cmocka_unit_test(test_depth),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
