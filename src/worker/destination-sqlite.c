@@ -47,9 +47,9 @@ static int database_error(SqliteDestination *d, int r)
 
         if (r == -ENOMEM)
                 return r;
-        if (r == -ENOTSUP || r == -EMEDIUMTYPE || r == -EROFS || r == -EACCES || r == -ENODEV)
+        if (r == -EOVERFLOW || r == -EMEDIUMTYPE || r == -EROFS || r == -EACCES || r == -ENODEV)
                 destination->category = ATTENTION_CONFIGURATION_ERROR;
-        if (r == -ENOTSUP)
+        if (r == -EOVERFLOW)
                 return destination_error(destination, r, "%s was made by a newer version of syncrun",
                                          destination->context.path);
         if (r == -EMEDIUMTYPE)

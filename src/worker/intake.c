@@ -79,7 +79,20 @@ void intake_set_stage(Intake *intake, SyncStage stage)
         if (intake->stage == stage)
                 return;
         intake->stage = stage;
-        intake->stage_changed = true;
+        if (intake->n_untold == STAGES_UNTOLD_MAX)
+                (void) intake_take_stage(intake);
+        intake->untold[intake->n_untold++] = stage;
+}
+
+SyncStage intake_take_stage(Intake *intake)
+{
+        SyncStage stage = intake->untold[0];
+
+        if (intake->n_untold == 0)
+                return _SYNC_STAGE_INVALID;
+        intake->n_untold--;
+        memmove(intake->untold, intake->untold + 1, intake->n_untold * sizeof(*intake->untold));
+        return stage;
 }
 
 /* A word of a table, matched in any case; _INVALID (-EINVAL) if it is none. */

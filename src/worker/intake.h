@@ -16,6 +16,9 @@ typedef enum FailureType {
 } FailureType;
 DECLARE_STRING_TABLE(failure_type, FailureType);
 
+/* Changes of stage that wait to be told one by one; of a connector that makes more, the older ones are forgotten. */
+#define STAGES_UNTOLD_MAX 4U
+
 typedef struct Intake {
         /* Borrowed */
         Destination *destination;
@@ -37,7 +40,9 @@ typedef struct Intake {
         char *first_bad; /* what was wrong with the first bad line, with its number */
 
         SyncStage stage;
-        bool stage_changed; /* since the reporter looked */
+        SyncStage untold[STAGES_UNTOLD_MAX]; /* changes that the reporter has not told yet, in their order; stage is
+                                                the last */
+        size_t n_untold;
         char *message;
         uint64_t processed;     /* COUNT_UNKNOWN */
         uint64_t total;         /* COUNT_UNKNOWN */
@@ -106,3 +111,6 @@ size_t intake_incomplete(const Intake *intake, const char **ret_name);
 
 /** intake_set_stage() - the stage that the worker itself knows of */
 void intake_set_stage(Intake *intake, SyncStage stage);
+
+/** intake_take_stage() - the next stage to tell; _SYNC_STAGE_INVALID if all are told */
+SyncStage intake_take_stage(Intake *intake);

@@ -159,7 +159,7 @@ static int check_schema(ItemDb *db)
                 return make_schema(db);
         if (application != ITEM_DB_APPLICATION_ID)
                 return -EMEDIUMTYPE;
-        return version > ITEM_DB_VERSION ? -ENOTSUP : 0;
+        return version > ITEM_DB_VERSION ? -EOVERFLOW : 0;
 }
 
 int item_db_open(ItemDb *db, const char *path)

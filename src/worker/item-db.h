@@ -59,7 +59,7 @@ typedef struct ItemDb {
  * @db: closed by item_db_close(), also after failure
  *
  * Context: blocks for the disk.
- * Return: 0; -ENOTSUP (made by a newer syncrun, left untouched); -EMEDIUMTYPE (another program's database, or none);
+ * Return: 0; -EOVERFLOW (made by a newer syncrun, left untouched); -EMEDIUMTYPE (another program's database, or none);
  * as item_db_errno().
  */
 int item_db_open(ItemDb *db, const char *path) _must_check_;

@@ -54,7 +54,7 @@ static const char *first_account_error(const Intake *intake)
 
 static char *describe_exit(const PipelineFailure *failure)
 {
-        if (failure->signal == SIGPIPE && failure->reader)
+        if (failure->reader)
                 return asprintf_or_null("%s stopped reading before %s had ended", failure->reader, failure->program);
         if (failure->signal > 0)
                 return asprintf_or_null("%s was killed by signal %d (%s)", failure->program, failure->signal,
@@ -68,7 +68,7 @@ static int failure_words(const RunFacts *facts, char **ret)
         const Intake *intake = facts->intake;
         const char *words = intake->trace_error ?: intake->attention_message ?: intake->fatal;
 
-        if (!words && facts->failed && facts->failure.signal != SIGPIPE)
+        if (!words && facts->failed && !facts->failure.reader && facts->failure.signal != SIGPIPE)
                 words = facts->failure.words;
         if (!words)
                 words = intake->stream_error;

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd-util.h"
@@ -216,6 +217,20 @@ static unsigned blame_rank(const Stage *stage)
         return how->signal == SIGPIPE ? 2 : 1;
 }
 
+/* The name of the program that ended before this one had said all, if that is what this one failed of: it was killed
+ * by SIGPIPE, or its words are those of EPIPE. */
+static const char *lost_reader(const Pipeline *pipeline, const Stage *stage)
+{
+        const Stage *reader = stage + 1;
+        const char *words = process_error(stage->process);
+
+        if (reader >= pipeline->stages + pipeline->n_stages || reader->order == 0 || reader->order > stage->order)
+                return NULL;
+        if (process_exit(stage->process)->signal != SIGPIPE && !(words && strcasestr(words, "broken pipe")))
+                return NULL;
+        return process_name(reader->process);
+}
+
 bool pipeline_failure(const Pipeline *pipeline, PipelineFailure *ret)
 {
         const Stage *blamed = NULL;
@@ -233,9 +248,9 @@ bool pipeline_failure(const Pipeline *pipeline, PipelineFailure *ret)
         *ret = (PipelineFailure){
                 .program = process_name(blamed->process),
                 .words = process_error(blamed->process),
+                .reader = lost_reader(pipeline, blamed),
                 .status = process_exit(blamed->process)->status,
                 .signal = process_exit(blamed->process)->signal,
-                .reader = blamed + 1 < pipeline->stages + pipeline->n_stages ? process_name(blamed[1].process) : NULL,
         };
         return true;
 }

@@ -39,7 +39,7 @@ typedef struct PipelineSpec {
 typedef struct PipelineFailure {
         const char *program; /* borrowed, as the next */
         const char *words;   /* its own; NULL */
-        const char *reader;  /* with SIGPIPE: who ended before it had said all, NULL: we */
+        const char *reader;  /* who ended before it had said all, where that is the reason; NULL */
         int status;          /* exit status, or -1 */
         int signal;          /* or 0 */
 } PipelineFailure;

@@ -157,9 +157,9 @@ static int send_report(Reporter *reporter)
         int r;
 
         reporter->changed = reporter->alive = false;
-        reporter->intake->stage_changed = false;
         reporter->reported_usec = now_usec(CLOCK_MONOTONIC);
         fill_progress(reporter->intake, &report);
+        report.stage = intake_take_stage(reporter->intake);
         r = write_report(&reporter->intake->ledger, &report, &text);
         return r < 0 ? r : call(reporter, WORKER_REPORT, text);
 }
@@ -186,7 +186,7 @@ static int send_end(Reporter *reporter)
 /* When the next report may go out; USEC_INFINITY: there is nothing to say. */
 static usec_t report_due(const Reporter *reporter)
 {
-        if (reporter->intake->stage_changed)
+        if (reporter->intake->n_untold > 0)
                 return 0;
         if (reporter->changed)
                 return reporter->reported_usec + REPORT_INTERVAL_USEC;
@@ -210,7 +210,7 @@ static void proceed(Reporter *reporter)
                 bool crowded = HASH_COUNT(reporter->intake->ledger.accounts) > REPORT_ACCOUNTS_MAX &&
                                has_unreported_accounts(&reporter->intake->ledger);
 
-                r = crowded ? send_report(reporter) : send_end(reporter);
+                r = crowded || reporter->intake->n_untold > 0 ? send_report(reporter) : send_end(reporter);
         } else if (due <= now_usec(CLOCK_MONOTONIC))
                 r = send_report(reporter);
         else if (due != USEC_INFINITY) {
@@ -231,7 +231,7 @@ void reporter_changed(Reporter *reporter)
 
 void reporter_alive(Reporter *reporter)
 {
-        if (reporter->alive && !reporter->intake->stage_changed)
+        if (reporter->alive && reporter->intake->n_untold == 0)
                 return;
         reporter->alive = true;
         proceed(reporter);

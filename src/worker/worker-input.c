@@ -65,6 +65,7 @@ void worker_commit(Worker *worker)
                 worker_fail_destination(worker, r);
                 return;
         }
+        log_debug("%llu records are stored.", (unsigned long long) worker->intake->ledger.total.discovered);
         worker->batch_bytes = 0;
         worker->batch_records = worker->intake->ledger.total.discovered;
         reporter_changed(worker->reporter);

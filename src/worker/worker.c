@@ -103,6 +103,8 @@ static void finish(Worker *worker)
         int r;
 
         worker->concluded = true;
+        if (worker->goodbye_source)
+                (void) sd_event_source_set_time_relative(worker->goodbye_source, GOODBYE_USEC);
         worker_input_close(worker);
         r = make_end(worker, &report);
         if (r < 0) {

@@ -166,18 +166,33 @@ class FakeDaemon:
 class Run:
     """A worker that runs."""
 
-    def __init__(self, bench, arguments=(), log="stderr.log", env=None):
+    def __init__(self, bench, arguments=(), env=None):
         self.bench = bench
-        self.log = bench.folder / log
+        self.log = b""
         environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "SYNCRUN_BUS_ADDRESS": bench.bus.address,
                        "STATE_DIRECTORY": str(bench.state), "SYNCRUN_LOG_TARGET": "console", "SYNCRUN_LOG_LEVEL": "debug",
-                       "ASAN_OPTIONS": "detect_leaks=1", "LC_ALL": "C.UTF-8", **(env or {})}
-        with open(self.log, "wb") as log_file:
-            self.process = subprocess.Popen([WORKER, *arguments, bench.connector], stderr=log_file, env=environment)
+                       "ASAN_OPTIONS": "quarantine_size_mb=8", "LC_ALL": "C.UTF-8", **(env or {})}
+        self.process = subprocess.Popen([WORKER, *arguments, bench.connector], stderr=subprocess.PIPE, env=environment)
+        os.set_blocking(self.process.stderr.fileno(), False)
+        GLib.io_add_watch(self.process.stderr.fileno(), GLib.PRIORITY_DEFAULT, GLib.IO_IN | GLib.IO_HUP, self._on_log)
         self.status = None
         GLib.child_watch_add(GLib.PRIORITY_DEFAULT, self.process.pid, self._on_exit)
 
+    def _on_log(self, fd, _condition):
+        while chunk := self._read(fd):
+            self.log += chunk
+        return chunk is None
+
+    @staticmethod
+    def _read(fd):
+        """None: nothing now."""
+        try:
+            return os.read(fd, 1 << 16)
+        except BlockingIOError:
+            return None
+
     def _on_exit(self, _pid, status):
+        self._on_log(self.process.stderr.fileno(), None)
         self.status = os.waitstatus_to_exitcode(status)
         self.process.returncode = self.status
 
@@ -195,7 +210,7 @@ class Run:
 
     @property
     def stderr(self):
-        return self.log.read_text(errors="replace")
+        return self.log.decode(errors="replace")
 
 
 class Bench:
