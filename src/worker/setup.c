@@ -161,13 +161,13 @@ static bool is_set_again(const char *variable, char *const *later)
         return false;
 }
 
-static int make_environment(Setup *setup, const ConnectorDefinition *definition, const char *run_id, bool full_resync,
-                            char *const *accounts)
+static int make_environment(Setup *setup, const ConnectorDefinition *definition, const Specifiers *specifiers,
+                            bool full_resync, char *const *accounts)
 {
         _cleanup_free_ char *list = accounts ? strv_join(accounts, "\n") : NULL;
         const char *const own[][2] = {
                 { SYNCRUN_ENV_CONNECTOR, definition->name },
-                { SYNCRUN_ENV_RUN_ID, run_id },
+                { SYNCRUN_ENV_RUN_ID, specifiers->run_id },
                 { SYNCRUN_ENV_FULL_RESYNC, full_resync ? "1" : "0" },
                 { SYNCRUN_ENV_STATE, setup->state_file },
                 { SYNCRUN_ENV_ACCOUNTS, list },
@@ -182,12 +182,18 @@ static int make_environment(Setup *setup, const ConnectorDefinition *definition,
                         if (r < 0)
                                 return r;
                 }
-        STRV_FOREACH(variable, definition->environment)
-                if (!is_ours_alone(*variable) && !is_set_again(*variable, variable + 1)) {
-                        r = strv_extend(&setup->environment, *variable);
-                        if (r < 0)
-                                return r;
-                }
+        STRV_FOREACH(variable, definition->environment) {
+                char *expanded = NULL;
+
+                if (is_ours_alone(*variable))
+                        continue;
+                r = specifiers_expand(*variable, specifiers, &expanded);
+                if (r < 0)
+                        return r;
+                r = strv_consume(&setup->environment, expanded);
+                if (r < 0)
+                        return r;
+        }
         for (size_t i = 0; i < ELEMENTSOF(own); i++)
                 if (own[i][1]) {
                         r = add_variable(&setup->environment, own[i][0], own[i][1]);
@@ -225,7 +231,7 @@ static int make(Setup *setup, const ConnectorDefinition *definition, const char 
         if (r >= 0)
                 r = expand_commands(setup, definition, &specifiers, ret_why);
         if (r >= 0)
-                r = make_environment(setup, definition, run_id, full_resync, accounts);
+                r = make_environment(setup, definition, &specifiers, full_resync, accounts);
         return r;
 }
 
