@@ -6,6 +6,7 @@
 #include <systemd/sd-bus.h>
 
 #include "base/macros.h"
+#include "base/names.h"
 #include "model/run.h"
 
 /* A value on its way to the wire. */
@@ -14,7 +15,7 @@ typedef struct PropertyValue {
         char **list;      /* "as": a list made for this, of borrowed strings */
         uint64_t number;  /* "b", "u", "t" */
         double fraction;  /* "d" */
-        char buffer[sizeof("/org/syncrun1/connection/") + 3 * RUN_ID_MAX]; /* room for a text that is made: a path */
+        char buffer[sizeof(SYNCRUN_PATH_CONNECTION "/") + 3 * RUN_ID_MAX]; /* room for a text that is made: a path */
 } PropertyValue;
 
 typedef struct PropertyRow {

@@ -185,8 +185,8 @@ int engine_report_outside(Engine *engine, const OutsideEvent *events, size_t n, 
  * -EROFS; negative errno of reading. Context: blocks for reading files. */
 int engine_reload(Engine *engine, const Settings *settings) _must_check_;
 
-/* Replies when all that was done before is committed and can be seen: what engine_start() or engine_reload() loaded, too.
- * Refusals: -EROFS, -ENOBUFS, -ENOMEM. */
+/* Replies when all that was done before is committed and can be seen: what engine_start() or engine_reload() loaded,
+ * too. Refusals: -EROFS, -ENOBUFS, -ENOMEM. */
 int engine_sync(Engine *engine, EngineReply reply, void *userdata) _must_check_;
 
 /* The clock was set or the time zone changed: all schedules are computed anew. */
