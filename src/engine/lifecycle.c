@@ -110,19 +110,23 @@ static void on_stop_order(Engine *engine, Publication *publication, int error)
                 stop_worker(r);
 }
 
-/* The outcome is set: the worker is to stop, after the commit. */
+void run_order_stop(EngineRun *r)
+{
+        int k = queue_order(r, on_stop_order);
+
+        if (k < 0)
+                engine_break(r->engine, k);
+}
+
+/* The outcome is set: the worker is to stop. */
 static void run_stop(EngineRun *r)
 {
-        int k;
-
         if (!run_move(r, RUN_STOPPING))
                 return;
         run_heard(r);
         run_record(r, 0, RUN_CHANGE_STATE, RUN_LOG_NONE);
         run_set_timer(r);
-        k = queue_order(r, on_stop_order);
-        if (k < 0)
-                engine_break(r->engine, k);
+        run_order_stop(r);
 }
 
 static void time_out(EngineRun *r, const char *setting, usec_t timeout_usec, const char *what)

@@ -35,6 +35,9 @@ void lifecycle_dispatch(Engine *engine);
 /* Ask the launcher for the run's worker, after the commit. */
 void run_launch(EngineRun *r);
 
+/* Ask the launcher to stop the worker of a run in state stopping, after the commit. */
+void run_order_stop(EngineRun *r);
+
 /* Its worker said something. */
 void run_heard(EngineRun *r);
 

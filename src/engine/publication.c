@@ -212,13 +212,15 @@ bool engine_is_congested(const Engine *engine)
 
 int reply_new(Engine *engine, EngineReply reply, void *userdata, Reply **ret)
 {
-        Reply *p;
-        int r;
+        int r = engine_accepts(engine);
 
-        r = engine_accepts(engine);
-        if (r < 0)
-                return r;
-        p = calloc(1, sizeof(Reply));
+        return r < 0 ? r : reply_new_always(reply, userdata, ret);
+}
+
+int reply_new_always(EngineReply reply, void *userdata, Reply **ret)
+{
+        Reply *p = calloc(1, sizeof(Reply));
+
         if (!p)
                 return -ENOMEM;
         p->reply = reply;

@@ -52,6 +52,7 @@ typedef struct Reply {
 
 /* Return: 0; -EROFS (broken); -ENOBUFS (PENDING_REPLIES_MAX); -ENOMEM. */
 int reply_new(Engine *engine, EngineReply reply, void *userdata, Reply **ret) _must_check_;
+int reply_new_always(EngineReply reply, void *userdata, Reply **ret) _must_check_; /* 0 or -ENOMEM */
 Reply *reply_free(Reply *reply);
 DEFINE_TRIVIAL_CLEANUP_FUNC(Reply *, reply_free);
 

@@ -153,6 +153,10 @@ static int take_up_launched(EngineRun *r)
          * limits end the run. */
         if (k < 0 && k != -EEXIST)
                 log_debug_errno(k, "Could not look for the worker of run %s: %m", r->id);
+        /* Whether the worker was asked to stop before the daemon ended is not known. One that said itself how it went
+         * is about to end. */
+        if (r->run->state == RUN_STOPPING && (r->run->outcome == RUN_CANCELLED || r->run->outcome == RUN_FAILED))
+                run_order_stop(r);
         return 0;
 }
 

@@ -236,7 +236,10 @@ int engine_sync(Engine *engine, EngineReply reply, void *userdata)
         Reply *answer;
         int r;
 
-        r = reply_new(engine, reply, userdata, &answer);
+        if (engine->broken < 0)
+                return -EROFS;
+        /* Also where much waits for the disk: what was loaded may be that. */
+        r = reply_new_always(reply, userdata, &answer);
         if (r < 0)
                 return r;
         reply_queue(engine, answer, 0);

@@ -20,9 +20,9 @@
 
 #define DEADLINE_USEC (20 * USEC_PER_SEC) /* a test whose condition is not met by then has failed */
 
-/* The launcher's making takes no userdata, and the clock has none. */
-static EngineFixture *fixture;
+/* The clock's reading takes no userdata. */
 static int64_t clock_offset;
+static usec_t clock_stands_at; /* 0: it goes */
 
 /* ---- The clock */
 
@@ -30,7 +30,9 @@ usec_t fixture_now(clockid_t clock)
 {
         usec_t now = now_usec(clock);
 
-        return clock == CLOCK_REALTIME ? now + (usec_t) clock_offset : now;
+        if (clock != CLOCK_REALTIME)
+                return now;
+        return clock_stands_at > 0 ? clock_stands_at : now + (usec_t) clock_offset;
 }
 
 void fixture_set_clock(usec_t usec)
@@ -43,174 +45,13 @@ void fixture_advance_clock(usec_t usec)
         clock_offset += (int64_t) usec;
 }
 
-/* ---- The launcher */
-
-static EngineFixture *of_launcher(Launcher *launcher)
+/* The clock stands while the engine arms its timers, so that a slow machine does not miss the time. */
+void fixture_come_near(EngineFixture *f, usec_t usec)
 {
-        return container_of(launcher, EngineFixture, launcher);
-}
-
-static void note_call(EngineFixture *f, const char *what, const char *connector)
-{
-        expect_ok(strv_consume(&f->calls, asprintf_or_null("%s %s", what, connector)));
-}
-
-static FixtureWorker *find_worker(EngineFixture *f, const char *connector, bool add)
-{
-        for (size_t i = 0; i < f->n_workers; i++)
-                if (streq(f->workers[i].connector, connector))
-                        return &f->workers[i];
-        if (!add)
-                return NULL;
-        assert_true(f->n_workers < FIXTURE_WORKERS_MAX);
-        (void) strcpy(f->workers[f->n_workers].connector, connector);
-        return &f->workers[f->n_workers++];
-}
-
-bool fixture_worker_alive(EngineFixture *f, const char *connector)
-{
-        FixtureWorker *w = find_worker(f, connector, false);
-
-        return w && w->alive;
-}
-
-static void fake_free(Launcher *launcher)
-{
-        of_launcher(launcher)->launcher_is_free = true;
-}
-
-static int fake_start(Launcher *launcher, const char *connector)
-{
-        EngineFixture *f = of_launcher(launcher);
-        FixtureWorker *w = find_worker(f, connector, true);
-
-        note_call(f, "start", connector);
-        if (f->start_error < 0)
-                return f->start_error;
-        if (w->alive)
-                return -EEXIST;
-        w->alive = true;
-        w->stopping = false;
-        w->generation = ++f->n_started;
-        if (!f->start_slowly)
-                fixture_worker_started(f, connector);
-        return 0;
-}
-
-static int fake_stop(Launcher *launcher, const char *connector)
-{
-        EngineFixture *f = of_launcher(launcher);
-        FixtureWorker *w = find_worker(f, connector, false);
-
-        note_call(f, "stop", connector);
-        if (!w || !w->alive)
-                return -ENOENT;
-        w->stopping = true;
-        return 0;
-}
-
-static int fake_adopt(Launcher *launcher, const Run *run)
-{
-        EngineFixture *f = of_launcher(launcher);
-        FixtureWorker *w = find_worker(f, run->connector, false);
-
-        note_call(f, "adopt", run->connector);
-        if (w && w->alive)
-                fixture_worker_started(f, run->connector);
-        else
-                f->launcher.callbacks.ended(run->connector,
-                                            &(WorkerExit) { .gone = true,
-                                                            .exit_status = -1,
-                                                            .cpu_usec = COUNT_UNKNOWN,
-                                                            .io_read_bytes = COUNT_UNKNOWN,
-                                                            .io_write_bytes = COUNT_UNKNOWN },
-                                            f->launcher.userdata);
-        return 0;
-}
-
-static int fake_verify(Launcher *launcher, const char *connector, uid_t uid, pid_t pid, LauncherVerifyCallback cb,
-                       void *userdata)
-{
-        cb(fixture_worker_alive(of_launcher(launcher), connector) && uid == 4711 ? 0 : -EACCES, userdata);
-        return 0;
-}
-
-static int fake_usage(Launcher *launcher, const char *connector, LauncherUsageCallback cb, void *userdata)
-{
-        EngineFixture *f = of_launcher(launcher);
-
-        f->usage_cb = cb;
-        f->usage_userdata = userdata;
-        if (!f->hold_usage)
-                fixture_answer_usage(f);
-        return 0;
-}
-
-void fixture_answer_usage(EngineFixture *f)
-{
-        f->usage_cb(&(WorkerExit) { .cpu_usec = 1234, .io_read_bytes = 5678, .io_write_bytes = COUNT_UNKNOWN },
-                    f->usage_userdata);
-}
-
-static int fake_launcher_new(const LauncherCallbacks *callbacks, void *userdata, Launcher **ret)
-{
-        static const LauncherVTable vtable = {
-                .free = fake_free,
-                .start = fake_start,
-                .stop = fake_stop,
-                .adopt = fake_adopt,
-                .verify = fake_verify,
-                .usage = fake_usage,
-        };
-
-        fixture->launcher = (Launcher) { .vtable = &vtable, .callbacks = *callbacks, .userdata = userdata };
-        fixture->launcher_is_free = false;
-        *ret = &fixture->launcher;
-        return 0;
-}
-
-void fixture_worker_started(EngineFixture *f, const char *connector)
-{
-        FixtureWorker *w = find_worker(f, connector, true);
-        char invocation[33];
-
-        (void) snprintf(invocation, sizeof(invocation), "%032x", w->generation);
-        f->launcher.callbacks.started(connector, invocation, 0, 0, f->launcher.userdata);
-}
-
-void fixture_worker_start_failed(EngineFixture *f, const char *connector, const char *why)
-{
-        find_worker(f, connector, true)->alive = false;
-        f->launcher.callbacks.start_failed(connector, why, f->launcher.userdata);
-        fixture_settle(f);
-}
-
-void fixture_worker_stopping(EngineFixture *f, const char *connector)
-{
-        find_worker(f, connector, true)->stopping = true;
-        f->launcher.callbacks.stopping(connector, f->launcher.userdata);
-        fixture_settle(f);
-}
-
-void fixture_worker_ends(EngineFixture *f, const char *connector, const char *reason)
-{
-        FixtureWorker *w = find_worker(f, connector, true);
-        WorkerExit how = WORKER_EXIT_INIT;
-
-        assert_true(w->alive);
-        w->alive = false;
-        how.clean = !reason;
-        how.exit_status = 0;
-        how.stop_requested = w->stopping;
-        how.cpu_usec = 99;
-        (void) snprintf(how.reason, sizeof(how.reason), "%s", reason ?: "the worker ended with exit status 0");
-        f->launcher.callbacks.ended(connector, &how, f->launcher.userdata);
-        fixture_settle(f);
-}
-
-void fixture_worker_vanishes(EngineFixture *f, const char *connector)
-{
-        find_worker(f, connector, true)->alive = false;
+        clock_stands_at = usec - 20 * USEC_PER_MSEC;
+        engine_clock_changed(f->engine);
+        fixture_set_clock(clock_stands_at);
+        clock_stands_at = 0;
 }
 
 /* ---- The observer */
@@ -336,7 +177,8 @@ int engine_fixture_setup(void **state)
 
         if (!f)
                 return -1;
-        *state = fixture = f;
+        *state = f;
+        fixture_launcher_init(f);
         clock_offset = 0;
         log_set_target(LOG_TARGET_NULL);
         (void) strcpy(f->folder, "/tmp/syncrun-test-engine-XXXXXX");
@@ -390,7 +232,7 @@ void fixture_open(EngineFixture *f)
                 .config_dirs = f->config_dirs,
                 .database = f->database,
                 .now = fixture_now,
-                .launcher_new = fake_launcher_new,
+                .launcher_new = fixture_launcher_new,
                 .store_retry_usec = 5 * USEC_PER_MSEC,
         };
 
@@ -403,6 +245,34 @@ void fixture_close(EngineFixture *f)
 {
         f->engine = engine_free(f->engine);
         assert_true(f->launcher_is_free);
+}
+
+static void copy_database(EngineFixture *f, const char *from, const char *to)
+{
+        static const char *const suffixes[] = { "", "-wal" };
+
+        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
+                _cleanup_free_ char *source = asprintf_or_null("%s%s%s", f->database, from, suffixes[i]);
+                _cleanup_free_ char *target = asprintf_or_null("%s%s%s", f->database, to, suffixes[i]);
+                _cleanup_free_ char *text = NULL;
+                size_t size;
+                int r;
+
+                (void) unlink(target);
+                r = read_file(source, 64 * MIB, &text, &size);
+                if (r == -ENOENT)
+                        continue;
+                expect_ok(r);
+                expect_ok(write_file_atomic(target, text, size, 0600));
+        }
+}
+
+/* The writer is idle when the loop is within a turn of its own: what was put in this turn is what gets lost. */
+void fixture_kill(EngineFixture *f)
+{
+        copy_database(f, "", ".killed");
+        f->engine = engine_free(f->engine);
+        copy_database(f, ".killed", "");
 }
 
 void fixture_turn(EngineFixture *f)
@@ -439,151 +309,6 @@ void fixture_load_connector(EngineFixture *f, const char *name, const char *text
         fixture_write_connector(f, name, text);
         expect_ok(engine_reload(f->engine, &f->settings));
         fixture_settle(f);
-}
-
-/* ---- Calls */
-
-void on_answer(int error, void *userdata)
-{
-        Answer *a = userdata;
-
-        a->n++;
-        a->error = error;
-}
-
-void on_start_answer(int error, const StartReply *reply, void *userdata)
-{
-        Answer *a = userdata;
-
-        on_answer(error, userdata);
-        if (error >= 0) {
-                a->start = *reply;
-                (void) strcpy(a->run_id, reply->run_id);
-        }
-}
-
-void on_attach_answer(int error, const AttachReply *reply, void *userdata)
-{
-        Answer *a = userdata;
-        size_t n = 0;
-
-        on_answer(error, userdata);
-        if (error < 0)
-                return;
-        (void) strcpy(a->run_id, reply->run->id);
-        a->sequence = reply->sequence;
-        a->full_resync = reply->run->full_resync;
-        (void) snprintf(a->cursor, sizeof(a->cursor), "%s", reply->cursor);
-        for (size_t i = 0; i < reply->settings->n_items && n < sizeof(a->settings); i++)
-                n += (size_t) snprintf(a->settings + n, sizeof(a->settings) - n, "%s=%s;",
-                                       reply->settings->items[i].key, reply->settings->items[i].value);
-}
-
-/* Not from within the call, and once. */
-static int wait_for(EngineFixture *f, Answer *a, int r)
-{
-        if (r < 0) {
-                assert_int_equal(a->n, 0);
-                return r;
-        }
-        assert_int_equal(a->n, 0);
-        fixture_run_until(f, a->n > 0);
-        assert_int_equal(a->n, 1);
-        return a->error;
-}
-
-Answer fixture_start(EngineFixture *f, const char *connector, bool full_resync)
-{
-        const StartOptions options = { .full_resync = full_resync,
-                                       .trigger = RUN_TRIGGER_MANUAL,
-                                       .requested_by = "uid:0" };
-        Answer a = {};
-
-        a.error = wait_for(f, &a, engine_start_run(f->engine, connector, &options, on_start_answer, &a));
-        return a;
-}
-
-Answer fixture_attach(EngineFixture *f, const char *connector)
-{
-        Answer a = {};
-
-        a.error = wait_for(f, &a, engine_worker_attach(f->engine, connector, on_attach_answer, &a));
-        return a;
-}
-
-int fixture_report(EngineFixture *f, const char *connector, const char *run_id, uint64_t sequence,
-                   const RunReport *report)
-{
-        Answer a = {};
-
-        return wait_for(f, &a, engine_worker_report(f->engine, connector, run_id, sequence, report, on_answer, &a));
-}
-
-int fixture_save_cursor(EngineFixture *f, const char *connector, const char *run_id, uint64_t sequence,
-                        const char *cursor)
-{
-        Answer a = {};
-
-        return wait_for(f, &a,
-                        engine_worker_save_cursor(f->engine, connector, run_id, sequence, cursor, on_answer, &a));
-}
-
-int fixture_finish(EngineFixture *f, const char *connector, const char *run_id, uint64_t sequence,
-                   const RunReport *report)
-{
-        Answer a = {};
-
-        return wait_for(f, &a, engine_worker_finish(f->engine, connector, run_id, sequence, report, on_answer, &a));
-}
-
-int fixture_settle_run(EngineFixture *f, const char *connector, const char *run_id, const RunReport *report)
-{
-        Answer a = {};
-
-        return wait_for(f, &a, engine_worker_settle(f->engine, connector, run_id, report, on_answer, &a));
-}
-
-int fixture_cancel(EngineFixture *f, const char *run_id)
-{
-        Answer a = {};
-
-        return wait_for(f, &a, engine_cancel_run(f->engine, run_id, "uid:0", on_answer, &a));
-}
-
-int fixture_set_active(EngineFixture *f, const char *connector, bool active)
-{
-        Answer a = {};
-
-        return wait_for(f, &a, engine_set_active(f->engine, connector, active, on_answer, &a));
-}
-
-int fixture_outside(EngineFixture *f, const OutsideEvent *events, size_t n)
-{
-        Answer a = {};
-
-        return wait_for(f, &a, engine_report_outside(f->engine, events, n, "uid:0", on_answer, &a, NULL));
-}
-
-void fixture_run_to_end(EngineFixture *f, const char *connector, const RunReport *report)
-{
-        Answer a;
-
-        fixture_run_until(f, fixture_worker_alive(f, connector));
-        a = fixture_attach(f, connector);
-        expect_ok(a.error);
-        expect_ok(fixture_finish(f, connector, a.run_id, a.sequence + 1, report));
-        fixture_worker_ends(f, connector, NULL);
-}
-
-void fixture_whole_run(EngineFixture *f, const char *connector, const RunReport *report,
-                       char ret_id[static RUN_ID_MAX + 1])
-{
-        Answer a = fixture_start(f, connector, false);
-
-        expect_ok(a.error);
-        assert_false(a.start.already_active);
-        (void) strcpy(ret_id, a.run_id);
-        fixture_run_to_end(f, connector, report);
 }
 
 /* ---- Looking */

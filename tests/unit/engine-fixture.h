@@ -60,6 +60,18 @@ typedef struct Answer {
 
 int engine_fixture_setup(void **state);
 int engine_fixture_teardown(void **state);
+#define ENGINE_TEST(test) cmocka_unit_test_setup_teardown(test, engine_fixture_setup, engine_fixture_teardown)
+
+void fixture_launcher_init(EngineFixture *f);
+int fixture_launcher_new(const LauncherCallbacks *callbacks, void *userdata, Launcher **ret);
+
+/* The least that runs. */
+#define CONNECTOR(rest) "[Connector]\nProvider=acme\n[Pipeline]\nExecPull=/bin/true\n" rest
+
+/* How a run went, for Finish(). */
+RunReport report_success(void); /* 10 discovered: 3 added, 2 updated, 5 deduped */
+RunReport report_failure(const char *error, bool retry);
+RunReport report_category(AttentionCategory category);
 
 void fixture_open(EngineFixture *f);  /* engine_new() and engine_start(), until all is told */
 void fixture_close(EngineFixture *f); /* in order */
@@ -69,6 +81,7 @@ void fixture_kill(EngineFixture *f);  /* without a word: what is committed stays
 void fixture_set_clock(usec_t usec);
 void fixture_advance_clock(usec_t usec);
 usec_t fixture_now(clockid_t clock);
+void fixture_come_near(EngineFixture *f, usec_t usec); /* set just before a time, and the engine was told */
 
 void fixture_write_connector(EngineFixture *f, const char *name, const char *text); /* NULL removes it */
 void fixture_load_connector(EngineFixture *f, const char *name, const char *text);  /* and reloads */

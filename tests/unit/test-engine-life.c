@@ -1,32 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A connector's run from its beginning to its end: order, commits, starts, cancellation, time limits. */
+/* A connector's run from its beginning to its end: what waits for which commit, who is refused, and how it ends if it
+ * does not end by itself. */
 
 #include "unit/expect.h"
 
 #include "unit/engine-fixture.h"
 
-#define BANK "[Connector]\nProvider=acme\n[Pipeline]\nExecPull=/bin/true\n"
+#include "engine/engine-internal.h"
 
-static RunReport success(void)
+static void open_bank(EngineFixture *f, const char *text)
 {
-        RunReport report = RUN_REPORT_INIT;
-
-        report.outcome = RUN_SUCCEEDED;
-        report.counts = (Counts) { .discovered = 10, .added = 3, .updated = 2, .deduped = 5 };
-        report.cpu_usec = 77;
-        report.memory_peak_bytes = 4096;
-        return report;
+        fixture_write_connector(f, "bank", text);
+        fixture_open(f);
+        fixture_forget(f);
 }
 
 static void test_success(void **state)
 {
         EngineFixture *f = *state;
-        const RunReport report = success();
+        const RunReport report = report_success();
         Answer started, attached;
         const Run *run;
 
-        fixture_write_connector(f, "bank", BANK);
+        fixture_write_connector(f, "bank", CONNECTOR());
         fixture_open(f);
         assert_true(fixture_has(f->news, "connector+ bank"));
         fixture_forget(f);
@@ -55,8 +52,9 @@ static void test_success(void **state)
         assert_int_equal(run->state, RUN_STOPPING);
         assert_int_equal(run->outcome, RUN_SUCCEEDED);
         assert_int_equal(run->cpu_usec, 1234);
+        assert_int_equal(run->io_read_bytes, 5678);
         assert_int_equal(run->memory_peak_bytes, 4096);
-        assert_int_equal(fixture_count(f->news, "event completed"), 0);
+        assert_false(fixture_has(f->news, "event completed"));
 
         fixture_worker_ends(f, "bank", NULL);
         run = fixture_run(f, started.run_id);
@@ -74,10 +72,356 @@ static void test_success(void **state)
         fixture_expect_order(f->news, "run bank stopping S", "run bank finished S");
 }
 
+/* Nothing is told, and no worker is launched, before the disk has it. */
+static void test_nothing_before_the_commit(void **state)
+{
+        EngineFixture *f = *state;
+        const StartOptions options = { .trigger = RUN_TRIGGER_MANUAL };
+        Answer a = {};
+
+        open_bank(f, CONNECTOR());
+        expect_ok(engine_start_run(f->engine, "bank", &options, on_start_answer, &a));
+        assert_int_equal(a.n, 0);
+        assert_null(f->news);
+        assert_null(f->calls);
+        assert_null(engine_next_run(f->engine, NULL));
+        fixture_run_until(f, a.n > 0);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs WHERE state = 'starting'"), 1);
+        fixture_settle(f);
+        assert_true(fixture_has(f->calls, "start bank"));
+        assert_int_equal(f->n_events_calls, 1);
+}
+
+/* B9, B10: another start gives the active run, in each of its states. */
+static void test_already_active(void **state)
+{
+        EngineFixture *f = *state;
+        const RunReport report = report_success();
+        Answer first, again;
+
+        f->start_slowly = true;
+        open_bank(f, CONNECTOR());
+        first = fixture_start(f, "bank", false);
+        for (int i = 0; i < 3; i++) {
+                again = fixture_start(f, "bank", false);
+                expect_ok(again.error);
+                assert_true(again.start.already_active);
+                assert_false(again.start.full_resync_pending);
+                assert_string_equal(again.run_id, first.run_id);
+                if (i == 0)
+                        expect_ok(fixture_attach(f, "bank").error);
+                else if (i == 1)
+                        expect_ok(fixture_finish(f, "bank", first.run_id, 1, &report));
+        }
+        assert_int_equal(fixture_run(f, first.run_id)->state, RUN_STOPPING);
+        fixture_worker_ends(f, "bank", NULL);
+        again = fixture_start(f, "bank", false);
+        assert_false(again.start.already_active);
+        assert_string_not_equal(again.run_id, first.run_id);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs"), 2);
+}
+
+static void test_refusals(void **state)
+{
+        EngineFixture *f = *state;
+
+        fixture_write_connector(f, "bad", "[Connector]\nProvider=acme\n");
+        fixture_write_connector(f, "hook", "[Connector]\nProvider=acme\nSource=webhook\n");
+        fixture_write_connector(f, "off", CONNECTOR("[Connector]\nEnabled=no\n"));
+        fixture_write_connector(f, "Wrong", CONNECTOR());
+        fixture_open(f);
+        assert_int_equal(fixture_start(f, "none", false).error, -ENXIO);
+        assert_int_equal(fixture_start(f, "Wrong", false).error, -ENXIO);
+        assert_int_equal(fixture_start(f, "bad", false).error, -ENOEXEC);
+        assert_int_equal(fixture_start(f, "hook", false).error, -EOPNOTSUPP);
+        assert_int_equal(fixture_start(f, "off", false).error, -EHOSTDOWN);
+        assert_int_equal(fixture_connector(f, "bad")->definition->load_state, LOAD_BAD_SETTING);
+        expect_errno(fixture_cancel(f, "0190"), -ESRCH);
+        assert_int_equal(fixture_attach(f, "off").error, -ESRCH);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs"), 0);
+}
+
+static void test_accounts_wish(void **state)
+{
+        EngineFixture *f = *state;
+        char *accounts[] = { (char *) "a \"b\"", (char *) "c", NULL }, *many[ACCOUNTS_PER_RUN_MAX + 2];
+        StartOptions options = { .trigger = RUN_TRIGGER_REMOTE, .accounts = accounts, .reason = "why\x01not" };
+        Answer a = {};
+
+        open_bank(f, CONNECTOR());
+        for (size_t i = 0; i < ELEMENTSOF(many); i++)
+                many[i] = (char *) "x";
+        many[ELEMENTSOF(many) - 1] = NULL;
+        options.accounts = many;
+        expect_errno(engine_start_run(f->engine, "bank", &options, on_start_answer, &a), -E2BIG);
+        assert_null(fixture_connector(f, "bank")->run);
+        many[ELEMENTSOF(many) - 2] = NULL;
+        expect_ok(engine_start_run(f->engine, "bank", &options, on_start_answer, &a));
+        fixture_run_until(f, a.n > 0);
+        expect_ok(fixture_cancel(f, a.run_id));
+        fixture_worker_ends(f, "bank", NULL);
+        options.accounts = accounts;
+        expect_ok(engine_start_run(f->engine, "bank", &options, on_start_answer, &a));
+        fixture_run_until(f, a.n > 1);
+        assert_string_equal(fixture_run(f, a.run_id)->only_accounts, "[\"a \\\"b\\\"\",\"c\"]");
+        assert_string_equal(fixture_run(f, a.run_id)->reason, "why�not");
+        assert_int_equal(fixture_run(f, a.run_id)->trigger, RUN_TRIGGER_REMOTE);
+}
+
+/* ---- Cancelling */
+
+static void test_cancel_running(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
+        Answer a;
+
+        open_bank(f, CONNECTOR());
+        a = fixture_start(f, "bank", false);
+        expect_ok(fixture_attach(f, "bank").error);
+        expect_ok(fixture_cancel(f, a.run_id));
+        assert_int_equal(fixture_run(f, a.run_id)->state, RUN_STOPPING);
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_CANCELLED);
+        fixture_settle(f);
+        assert_int_equal(fixture_count(f->calls, "stop bank"), 1);
+        expect_ok(fixture_cancel(f, a.run_id)); /* asked for already */
+        fixture_settle(f);
+        assert_int_equal(fixture_count(f->calls, "stop bank"), 1);
+
+        /* What the worker still says counts, but not as outcome. */
+        expect_ok(fixture_finish(f, "bank", a.run_id, 1, &report));
+        fixture_worker_ends(f, "bank", "the worker was killed by signal TERM");
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_CANCELLED);
+        assert_int_equal(fixture_run(f, a.run_id)->counts.added, 3);
+        assert_string_equal(fixture_run(f, a.run_id)->message, "Cancelled by uid:0");
+        assert_int_equal(fixture_count(f->news, "event cancelled cancelled"), 1);
+        expect_errno(fixture_cancel(f, a.run_id), -EALREADY);
+        assert_int_equal(fixture_connector(f, "bank")->record.consecutive_failures, 0);
+        assert_int_equal(fixture_connector(f, "bank")->record.retry_at_usec, 0);
+}
+
+static void test_cancel_queued(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a;
+
+        f->settings.max_concurrent_runs = 1;
+        fixture_write_connector(f, "other", CONNECTOR());
+        open_bank(f, CONNECTOR());
+        expect_ok(fixture_start(f, "other", false).error);
+        a = fixture_start(f, "bank", false);
+        fixture_settle(f);
+        assert_int_equal(fixture_run(f, a.run_id)->state, RUN_QUEUED);
+        expect_ok(fixture_set_active(f, "bank", false)); /* also while it is inactive */
+        expect_ok(fixture_cancel(f, a.run_id));
+        assert_int_equal(fixture_run(f, a.run_id)->state, RUN_FINISHED);
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_CANCELLED);
+        fixture_worker_ends(f, "other", NULL);
+        assert_false(fixture_has(f->calls, "start bank"));
+        assert_false(fixture_has(f->calls, "stop bank"));
+}
+
+/* Started and cancelled in one turn of the loop: there never is a worker. */
+static void test_cancel_before_launch(void **state)
+{
+        EngineFixture *f = *state;
+        const StartOptions options = { .trigger = RUN_TRIGGER_MANUAL };
+        Answer started = {}, cancelled = {};
+
+        open_bank(f, CONNECTOR());
+        expect_ok(engine_start_run(f->engine, "bank", &options, on_start_answer, &started));
+        expect_ok(engine_cancel_run(f->engine, f->engine->runs->id, NULL, on_answer, &cancelled));
+        fixture_run_until(f, cancelled.n > 0);
+        fixture_settle(f);
+        assert_int_equal(started.n, 1);
+        assert_false(fixture_has(f->calls, "start bank"));
+        assert_int_equal(fixture_run(f, started.run_id)->state, RUN_FINISHED);
+        assert_int_equal(fixture_run(f, started.run_id)->outcome, RUN_CANCELLED);
+        assert_string_equal(fixture_run(f, started.run_id)->message, "Sync cancelled");
+}
+
+static void test_cancel_after_finish(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
+        Answer a;
+
+        open_bank(f, CONNECTOR());
+        a = fixture_start(f, "bank", false);
+        expect_ok(fixture_attach(f, "bank").error);
+        expect_ok(fixture_finish(f, "bank", a.run_id, 1, &report));
+        expect_errno(fixture_cancel(f, a.run_id), -EALREADY);
+        fixture_worker_ends(f, "bank", NULL);
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_SUCCEEDED);
+}
+
+/* systemctl stop */
+static void test_unit_stopped(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a;
+
+        open_bank(f, CONNECTOR());
+        a = fixture_start(f, "bank", false);
+        expect_ok(fixture_attach(f, "bank").error);
+        fixture_worker_stopping(f, "bank");
+        assert_int_equal(fixture_run(f, a.run_id)->state, RUN_STOPPING);
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_CANCELLED);
+        fixture_worker_ends(f, "bank", NULL);
+        assert_int_equal(fixture_run(f, a.run_id)->state, RUN_FINISHED);
+        assert_false(fixture_has(f->calls, "stop bank"));
+}
+
+/* ---- Runs that do not end by themselves */
+
+static void test_start_fails(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a;
+
+        open_bank(f, CONNECTOR("[Run]\nRetryMax=0\n"));
+        f->start_error = -EACCES;
+        a = fixture_start(f, "bank", false);
+        fixture_settle(f);
+        assert_int_equal(fixture_run(f, a.run_id)->state, RUN_FINISHED);
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_FAILED);
+        assert_string_equal(fixture_run(f, a.run_id)->error, "The worker could not be started: Permission denied");
+
+        f->start_error = 0;
+        f->start_slowly = true;
+        a = fixture_start(f, "bank", false);
+        fixture_settle(f);
+        fixture_worker_start_failed(f, "bank", "syncrun@bank.service is masked.");
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_FAILED);
+        assert_string_equal(fixture_run(f, a.run_id)->error, "syncrun@bank.service is masked.");
+        assert_int_equal(fixture_count(f->news, "event failed failed"), 2);
+        assert_false(fixture_has(f->news, "event started"));
+}
+
+static void test_worker_dies(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
+        Account account = { .name = (char *) "checking", .status = ACCOUNT_RUNNING, .category = _ATTENTION_INVALID };
+        _cleanup_(run_freep) Run *stored = NULL;
+        Answer a;
+
+        open_bank(f, CONNECTOR());
+        a = fixture_start(f, "bank", false);
+        expect_ok(fixture_attach(f, "bank").error);
+        report.outcome = _RUN_OUTCOME_INVALID;
+        report.accounts = &account;
+        report.n_accounts = 1;
+        expect_ok(fixture_report(f, "bank", a.run_id, 1, &report));
+        fixture_worker_ends(f, "bank", "the worker was killed by signal KILL");
+        stored = fixture_stored(f, a.run_id);
+        assert_int_equal(stored->outcome, RUN_FAILED);
+        assert_string_equal(stored->error, "The run was lost: the worker was killed by signal KILL");
+        assert_int_equal(stored->counts.added, 3);
+        assert_int_equal(stored->cpu_usec, 99);
+        assert_int_equal(stored->n_accounts, 1);
+        assert_int_equal(stored->accounts[0].status, ACCOUNT_FAILED);
+        assert_true(stored->accounts[0].finished_usec > 0);
+        assert_true(fixture_connector(f, "bank")->record.retry_at_usec > 0);
+}
+
+static void test_worker_leaves_without_a_word(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a;
+
+        open_bank(f, CONNECTOR());
+        a = fixture_start(f, "bank", false);
+        expect_ok(fixture_attach(f, "bank").error);
+        fixture_worker_ends(f, "bank", NULL);
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_FAILED);
+        assert_string_equal(fixture_run(f, a.run_id)->error, "The run was lost: the worker ended with exit status 0");
+}
+
+static void test_time_limit(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = RUN_REPORT_INIT;
+        Answer a;
+        uint64_t sequence = 0;
+
+        open_bank(f, CONNECTOR("[Run]\nTimeoutSec=200ms\nStallTimeoutSec=1h\n"));
+        a = fixture_start(f, "bank", false);
+        expect_ok(fixture_attach(f, "bank").error);
+        while (!fixture_has(f->calls, "stop bank")) /* it is not silent */
+                if (fixture_report(f, "bank", a.run_id, ++sequence, &report) < 0)
+                        break;
+        assert_int_equal(fixture_run(f, a.run_id)->state, RUN_STOPPING);
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_FAILED);
+        assert_string_equal(fixture_run(f, a.run_id)->error, "The run had not ended after 200ms (TimeoutSec=)");
+        report = report_success();
+        report.outcome = RUN_CANCELLED;
+        expect_ok(fixture_finish(f, "bank", a.run_id, sequence + 1, &report));
+        fixture_worker_ends(f, "bank", "the worker was killed by signal TERM");
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_FAILED);
+        assert_int_equal(fixture_run(f, a.run_id)->counts.added, 3);
+        assert_true(fixture_connector(f, "bank")->record.retry_at_usec > 0);
+}
+
+static void test_stall(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a;
+
+        open_bank(f, CONNECTOR("[Run]\nStallTimeoutSec=100ms\n"));
+        a = fixture_start(f, "bank", false);
+        expect_ok(fixture_attach(f, "bank").error);
+        fixture_run_until(f, fixture_has(f->calls, "stop bank"));
+        assert_string_equal(fixture_run(f, a.run_id)->error,
+                            "Nothing was heard of the connector for 100ms (StallTimeoutSec=)");
+        fixture_worker_ends(f, "bank", "the worker was killed by signal KILL");
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_FAILED);
+}
+
+/* The worker's end is told of before PID 1 has said what it used. */
+static void test_end_overtakes_usage(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
+        Answer a, finished = {}, repeated = {};
+
+        open_bank(f, CONNECTOR());
+        a = fixture_start(f, "bank", false);
+        expect_ok(fixture_attach(f, "bank").error);
+        f->hold_usage = true;
+        expect_ok(engine_worker_finish(f->engine, "bank", a.run_id, 1, &report, on_answer, &finished));
+        expect_ok(engine_worker_finish(f->engine, "bank", a.run_id, 1, &report, on_answer, &repeated));
+        fixture_settle(f);
+        assert_int_equal(finished.n, 0);
+        expect_errno(fixture_cancel(f, a.run_id), -EALREADY);
+        fixture_worker_ends(f, "bank", NULL);
+        assert_int_equal(finished.n, 1);
+        assert_int_equal(repeated.n, 1);
+        expect_ok(finished.error);
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_SUCCEEDED);
+        assert_int_equal(fixture_run(f, a.run_id)->cpu_usec, 77);
+        fixture_answer_usage(f); /* finds nobody */
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_success, engine_fixture_setup, engine_fixture_teardown),
+                ENGINE_TEST(test_success),
+                ENGINE_TEST(test_nothing_before_the_commit),
+                ENGINE_TEST(test_already_active),
+                ENGINE_TEST(test_refusals),
+                ENGINE_TEST(test_accounts_wish),
+                ENGINE_TEST(test_cancel_running),
+                ENGINE_TEST(test_cancel_queued),
+                ENGINE_TEST(test_cancel_before_launch),
+                ENGINE_TEST(test_cancel_after_finish),
+                ENGINE_TEST(test_unit_stopped),
+                ENGINE_TEST(test_start_fails),
+                ENGINE_TEST(test_worker_dies),
+                ENGINE_TEST(test_worker_leaves_without_a_word),
+                ENGINE_TEST(test_time_limit),
+                ENGINE_TEST(test_stall),
+                ENGINE_TEST(test_end_overtakes_usage),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

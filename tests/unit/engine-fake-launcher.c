@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "unit/expect.h"
+
+#include "unit/engine-fixture.h"
+
+#include <stdio.h>
+
+/* The launcher's making takes no userdata. */
+static EngineFixture *fixture;
+
+void fixture_launcher_init(EngineFixture *f)
+{
+        fixture = f;
+}
+
+static EngineFixture *of_launcher(Launcher *launcher)
+{
+        return container_of(launcher, EngineFixture, launcher);
+}
+
+static void note_call(EngineFixture *f, const char *what, const char *connector)
+{
+        expect_ok(strv_consume(&f->calls, asprintf_or_null("%s %s", what, connector)));
+}
+
+static FixtureWorker *find_worker(EngineFixture *f, const char *connector, bool add)
+{
+        for (size_t i = 0; i < f->n_workers; i++)
+                if (streq(f->workers[i].connector, connector))
+                        return &f->workers[i];
+        if (!add)
+                return NULL;
+        assert_true(f->n_workers < FIXTURE_WORKERS_MAX);
+        (void) strcpy(f->workers[f->n_workers].connector, connector);
+        return &f->workers[f->n_workers++];
+}
+
+bool fixture_worker_alive(EngineFixture *f, const char *connector)
+{
+        FixtureWorker *w = find_worker(f, connector, false);
+
+        return w && w->alive;
+}
+
+static void fake_free(Launcher *launcher)
+{
+        of_launcher(launcher)->launcher_is_free = true;
+}
+
+static int fake_start(Launcher *launcher, const char *connector)
+{
+        EngineFixture *f = of_launcher(launcher);
+        FixtureWorker *w = find_worker(f, connector, true);
+
+        note_call(f, "start", connector);
+        if (f->start_error < 0)
+                return f->start_error;
+        if (w->alive)
+                return -EEXIST;
+        w->alive = true;
+        w->stopping = false;
+        w->generation = ++f->n_started;
+        if (!f->start_slowly)
+                fixture_worker_started(f, connector);
+        return 0;
+}
+
+static int fake_stop(Launcher *launcher, const char *connector)
+{
+        EngineFixture *f = of_launcher(launcher);
+        FixtureWorker *w = find_worker(f, connector, false);
+
+        note_call(f, "stop", connector);
+        if (!w || !w->alive)
+                return -ENOENT;
+        w->stopping = true;
+        return 0;
+}
+
+static int fake_adopt(Launcher *launcher, const Run *run)
+{
+        EngineFixture *f = of_launcher(launcher);
+        FixtureWorker *w = find_worker(f, run->connector, false);
+
+        note_call(f, "adopt", run->connector);
+        if (w && w->alive)
+                fixture_worker_started(f, run->connector);
+        else
+                f->launcher.callbacks.ended(run->connector,
+                                            &(WorkerExit) { .gone = true,
+                                                            .exit_status = -1,
+                                                            .cpu_usec = COUNT_UNKNOWN,
+                                                            .io_read_bytes = COUNT_UNKNOWN,
+                                                            .io_write_bytes = COUNT_UNKNOWN },
+                                            f->launcher.userdata);
+        return 0;
+}
+
+static int fake_verify(Launcher *launcher, const char *connector, uid_t uid, pid_t pid, LauncherVerifyCallback cb,
+                       void *userdata)
+{
+        cb(fixture_worker_alive(of_launcher(launcher), connector) && uid == 4711 ? 0 : -EACCES, userdata);
+        return 0;
+}
+
+static int fake_usage(Launcher *launcher, const char *connector, LauncherUsageCallback cb, void *userdata)
+{
+        EngineFixture *f = of_launcher(launcher);
+
+        f->usage_cb = cb;
+        f->usage_userdata = userdata;
+        if (!f->hold_usage)
+                fixture_answer_usage(f);
+        return 0;
+}
+
+void fixture_answer_usage(EngineFixture *f)
+{
+        f->usage_cb(&(WorkerExit) { .cpu_usec = 1234, .io_read_bytes = 5678, .io_write_bytes = COUNT_UNKNOWN },
+                    f->usage_userdata);
+}
+
+int fixture_launcher_new(const LauncherCallbacks *callbacks, void *userdata, Launcher **ret)
+{
+        static const LauncherVTable vtable = {
+                .free = fake_free,
+                .start = fake_start,
+                .stop = fake_stop,
+                .adopt = fake_adopt,
+                .verify = fake_verify,
+                .usage = fake_usage,
+        };
+
+        fixture->launcher = (Launcher) { .vtable = &vtable, .callbacks = *callbacks, .userdata = userdata };
+        fixture->launcher_is_free = false;
+        *ret = &fixture->launcher;
+        return 0;
+}
+
+void fixture_worker_started(EngineFixture *f, const char *connector)
+{
+        FixtureWorker *w = find_worker(f, connector, true);
+        char invocation[33];
+
+        (void) snprintf(invocation, sizeof(invocation), "%032x", w->generation);
+        f->launcher.callbacks.started(connector, invocation, 0, 0, f->launcher.userdata);
+}
+
+void fixture_worker_start_failed(EngineFixture *f, const char *connector, const char *why)
+{
+        find_worker(f, connector, true)->alive = false;
+        f->launcher.callbacks.start_failed(connector, why, f->launcher.userdata);
+        fixture_settle(f);
+}
+
+void fixture_worker_stopping(EngineFixture *f, const char *connector)
+{
+        find_worker(f, connector, true)->stopping = true;
+        f->launcher.callbacks.stopping(connector, f->launcher.userdata);
+        fixture_settle(f);
+}
+
+void fixture_worker_ends(EngineFixture *f, const char *connector, const char *reason)
+{
+        FixtureWorker *w = find_worker(f, connector, true);
+        WorkerExit how = WORKER_EXIT_INIT;
+
+        assert_true(w->alive);
+        w->alive = false;
+        how.clean = !reason;
+        how.exit_status = 0;
+        how.stop_requested = w->stopping;
+        how.cpu_usec = 99;
+        (void) snprintf(how.reason, sizeof(how.reason), "%s", reason ?: "the worker ended with exit status 0");
+        f->launcher.callbacks.ended(connector, &how, f->launcher.userdata);
+        fixture_settle(f);
+}
+
+void fixture_worker_vanishes(EngineFixture *f, const char *connector)
+{
+        find_worker(f, connector, true)->alive = false;
+}

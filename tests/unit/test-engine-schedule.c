@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* When runs begin by themselves: schedules, missed times, overlaps, retries, reconnections, and a clock that is set.
+ */
+
+#include "unit/expect.h"
+
+#include "unit/engine-fixture.h"
+
+#include "engine/engine-internal.h"
+
+#define DAILY CONNECTOR("[Schedule]\nOnCalendar=*-*-* 09:00\n")
+/* 2026-05-30 */
+#define MIDNIGHT (UINT64_C(1780099200) * USEC_PER_SEC)
+#define NINE     (MIDNIGHT + 9 * USEC_PER_HOUR)
+#define EIGHT    (MIDNIGHT + 8 * USEC_PER_HOUR)
+
+static void open_bank(EngineFixture *f, const char *text, usec_t now)
+{
+        fixture_set_clock(now);
+        fixture_write_connector(f, "bank", text);
+        fixture_open(f);
+        fixture_forget(f);
+}
+
+static const Run *active_run(EngineFixture *f)
+{
+        const Run *run = fixture_connector(f, "bank")->run;
+
+        assert_non_null(run);
+        return run;
+}
+
+static const ConnectorRecord *record(EngineFixture *f)
+{
+        return &fixture_connector(f, "bank")->record;
+}
+
+static int64_t count_runs(EngineFixture *f, const char *trigger)
+{
+        _cleanup_free_ char *sql = asprintf_or_null("SELECT count(*) FROM runs WHERE trigger = '%s'", trigger);
+
+        return fixture_sql(f, sql);
+}
+
+static void test_calendar(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
+
+        open_bank(f, DAILY, EIGHT);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, NINE);
+        assert_null(fixture_connector(f, "bank")->run);
+        fixture_come_near(f, NINE);
+        fixture_run_until(f, fixture_has(f->calls, "start bank"));
+        assert_int_equal(active_run(f)->trigger, RUN_TRIGGER_SCHEDULE);
+        assert_null(active_run(f)->requested_by);
+        /* What was acted on is in the same commit as the run. */
+        assert_true(record(f)->last_elapse_usec >= NINE);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, NINE + USEC_PER_DAY);
+        fixture_run_to_end(f, "bank", &report);
+        fixture_close(f);
+        fixture_open(f);
+        assert_int_equal(count_runs(f, "schedule") + count_runs(f, "catch-up"), 1);
+}
+
+static void test_every(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
+
+        open_bank(f, CONNECTOR("[Schedule]\nEvery=1s\n"), MIDNIGHT);
+        fixture_run_until(f, fixture_has(f->calls, "start bank"));
+        /* Counts from the end of the run. */
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, USEC_INFINITY);
+        fixture_run_to_end(f, "bank", &report);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, record(f)->last_finished_usec + USEC_PER_SEC);
+        fixture_forget(f);
+        fixture_run_until(f, fixture_has(f->calls, "start bank"));
+}
+
+/* However much was missed: one run, and only where it is wanted. */
+static void test_catch_up(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
+
+        open_bank(f, DAILY, NINE - USEC_PER_HOUR);
+        fixture_write_connector(f, "shop", CONNECTOR("[Schedule]\nOnCalendar=*-*-* 09:00\nPersistent=no\n"));
+        fixture_write_connector(f, "often", CONNECTOR("[Schedule]\nEvery=1h\n"));
+        expect_ok(engine_reload(f->engine, &f->settings));
+        fixture_settle(f);
+        fixture_close(f);
+        fixture_advance_clock(5 * USEC_PER_DAY);
+        fixture_open(f);
+        fixture_run_until(f, fixture_has(f->calls, "start bank") && fixture_has(f->calls, "start often"));
+        assert_int_equal(active_run(f)->trigger, RUN_TRIGGER_CATCH_UP);
+        fixture_run_to_end(f, "bank", &report);
+        fixture_run_to_end(f, "often", &report);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, NINE + 5 * USEC_PER_DAY);
+        fixture_close(f);
+        fixture_open(f);
+        assert_int_equal(count_runs(f, "catch-up"), 2);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs"), 2);
+        assert_int_equal(fixture_connector(f, "shop")->next_elapse_usec, NINE + 5 * USEC_PER_DAY);
+}
+
+/* A time that has come and waits for its random delay is not forgotten when a run begins or ends meanwhile. */
+static void test_random_delay(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
+        char id[RUN_ID_MAX + 1];
+        ConnectorEntry *c;
+        usec_t due;
+
+        open_bank(f, CONNECTOR("[Schedule]\nOnCalendar=*-*-* 09:00\nRandomizedDelaySec=10min\n"), NINE - USEC_PER_SEC);
+        c = f->engine->connectors;
+        c->random_fraction = 0.5;
+        engine_clock_changed(f->engine);
+        due = NINE + 5 * USEC_PER_MINUTE;
+        fixture_settle(f);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, due);
+        fixture_set_clock(NINE + USEC_PER_MINUTE);
+        fixture_whole_run(f, "bank", &report, id);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, due);
+        assert_int_equal(count_runs(f, "schedule"), 0);
+}
+
+/* ---- Overlaps */
+
+static void test_overlap_skip(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
+        Answer a;
+
+        open_bank(f, DAILY, EIGHT);
+        a = fixture_start(f, "bank", false);
+        expect_ok(fixture_attach(f, "bank").error);
+        fixture_come_near(f, NINE);
+        fixture_run_until(f, fixture_has(f->news, "event completed skipped"));
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs WHERE outcome = 'skipped' AND trigger = 'schedule'"
+                                        " AND message LIKE 'Skipped: run % was still running'"),
+                         1);
+        assert_string_equal(active_run(f)->id, a.run_id);
+        assert_int_equal(record(f)->last_outcome, _RUN_OUTCOME_INVALID);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, NINE + USEC_PER_DAY);
+        assert_int_equal(fixture_count(f->news, "run+ bank finished"), 1);
+        expect_ok(fixture_finish(f, "bank", a.run_id, 1, &report));
+        fixture_worker_ends(f, "bank", NULL);
+        assert_null(fixture_connector(f, "bank")->run);
+}
+
+static void test_overlap_queue(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
+        Answer a;
+
+        open_bank(f, CONNECTOR("[Schedule]\nOnCalendar=*-*-* 09:00\nOverlap=queue\n"), EIGHT);
+        a = fixture_start(f, "bank", false);
+        fixture_come_near(f, NINE);
+        fixture_run_until(f, record(f)->pending);
+        assert_string_equal(active_run(f)->id, a.run_id);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs"), 1);
+        fixture_close(f); /* remembered */
+        fixture_open(f);
+        fixture_run_to_end(f, "bank", &report);
+        assert_string_not_equal(active_run(f)->id, a.run_id);
+        assert_int_equal(active_run(f)->trigger, RUN_TRIGGER_SCHEDULE);
+        assert_false(record(f)->pending);
+        fixture_run_to_end(f, "bank", &report);
+        assert_null(fixture_connector(f, "bank")->run);
+}
+
+static void test_queue_is_full(void **state)
+{
+        EngineFixture *f = *state;
+
+        f->settings.max_concurrent_runs = 1;
+        f->settings.max_queued_runs = 0; /* what starts at once does not wait */
+        fixture_write_connector(f, "other", CONNECTOR());
+        open_bank(f, DAILY, EIGHT);
+        expect_ok(fixture_start(f, "other", false).error);
+        fixture_come_near(f, NINE);
+        fixture_run_until(f, fixture_has(f->news, "event completed skipped"));
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs WHERE message LIKE 'Skipped: too many%'"), 1);
+}
+
+/* ---- Retries */
+
+#define RETRY() CONNECTOR("[Run]\nRetrySec=20ms\nRetryMaxSec=40ms\nRetryMax=2\n")
+
+static void test_retries(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_failure("HTTP 503", true);
+        char id[RUN_ID_MAX + 1];
+
+        open_bank(f, RETRY(), MIDNIGHT);
+        fixture_whole_run(f, "bank", &report, id);
+        for (unsigned attempt = 2; attempt <= 3; attempt++) {
+                fixture_run_until(f, fixture_worker_alive(f, "bank"));
+                fixture_settle(f);
+                assert_int_equal(active_run(f)->trigger, RUN_TRIGGER_RETRY);
+                assert_int_equal(active_run(f)->attempt, attempt);
+                assert_string_equal(active_run(f)->retry_of, id);
+                assert_int_equal(record(f)->retry_at_usec, 0);
+                fixture_run_to_end(f, "bank", &report);
+        }
+        assert_int_equal(record(f)->retry_at_usec, 0);
+        assert_int_equal(record(f)->consecutive_failures, 3);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, USEC_INFINITY);
+        assert_int_equal(count_runs(f, "retry"), 2);
+}
+
+/* The time of the next attempt is in the history. */
+static void test_retry_survives(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_failure("HTTP 503", true);
+        char id[RUN_ID_MAX + 1];
+        usec_t at;
+
+        open_bank(f, CONNECTOR("[Run]\nRetrySec=1h\n"), MIDNIGHT);
+        report.retry_at_usec = MIDNIGHT + 2 * USEC_PER_HOUR; /* not before: the provider's quota */
+        fixture_whole_run(f, "bank", &report, id);
+        assert_int_equal(record(f)->retry_attempt, 2);
+        assert_string_equal(record(f)->retry_of, id);
+        at = record(f)->retry_at_usec;
+        assert_int_equal(at, MIDNIGHT + 2 * USEC_PER_HOUR);
+        fixture_kill(f);
+        fixture_open(f);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, at);
+        fixture_close(f);
+        fixture_forget(f);
+        fixture_set_clock(at + USEC_PER_HOUR);
+        fixture_open(f);
+        fixture_run_until(f, fixture_has(f->calls, "start bank"));
+        assert_int_equal(active_run(f)->trigger, RUN_TRIGGER_RETRY);
+        assert_string_equal(active_run(f)->retry_of, id);
+}
+
+static void test_not_retried(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_category(ATTENTION_CONSENT_EXPIRED);
+        char id[RUN_ID_MAX + 1];
+
+        open_bank(f, CONNECTOR("[Run]\nRetrySec=1h\n"), MIDNIGHT);
+        fixture_whole_run(f, "bank", &report, id); /* only the user can mend it */
+        assert_int_equal(record(f)->retry_at_usec, 0);
+        report = report_failure("exit status 1", false);
+        fixture_whole_run(f, "bank", &report, id);
+        assert_int_equal(record(f)->retry_at_usec, 0);
+        report = report_success();
+        report.retry = true;
+        fixture_whole_run(f, "bank", &report, id);
+        assert_int_equal(record(f)->retry_at_usec, 0);
+        report = report_success();
+        report.outcome = RUN_PARTIAL; /* rate limited: the rest comes later */
+        report.retry = true;
+        fixture_whole_run(f, "bank", &report, id);
+        assert_true(record(f)->retry_at_usec > 0);
+}
+
+/* A run that is asked for replaces the retry that waits, and is a first attempt. */
+static void test_manual_replaces_retry(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_failure("HTTP 503", true);
+        char id[RUN_ID_MAX + 1];
+
+        open_bank(f, CONNECTOR("[Run]\nRetrySec=1h\n"), MIDNIGHT);
+        fixture_whole_run(f, "bank", &report, id);
+        assert_int_equal(record(f)->retry_attempt, 2);
+        expect_ok(fixture_start(f, "bank", false).error);
+        assert_int_equal(record(f)->retry_at_usec, 0);
+        assert_int_equal(active_run(f)->attempt, 1);
+        assert_null(active_run(f)->retry_of);
+        fixture_run_to_end(f, "bank", &report);
+        assert_int_equal(record(f)->retry_attempt, 2);
+}
+
+/* An inactive connector does nothing by itself; made active, it does not make up for what it was not to do. */
+static void test_inactive(void **state)
+{
+        EngineFixture *f = *state;
+
+        open_bank(f, DAILY, NINE - USEC_PER_HOUR);
+        expect_ok(fixture_set_active(f, "bank", false));
+        assert_false(fixture_connector(f, "bank")->active);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, USEC_INFINITY);
+        fixture_close(f);
+        fixture_advance_clock(3 * USEC_PER_DAY);
+        fixture_open(f);
+        assert_false(fixture_connector(f, "bank")->active);
+        expect_ok(fixture_set_active(f, "bank", true));
+        assert_true(fixture_connector(f, "bank")->active);
+        assert_int_equal(record(f)->active_override, -1); /* what the file says anyway */
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, NINE + 3 * USEC_PER_DAY);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs"), 0);
+        expect_errno(fixture_set_active(f, "none", true), -ENXIO);
+}
+
+/* ---- The clock */
+
+static void test_clock_set(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_failure("HTTP 503", true);
+        char id[RUN_ID_MAX + 1];
+        usec_t at;
+
+        open_bank(f, CONNECTOR("[Schedule]\nOnCalendar=*-*-* 09:00\n[Run]\nRetrySec=1h\nRetryMaxSec=1h\n"), MIDNIGHT);
+        report.retry_at_usec = MIDNIGHT + USEC_PER_HOUR;
+        fixture_whole_run(f, "bank", &report, id);
+
+        /* Back by a year: the retry is still an hour away. */
+        fixture_set_clock(MIDNIGHT - 365 * USEC_PER_DAY);
+        engine_clock_changed(f->engine);
+        fixture_settle(f);
+        at = record(f)->retry_at_usec;
+        assert_in_range(at, MIDNIGHT - 365 * USEC_PER_DAY + 59 * USEC_PER_MINUTE,
+                        MIDNIGHT - 365 * USEC_PER_DAY + 61 * USEC_PER_MINUTE);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, at);
+
+        /* On, over the schedule: made up for at once, and once. */
+        fixture_set_clock(NINE + 2 * USEC_PER_DAY + USEC_PER_HOUR);
+        engine_clock_changed(f->engine);
+        fixture_run_until(f, fixture_has(f->calls, "start bank") && fixture_worker_alive(f, "bank"));
+        assert_int_equal(active_run(f)->trigger, RUN_TRIGGER_CATCH_UP);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, NINE + 3 * USEC_PER_DAY);
+}
+
+/* ---- Reconnecting (A12) */
+
+static void test_reconnect(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport lost = report_category(ATTENTION_CONNECTION_LOST), success = report_success();
+        char id[RUN_ID_MAX + 1];
+        Connection connection;
+        Answer a = {};
+
+        fixture_write_connector(f, "other", CONNECTOR("[Connector]\nConnection=acme\n"));
+        open_bank(f, CONNECTOR("[Connector]\nConnection=acme\n"), MIDNIGHT);
+        expect_errno(engine_reconnect(f->engine, "none", "uid:0", on_answer, &a), -ENOLINK);
+        expect_errno(engine_find_connection(f->engine, "none", &connection), -ENOLINK);
+        expect_ok(engine_find_connection(f->engine, "acme", &connection));
+        assert_int_equal(connection.state, CONNECTION_ACTIVE);
+        fixture_whole_run(f, "bank", &lost, id);
+        expect_ok(engine_find_connection(f->engine, "acme", &connection));
+        assert_int_equal(connection.state, CONNECTION_LOST);
+        assert_string_equal(connection.reason, "the bank wants to see you");
+        assert_true(connection.since_usec > 0);
+
+        fixture_forget(f);
+        expect_ok(engine_reconnect(f->engine, "acme", "uid:7", on_answer, &a));
+        fixture_run_until(f, a.n > 0);
+        expect_ok(a.error);
+        fixture_settle(f);
+        assert_true(fixture_has(f->calls, "start bank"));
+        assert_false(fixture_has(f->calls, "start other"));
+        assert_int_equal(active_run(f)->trigger, RUN_TRIGGER_RECONNECT);
+        assert_string_equal(active_run(f)->requested_by, "uid:7");
+        fixture_run_to_end(f, "bank", &success);
+        expect_ok(engine_find_connection(f->engine, "acme", &connection));
+        assert_int_equal(connection.state, CONNECTION_ACTIVE);
+        assert_string_equal(engine_next_connection(f->engine, NULL), "acme");
+        assert_null(engine_next_connection(f->engine, "acme"));
+        fixture_load_connector(f, "bank", CONNECTOR());
+        fixture_load_connector(f, "other", NULL);
+        assert_null(engine_next_connection(f->engine, NULL));
+}
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+                ENGINE_TEST(test_calendar),
+                ENGINE_TEST(test_every),
+                ENGINE_TEST(test_catch_up),
+                ENGINE_TEST(test_random_delay),
+                ENGINE_TEST(test_overlap_skip),
+                ENGINE_TEST(test_overlap_queue),
+                ENGINE_TEST(test_queue_is_full),
+                ENGINE_TEST(test_retries),
+                ENGINE_TEST(test_retry_survives),
+                ENGINE_TEST(test_not_retried),
+                ENGINE_TEST(test_manual_replaces_retry),
+                ENGINE_TEST(test_inactive),
+                ENGINE_TEST(test_clock_set),
+                ENGINE_TEST(test_reconnect),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

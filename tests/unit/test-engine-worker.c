@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What workers say: each call counts once, whatever is repeated or lost; cursors; full resyncs; counts of the dead. */
+
+#include "unit/expect.h"
+
+#include "unit/engine-fixture.h"
+
+#include <stdlib.h>
+
+/* A run that is attached; its id. */
+static Answer open_running(EngineFixture *f)
+{
+        Answer a;
+
+        fixture_write_connector(f, "bank", CONNECTOR());
+        fixture_open(f);
+        expect_ok(fixture_start(f, "bank", false).error);
+        a = fixture_attach(f, "bank");
+        expect_ok(a.error);
+        fixture_forget(f);
+        return a;
+}
+
+static RunReport report_counts(uint64_t discovered, uint64_t added)
+{
+        RunReport report = RUN_REPORT_INIT;
+
+        report.counts = (Counts) { .discovered = discovered, .added = added };
+        return report;
+}
+
+static void test_sequence(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = open_running(f);
+        RunReport one = report_counts(1, 1), two = report_counts(2, 2), late = report_counts(99, 99);
+
+        expect_ok(fixture_report(f, "bank", a.run_id, 1, &one));
+        expect_ok(fixture_report(f, "bank", a.run_id, 5, &two)); /* a gap is fine */
+        expect_ok(fixture_report(f, "bank", a.run_id, 5, &late));
+        expect_ok(fixture_report(f, "bank", a.run_id, 3, &late));
+        expect_ok(fixture_save_cursor(f, "bank", a.run_id, 5, "\"late\""));
+        assert_int_equal(fixture_run(f, a.run_id)->counts.discovered, 2);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM cursors"), 0);
+        assert_int_equal(fixture_attach(f, "bank").sequence, 5);
+
+        expect_errno(fixture_report(f, "bank", "another", 6, &one), -ESRCH);
+        expect_errno(fixture_report(f, "none", a.run_id, 6, &one), -ESRCH);
+        expect_errno(fixture_report(f, "bank", a.run_id, (uint64_t) INT64_MAX + 1, &one), -EINVAL);
+        expect_ok(fixture_report(f, "bank", a.run_id, INT64_MAX, &one));
+}
+
+/* A change of stage is an event always, progress at most four times a second; the run's row has the newest. */
+static void test_events(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = open_running(f);
+        RunReport report = RUN_REPORT_INIT;
+        _cleanup_free_ char *json = NULL;
+        const EventFilter filter = { .limit = 100 };
+        usec_t began, quiet;
+
+        began = fixture_now(CLOCK_MONOTONIC);
+        report.stage = SYNC_STAGE_FETCHING;
+        expect_ok(fixture_report(f, "bank", a.run_id, 1, &report));
+        report.items_total = 200;
+        for (uint64_t i = 1; i <= 50; i++) {
+                report.items_processed = i;
+                expect_ok(fixture_report(f, "bank", a.run_id, 1 + i, &report));
+        }
+        report.stage = SYNC_STAGE_SAVING;
+        expect_ok(fixture_report(f, "bank", a.run_id, 60, &report));
+        fixture_settle(f);
+        assert_int_equal(fixture_count(f->news, "event saving"), 1);
+        assert_in_range(fixture_count(f->news, "event fetching"), 1,
+                        1 + (fixture_now(CLOCK_MONOTONIC) - began) / PROGRESS_INTERVAL_USEC);
+        assert_int_equal(fixture_run(f, a.run_id)->items_processed, 50);
+        assert_true(fixture_run(f, a.run_id)->progress == 0.25);
+        assert_int_equal(fixture_count(f->news, "run bank running SP"), 2);
+        assert_int_equal(fixture_count(f->news, "run bank running P"), 50);
+
+        /* Nothing new, no event. */
+        fixture_forget(f);
+        quiet = fixture_now(CLOCK_MONOTONIC) + PROGRESS_INTERVAL_USEC;
+        for (uint64_t i = 61; fixture_now(CLOCK_MONOTONIC) < quiet; i++)
+                expect_ok(fixture_report(f, "bank", a.run_id, i, &report));
+        expect_ok(fixture_report(f, "bank", a.run_id, 1000000, &report));
+        assert_false(fixture_has(f->news, "event"));
+        report.items_processed = 51;
+        expect_ok(fixture_report(f, "bank", a.run_id, 1000001, &report));
+        assert_int_equal(fixture_count(f->news, "event saving"), 1);
+
+        expect_ok(engine_describe_events(f->engine, &filter, &json));
+        assert_non_null(strstr(json, "\"stage\":\"saving\""));
+        assert_non_null(strstr(json, "\"items_total\":200"));
+}
+
+static void test_accounts(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = open_running(f);
+        Account accounts[] = {
+                { .name = (char *) "checking",
+                  .status = ACCOUNT_RUNNING,
+                  .category = _ATTENTION_INVALID,
+                  .started_usec = 5,
+                  .counts = { .discovered = 1, .added = 1 } },
+                { .name = (char *) "savings", .status = ACCOUNT_NO_DATA, .category = _ATTENTION_INVALID },
+        };
+        RunReport report = RUN_REPORT_INIT;
+        _cleanup_(run_freep) Run *run = NULL;
+
+        report.accounts = accounts;
+        report.n_accounts = 2;
+        expect_ok(fixture_report(f, "bank", a.run_id, 1, &report));
+        accounts[0] = (Account) { .name = (char *) "checking",
+                                  .status = ACCOUNT_FAILED,
+                                  .error = (char *) "no",
+                                  .category = ATTENTION_CONSENT_EXPIRED,
+                                  .counts = { .discovered = 4, .added = 2 } };
+        report.n_accounts = 1;
+        report.outcome = RUN_PARTIAL;
+        report.counts = (Counts) { .discovered = 4, .added = 2 };
+        expect_ok(fixture_finish(f, "bank", a.run_id, 2, &report));
+        fixture_worker_ends(f, "bank", NULL);
+        run = fixture_stored(f, a.run_id);
+        assert_int_equal(run->n_accounts, 2);
+        assert_string_equal(run->accounts[0].name, "checking");
+        assert_int_equal(run->accounts[0].status, ACCOUNT_FAILED);
+        assert_int_equal(run->accounts[0].counts.discovered, 4);
+        assert_int_equal(run->accounts[0].started_usec, 5);
+        assert_string_equal(run->message, "Sync completed in part · 2 new, 0 updated, 1 of 2 accounts failed");
+        /* What one account needs is what the connector needs (A9). */
+        assert_true(fixture_has(f->news, "attention bank consent_expired"));
+}
+
+/* Finish() is repeated because its answer was lost: also after the end, also by a daemon that has forgotten the run.
+ */
+static void test_finish_repeated(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = open_running(f);
+        RunReport report = report_success(), other = report_failure("no", false);
+
+        other.outcome = _RUN_OUTCOME_INVALID;
+        expect_errno(fixture_finish(f, "bank", a.run_id, 1, &other), -EINVAL);
+        other.outcome = RUN_SKIPPED;
+        expect_errno(fixture_finish(f, "bank", a.run_id, 1, &other), -EINVAL);
+        other.outcome = RUN_FAILED;
+        expect_ok(fixture_finish(f, "bank", a.run_id, 1, &report));
+        expect_ok(fixture_finish(f, "bank", a.run_id, 1, &other));
+        fixture_worker_ends(f, "bank", NULL);
+        expect_ok(fixture_finish(f, "bank", a.run_id, 1, &other));
+        expect_ok(fixture_report(f, "bank", a.run_id, 1, &other));
+        expect_errno(fixture_finish(f, "bank", a.run_id, 2, &other), -EALREADY);
+        expect_errno(fixture_save_cursor(f, "bank", a.run_id, 2, "1"), -EALREADY);
+        fixture_close(f);
+        fixture_open(f);
+        assert_null(engine_find_run(f->engine, a.run_id));
+        expect_ok(fixture_finish(f, "bank", a.run_id, 1, &other));
+        expect_errno(fixture_finish(f, "bank", a.run_id, 2, &other), -EALREADY);
+        expect_errno(fixture_finish(f, "none", a.run_id, 1, &other), -ESRCH);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'"), 1);
+}
+
+static void test_cursor(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = open_running(f);
+        RunReport report = report_success();
+        char *large = malloc(CURSOR_MAX + 2);
+
+        assert_non_null(large);
+        (void) memset(large, '1', CURSOR_MAX + 1);
+        large[CURSOR_MAX + 1] = '\0';
+        expect_errno(fixture_save_cursor(f, "bank", a.run_id, 1, large), -E2BIG);
+        large[CURSOR_MAX] = '\0';
+        expect_ok(fixture_save_cursor(f, "bank", a.run_id, 1, large));
+        free(large);
+        expect_ok(fixture_save_cursor(f, "bank", a.run_id, 2, "{\"at\":7}"));
+        assert_int_equal(fixture_run(f, a.run_id)->report_sequence, 2);
+        expect_ok(fixture_finish(f, "bank", a.run_id, 3, &report));
+        fixture_worker_ends(f, "bank", NULL);
+        expect_ok(fixture_start(f, "bank", false).error);
+        assert_string_equal(fixture_attach(f, "bank").cursor, "{\"at\":7}");
+}
+
+static void test_attach_again(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = open_running(f), again;
+
+        again = fixture_attach(f, "bank");
+        expect_ok(again.error);
+        assert_string_equal(again.run_id, a.run_id);
+        fixture_settle(f);
+        assert_null(f->news); /* it was running already */
+        fixture_worker_ends(f, "bank", "the worker was killed by signal KILL");
+        expect_errno(fixture_attach(f, "bank").error, -ESRCH);
+}
+
+static void test_verify(void **state)
+{
+        EngineFixture *f = *state;
+        Answer yes = {}, no = {};
+
+        (void) open_running(f);
+        expect_ok(engine_verify_worker(f->engine, "bank", 4711, 1, on_answer, &yes));
+        expect_ok(engine_verify_worker(f->engine, "bank", 0, 1, on_answer, &no));
+        assert_int_equal(yes.n + no.n, 0);
+        fixture_run_until(f, yes.n > 0 && no.n > 0);
+        expect_ok(yes.error);
+        expect_errno(no.error, -EACCES);
+}
+
+/* The worker died; `syncrun-worker --settle` finds the exact counts, before its end is told of or after. */
+static void test_settle(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = open_running(f);
+        RunReport report = report_counts(20, 12);
+        _cleanup_(run_freep) Run *run = NULL;
+        Account account = { .name = (char *) "checking", .status = ACCOUNT_FAILED, .category = _ATTENTION_INVALID };
+
+        expect_ok(fixture_settle_run(f, "bank", a.run_id, &report));
+        assert_int_equal(fixture_run(f, a.run_id)->counts.added, 12);
+        fixture_worker_ends(f, "bank", "the worker was killed by signal KILL");
+        fixture_forget(f);
+        report = report_counts(21, 13);
+        report.accounts = &account;
+        report.n_accounts = 1;
+        expect_ok(fixture_settle_run(f, "bank", a.run_id, &report));
+        assert_int_equal(fixture_run(f, a.run_id)->counts.added, 13);
+        assert_false(fixture_has(f->news, "event"));
+        fixture_close(f);
+        fixture_open(f);
+        report = report_counts(22, 14);
+        expect_ok(fixture_settle_run(f, "bank", a.run_id, &report));
+        run = fixture_stored(f, a.run_id);
+        assert_int_equal(run->counts.added, 14);
+        assert_int_equal(run->counts.discovered, 22);
+        assert_int_equal(run->n_accounts, 1);
+        expect_errno(fixture_settle_run(f, "none", a.run_id, &report), -ESRCH);
+        expect_errno(fixture_settle_run(f, "bank", "none", &report), -ESRCH);
+}
+
+static void test_settle_after_finish(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = open_running(f);
+        RunReport report = report_success(), other = report_counts(99, 99);
+
+        expect_ok(fixture_finish(f, "bank", a.run_id, 1, &report));
+        expect_ok(fixture_settle_run(f, "bank", a.run_id, &other));
+        fixture_worker_ends(f, "bank", NULL);
+        expect_ok(fixture_settle_run(f, "bank", a.run_id, &other));
+        assert_int_equal(fixture_run(f, a.run_id)->counts.added, 3);
+}
+
+/* ---- Full resync (B7) */
+
+static void save_and_finish(EngineFixture *f, const Answer *a, const char *cursor, const RunReport *report)
+{
+        if (cursor)
+                expect_ok(fixture_save_cursor(f, "bank", a->run_id, a->sequence + 1, cursor));
+        expect_ok(fixture_finish(f, "bank", a->run_id, a->sequence + 2, report));
+        fixture_worker_ends(f, "bank", NULL);
+}
+
+static void test_full_resync(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
+        Answer a = open_running(f);
+
+        save_and_finish(f, &a, "\"old\"", &report);
+        assert_true(fixture_start(f, "bank", true).error >= 0);
+        a = fixture_attach(f, "bank");
+        assert_true(a.full_resync);
+        assert_string_equal(a.cursor, "");
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM cursors"), 0);
+        save_and_finish(f, &a, "\"new\"", &report);
+        assert_true(fixture_start(f, "bank", false).error >= 0);
+        a = fixture_attach(f, "bank");
+        assert_false(a.full_resync);
+        assert_string_equal(a.cursor, "\"new\"");
+}
+
+/* A full resync that failed is gone on with, as one, by whatever run comes next; also after a restart. */
+static void test_full_resync_fails(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport success = report_success(), failure = report_failure("no", false);
+        Answer a = open_running(f);
+
+        save_and_finish(f, &a, "\"old\"", &success);
+        assert_true(fixture_start(f, "bank", true).error >= 0);
+        a = fixture_attach(f, "bank");
+        save_and_finish(f, &a, "\"part\"", &failure);
+        fixture_close(f);
+        fixture_open(f);
+        assert_true(fixture_start(f, "bank", false).error >= 0);
+        a = fixture_attach(f, "bank");
+        assert_true(a.full_resync);
+        assert_string_equal(a.cursor, "\"part\"");
+        save_and_finish(f, &a, "\"more\"", &failure);
+        /* Asked for anew: from the beginning. */
+        assert_true(fixture_start(f, "bank", true).error >= 0);
+        a = fixture_attach(f, "bank");
+        assert_true(a.full_resync);
+        assert_string_equal(a.cursor, "");
+        save_and_finish(f, &a, "\"whole\"", &success);
+        assert_true(fixture_start(f, "bank", false).error >= 0);
+        assert_false(fixture_attach(f, "bank").full_resync);
+}
+
+/* It did not come so far as to discard the cursor: then the next run does. */
+static void test_full_resync_does_not_start(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport success = report_success();
+        Answer a = open_running(f);
+
+        save_and_finish(f, &a, "\"old\"", &success);
+        f->start_error = -EACCES;
+        assert_true(fixture_start(f, "bank", true).error >= 0);
+        fixture_settle(f);
+        f->start_error = 0;
+        assert_true(fixture_start(f, "bank", false).error >= 0);
+        a = fixture_attach(f, "bank");
+        assert_true(a.full_resync);
+        assert_string_equal(a.cursor, "");
+}
+
+static void test_full_resync_cancelled(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport success = report_success();
+        Answer a = open_running(f);
+
+        save_and_finish(f, &a, "\"old\"", &success);
+        assert_true(fixture_start(f, "bank", true).error >= 0);
+        a = fixture_attach(f, "bank");
+        expect_ok(fixture_save_cursor(f, "bank", a.run_id, 1, "\"part\""));
+        expect_ok(fixture_cancel(f, a.run_id));
+        fixture_worker_ends(f, "bank", NULL);
+        assert_true(fixture_start(f, "bank", false).error >= 0);
+        a = fixture_attach(f, "bank");
+        assert_false(a.full_resync);
+        assert_string_equal(a.cursor, "\"part\"");
+}
+
+/* Asked for while an incremental run is active: remembered, and the next run, also over a restart. */
+static void test_full_resync_pending(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport success = report_success();
+        Answer a = open_running(f), start;
+
+        start = fixture_start(f, "bank", true);
+        expect_ok(start.error);
+        assert_true(start.start.already_active);
+        assert_true(start.start.full_resync_pending);
+        assert_string_equal(start.run_id, a.run_id);
+        fixture_close(f);
+        fixture_open(f);
+        fixture_forget(f);
+        save_and_finish(f, &a, "\"old\"", &success);
+        assert_true(fixture_has(f->calls, "start bank"));
+        a = fixture_attach(f, "bank");
+        assert_true(a.full_resync);
+        assert_string_equal(a.cursor, "");
+        assert_string_equal(fixture_run(f, a.run_id)->requested_by, "uid:0");
+        assert_int_equal(fixture_run(f, a.run_id)->trigger, RUN_TRIGGER_MANUAL);
+        start = fixture_start(f, "bank", true); /* is one already */
+        assert_true(start.start.already_active);
+        assert_false(start.start.full_resync_pending);
+        save_and_finish(f, &a, NULL, &success);
+        assert_null(fixture_connector(f, "bank")->run);
+}
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+                ENGINE_TEST(test_sequence),
+                ENGINE_TEST(test_events),
+                ENGINE_TEST(test_accounts),
+                ENGINE_TEST(test_finish_repeated),
+                ENGINE_TEST(test_cursor),
+                ENGINE_TEST(test_attach_again),
+                ENGINE_TEST(test_verify),
+                ENGINE_TEST(test_settle),
+                ENGINE_TEST(test_settle_after_finish),
+                ENGINE_TEST(test_full_resync),
+                ENGINE_TEST(test_full_resync_fails),
+                ENGINE_TEST(test_full_resync_does_not_start),
+                ENGINE_TEST(test_full_resync_cancelled),
+                ENGINE_TEST(test_full_resync_pending),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
