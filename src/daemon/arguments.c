@@ -22,8 +22,8 @@ static void help(void)
                     "     --version           Show the version\n"
                     "     --config-dir=DIR    Look for syncrun.conf and connectors/ here and nowhere else;\n"
                     "                         may be repeated, the most important first\n\n"
-                    "Environment: SYNCRUN_BUS_ADDRESS, SYNCRUN_CONFIG_DIRS, SYNCRUN_WORKER, STATE_DIRECTORY,\n"
-                    "SYNCRUN_LOG_LEVEL, SYNCRUN_LOG_TARGET. Signals: HUP reads the configuration anew,\n"
+                    "Environment: STATE_DIRECTORY, SYNCRUN_BUS_ADDRESS, SYNCRUN_CONFIG_DIRS, SYNCRUN_WORKER,\n"
+                    "and SYNCRUN_LOG_LEVEL, SYNCRUN_LOG_TARGET. Signals: HUP reads the configuration anew,\n"
                     "TERM and INT end the daemon; runs go on without it.\n\n"
                     "See syncrund(8) and syncrun.conf(5).");
 }

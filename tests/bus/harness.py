@@ -379,6 +379,42 @@ class Daemon:
         self.control.close()
 
 
+class Question:
+    def __init__(self, arguments, invocation):
+        self.arguments = arguments
+        self.invocation = invocation
+
+    def answer(self, authorized, challenge=False):
+        self.invocation.return_value(GLib.Variant("((bba{ss}))", ((authorized, challenge, {}),)))
+
+
+class SlowPolkit:
+    """polkit whose every answer the test gives."""
+
+    XML = """<node><interface name="org.freedesktop.PolicyKit1.Authority"><method name="CheckAuthorization">
+        <arg type="(sa{sv})" direction="in"/><arg type="s" direction="in"/><arg type="a{ss}" direction="in"/>
+        <arg type="u" direction="in"/><arg type="s" direction="in"/><arg type="(bba{ss})" direction="out"/>
+        </method></interface></node>"""
+
+    def __init__(self, address):
+        self.questions = []
+        self.client = Client(address)
+        interface = Gio.DBusNodeInfo.new_for_xml(self.XML).interfaces[0]
+        self.client.bus.register_object("/org/freedesktop/PolicyKit1/Authority", interface, self.on_call, None, None)
+        self.client.call("/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName", "(su)",
+                         "org.freedesktop.PolicyKit1", 0, destination="org.freedesktop.DBus")
+
+    def on_call(self, _bus, _sender, _path, _interface, _method, parameters, invocation):
+        self.questions.append(Question(parameters.unpack(), invocation))
+
+    def wait_question(self):
+        wait_for(lambda: self.questions, "a question to polkit")
+        return self.questions.pop(0)
+
+    def close(self):
+        self.client.close()
+
+
 def path_of(kind, name):
     """sd_bus_path_encode(): letters and digits stand for themselves, but no digit begins."""
     label = "".join(c if c.isascii() and c.isalnum() and not (i == 0 and c.isdigit()) else f"_{ord(c):02x}"

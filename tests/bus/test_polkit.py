@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Who may do what. Callers are root, and user nobody by way of busctl; polkit is python3-dbusmock's, or a slow one."""
+
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from harness import (CONNECTION, CONNECTOR, MANAGER, NAME, PATH, RUN, SlowPolkit, connector_path, path_of, run_path,
+                     wait_for)
+
+TOP = Path(__file__).resolve().parents[2]
+NOBODY = 65534
+EVENT = {"run_id": "r1", "user_id": "7f9c0d5e-1111-4222-8333-444455556666", "provider": "garmin", "source": "sdk",
+         "stage": "fetching", "status": "in_progress"}
+EVENT_WORDS = ["a{sv}", str(len(EVENT)), *(word for key, value in EVENT.items() for word in (key, "s", value))]
+
+
+@pytest.fixture
+def nobody(bus):
+    """A call of busctl's as nobody, under way."""
+    started = []
+
+    def call(path, interface, method, *words, interactive=False):
+        command = ["busctl", f"--address={bus.address}", "--timeout=30",
+                   f"--allow-interactive-authorization={'yes' if interactive else 'no'}", "call", NAME, path, interface,
+                   method, *words]
+        process = subprocess.Popen(command, user=NOBODY, group=NOBODY, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True)
+        started.append(process)
+        return process
+
+    yield call
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def error_of(process):
+    _, error = process.communicate(timeout=40)
+    assert process.returncode != 0
+    return error
+
+
+def changing_calls(run):
+    return [
+        ("org.syncrun1.trigger", (PATH, MANAGER, "StartRun", "sa{sv}", "bank", "0")),
+        ("org.syncrun1.full-resync", (PATH, MANAGER, "StartRun", "sa{sv}", "bank", "1", "full_resync", "b", "true")),
+        ("org.syncrun1.trigger", (connector_path("bank"), CONNECTOR, "Start", "a{sv}", "0")),
+        ("org.syncrun1.full-resync", (connector_path("bank"), CONNECTOR, "Start", "a{sv}", "1", "full_resync", "b",
+                                      "true")),
+        ("org.syncrun1.configure", (connector_path("bank"), CONNECTOR, "SetActive", "b", "true")),
+        ("org.syncrun1.configure", (PATH, MANAGER, "Reload")),
+        ("org.syncrun1.report", (PATH, MANAGER, "ReportEvent", *EVENT_WORDS)),
+        ("org.syncrun1.report", (PATH, MANAGER, "ReportEvents", "s", json.dumps([EVENT]))),
+        ("org.syncrun1.reconnect", (path_of("connection", "shared"), CONNECTION, "Reconnect")),
+        ("org.syncrun1.cancel", (PATH, MANAGER, "CancelRun", "s", run)),
+        ("org.syncrun1.cancel", (run_path(run), RUN, "Cancel")),
+    ]
+
+
+@pytest.fixture
+def run(daemon, client):
+    daemon.add("bank", Connection="shared")
+    client.manager("Reload")
+    return client.start("bank")[0]
+
+
+def test_every_changing_method_is_refused_without_the_right(run, polkit, nobody):
+    for action, words in changing_calls(run):
+        error = error_of(nobody(*words))
+        assert "polkit does not allow this" in error and f"({action})" in error, words
+
+
+def test_each_method_asks_for_its_action_and_no_other(run, daemon, polkit, nobody):
+    actions = {action for action, _ in changing_calls(run)}
+    for action, words in changing_calls(run):
+        polkit("SetAllowed", "(as)", sorted(actions - {action}))
+        assert f"({action})" in error_of(nobody(*words)), words
+        polkit("SetAllowed", "(as)", [action])
+        process = nobody(*words)
+        _, error = process.communicate(timeout=40)
+        assert process.returncode == 0 or "has ended" in error, (words, error)
+
+
+def test_every_method_is_a_reader_or_asks(run):
+    """The calls above, and readers, are all methods that there are."""
+    methods = set()
+    for path in (TOP / "dbus").glob("*.xml"):
+        interface = ET.parse(path).find("interface")
+        methods |= {(interface.get("name"), method.get("name")) for method in interface.findall("method")}
+    asking = {(words[1], words[2]) for _, words in changing_calls(run)}
+    reading = {(name, method) for name, method in methods if method.startswith(("Describe", "Get"))}
+    worker = {(name, method) for name, method in methods if name == "org.syncrun1.Worker"}
+    assert methods == asking | reading | worker
+
+
+def test_each_action_exists(run):
+    policy = ET.parse(TOP / "polkit" / "org.syncrun1.policy")
+    actions = {action.get("id") for action in policy.iter("action")}
+    assert {action for action, _ in changing_calls(run)} <= actions
+
+
+def test_readers_need_no_right(run, nobody):
+    for words in ((PATH, MANAGER, "DescribeRuns", "a{sv}", "0"), (PATH, MANAGER, "DescribeEvents", "a{sv}", "0"),
+                  (PATH, MANAGER, "DescribeConnectors", "a{sv}", "0"), (PATH, MANAGER, "GetRun", "s", run),
+                  (PATH, MANAGER, "DescribeConnections", "a{sv}", "0"), (PATH, MANAGER, "DescribeUsers", "a{sv}", "0"),
+                  (PATH, MANAGER, "GetConnector", "s", "bank"), (run_path(run), RUN, "Describe"),
+                  (connector_path("bank"), CONNECTOR, "Describe"),
+                  (path_of("connection", "shared"), CONNECTION, "Describe"),
+                  (PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")):
+        process = nobody(*words)
+        _, error = process.communicate(timeout=40)
+        assert process.returncode == 0, error
+
+
+def test_without_polkit_only_root_may(run, nobody):
+    for _, words in changing_calls(run):
+        assert "polkit is not running" in error_of(nobody(*words))
+
+
+def test_who_asked_is_recorded(daemon, client, polkit, nobody):
+    polkit("SetAllowed", "(as)", ["org.syncrun1.trigger"])
+    new = client.signals(MANAGER, "RunNew")
+    process = nobody(PATH, MANAGER, "StartRun", "sa{sv}", "bank", "0")
+    wait_for(lambda: new, "the run")
+    assert process.wait(40) == 0
+    assert client.get(new[0][2][1], RUN, "RequestedBy") == f"uid:{NOBODY}"
+
+
+@pytest.fixture
+def slow_polkit(bus):
+    """polkit that answers when the test says so."""
+    mock = SlowPolkit(bus.address)
+    yield mock
+    mock.close()
+
+
+def test_others_are_served_while_polkit_thinks(daemon, client, slow_polkit, nobody):
+    process = nobody(PATH, MANAGER, "StartRun", "sa{sv}", "bank", "0")
+    question = slow_polkit.wait_question()
+    assert client.start("mail")[2] is False
+    assert process.poll() is None
+    question.answer(True)
+    assert process.wait(40) == 0
+
+
+def test_run_that_ends_while_polkit_thinks(daemon, client, slow_polkit, nobody):
+    _, path, *_ = client.start("bank")
+    worker = daemon.worker()
+    worker.attach()
+    process = nobody(path, RUN, "Cancel")
+    question = slow_polkit.wait_question()
+    worker.finish(1, outcome="succeeded")
+    worker.exit()
+    wait_for(lambda: client.get(path, RUN, "State") == "finished", "the end")
+    question.answer(True)
+    assert "has ended" in error_of(process)
+    assert client.get(path, RUN, "Outcome") == "succeeded"
+
+
+@pytest.mark.parametrize("words", [("Start", "a{sv}", "0"), ("SetActive", "b", "false")])
+def test_connector_that_vanishes_while_polkit_thinks(daemon, client, slow_polkit, nobody, words):
+    process = nobody(connector_path("bank"), CONNECTOR, *words)
+    question = slow_polkit.wait_question()
+    (daemon.connectors / "bank.connector").unlink()
+    client.manager("Reload")
+    question.answer(True)
+    assert "There is no such connector" in error_of(process)
+
+
+def test_connection_that_vanishes_while_polkit_thinks(daemon, client, slow_polkit, nobody):
+    daemon.add("bank", Connection="shared")
+    client.manager("Reload")
+    process = nobody(path_of("connection", "shared"), CONNECTION, "Reconnect")
+    question = slow_polkit.wait_question()
+    daemon.add("bank")
+    client.manager("Reload")
+    question.answer(True)
+    assert "There is no such connection" in error_of(process)
+
+
+def test_daemon_that_ends_while_polkit_thinks(daemon, slow_polkit, nobody):
+    process = nobody(PATH, MANAGER, "StartRun", "sa{sv}", "bank", "0")
+    question = slow_polkit.wait_question()
+    assert daemon.stop() == 0
+    assert error_of(process)
+    question.answer(True)
+
+
+def test_polkit_that_ends_while_it_thinks(daemon, client, slow_polkit, nobody):
+    process = nobody(PATH, MANAGER, "StartRun", "sa{sv}", "bank", "0")
+    slow_polkit.wait_question()
+    slow_polkit.close()
+    assert "polkit is not running" in error_of(process)
+    assert client.describe("DescribeRuns")["runs"] == []
+
+
+def test_caller_that_leaves_while_polkit_thinks(daemon, client, slow_polkit, nobody):
+    process = nobody(PATH, MANAGER, "StartRun", "sa{sv}", "bank", "0")
+    question = slow_polkit.wait_question()
+    process.kill()
+    process.wait()
+    question.answer(True)
+    assert client.start("mail")[2] is False
+
+
+@pytest.mark.parametrize("interactive", [False, True])
+def test_what_polkit_is_asked(daemon, client, slow_polkit, nobody, interactive):
+    run, path, *_ = client.start("bank")
+    process = nobody(path, RUN, "Cancel", interactive=interactive)
+    question = slow_polkit.wait_question()
+    subject, action, details, flags, cancellation = question.arguments
+    assert subject[0] == "system-bus-name"
+    assert subject[1]["name"].startswith(":1.")
+    assert (action, details, flags, cancellation) == (
+        "org.syncrun1.cancel", {"connector": "bank", "run": run}, int(interactive), "")
+    question.answer(False, challenge=True)
+    assert "uthentication is required" in error_of(process) or "uthentication required" in error_of(process)
+
+
+CALLER = """
+import sys
+from gi.repository import Gio, GLib
+flags = Gio.DBusConnectionFlags
+bus = Gio.DBusConnection.new_for_address_sync(sys.argv[1], flags.AUTHENTICATION_CLIENT | flags.MESSAGE_BUS_CONNECTION)
+loop, waiting = GLib.MainLoop(), int(sys.argv[2])
+def done(bus, result):
+    global waiting
+    try:
+        bus.call_finish(result)
+        print("ok", flush=True)
+    except GLib.Error as error:
+        print(Gio.DBusError.get_remote_error(error), flush=True)
+    waiting -= 1
+    if waiting == 0:
+        loop.quit()
+for _ in range(waiting):
+    bus.call("org.syncrun1", "/org/syncrun1", "org.syncrun1.Manager", "StartRun",
+             GLib.Variant("(sa{sv})", ("bank", {})), None, 0, 60000, None, done)
+loop.run()
+"""
+
+
+def test_limit_of_questions_of_one_caller(daemon, bus, slow_polkit):
+    """64 wait; the next one is refused at once."""
+    process = subprocess.Popen([sys.executable, "-c", CALLER, bus.address, "65"], user=NOBODY, group=NOBODY,
+                               stdout=subprocess.PIPE, text=True)
+    questions = [slow_polkit.wait_question() for _ in range(64)]
+    assert process.stdout.readline() == "org.syncrun1.Error.QueueFull\n"
+    for question in questions:
+        question.answer(True)
+    assert process.communicate(timeout=40)[0].split() == ["ok"] * 64

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The daemon with the real worker: what a person gets who writes a connector."""
+
+import json
+import os
+import signal
+import sqlite3
+import stat
+
+import pytest
+from harness import CONNECTOR, RUN, Daemon, connector_path, run_path, wait_for
+
+
+@pytest.fixture
+def real(bus, tmp_path):
+    instance = Daemon(bus, tmp_path, worker=os.environ["SYNCRUN_WORKER_PROGRAM"])
+    instance.programs = tmp_path / "programs"
+    instance.programs.mkdir()
+    yield instance
+    instance.close()
+
+
+def connector(daemon, name, script, extra=""):
+    program = daemon.programs / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(stat.S_IRWXU)
+    daemon.add(name, f"[Pipeline]\nExecPull={program}\n{extra}")
+
+
+def records(*keys):
+    schema = {"type": "SCHEMA", "stream": "items", "schema": {}, "key_properties": ["id"]}
+    lines = [schema, *({"type": "RECORD", "stream": "items", "record": {"id": key, "text": f"number {key}"}} for key in keys)]
+    return "\n".join(f"echo '{json.dumps(line)}'" for line in lines)
+
+
+def finished(client, run):
+    path = run_path(run)
+    wait_for(lambda: client.get(path, RUN, "State") == "finished", "the end")
+    return client.get_all(path, RUN)
+
+
+def test_first_run_adds_and_second_dedupes(real, client):
+    connector(real, "list", records(1, 2, 3))
+    real.start()
+    first = finished(client, client.start("list")[0])
+    assert (first["Outcome"], first["Discovered"], first["Added"], first["Deduped"]) == ("succeeded", 3, 3, 0)
+    second = finished(client, client.start("list")[0])
+    assert (second["Outcome"], second["Added"], second["Deduped"]) == ("succeeded", 0, 3)
+
+
+def test_cursor_comes_back(real, client):
+    connector(real, "list", f"cat \"$SYNCRUN_STATE\" >>{real.programs}/seen; echo >>{real.programs}/seen\n"
+              "echo '{\"type\":\"STATE\",\"value\":{\"page\":7}}'")
+    real.start()
+    for full in (False, False, True):
+        assert finished(client, client.start("list", full_resync=full)[0])["Outcome"] == "succeeded"
+    seen = (real.programs / "seen").read_text().splitlines()
+    assert [json.loads(line) for line in seen] == [{}, {"page": 7}, {}]
+
+
+def test_failure_needs_attention_and_recovers(real, client):
+    connector(real, "list", "echo 'not allowed in' >&2; exit 77")
+    real.start()
+    run = finished(client, client.start("list")[0])
+    assert run["Outcome"] == "failed"
+    assert client.get(connector_path("list"), CONNECTOR, "AttentionCategory") != ""
+    connector(real, "list", records(1))
+    client.manager("Reload")
+    assert finished(client, client.start("list")[0])["Outcome"] == "succeeded"
+    assert client.get(connector_path("list"), CONNECTOR, "AttentionCategory") == ""
+
+
+def test_cancel_ends_the_programs(real, client):
+    connector(real, "list", f"echo $$ >{real.programs}/pid.new; mv {real.programs}/pid.new {real.programs}/pid\n"
+              "echo '{\"type\":\"PROGRESS\",\"stage\":\"processing\"}'\nexec cat <&9", extra="")
+    fifo = real.programs / "fifo"
+    os.mkfifo(fifo)
+    program = real.programs / "list"
+    program.write_text(program.read_text().replace("exec cat <&9", f"exec cat {fifo}"))
+    real.start()
+    run, path, *_ = client.start("list")
+    wait_for(lambda: client.get(path, RUN, "Stage") == "processing", "the program")
+    pid = int((real.programs / "pid").read_text())
+    client.call(path, RUN, "Cancel")
+    assert finished(client, run)["Outcome"] == "cancelled"
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("end", ["restart", "kill9"])
+def test_daemon_away_in_the_middle(real, client, end):
+    """The worker goes on without it; the counts are exact."""
+    fifo = real.programs / "fifo"
+    os.mkfifo(fifo)
+    connector(real, "list", f"{records(1, 2)}\necho '{{\"type\":\"PROGRESS\",\"stage\":\"saving\"}}'\ncat {fifo}\n{records(3)}")
+    real.start()
+    run, path, *_ = client.start("list")
+    wait_for(lambda: client.get(path, RUN, "Stage") == "saving", "the middle")
+    if end == "restart":
+        real.restart()
+    else:
+        real.kill9()
+        real.start()
+    assert client.get(path, RUN, "State") == "running"
+    with open(fifo, "w") as file:
+        file.write("")
+    properties = finished(client, run)
+    assert (properties["Outcome"], properties["Added"], properties["Discovered"]) == ("succeeded", 3, 3)
+
+
+def test_worker_that_is_killed_ends_its_run_with_exact_counts(real, client):
+    fifo = real.programs / "fifo"
+    os.mkfifo(fifo)
+    state = '{"type":"STATE","value":{"page":1}}'
+    connector(real, "list", f"{records(1, 2)}\necho '{state}'\n"
+              f"echo '{{\"type\":\"PROGRESS\",\"stage\":\"saving\"}}'\nexec cat {fifo}")
+    real.start()
+    run, path, *_ = client.start("list")
+    wait_for(lambda: client.get(path, RUN, "Stage") == "saving", "the middle")
+    workers = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and is_worker(pid, real)]
+    assert len(workers) == 1
+    os.kill(workers[0], signal.SIGKILL)
+    properties = finished(client, run)
+    assert properties["Outcome"] == "failed"
+    assert "KILL" in properties["Error"]
+
+
+def is_worker(pid, daemon):
+    """A process of this daemon's alone: tests run beside each other."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            command = file.read()
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            environment = file.read()
+    except OSError:
+        return False
+    return command.split(b"\0")[0].endswith(b"syncrun-worker") and str(daemon.state).encode() in environment
+
+
+def test_items_are_in_the_destination(real, client, tmp_path):
+    path = tmp_path / "items.db"
+    connector(real, "list", records(1, 2), extra=f"[Destination]\nType=sqlite\nPath={path}\n")
+    real.start()
+    assert finished(client, client.start("list")[0])["Outcome"] == "succeeded"
+    with sqlite3.connect(path) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    database.close()
+    assert tables
