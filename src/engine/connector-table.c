@@ -299,6 +299,7 @@ static int load_connector(Engine *engine, const char *name)
 {
         _cleanup_(connector_definition_unrefp) ConnectorDefinition *definition = NULL;
         ConnectorEntry *c = find_entry(engine, name);
+        bool is_news = engine->started || !c; /* not so what is as it was when the daemon ended, for all we know */
         Diagnostics d = {};
         int r;
 
@@ -306,7 +307,7 @@ static int load_connector(Engine *engine, const char *name)
         if (r >= 0 && !c)
                 r = entry_new_at_first_sight(engine, name, &c);
         if (r >= 0 && !(c->has_file && connector_definition_equal(c->definition, definition))) {
-                connector_log(definition, &d);
+                connector_log(definition, &d, is_news);
                 r = take_definition(c, TAKE_PTR(definition));
         }
         if (r >= 0)

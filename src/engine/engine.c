@@ -234,6 +234,7 @@ Engine *engine_free(Engine *engine)
                 publications_flush(engine, -ESHUTDOWN);
         }
         engine->launcher = launcher_free(engine->launcher);
+        worker_calls_free(engine);
         sd_event_source_disable_unref(engine->publish_source);
         sd_event_source_disable_unref(engine->break_source);
         sd_event_source_disable_unref(engine->recover_timer);

@@ -14,6 +14,7 @@
 
 #define uthash_nonfatal_oom(elt) ((elt)->lost = true)
 #include <uthash.h>
+#include <utlist.h>
 
 #include "base/log.h"
 #include "base/names.h"
@@ -70,20 +71,24 @@ typedef struct Unit {
         UT_hash_handle hh;
 } Unit;
 
+/* A question to PID 1 that somebody waits for. */
+typedef struct Question {
+        UnitLauncher *launcher;
+        sd_bus_slot *slot;
+        LauncherVerifyCallback verify_cb;
+        LauncherUsageCallback usage_cb;
+        uid_t uid;
+        void *userdata;
+        struct Question *prev, *next;
+} Question;
+
 struct UnitLauncher {
         Launcher base;
         sd_bus *bus;
         sd_bus_slot *subscribe_slot;
         Unit *units; /* by connector */
+        Question *questions;
 };
-
-/* A question to PID 1 that somebody waits for. */
-typedef struct Question {
-        LauncherVerifyCallback verify_cb;
-        LauncherUsageCallback usage_cb;
-        uid_t uid;
-        void *userdata;
-} Question;
 
 static UnitLauncher *unit_launcher(Launcher *launcher)
 {
@@ -540,6 +545,13 @@ static int unit_adopt(Launcher *base, const Run *run)
 
 /* ---- Questions */
 
+static void question_free(Question *question)
+{
+        DL_DELETE(question->launcher->questions, question);
+        sd_bus_slot_unref(question->slot);
+        free(question);
+}
+
 static int on_question_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Question *question = userdata;
@@ -557,6 +569,7 @@ static int on_question_reply(sd_bus_message *m, void *userdata, sd_bus_error *er
                         r = -EACCES;
                 question->verify_cb(MIN(r, 0), question->userdata);
         }
+        question_free(question);
         return 0;
 }
 
@@ -565,21 +578,20 @@ static int unit_ask(UnitLauncher *launcher, const char *connector, const Questio
         _cleanup_free_ char *name = asprintf_or_null(SYNCRUN_UNIT_PREFIX "%s" SYNCRUN_UNIT_SUFFIX, connector);
         _cleanup_free_ Question *copy = malloc(sizeof(Question));
         _cleanup_free_ char *path = NULL;
-        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
         int r;
 
         if (!name || !copy)
                 return -ENOMEM;
         *copy = *question;
+        copy->launcher = launcher;
         r = sd_bus_path_encode(SYSTEMD_PATH "/unit", name, &path);
         if (r < 0)
                 return r;
-        r = sd_bus_call_method_async(launcher->bus, &slot, SYSTEMD_NAME, path, PROPERTIES_IFACE, "GetAll",
+        r = sd_bus_call_method_async(launcher->bus, &copy->slot, SYSTEMD_NAME, path, PROPERTIES_IFACE, "GetAll",
                                      on_question_reply, copy, "s", SYSTEMD_IFACE_SERVICE);
         if (r < 0)
                 return r;
-        (void) sd_bus_slot_set_destroy_callback(slot, free);
-        (void) sd_bus_slot_set_floating(slot, true);
+        DL_APPEND(launcher->questions, copy);
         TAKE_PTR(copy);
         return 0;
 }
@@ -603,6 +615,8 @@ static void unit_launcher_free(Launcher *base)
 
         HASH_ITER(hh, launcher->units, unit, next)
                 unit_free(unit);
+        while (launcher->questions)
+                question_free(launcher->questions);
         sd_bus_slot_unref(launcher->subscribe_slot);
         sd_bus_unref(launcher->bus);
         free(launcher);

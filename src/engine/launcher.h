@@ -45,7 +45,8 @@ int launcher_unit_new(sd_bus *bus, const LauncherCallbacks *callbacks, void *use
 int launcher_child_new(sd_event *event, const char *worker_path, const char *state_dir,
                        const LauncherCallbacks *callbacks, void *userdata, Launcher **ret) _must_check_;
 
-Launcher *launcher_free(Launcher *launcher); /* workers go on */
+/* Workers go on. No callback is called any more, nor an answer that was owed. */
+Launcher *launcher_free(Launcher *launcher);
 DEFINE_TRIVIAL_CLEANUP_FUNC(Launcher *, launcher_free);
 
 /* Ask for the worker of a connector; started() or start_failed() follows. Return: 0; -EEXIST (one is there); -ENOMEM;

@@ -49,6 +49,7 @@ void run_set_timer(EngineRun *r)
 void run_heard(EngineRun *r)
 {
         r->heard_usec = engine_now(r->engine, CLOCK_MONOTONIC);
+        r->adopting = false;
 }
 
 void run_begin_time_limits(EngineRun *r, usec_t started_usec)
@@ -216,6 +217,7 @@ static int new_run(ConnectorEntry *c, const RunRequest *request, EngineRun **ret
 int run_begin(ConnectorEntry *c, const RunRequest *request, EngineRun **ret)
 {
         Engine *engine = c->published.engine;
+        bool waits = !run_queue_has_room(engine, c->definition->provider);
         EngineRun *r;
         int k;
 
@@ -237,7 +239,7 @@ int run_begin(ConnectorEntry *c, const RunRequest *request, EngineRun **ret)
         c->record.retry_attempt = 0;
         c->record.retry_of = (free(c->record.retry_of), NULL);
         scheduler_update(c, SCHEDULE_RUN_CHANGED);
-        run_record(r, RUN_RECORD_EVENT, RUN_CHANGE_STATE, RUN_LOG_QUEUED);
+        run_record(r, RUN_RECORD_EVENT, RUN_CHANGE_STATE, waits ? RUN_LOG_QUEUED : RUN_LOG_NONE);
         connector_save(c, 0);
         lifecycle_dispatch(engine);
         *ret = r;
@@ -391,6 +393,7 @@ void run_worker_ended(EngineRun *r, const WorkerExit *how)
 {
         bool said;
 
+        r->adopting = false;
         if (was_never_launched(r, how)) {
                 run_begin_time_limits(r, 0);
                 run_launch(r);

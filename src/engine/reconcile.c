@@ -148,9 +148,12 @@ static int take_up_launched(EngineRun *r)
         if (k < 0)
                 return k;
         run_begin_time_limits(r, r->run->started_usec);
+        r->adopting = true;
         k = launcher_adopt(r->engine->launcher, r->run);
         /* -EEXIST: the launcher knows it, and tells of its end. Where the launcher cannot say anything now, the time
          * limits end the run. */
+        if (k < 0)
+                r->adopting = false;
         if (k < 0 && k != -EEXIST)
                 log_debug_errno(k, "Could not look for the worker of run %s: %m", r->id);
         /* Whether the worker was asked to stop before the daemon ended is not known. One that said itself how it went

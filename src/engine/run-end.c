@@ -248,11 +248,11 @@ void run_finish(EngineRun *r, RunLogEntry log)
         run_record(r, flags, RUN_CHANGE_STATE, log);
         run_set_timer(r);
         run_queue_remove(r);
-        run_linger(r);
         if (r->connector)
                 connector_run_ended(r);
         else
                 r->engine->n_outside--;
+        run_linger(r);
         lifecycle_dispatch(r->engine);
 }
 

@@ -156,7 +156,7 @@ static void log_diagnostic(const ConnectorDefinition *definition, const Diagnost
                 log_fields(LOG_WARNING, MSG_CONFIG_WARNING, fields, ELEMENTSOF(fields), "%s", text);
 }
 
-void connector_log(const ConnectorDefinition *definition, const Diagnostics *d)
+void connector_log(const ConnectorDefinition *definition, const Diagnostics *d, bool is_news)
 {
         const LogField fields[] = {
                 { FIELD_CONNECTOR, definition->name },
@@ -168,10 +168,11 @@ void connector_log(const ConnectorDefinition *definition, const Diagnostics *d)
         for (size_t i = 0; i < d->n_items; i++)
                 if (d->items[i].severity == DIAGNOSTIC_WARNING)
                         log_diagnostic(definition, &d->items[i]);
-        if (definition->load_state == LOAD_LOADED)
-                log_fields(LOG_INFO, MSG_CONNECTOR_LOADED, fields, ELEMENTSOF(fields), "%s: connector loaded",
-                           definition->name);
-        else
+        if (definition->load_state == LOAD_LOADED) {
+                if (is_news)
+                        log_fields(LOG_INFO, MSG_CONNECTOR_LOADED, fields, ELEMENTSOF(fields), "%s: connector loaded",
+                                   definition->name);
+        } else
                 log_fields(LOG_ERR, MSG_CONNECTOR_BAD, fields, ELEMENTSOF(fields), "%s: connector cannot run: %s",
                            definition->name, strempty(definition->load_error));
 }

@@ -24,8 +24,8 @@ void run_log_retry(const Run *run, const ConnectorRecord *record, usec_t now_use
 /* Attention was raised or cleared. */
 void attention_log(const Connector *connector);
 
-/* A connector was loaded, or has changed; with what is wrong with its file. */
-void connector_log(const ConnectorDefinition *definition, const Diagnostics *d);
+/* What is wrong with a connector's file; where it @is_news, also that it was loaded. */
+void connector_log(const ConnectorDefinition *definition, const Diagnostics *d, bool is_news);
 void connector_log_removed(const char *name);
 
 void store_log_failed(int error);

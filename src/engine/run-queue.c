@@ -128,13 +128,17 @@ EngineRun *run_queue_take(Engine *engine)
         return r;
 }
 
-bool run_queue_is_full(const Engine *engine, const char *provider)
+bool run_queue_has_room(const Engine *engine, const char *provider)
 {
         const ProviderQueue *q = find_provider(engine, provider);
-        bool starts_at_once = engine->n_slots < engine->settings->max_concurrent_runs &&
-                              (q ? q->n_active : 0) < engine->settings->max_concurrent_runs_per_provider;
 
-        return !starts_at_once && engine->n_waiting >= engine->settings->max_queued_runs;
+        return engine->n_slots < engine->settings->max_concurrent_runs &&
+               (q ? q->n_active : 0) < engine->settings->max_concurrent_runs_per_provider;
+}
+
+bool run_queue_is_full(const Engine *engine, const char *provider)
+{
+        return !run_queue_has_room(engine, provider) && engine->n_waiting >= engine->settings->max_queued_runs;
 }
 
 void run_queue_settings_changed(Engine *engine)

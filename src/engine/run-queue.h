@@ -18,6 +18,9 @@ void run_queue_remove(EngineRun *r);
 /* The next run that may start; it holds a slot from now on. NULL: none waits, or the limits are reached. */
 EngineRun *run_queue_take(Engine *engine);
 
+/* Whether one more run of this provider would start at once. */
+bool run_queue_has_room(const Engine *engine, const char *provider);
+
 /* Whether one more run of this provider would have to wait behind Settings.max_queued_runs others. */
 bool run_queue_is_full(const Engine *engine, const char *provider);
 

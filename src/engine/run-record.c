@@ -227,11 +227,20 @@ static int on_finished_timer(sd_event_source *source, uint64_t usec, void *userd
         return 0;
 }
 
+static void accounts_free(Run *run)
+{
+        for (size_t i = 0; i < run->n_accounts; i++)
+                account_done(&run->accounts[i]);
+        run->accounts = (free(run->accounts), NULL);
+        run->n_accounts = 0;
+}
+
 void run_linger(EngineRun *r)
 {
         Engine *engine = r->engine;
         int k;
 
+        accounts_free(r->run); /* they are in the history */
         r->ended_usec = engine_now(engine, CLOCK_MONOTONIC);
         r->lingering = true;
         DL_APPEND(engine->finished, r);

@@ -8,7 +8,7 @@
 #include "engine/lifecycle.h"
 #include "engine/publication.h"
 
-#define CONGESTION_WAIT_USEC (200 * USEC_PER_MSEC)
+#define MOMENT_USEC (200 * USEC_PER_MSEC)
 
 static bool may_run(const ConnectorEntry *c)
 {
@@ -41,12 +41,13 @@ static void compute(ConnectorEntry *c, ScheduleReason reason, usec_t now)
 
 static int on_due(sd_event_source *source, uint64_t usec, void *userdata);
 
-static void wait_for_disk(ConnectorEntry *c, usec_t now)
+/* The disk is to catch up first, or it must be seen whether the run that was active when the daemon ended still is. */
+static void wait_a_moment(ConnectorEntry *c, usec_t now)
 {
         Engine *engine = c->published.engine;
         int r;
 
-        r = engine_set_timer(engine, &c->timer, CLOCK_REALTIME, usec_add(now, CONGESTION_WAIT_USEC),
+        r = engine_set_timer(engine, &c->timer, CLOCK_REALTIME, usec_add(now, MOMENT_USEC),
                              TIMER_ACCURACY_USEC, on_due, c);
         if (r < 0)
                 engine_break(engine, r);
@@ -60,8 +61,8 @@ static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
 
         if (engine->broken < 0)
                 return 0;
-        if (engine_is_congested(engine)) {
-                wait_for_disk(c, now);
+        if (engine_is_congested(engine) || (c->run && c->run->adopting)) {
+                wait_a_moment(c, now);
                 return 0;
         }
         if (now < c->next_elapse_usec) {
@@ -149,13 +150,14 @@ void scheduler_clock_changed(Engine *engine)
 
         HASH_ITER(hh, engine->connectors, c, next) {
                 bool shifted = shift_retry(c, step);
+                usec_t before = c->next_elapse_usec;
 
                 if (!c->definition)
                         continue;
                 scheduler_update(c, SCHEDULE_STARTING);
                 if (shifted)
                         connector_save(c, 0);
-                else
+                else if (c->next_elapse_usec != before)
                         connector_publish(c, 0);
         }
 }

@@ -7,7 +7,8 @@
 
 /* A question to the launcher that somebody waits for. */
 struct PendingCall {
-        Engine *engine;        /* NULL: detached, freed by the launcher's answer */
+        Engine *engine;
+        bool answered;         /* nobody waits any more but the launcher's answer, which frees it */
         EngineRun *run;        /* Finish(): whose; NULL for verify */
         struct Reply *replies; /* all who wait for the answer */
         RunReport end;         /* Finish(): what is needed of its report */
@@ -41,3 +42,6 @@ void worker_calls_finish_now(EngineRun *r);
 
 /* All who wait for the launcher are refused with @error; its answers find nobody. */
 void worker_calls_refuse(Engine *engine, int error);
+
+/* The launcher is gone. */
+void worker_calls_free(Engine *engine);

@@ -26,68 +26,53 @@ static PendingCall *call_new(Engine *engine, Reply *reply)
         return call;
 }
 
-/* Answers all who wait, and closes the call. */
-static void call_answer(PendingCall *call, int error)
+static void call_free(PendingCall *call)
 {
-        Engine *engine = call->engine;
-
-        if (call->run)
-                call->run->finishing = NULL;
-        while (call->replies) {
-                Reply *reply = call->replies;
-
-                call->replies = reply->next;
-                reply_queue(engine, reply, error);
-        }
-        DL_DELETE(engine->calls, call);
+        DL_DELETE(call->engine->calls, call);
         run_report_done(&call->end);
         free(call);
 }
 
-/* The launcher still owes an answer; it will find the call detached, and frees it. */
-static void call_detach(PendingCall *call, int error)
+/* All who wait for it are answered: when all is committed that was put so far, or, with an error, at once. */
+static void call_answer(PendingCall *call, int error, bool at_once)
 {
-        Engine *engine = call->engine;
-
         if (call->run)
                 call->run->finishing = NULL;
         call->run = NULL;
+        call->answered = true;
         while (call->replies) {
                 Reply *reply = call->replies;
 
                 call->replies = reply->next;
-                if (error == 0)
-                        reply_queue(engine, reply, 0);
-                else {
+                if (at_once) {
                         reply->reply(error, reply->userdata);
                         reply_free(reply);
-                }
+                } else
+                        reply_queue(call->engine, reply, error);
         }
-        DL_DELETE(engine->calls, call);
-        call->engine = NULL;
-}
-
-static bool call_is_detached(PendingCall *call)
-{
-        if (call->engine)
-                return false;
-        run_report_done(&call->end);
-        free(call);
-        return true;
 }
 
 void worker_calls_refuse(Engine *engine, int error)
 {
+        PendingCall *call;
+
+        DL_FOREACH(engine->calls, call)
+                call_answer(call, error, true);
+}
+
+void worker_calls_free(Engine *engine)
+{
         while (engine->calls)
-                call_detach(engine->calls, error);
+                call_free(engine->calls);
 }
 
 static void on_verified(int error, void *userdata)
 {
         PendingCall *call = userdata;
 
-        if (!call_is_detached(call))
-                call_answer(call, error);
+        if (!call->answered)
+                call_answer(call, error, false);
+        call_free(call);
 }
 
 int engine_verify_worker(Engine *engine, const char *connector, uid_t uid, pid_t pid, EngineReply reply,
@@ -107,8 +92,8 @@ int engine_verify_worker(Engine *engine, const char *connector, uid_t uid, pid_t
         }
         k = launcher_verify(engine->launcher, connector, uid, pid, on_verified, call);
         if (k < 0) {
-                call->replies = reply_free(answer);
-                call_answer(call, 0);
+                reply_free(answer);
+                call_free(call);
         }
         return k;
 }
@@ -146,11 +131,12 @@ static void on_usage(const WorkerExit *usage, void *userdata)
         PendingCall *call = userdata;
         EngineRun *r = call->run;
 
-        if (call_is_detached(call))
-                return;
-        take_usage(r->run, &call->end, usage);
-        record_end(r, call);
-        call_answer(call, 0);
+        if (!call->answered) {
+                take_usage(r->run, &call->end, usage);
+                record_end(r, call);
+                call_answer(call, 0, false);
+        }
+        call_free(call);
 }
 
 void worker_calls_finish_now(EngineRun *r)
@@ -160,7 +146,7 @@ void worker_calls_finish_now(EngineRun *r)
         r->run->cpu_usec = call->end.cpu_usec;
         r->run->memory_peak_bytes = call->end.memory_peak_bytes;
         record_end(r, call);
-        call_detach(call, 0);
+        call_answer(call, 0, false);
 }
 
 /* What is needed of the report once the launcher has answered. Return: 0 or -ENOMEM. */
@@ -191,7 +177,7 @@ static int begin_finish(EngineRun *r, uint64_t sequence, const RunReport *report
         call->sequence = sequence;
         k = keep_end(call, report);
         if (k < 0) {
-                call_answer(call, 0);
+                call_free(call);
                 return k;
         }
         k = worker_calls_apply(r, report, &news);

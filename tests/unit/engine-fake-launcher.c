@@ -78,22 +78,25 @@ static int fake_stop(Launcher *launcher, const char *connector)
         return 0;
 }
 
+void fixture_answer_adopt(EngineFixture *f, const char *connector)
+{
+        FixtureWorker *w = find_worker(f, connector, false);
+        WorkerExit gone = WORKER_EXIT_INIT;
+
+        gone.gone = true;
+        if (w && w->alive)
+                fixture_worker_started(f, connector);
+        else
+                f->launcher.callbacks.ended(connector, &gone, f->launcher.userdata);
+}
+
 static int fake_adopt(Launcher *launcher, const Run *run)
 {
         EngineFixture *f = of_launcher(launcher);
-        FixtureWorker *w = find_worker(f, run->connector, false);
 
         note_call(f, "adopt", run->connector);
-        if (w && w->alive)
-                fixture_worker_started(f, run->connector);
-        else
-                f->launcher.callbacks.ended(run->connector,
-                                            &(WorkerExit) { .gone = true,
-                                                            .exit_status = -1,
-                                                            .cpu_usec = COUNT_UNKNOWN,
-                                                            .io_read_bytes = COUNT_UNKNOWN,
-                                                            .io_write_bytes = COUNT_UNKNOWN },
-                                            f->launcher.userdata);
+        if (!f->hold_adopt)
+                fixture_answer_adopt(f, run->connector);
         return 0;
 }
 

@@ -39,6 +39,7 @@ typedef struct EngineFixture {
         int start_error;   /* what launcher_start() returns */
         bool start_slowly; /* started() is told by the test */
         bool hold_usage;   /* launcher_usage() is answered by the test */
+        bool hold_adopt;   /* launcher_adopt() is answered by the test */
         LauncherUsageCallback usage_cb;
         void *usage_userdata;
         FixtureWorker workers[FIXTURE_WORKERS_MAX];
@@ -109,6 +110,7 @@ void fixture_worker_stopping(EngineFixture *f, const char *connector);          
 void fixture_worker_ends(EngineFixture *f, const char *connector, const char *reason); /* NULL: well */
 void fixture_worker_vanishes(EngineFixture *f, const char *connector);                 /* while nobody looks */
 void fixture_answer_usage(EngineFixture *f);
+void fixture_answer_adopt(EngineFixture *f, const char *connector);
 
 /* ---- Calls, each until its answer */
 void on_answer(int error, void *userdata);

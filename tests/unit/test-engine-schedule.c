@@ -105,6 +105,31 @@ static void test_catch_up(void **state)
         assert_int_equal(fixture_connector(f, "shop")->next_elapse_usec, NINE + 5 * USEC_PER_DAY);
 }
 
+/* The run that was active when the machine went down does not make the missed time a skipped one. */
+static void test_catch_up_behind_a_lost_run(void **state)
+{
+        EngineFixture *f = *state;
+
+        open_bank(f, CONNECTOR("[Schedule]\nOnCalendar=*-*-* 09:00\n[Run]\nRetryMax=0\n"), EIGHT);
+        expect_ok(fixture_start(f, "bank", false).error);
+        expect_ok(fixture_attach(f, "bank").error);
+        fixture_worker_vanishes(f, "bank");
+        fixture_close(f);
+        fixture_forget(f);
+        fixture_advance_clock(USEC_PER_DAY);
+        f->hold_adopt = true;
+        fixture_open(f);
+        assert_true(fixture_connector(f, "bank")->next_elapse_usec <= fixture_now(CLOCK_REALTIME));
+        for (int i = 0; i < 3; i++) /* its timer, again and again */
+                fixture_turn(f);
+        assert_false(fixture_has(f->news, "event"));
+        fixture_answer_adopt(f, "bank");
+        fixture_run_until(f, fixture_has(f->calls, "start bank"));
+        assert_int_equal(active_run(f)->trigger, RUN_TRIGGER_CATCH_UP);
+        fixture_expect_order(f->news, "event failed failed", "event queued in_progress");
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs WHERE outcome = 'skipped'"), 0);
+}
+
 /* A time that has come and waits for its random delay is not forgotten when a run begins or ends meanwhile. */
 static void test_random_delay(void **state)
 {
@@ -381,6 +406,7 @@ int main(void)
                 ENGINE_TEST(test_calendar),
                 ENGINE_TEST(test_every),
                 ENGINE_TEST(test_catch_up),
+                ENGINE_TEST(test_catch_up_behind_a_lost_run),
                 ENGINE_TEST(test_random_delay),
                 ENGINE_TEST(test_overlap_skip),
                 ENGINE_TEST(test_overlap_queue),
