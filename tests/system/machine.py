@@ -14,6 +14,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -205,6 +206,13 @@ class Machine:
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options}
         return subprocess.Popen(self.argv(command, user), text=True, cwd="/", **options)
 
+    @staticmethod
+    def end(started):
+        """End what start() has started. It is a child of nsenter, which then ends by itself and leaves no zombie."""
+        for child in Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+        started.communicate()
+
     def run(self, *command, user=None, check=True, stdin="", timeout=RUN_TIMEOUT_SEC):
         """A command in the machine, as root or another user: CompletedProcess with text in stdout and stderr."""
         done = subprocess.run(
@@ -253,8 +261,7 @@ class Machine:
                         return entry
             raise AssertionError(f"no journal entry with {matches} within {timeout} s\n{self.log_tail()}")
         finally:
-            follow.kill()
-            follow.communicate()
+            self.end(follow)
 
     def properties(self, unit, *names):
         """Properties of a unit, as a dict of text."""
