@@ -35,14 +35,31 @@ ExecStart=/bin/sleep infinity
 """
 
 
-@pytest.fixture
-def idle(machine):
-    """A connector named "idle" whose worker only waits."""
-    folder = "/etc/systemd/system/syncrun@idle.service.d"
-    machine.write(f"{folder}/idle.conf", IDLE)
+# One that makes a single call.
+CALL = """
+[Service]
+Type=oneshot
+ExecStart=
+ExecStart={command}
+"""
+
+
+def drop_in(machine, name, text):
+    machine.write(f"/etc/systemd/system/syncrun@{name}.service.d/test.conf", text)
     machine.run("systemctl", "daemon-reload")
-    yield "syncrun@idle.service"
-    machine.shell(f"systemctl stop syncrun@idle; rm -r {folder}; systemctl daemon-reload")
+    return f"syncrun@{name}.service"
+
+
+@pytest.fixture(scope="module")
+def idle_unit(machine):
+    return drop_in(machine, "idle", IDLE)
+
+
+@pytest.fixture
+def idle(machine, idle_unit):
+    """The unit of a connector whose worker only waits; not started yet."""
+    yield idle_unit
+    machine.run("systemctl", "stop", idle_unit)
 
 
 def manager_call(machine, method, *arguments, user="syncrun", check=True):
@@ -51,7 +68,7 @@ def manager_call(machine, method, *arguments, user="syncrun", check=True):
     return machine.run("busctl", "call", *service, method, signature, *arguments, user=user, check=check)
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", [*UNITS, "system-syncrun.slice"])
 def test_unit_is_correct(machine, unit):
     done = machine.run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit, check=False)
     # The distribution's units are not ours to judge; that our programs are there is seen by starting them.
@@ -173,39 +190,26 @@ def test_a_worker_has_its_own_user_and_folder(machine, idle):
     assert machine.properties(idle, "UID")["UID"] == uid
 
 
-CALLER = """
-[Service]
-Type=oneshot
-ExecStart=
-ExecStart={command}
-"""
-
-
-def test_a_worker_reaches_the_bus(machine, idle):
+def test_a_worker_reaches_the_bus(machine):
     """dbus-daemon lets in only whom it can look up: the reason for syncrun-userdb."""
     get_id = "busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus GetId"
-    machine.write("/etc/systemd/system/syncrun@idle.service.d/idle.conf", CALLER.format(command=get_id))
-    machine.run("systemctl", "daemon-reload")
+    unit = drop_in(machine, "caller", CALL.format(command=get_id))
     for _ in range(2):
-        machine.run("systemctl", "start", idle)
+        machine.run("systemctl", "start", unit)
 
 
-def test_a_drop_in_brings_credentials(machine, idle):
-    command = "SetCredential=token:secret\nExecStart=grep -q secret %d/token"
-    machine.write("/etc/systemd/system/syncrun@idle.service.d/idle.conf", CALLER.replace("ExecStart={command}", command))
-    machine.run("systemctl", "daemon-reload")
-    machine.run("systemctl", "start", idle)
+def test_a_drop_in_brings_credentials(machine):
+    command = "grep -q secret %d/token\nSetCredential=token:secret"
+    machine.run("systemctl", "start", drop_in(machine, "trusted", CALL.format(command=command)))
 
 
 def test_a_name_of_greatest_length(machine):
     name = "z" + "-" * 26 + "9"
-    folder = f"/etc/systemd/system/syncrun@{name}.service.d"
-    machine.write(f"{folder}/idle.conf", IDLE)
-    machine.run("systemctl", "daemon-reload")
-    manager_call(machine, "StartUnit", f"syncrun@{name}.service", "fail")
-    machine.wait_journal(f"UNIT=syncrun@{name}.service", "JOB_RESULT=done", "JOB_TYPE=start")
+    unit = drop_in(machine, name, IDLE)
+    manager_call(machine, "StartUnit", unit, "fail")
+    machine.wait_journal(f"UNIT={unit}", "JOB_RESULT=done", "JOB_TYPE=start")
     assert machine.output("getent", "passwd", "sr-" + name)
-    machine.shell(f"systemctl stop 'syncrun@{name}'; rm -r '{folder}'; systemctl daemon-reload")
+    machine.run("systemctl", "stop", unit)
 
 
 def test_userdb_refuses_what_is_no_user(machine):
