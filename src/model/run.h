@@ -129,7 +129,7 @@ DECLARE_STRING_TABLE(account_status, AccountStatus);
 #define MESSAGE_TEXT_MAX     1024U  /* bytes of a run's or event's message; longer text is cut */
 #define ERROR_TEXT_MAX       4096U  /* bytes of the provider's own error words; longer text is cut */
 #define METADATA_JSON_MAX    16384U /* bytes of a run's metadata; larger is refused */
-#define METADATA_DEPTH_MAX   32U    /* levels of nesting in metadata: readers nest it in lists of runs and read JSON_DEPTH_MAX */
+#define METADATA_DEPTH_MAX   32U    /* levels of nesting in it, so that a list of runs stays within JSON_DEPTH_MAX */
 #define RUN_ID_MAX           128U   /* bytes of a run id from outside (C18: opaque) */
 
 typedef struct Account {

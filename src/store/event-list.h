@@ -8,9 +8,10 @@
 typedef enum EventLead {
         EVENT_LEAD_RUN,
         EVENT_LEAD_USER,
+        EVENT_LEAD_CONNECTOR, /* through its newest runs, sorted afterwards */
         EVENT_LEAD_SEQ,
         _EVENT_LEAD_MAX,
 } EventLead;
 
-/* Static SQL with the parameters: after, before, since, and but for SEQ the led key. */
+/* Static SQL with the parameters: after, before, since, and but for SEQ the led key; for CONNECTOR how many runs, too. */
 const char *event_lead_sql(EventLead lead, bool newest_first) _const_;

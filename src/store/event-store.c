@@ -91,6 +91,10 @@ void stored_events_free(StoredEvent *events, size_t n)
         " WHERE events.seq > ?1 AND events.seq < ?2 AND events.time_usec >= ?3" where                                \
         " ORDER BY events.seq " order
 
+#define OF_NEWEST_RUNS                                                                                               \
+        " AND events.run IN (SELECT newest.row FROM runs AS newest INDEXED BY runs_by_connector"                     \
+        " WHERE newest.connector = ?4 ORDER BY newest.created_usec DESC, newest.row DESC LIMIT ?5)"
+
 static const char *const lead_sql[_EVENT_LEAD_MAX][2] = {
         [EVENT_LEAD_RUN] = {
                 LIST_SQL("INDEXED BY events_by_run", " AND events.run = ?4", "ASC"),
@@ -99,6 +103,10 @@ static const char *const lead_sql[_EVENT_LEAD_MAX][2] = {
         [EVENT_LEAD_USER] = {
                 LIST_SQL("INDEXED BY events_by_user", " AND events.user = ?4", "ASC"),
                 LIST_SQL("INDEXED BY events_by_user", " AND events.user = ?4", "DESC"),
+        },
+        [EVENT_LEAD_CONNECTOR] = {
+                LIST_SQL("INDEXED BY events_by_run", OF_NEWEST_RUNS, "ASC"),
+                LIST_SQL("INDEXED BY events_by_run", OF_NEWEST_RUNS, "DESC"),
         },
         [EVENT_LEAD_SEQ] = {
                 LIST_SQL("NOT INDEXED", "", "ASC"),
@@ -111,19 +119,40 @@ const char *event_lead_sql(EventLead lead, bool newest_first)
         return lead_sql[lead][newest_first];
 }
 
+static EventLead choose_lead(const EventFilter *filter)
+{
+        if (filter->run_id)
+                return EVENT_LEAD_RUN;
+        if (filter->user_id)
+                return EVENT_LEAD_USER;
+        return filter->connector ? EVENT_LEAD_CONNECTOR : EVENT_LEAD_SEQ;
+}
+
 /* Return: 1; 0 (nothing can match); negative errno. */
 static int bind_lead(Query *query, Db *db, EventLead lead, const EventFilter *filter)
 {
         static const char run[] = "SELECT row FROM runs WHERE id = ?", user[] = "SELECT key FROM users WHERE id = ?";
+        static const char connector[] = "SELECT key FROM connectors WHERE name = ?";
         int64_t key;
 
-        if (lead == EVENT_LEAD_SEQ)
+        switch (lead) {
+        case EVENT_LEAD_RUN:
+                key = store_find_key(db, run, filter->run_id);
+                break;
+        case EVENT_LEAD_USER:
+                key = store_find_key(db, user, filter->user_id);
+                break;
+        case EVENT_LEAD_CONNECTOR:
+                key = store_find_key(db, connector, filter->connector);
+                break;
+        default:
                 return 1;
-        key = lead == EVENT_LEAD_RUN ? store_find_key(db, run, filter->run_id) :
-                                       store_find_key(db, user, filter->user_id);
+        }
         if (key <= 0)
                 return (int) key;
         query_bind_int(query, key);
+        if (lead == EVENT_LEAD_CONNECTOR)
+                query_bind_uint(query, EVENTS_RUNS_MAX);
         return 1;
 }
 
@@ -173,7 +202,7 @@ static int read_events(Query *query, const EventFilter *filter, StoredEvent **ev
 
 int store_list_events(Store *store, const EventFilter *filter, StoredEvent **ret, size_t *ret_n)
 {
-        EventLead lead = filter->run_id ? EVENT_LEAD_RUN : filter->user_id ? EVENT_LEAD_USER : EVENT_LEAD_SEQ;
+        EventLead lead = choose_lead(filter);
         _cleanup_query_ Query query = {};
         StoredEvent *events = NULL;
         size_t n = 0;

@@ -198,9 +198,10 @@ typedef struct EventFilter {
 } EventFilter;
 #define EVENTS_PAGE_MAX 10000U
 
-/* Rows that one call looks at: with connector or provider and neither user_id nor run_id, those beyond are not
- * found. */
-#define EVENTS_EXAMINED_MAX 100000U
+/* How far one call looks, so that none is slow: with connector and neither user_id nor run_id, through that many of its
+ * newest runs; with provider besides, or alone, at that many events. */
+#define EVENTS_RUNS_MAX     500U
+#define EVENTS_EXAMINED_MAX 20000U
 
 /* Freed by stored_events_free(). Return: 0; -EINVAL; negative errno. Context: blocks for an indexed read. */
 int store_list_events(Store *store, const EventFilter *filter, StoredEvent **ret, size_t *ret_n) _must_check_;
