@@ -13,6 +13,7 @@
 
 struct Client {
         sd_bus *bus;
+        char *host; /* NULL: this machine */
 };
 
 typedef struct EventWatch {
@@ -28,39 +29,75 @@ void client_error_done(ClientError *e)
 
 int client_error_exit_status(const ClientError *e)
 {
-        return e->refusal ? e->refusal->exit_status : 1;
+        return e->exit_status ?: EXIT_FAILURE;
 }
+
+#define EXIT_NOT_ALLOWED 77 /* EX_NOPERM, as the refusal "NotAllowed" */
 
 /* What a person can do about errors that come not from the daemon but from the way to it. */
 static const struct {
         const char *name;
+        int exit_status;
         const char *advice;
 } bus_advice[] = {
-        { SD_BUS_ERROR_SERVICE_UNKNOWN,
+        { SD_BUS_ERROR_SERVICE_UNKNOWN, CLIENT_EXIT_UNREACHABLE,
           "The sync service is not running and is not installed for activation. Try 'systemctl start syncrund'." },
-        { SD_BUS_ERROR_NAME_HAS_NO_OWNER, "The sync service is not running. Try 'systemctl start syncrund'." },
-        { SD_BUS_ERROR_NO_REPLY,
+        { SD_BUS_ERROR_NAME_HAS_NO_OWNER, CLIENT_EXIT_UNREACHABLE,
+          "The sync service is not running. Try 'systemctl start syncrund'." },
+        { SD_BUS_ERROR_NO_REPLY, CLIENT_EXIT_UNREACHABLE,
           "The sync service did not answer. 'systemctl status syncrund' says whether it is running." },
-        { "org.freedesktop.systemd1.LoadFailed",
+        { SD_BUS_ERROR_TIMEOUT, CLIENT_EXIT_UNREACHABLE,
+          "The sync service did not answer in time. 'systemctl status syncrund' says whether it is running." },
+        { "org.freedesktop.systemd1.LoadFailed", CLIENT_EXIT_UNREACHABLE,
           "The sync service could not be started. See 'systemctl status syncrund' and 'journalctl -u syncrund'." },
-        { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
+        { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, EXIT_NOT_ALLOWED,
           "This needs an administrator's permission, and there is nobody to ask. Try again with sudo." },
-        { SD_BUS_ERROR_ACCESS_DENIED, "You are not permitted to do this. Try again with sudo." },
+        { SD_BUS_ERROR_ACCESS_DENIED, EXIT_NOT_ALLOWED, "You are not permitted to do this. Try again with sudo." },
 };
+
+/* Fills in what is known of a failure. @message is copied. */
+static int fail_with(ClientError *e, int r, const Refusal *refusal, int exit_status, const char *message)
+{
+        client_error_done(e);
+        e->refusal = refusal;
+        e->error = r;
+        e->exit_status = exit_status;
+        e->message = strdup(message);
+        return r;
+}
+
+static int fail_refused(ClientError *e, const Refusal *refusal, const char *message)
+{
+        return fail_with(e, -refusal->error, refusal, refusal->exit_status, message ?: refusal->sentence);
+}
 
 static int fail(ClientError *e, const sd_bus_error *error, int r)
 {
-        const Refusal *refusal = refusal_by_name(error ? error->name : NULL);
         const char *message = error && error->message ? error->message : strerror(-r);
+        const Refusal *refusal = refusal_by_name(error ? error->name : NULL);
 
-        for (size_t i = 0; error && !refusal && i < ELEMENTSOF(bus_advice); i++)
+        if (refusal)
+                return fail_refused(e, refusal, message);
+        for (size_t i = 0; error && i < ELEMENTSOF(bus_advice); i++)
                 if (sd_bus_error_has_name(error, bus_advice[i].name))
-                        message = bus_advice[i].advice;
-        client_error_done(e);
-        e->refusal = refusal;
-        e->error = refusal ? -refusal->error : r;
-        e->message = strdup(message);
-        return e->error;
+                        return fail_with(e, r, NULL, bus_advice[i].exit_status, bus_advice[i].advice);
+        return fail_with(e, r, NULL, EXIT_FAILURE, message);
+}
+
+static int fail_to_connect(ClientError *e, const char *host, int r)
+{
+        const char *address = getenv(SYNCRUN_ENV_BUS_ADDRESS);
+        _cleanup_free_ char *message = NULL;
+
+        if (host)
+                message = asprintf_or_null(
+                                "Could not reach the system bus of %s: %s. Does 'ssh %s' work, and is systemd "
+                                "installed there?",
+                                host, strerror(-r), host);
+        else
+                message = asprintf_or_null("Could not connect to the %s%s: %s. Is D-Bus running?",
+                                           address ? "bus at " : "system bus", strempty(address), strerror(-r));
+        return fail_with(e, r, NULL, CLIENT_EXIT_UNREACHABLE, message ?: strerror(ENOMEM));
 }
 
 int client_open(const char *host, Client **ret, ClientError *e)
@@ -72,7 +109,8 @@ int client_open(const char *host, Client **ret, ClientError *e)
         if (!client)
                 return fail(e, NULL, -ENOMEM);
         if (host) {
-                r = sd_bus_open_system_remote(&client->bus, host);
+                client->host = strdup(host);
+                r = client->host ? sd_bus_open_system_remote(&client->bus, host) : -ENOMEM;
         } else if (address) {
                 r = sd_bus_new(&client->bus);
                 if (r >= 0)
@@ -84,14 +122,8 @@ int client_open(const char *host, Client **ret, ClientError *e)
         } else {
                 r = sd_bus_open_system(&client->bus);
         }
-        if (r < 0) {
-                (void) fail(e, NULL, r);
-                free(e->message);
-                e->message = asprintf_or_null("Could not connect to %s%s: %s. Is D-Bus running there?",
-                                              host ? "the system bus of " : address ? "the bus at " : "the system bus",
-                                              host ?: strempty(address), strerror(-r));
-                return r;
-        }
+        if (r < 0)
+                return fail_to_connect(e, host, r);
         (void) sd_bus_set_method_call_timeout(client->bus, CALL_TIMEOUT_USEC);
         (void) sd_bus_set_allow_interactive_authorization(client->bus, true);
         *ret = TAKE_PTR(client);
@@ -103,6 +135,7 @@ Client *client_free(Client *client)
         if (!client)
                 return NULL;
         sd_bus_flush_close_unref(client->bus);
+        free(client->host);
         free(client);
         return NULL;
 }
@@ -155,14 +188,25 @@ static int new_call(Client *client, const char *path, const char *interface, con
         return r < 0 ? fail(e, NULL, r) : 0;
 }
 
-/* @reply may be NULL where there is nothing to read. */
-static int call(Client *client, sd_bus_message *m, sd_bus_message **reply, ClientError *e)
+/* @none: errno of the refusal that "no such object" is; 0 where the object is always there. @reply may be NULL. */
+static int call_object(Client *client, sd_bus_message *m, int none, sd_bus_message **reply, ClientError *e)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
         r = sd_bus_call(client->bus, m, 0, &error, reply);
-        return r < 0 ? fail(e, &error, r) : 0;
+        if (r >= 0)
+                return 0;
+        if (none > 0 && (sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_OBJECT) ||
+                         sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_METHOD)))
+                return fail_refused(e, refusal_by_errno(none), NULL);
+        /* ssh connects in the background: that it could not shows at the first call. */
+        return sd_bus_is_open(client->bus) <= 0 ? fail_to_connect(e, client->host, r) : fail(e, &error, r);
+}
+
+static int call(Client *client, sd_bus_message *m, sd_bus_message **reply, ClientError *e)
+{
+        return call_object(client, m, 0, reply, e);
 }
 
 void client_started_done(ClientStarted *started)
@@ -266,7 +310,7 @@ int client_set_active(Client *client, const char *connector, bool active, Client
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "b", (int) active);
-        return r < 0 ? fail(e, NULL, r) : call(client, m, NULL, e);
+        return r < 0 ? fail(e, NULL, r) : call_object(client, m, ENXIO, NULL, e);
 }
 
 int client_reconnect(Client *client, const char *connection, ClientError *e)
@@ -275,7 +319,17 @@ int client_reconnect(Client *client, const char *connection, ClientError *e)
         int r;
 
         r = new_object_call(client, SYNCRUN_PATH_CONNECTION, connection, SYNCRUN_IFACE_CONNECTION, "Reconnect", &m, e);
-        return r < 0 ? r : call(client, m, NULL, e);
+        return r < 0 ? r : call_object(client, m, ENOLINK, NULL, e);
+}
+
+int client_get_text(Client *client, const char *property, char **ret, ClientError *e)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = sd_bus_get_property_string(client->bus, SYNCRUN_BUS_NAME, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, property,
+                                       &error, ret);
+        return r < 0 ? fail(e, &error, r) : 0;
 }
 
 int client_describe(Client *client, const char *member, const ClientOption *filter, size_t n, char **ret_json,

@@ -15,13 +15,16 @@ typedef struct Client Client;
 typedef struct ClientError {
         int error;              /* negative errno, by the refusal's row where there is one */
         const Refusal *refusal; /* NULL: not one of ours */
+        int exit_status;        /* what syncrunctl ends with for it */
         char *message; /* the daemon's words, or what to do about the connection; may be NULL for lack of memory */
 } ClientError;
 
 void client_error_done(ClientError *e);
 #define _cleanup_client_error_ _cleanup_(client_error_done)
 
-/* The exit status that syncrunctl gives for it. */
+#define CLIENT_EXIT_UNREACHABLE 69 /* EX_UNAVAILABLE: the bus, or the service behind it */
+
+/* The exit status that syncrunctl gives for it, never 0. */
 int client_error_exit_status(const ClientError *e) _pure_;
 
 /**
@@ -53,8 +56,8 @@ typedef struct ClientOption {
         };
 } ClientOption;
 
-/* Appends an a{sv}; entries of type 's' with NULL and 'a' with an empty list are left out. Return: 0; negative
- * errno. */
+/* Appends an a{sv}; entries of type 's' with NULL and 'a' with an empty list are left out. Return: 0; negative errno.
+ */
 int client_append_options(sd_bus_message *m, const ClientOption *options, size_t n) _must_check_;
 
 /* ---- Methods of Manager, Connector and Connection. Each blocks for the answer, which means "committed to disk".
@@ -75,6 +78,9 @@ int client_cancel_run(Client *client, const char *run_id, ClientError *e) _must_
 int client_set_active(Client *client, const char *connector, bool active, ClientError *e) _must_check_;
 int client_reconnect(Client *client, const char *connection, ClientError *e) _must_check_;
 int client_reload(Client *client, ClientError *e) _must_check_;
+
+/* A property of Manager that is a string. @ret: freed by the caller; set on success only. */
+int client_get_text(Client *client, const char *property, char **ret, ClientError *e) _must_check_;
 
 /**
  * client_describe() - a bulk read of Manager

@@ -10,14 +10,34 @@
 #include "base/time-util.h"
 #include "model/run.h"
 
-_printf_(1, 0) static void print_error(const char *format, va_list ap)
+/* ---- Errors */
+
+static void print_error(const char *text)
 {
-        bool on = isatty(STDERR_FILENO) && isempty(getenv("NO_COLOR"));
+        _cleanup_free_ char *line = text_line(text);
+
+        (void) fflush(stdout);
+        (void) fprintf(stderr, "%ssyncrunctl: %s%s\n", error_colour(COLOUR_RED), strempty(line),
+                       error_colour(COLOUR_NORMAL));
+}
+
+_printf_(1, 0) static void print_error_format(const char *format, va_list ap)
+{
         _cleanup_free_ char *text = NULL;
 
         if (vasprintf(&text, format, ap) < 0)
                 text = NULL;
-        (void) fprintf(stderr, "%ssyncrunctl: %s%s\n", on ? "\x1b[31m" : "", strempty(text), on ? "\x1b[0m" : "");
+        print_error(text ?: "Out of memory.");
+}
+
+int ctl_fail_status(int status, const char *format, ...)
+{
+        va_list ap;
+
+        va_start(ap, format);
+        print_error_format(format, ap);
+        va_end(ap);
+        return status;
 }
 
 int ctl_usage_error(const char *format, ...)
@@ -25,40 +45,83 @@ int ctl_usage_error(const char *format, ...)
         va_list ap;
 
         va_start(ap, format);
-        print_error(format, ap);
+        print_error_format(format, ap);
         va_end(ap);
-        return 2;
+        return EXIT_USAGE;
 }
 
 int ctl_oom(void)
 {
-        (void) ctl_usage_error("Out of memory.");
-        return 71;
+        return ctl_fail_status(refusal_by_errno(ENOMEM)->exit_status, "Out of memory.");
+}
+
+/* @format, ": ", @why */
+_printf_(2, 0) static void print_error_why(const char *why, const char *format, va_list ap)
+{
+        _cleanup_free_ char *what = NULL, *text = NULL;
+
+        if (vasprintf(&what, format, ap) < 0)
+                what = NULL;
+        text = what ? asprintf_or_null("%s: %s", what, why) : NULL;
+        print_error(text ?: why);
 }
 
 int ctl_fail(const ClientError *e, const char *format, ...)
 {
-        _cleanup_free_ char *what = NULL;
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&what, format, ap) < 0)
-                what = NULL;
+        print_error_why(strna(e->message), format, ap);
         va_end(ap);
-        (void) ctl_usage_error("%s: %s", strempty(what), strna(e->message));
         return client_error_exit_status(e);
 }
+
+int ctl_fail_errno(int error, const char *format, ...)
+{
+        va_list ap;
+
+        va_start(ap, format);
+        print_error_why(strerror(abs(error)), format, ap);
+        va_end(ap);
+        return abs(error) == EACCES || abs(error) == EPERM ? refusal_by_errno(EACCES)->exit_status : EXIT_FAILURE;
+}
+
+int ctl_no_such(const char *name)
+{
+        return ctl_fail_status(EXIT_NO_SUCH,
+                               "There is no run or connector \"%s\". See 'syncrunctl runs' and 'syncrunctl list'.",
+                               name);
+}
+
+/* ---- The daemon's answers */
 
 int ctl_client(Ctl *ctl, Client **ret)
 {
         _cleanup_client_error_ ClientError e = {};
 
-        if (!ctl->client && client_open(ctl->options.host, &ctl->client, &e) < 0) {
-                (void) ctl_usage_error("%s", strna(e.message));
-                return client_error_exit_status(&e);
-        }
+        if (!ctl->client && client_open(ctl->options.host, &ctl->client, &e) < 0)
+                return ctl_fail_status(client_error_exit_status(&e), "%s", strna(e.message));
         *ret = ctl->client;
         return 0;
+}
+
+void ctl_begin(Ctl *ctl)
+{
+        if (ctl->pager)
+                pager_open();
+}
+
+void ctl_hint(const Ctl *ctl, const char *format, ...)
+{
+        va_list ap;
+
+        if (!ctl->options.legend || ctl->options.quiet)
+                return;
+        (void) printf("\n%s", colour(COLOUR_GREY));
+        va_start(ap, format);
+        (void) vprintf(format, ap);
+        va_end(ap);
+        (void) printf("%s\n", colour(COLOUR_NORMAL));
 }
 
 void ctl_print_json(const Ctl *ctl, struct json_object *value)
@@ -70,10 +133,18 @@ void ctl_print_json(const Ctl *ctl, struct json_object *value)
         (void) puts(json_object_to_json_string_ext(value, flags));
 }
 
-int ctl_describe(Ctl *ctl, const char *member, const ClientOption *filter, size_t n, struct json_object **ret)
+int json_add(struct json_object *object, const char *key, struct json_object *value)
+{
+        if (json_object_object_add(object, key, value) < 0) {
+                json_object_put(value);
+                return -ENOMEM;
+        }
+        return 0;
+}
+
+int ctl_ask(Ctl *ctl, const char *member, const ClientOption *filter, size_t n, struct json_object **ret)
 {
         _cleanup_client_error_ ClientError e = {};
-        _cleanup_json_ struct json_object *object = NULL;
         _cleanup_free_ char *json = NULL;
         Client *client;
         int status;
@@ -83,30 +154,57 @@ int ctl_describe(Ctl *ctl, const char *member, const ClientOption *filter, size_
                 return status;
         if (client_describe(client, member, filter, n, &json, &e) < 0)
                 return ctl_fail(&e, "Could not read from the sync service");
-        if (json_parse(json, strlen(json), &object) < 0)
-                return ctl_usage_error("The sync service gave an answer that is not JSON.");
-        if (ctl->options.json != JSON_OFF) {
-                ctl_print_json(ctl, object);
-                *ret = NULL;
-                return 0;
-        }
-        *ret = TAKE_PTR(object);
+        if (json_parse(json, strlen(json), ret) < 0)
+                return ctl_fail_status(EXIT_FAILURE, "The sync service gave an answer that is not JSON.");
         return 0;
 }
 
-int ctl_parse_time(const char *option, const char *text, usec_t *ret)
+int ctl_describe(Ctl *ctl, const char *member, const ClientOption *filter, size_t n, struct json_object **ret)
 {
-        usec_t span, now = now_usec(CLOCK_REALTIME);
+        struct json_object *answer;
+        int status;
 
-        if (timestamp_parse_iso(text, ret) >= 0)
-                return 0;
-        if (timespan_parse(text, USEC_PER_SEC, &span) >= 0) {
-                *ret = usec_sub(now, span);
-                return 0;
+        status = ctl_ask(ctl, member, filter, n, &answer);
+        if (status != 0)
+                return status;
+        ctl_begin(ctl);
+        if (ctl->options.json != JSON_OFF) {
+                ctl_print_json(ctl, answer);
+                json_object_put(answer);
+                answer = NULL;
         }
-        return ctl_usage_error("%s takes a time such as 2026-11-21T08:00:00Z, or a span before now such as 2h, not "
-                               "\"%s\".",
-                               option, text);
+        *ret = answer;
+        return 0;
+}
+
+static int ask_one(Ctl *ctl, const char *member, const ClientOption *filter, size_t n, const char *array,
+                   struct json_object **ret)
+{
+        _cleanup_json_ struct json_object *answer = NULL;
+        int status;
+
+        status = ctl_ask(ctl, member, filter, n, &answer);
+        if (status != 0)
+                return status;
+        *ret = json_object_get(json_element(answer, array, 0));
+        return 0;
+}
+
+int ctl_ask_connector(Ctl *ctl, const char *name, struct json_object **ret)
+{
+        const ClientOption filter[] = { { "name", 's', .s = name } };
+
+        return ask_one(ctl, "DescribeConnectors", filter, ELEMENTSOF(filter), "connectors", ret);
+}
+
+int ctl_ask_run(Ctl *ctl, const char *id, struct json_object **ret)
+{
+        const ClientOption filter[] = {
+                { "id", 's', .s = id },
+                { "accounts", 'b', .b = true },
+        };
+
+        return ask_one(ctl, "DescribeRuns", filter, ELEMENTSOF(filter), "runs", ret);
 }
 
 const char *json_text(struct json_object *object, const char *key)
@@ -125,6 +223,14 @@ uint64_t json_count(struct json_object *object, const char *key)
         return value;
 }
 
+bool json_flag(struct json_object *object, const char *key)
+{
+        bool value = false;
+
+        (void) json_get_bool(object, key, &value);
+        return value;
+}
+
 usec_t json_time(struct json_object *object, const char *key)
 {
         const char *s = NULL;
@@ -133,21 +239,53 @@ usec_t json_time(struct json_object *object, const char *key)
         return json_get_string(object, key, &s) > 0 && timestamp_parse_iso(s, &usec) >= 0 ? usec : 0;
 }
 
-const char *run_state_text(struct json_object *run, Colour *ret)
+struct json_object *json_member(struct json_object *object, const char *key)
+{
+        struct json_object *member = NULL;
+
+        (void) json_get_object(object, key, &member);
+        return member;
+}
+
+struct json_object *json_element(struct json_object *object, const char *key, size_t i)
+{
+        struct json_object *array = NULL;
+
+        if (json_get_array(object, key, &array) <= 0 || i >= json_object_array_length(array))
+                return NULL;
+        return json_object_array_get_idx(array, i);
+}
+
+/* ---- Values as people read them */
+
+Colour outcome_colour(const char *outcome)
 {
         static const Colour colours[_RUN_OUTCOME_MAX] = {
                 [RUN_SUCCEEDED] = COLOUR_GREEN,  [RUN_PARTIAL] = COLOUR_YELLOW, [RUN_FAILED] = COLOUR_RED,
                 [RUN_CANCELLED] = COLOUR_YELLOW, [RUN_SKIPPED] = COLOUR_GREY,
         };
-        const char *state = json_text(run, "state"), *word = json_text(run, "outcome");
-        RunOutcome outcome = run_outcome_from_string(word);
+        RunOutcome o = run_outcome_from_string(outcome);
+
+        return o >= 0 ? colours[o] : COLOUR_NORMAL;
+}
+
+const char *run_state_text(struct json_object *run, Colour *ret)
+{
+        const char *state = json_text(run, "state");
 
         if (!streq(state, "finished") && !isempty(state)) {
                 *ret = streq(state, "queued") ? COLOUR_GREY : COLOUR_BLUE;
                 return state;
         }
-        *ret = outcome >= 0 ? colours[outcome] : COLOUR_NORMAL;
-        return word;
+        *ret = outcome_colour(json_text(run, "outcome"));
+        return json_text(run, "outcome");
+}
+
+const char *run_name(struct json_object *run)
+{
+        const char *connector = json_text(run, "connector");
+
+        return isempty(connector) ? json_text(run, "provider") : connector;
 }
 
 const char *relative_text(char *buf, usec_t usec)
@@ -158,10 +296,11 @@ const char *relative_text(char *buf, usec_t usec)
 const char *duration_text(char *buf, usec_t from_usec, usec_t to_usec)
 {
         usec_t span = usec_sub(to_usec, from_usec);
+        usec_t accuracy = span > USEC_PER_MINUTE ? USEC_PER_SEC
+                          : span > USEC_PER_SEC  ? 100 * USEC_PER_MSEC
+                                                 : USEC_PER_MSEC;
 
         if (from_usec == 0 || to_usec == 0)
                 return "-";
-        return timespan_format(buf, TIMESPAN_TEXT_MAX, span,
-                               span > USEC_PER_MINUTE ? USEC_PER_SEC : span > USEC_PER_SEC ? 100 * USEC_PER_MSEC
-                                                                                            : USEC_PER_MSEC);
+        return timespan_format(buf, TIMESPAN_TEXT_MAX, span, accuracy);
 }

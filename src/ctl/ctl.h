@@ -1,86 +1,91 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the verbs of syncrunctl share: the options of the command line, the connection, and how JSON and errors are
- * shown. A verb is one function that takes its words and returns the exit status. */
+/* What the verbs of syncrunctl share: the options of the command line, the connection, and how JSON, errors and values
+ * are shown. A verb is one function that takes its words and returns the exit status. */
 
 #include "base/json-util.h"
 #include "client/client.h"
+#include "ctl/options.h"
 #include "ctl/table.h"
+#include "ctl/text.h"
 
-typedef enum JsonMode {
-        JSON_OFF,
-        JSON_SHORT,
-        JSON_PRETTY,
-        _JSON_MODE_MAX,
-        _JSON_MODE_INVALID = -EINVAL,
-} JsonMode;
-
-typedef struct CtlOptions {
-        const char *host;
-        JsonMode json;
-        bool pager;
-        bool legend;
-        bool quiet;
-        bool full;        /* start --full */
-        bool wait;        /* start --wait */
-        bool force;
-        bool base_set;    /* calendar --base-time */
-        usec_t base_usec;
-        const char *reason;
-        const char *accounts; /* comma-separated */
-        const char *connector;
-        const char *provider;
-        const char *user;
-        const char *outcome;
-        const char *since;
-        const char *until;
-        const char *page;
-        uint64_t lines;       /* -n; UINT64_MAX: not given */
-        uint64_t iterations;
-        bool active;
-} CtlOptions;
+/* Exit statuses of our own; the others are those of base/refusal, and of start --wait. */
+#define EXIT_USAGE       2
+#define EXIT_NO_SUCH     4
+#define EXIT_WRONG_STATE 5
+#define EXIT_UNAVAILABLE CLIENT_EXIT_UNREACHABLE
 
 typedef struct Ctl {
         CtlOptions options;
+        bool pager;     /* the verb's answer goes through one */
         Client *client; /* opened by ctl_client() */
 } Ctl;
 
 /* The connection, opened at the first call. Return: 0; an exit status > 0 with the error printed. */
 int ctl_client(Ctl *ctl, Client **ret) _must_check_;
 
-/* Prints "syncrunctl: ..." with what to do next. Return: the exit status for it. */
+/* Prints what went wrong and what to do next, as "syncrunctl: ...", on standard error. Return: the exit status for it.
+ */
 int ctl_fail(const ClientError *e, const char *format, ...) _printf_(2, 3);
+int ctl_fail_status(int status, const char *format, ...) _printf_(2, 3);
+int ctl_fail_errno(int error, const char *format, ...)
+                _printf_(2, 3); /* of either sign; ": No such file..." follows */
 int ctl_usage_error(const char *format, ...) _printf_(1, 2);
 int ctl_oom(void);
 
+/* To be called when there is something to show and before any of it: questions and errors come without the pager. */
+void ctl_begin(Ctl *ctl);
+
 /**
- * ctl_describe() - a bulk read of the daemon
- * @ret: the parsed answer, the caller's reference; set when 0 is returned
- *
- * With --json the answer is printed, and *ret is NULL: the verb has nothing more to do.
+ * ctl_ask() - a bulk read of the daemon
+ * @ret: the parsed answer, the caller's reference; set on success only
  *
  * Return: 0; an exit status > 0 with the error printed.
  */
-int ctl_describe(Ctl *ctl, const char *member, const ClientOption *filter, size_t n, struct json_object **ret)
-        _must_check_;
+int ctl_ask(Ctl *ctl, const char *member, const ClientOption *filter, size_t n, struct json_object **ret) _must_check_;
+
+/**
+ * ctl_describe() - a bulk read whose answer is shown
+ * @ret: as ctl_ask(), or NULL: the answer was printed as --json wants it, and the verb has nothing more to do
+ */
+int ctl_describe(Ctl *ctl, const char *member, const ClientOption *filter, size_t n,
+                 struct json_object **ret) _must_check_;
+
+/* One connector by name or id, one run with its accounts by id: *ret is NULL where there is none. Return as ctl_ask().
+ */
+int ctl_ask_connector(Ctl *ctl, const char *name, struct json_object **ret) _must_check_;
+int ctl_ask_run(Ctl *ctl, const char *id, struct json_object **ret) _must_check_;
+
+/* "There is no run or connector ...". Return: EXIT_NO_SUCH. */
+int ctl_no_such(const char *name);
 
 /* Prints a value as --json asks for. */
 void ctl_print_json(const Ctl *ctl, struct json_object *value);
 
-/* "2026-11-21T23:06:15Z", "2h ago", "yesterday"... for --since and --until. Return: 0; an exit status > 0, printed. */
-int ctl_parse_time(const char *option, const char *text, usec_t *ret) _must_check_;
+/* Adds to an object; @value is taken over also on failure, NULL is null. Return: 0; -ENOMEM. */
+int json_add(struct json_object *object, const char *key, struct json_object *value) _must_check_;
+
+/* Shows @text in grey, behind an empty line, unless --no-legend or --quiet. */
+void ctl_hint(const Ctl *ctl, const char *format, ...) _printf_(2, 3);
 
 /* ---- Members of the daemon's answers, with "" and 0 for what is not there. */
 const char *json_text(struct json_object *object, const char *key);
 uint64_t json_count(struct json_object *object, const char *key); /* COUNT_UNKNOWN for null */
-usec_t json_time(struct json_object *object, const char *key);    /* of an ISO timestamp; 0 for null */
+bool json_flag(struct json_object *object, const char *key);
+usec_t json_time(struct json_object *object, const char *key);                /* of an ISO timestamp; 0 for null */
+struct json_object *json_member(struct json_object *object, const char *key); /* an object, borrowed; NULL for null */
+struct json_object *json_element(struct json_object *object, const char *key,
+                                 size_t i); /* of an array; NULL at its end */
 
 /* "succeeded" in green, ...; the text and its colour for a run's state and outcome. */
 const char *run_state_text(struct json_object *run, Colour *ret);
+Colour outcome_colour(const char *outcome);
+const char *run_name(struct json_object *run); /* of its connector; its provider where it has none */
 
 /* "3min ago", "in 2h 5min"; "-" for 0. @buf: TIMESPAN_TEXT_MAX. */
 const char *relative_text(char *buf, usec_t usec);
+/* "1min 4s"; "-" where one of the ends is 0. */
 const char *duration_text(char *buf, usec_t from_usec, usec_t to_usec);
 
 /* ---- The verbs. argv[0] is the verb's name. */

@@ -3,18 +3,18 @@
 #include "ctl/journal.h"
 
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <time.h>
 
 #include <systemd/sd-journal.h>
 
+#include "base/names.h"
 #include "base/string-util.h"
-#include "ctl/terminal.h"
+#include "base/time-util.h"
 
-/* A field's value as text without control characters, freed by the caller; "" where it is missing. */
+#define FIELD_BYTES_MAX (16 * KIB) /* more of one field is cut */
+
+/* A field's value without control characters, freed by the caller; "" where it is missing. */
 static char *field_text(sd_journal *journal, const char *field)
 {
         const void *data;
@@ -22,56 +22,91 @@ static char *field_text(sd_journal *journal, const char *field)
 
         if (sd_journal_get_data(journal, field, &data, &n) < 0 || n < skip)
                 return strdup("");
-        return utf8_sanitize((const char *) data + skip, n - skip, 4096);
+        return utf8_sanitize((const char *) data + skip, n - skip, FIELD_BYTES_MAX);
 }
 
-static void print_entry(sd_journal *journal, const char *indent)
+static int add(struct json_object *object, const char *key, struct json_object *value)
+{
+        if (json_object_object_add(object, key, value) >= 0)
+                return 0;
+        json_object_put(value);
+        return -ENOMEM;
+}
+
+static int read_entry(sd_journal *journal, struct json_object **ret)
 {
         _cleanup_free_ char *message = field_text(journal, "MESSAGE"),
                             *identifier = field_text(journal, "SYSLOG_IDENTIFIER"),
-                            *priority = field_text(journal, "PRIORITY");
-        int level = isempty(priority) ? LOG_INFO : priority[0] - '0';
-        Colour c = level <= LOG_ERR ? COLOUR_RED : level <= LOG_WARNING ? COLOUR_YELLOW : COLOUR_NORMAL;
-        char time_text[32] = "";
-        uint64_t usec;
-        struct tm tm;
-        time_t seconds;
+                            *priority = field_text(journal, "PRIORITY"), *pid = field_text(journal, "_PID");
+        _cleanup_json_ struct json_object *entry = json_object_new_object();
+        char time_text[TIMESTAMP_TEXT_MAX];
+        uint64_t usec, value;
 
-        if (sd_journal_get_realtime_usec(journal, &usec) >= 0) {
-                seconds = (time_t) (usec / USEC_PER_SEC);
-                if (localtime_r(&seconds, &tm))
-                        (void) strftime(time_text, sizeof(time_text), "%b %d %H:%M:%S", &tm);
-        }
-        (void) printf("%s%s %s: %s%s%s\n", indent, time_text, strempty(identifier), colour(c), strempty(message),
-                      colour(COLOUR_NORMAL));
+        if (!message || !identifier || !priority || !pid || !entry)
+                return -ENOMEM;
+        if (sd_journal_get_realtime_usec(journal, &usec) < 0 ||
+            !timestamp_format_iso(time_text, sizeof(time_text), usec))
+                time_text[0] = '\0';
+        if (add(entry, "timestamp", json_object_new_string(time_text)) < 0 ||
+            add(entry, "priority",
+                json_object_new_int(priority[0] >= '0' && priority[0] <= '7' ? priority[0] - '0' : LOG_INFO)) < 0 ||
+            add(entry, "identifier", json_object_new_string(identifier)) < 0 ||
+            add(entry, "pid", parse_uint64(pid, &value) >= 0 ? json_object_new_uint64(value) : NULL) < 0 ||
+            add(entry, "message", json_object_new_string(message)) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(entry);
+        return 0;
 }
 
-int journal_print(const char *field, const char *value, uint64_t lines, const char *indent)
+/* FIELD=VALUE, or what was matched before. */
+static int match_also(sd_journal *journal, const char *field, const char *value)
 {
-        _cleanup_(sd_journal_closep) sd_journal *journal = NULL;
         _cleanup_free_ char *match = asprintf_or_null("%s=%s", field, value);
-        int r, n = 0;
+        int r;
 
         if (!match)
                 return -ENOMEM;
+        r = sd_journal_add_disjunction(journal);
+        return r < 0 ? r : sd_journal_add_match(journal, match, 0);
+}
+
+/* In front of the first line that is wanted. */
+static int seek(sd_journal *journal, uint64_t lines)
+{
+        int r;
+
+        if (lines == UINT64_MAX)
+                return sd_journal_seek_head(journal);
+        r = sd_journal_seek_tail(journal);
+        if (r >= 0)
+                r = sd_journal_previous_skip(journal, lines + 1);
+        if (r >= 0 && (uint64_t) r <= lines) /* fewer than that: from the first */
+                r = sd_journal_seek_head(journal);
+        return r;
+}
+
+int journal_read_run(const char *run_id, const char *invocation_id, uint64_t lines, JournalEntryCallback callback,
+                     void *userdata)
+{
+        _cleanup_(sd_journal_closep) sd_journal *journal = NULL;
+        int r, n = 0;
+
         r = sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY);
         if (r >= 0)
-                r = sd_journal_add_match(journal, match, 0);
-        if (r < 0)
-                return r;
-        if (lines == UINT64_MAX) {
-                r = sd_journal_seek_head(journal);
-        } else {
-                r = sd_journal_seek_tail(journal);
-                if (r >= 0)
-                        r = sd_journal_previous_skip(journal, lines + 1);
-                if (r >= 0 && (uint64_t) r <= lines) /* fewer than that: from the first */
-                        r = sd_journal_seek_head(journal);
-        }
-        if (r < 0)
-                return r;
-        while ((r = sd_journal_next(journal)) > 0) {
-                print_entry(journal, indent);
+                r = match_also(journal, FIELD_RUN_ID, run_id);
+        if (r >= 0 && !isempty(invocation_id))
+                r = match_also(journal, "_SYSTEMD_INVOCATION_ID", invocation_id);
+        if (r >= 0 && !isempty(invocation_id))
+                r = match_also(journal, "INVOCATION_ID", invocation_id);
+        if (r >= 0)
+                r = seek(journal, lines);
+        while (r >= 0 && (r = sd_journal_next(journal)) > 0) {
+                _cleanup_json_ struct json_object *entry = NULL;
+
+                r = read_entry(journal, &entry);
+                if (r < 0)
+                        break;
+                callback(entry, userdata);
                 n += n < INT_MAX;
         }
         return r < 0 ? r : n;

@@ -10,155 +10,397 @@
 #include "base/names.h"
 #include "base/string-util.h"
 #include "base/time-util.h"
-#include "model/run.h"
+#include "ctl/sync-view.h"
 
-#define BAR_WIDTH 24U
+#define BAR_WIDTH        24U
+#define STAGE_WIDTH      10
+#define EXIT_INTERRUPTED 130 /* as a shell says of a program that SIGINT ended */
+#define REDRAW_USEC      USEC_PER_SEC
+#define RATE_AFTER_USEC  (USEC_PER_SEC / 2) /* a rate of less time would jump */
 
-typedef struct Progress {
-        Client *client;
-        const char *run_id;
-        const char *connector;
-        sd_event *event;
-        bool live; /* one line that is written over */
-        bool quiet;
-        usec_t begun_usec;
+typedef struct Entry {
+        char *connector;
+        char *run_id; /* NULL: the full resync that is due has no run yet */
+        char *old_run_id;
+        bool full_follows;
+        bool ended;
+        SyncStatus status;
+        SyncStage stage; /* the newest, for the bar, as the next three */
+        double progress;
+        uint64_t processed;
+        uint64_t total;
+        usec_t begun_usec;           /* CLOCK_MONOTONIC: when we began to look */
         uint64_t processed_at_begin; /* COUNT_UNKNOWN until the first count */
-        SyncStage last_stage;
-        SyncStatus status; /* in_progress until the end */
-} Progress;
+} Entry;
 
-static Colour status_colour(SyncStatus status)
-{
-        switch (status) {
-        case SYNC_STATUS_SUCCESS:
-                return COLOUR_GREEN;
-        case SYNC_STATUS_FAILED:
-                return COLOUR_RED;
-        case SYNC_STATUS_PARTIAL:
-        case SYNC_STATUS_CANCELLED:
-                return COLOUR_YELLOW;
-        default:
-                return COLOUR_NORMAL;
-        }
-}
+struct Progress {
+        Ctl *ctl;
+        Client *client;
+        sd_event *loop;
+        sd_bus_slot *events_slot;
+        sd_bus_slot *owner_slot;
+        bool live;
+        bool silent; /* --quiet, or JSON at the end */
+        bool interrupted;
+        unsigned n_drawn; /* lines of the live display that stand above the cursor */
+        unsigned name_width;
+        Entry *entries;
+        size_t n_entries;
+};
 
-static void print_counts(struct json_object *event)
-{
-        struct json_object *metadata = NULL;
-
-        if (json_get_object(event, "metadata", &metadata) <= 0 || json_count(metadata, "inserted") == COUNT_UNKNOWN)
-                return;
-        (void) printf(" · %" PRIu64 " added, %" PRIu64 " updated, %" PRIu64 " deduped",
-                      json_count(metadata, "inserted"), json_count(metadata, "updated"),
-                      json_count(metadata, "deduped"));
-}
-
-static const char *event_name(struct json_object *event)
-{
-        struct json_object *metadata = NULL;
-
-        (void) json_get_object(event, "metadata", &metadata);
-        return isempty(json_text(metadata, "connector")) ? json_text(event, "provider")
-                                                         : json_text(metadata, "connector");
-}
-
-void progress_print_event(struct json_object *event)
-{
-        SyncStatus status = sync_status_from_string(json_text(event, "status"));
-        const char *error = json_text(event, "error"), *message = json_text(event, "message");
-        uint64_t processed = json_count(event, "items_processed"), total = json_count(event, "items_total");
-        char time_text[TIMESTAMP_TEXT_MAX];
-
-        (void) printf("%s%s%s %s%s%s %s%s%s", colour(COLOUR_GREY),
-                      strempty(timestamp_format_local(time_text, sizeof(time_text), json_time(event, "timestamp"))),
-                      colour(COLOUR_NORMAL), colour(COLOUR_BOLD), event_name(event), colour(COLOUR_NORMAL),
-                      colour(status_colour(status)),
-                      status == SYNC_STATUS_IN_PROGRESS ? json_text(event, "stage") : json_text(event, "status"),
-                      colour(COLOUR_NORMAL));
-        if (processed != COUNT_UNKNOWN) {
-                (void) printf(" %" PRIu64, processed);
-                if (total != COUNT_UNKNOWN)
-                        (void) printf("/%" PRIu64, total);
-        }
-        if (sync_status_is_terminal(status))
-                print_counts(event);
-        if (!isempty(error))
-                (void) printf(" · %s", error);
-        else if (!isempty(message))
-                (void) printf(" · %s", message);
-        (void) putchar('\n');
-        (void) fflush(stdout);
-}
+/* ---- The live display */
 
 /* Items a second since we look, and from that the time left. */
-static void print_rate(Progress *p, uint64_t processed, uint64_t total)
+static void write_rate(FILE *out, const Entry *entry)
 {
-        usec_t passed = usec_sub(now_usec(CLOCK_MONOTONIC), p->begun_usec);
+        usec_t passed = usec_sub(now_usec(CLOCK_MONOTONIC), entry->begun_usec);
         char text[TIMESPAN_TEXT_MAX];
-        double rate;
+        double rate = 0;
 
-        if (p->processed_at_begin == COUNT_UNKNOWN)
-                p->processed_at_begin = processed;
-        if (passed < USEC_PER_SEC / 2 || processed <= p->processed_at_begin)
-                return;
-        rate = (double) (processed - p->processed_at_begin) * (double) USEC_PER_SEC / (double) passed;
-        (void) printf(" · %.0f/s", rate);
-        if (total != COUNT_UNKNOWN && total > processed)
-                (void) printf(" · %s left",
-                              timespan_format(text, sizeof(text),
-                                              (usec_t) ((double) (total - processed) / rate * (double) USEC_PER_SEC),
-                                              USEC_PER_SEC));
+        if (entry->processed != COUNT_UNKNOWN && passed >= RATE_AFTER_USEC &&
+            entry->processed > entry->processed_at_begin)
+                rate = (double) (entry->processed - entry->processed_at_begin) * (double) USEC_PER_SEC /
+                       (double) passed;
+        if (rate > 0)
+                (void) fprintf(out, " %s %.0f/s", glyph(GLYPH_DOT), rate);
+        if (rate > 0 && entry->total != COUNT_UNKNOWN && entry->total > entry->processed)
+                (void) fprintf(out, " %s %s left", glyph(GLYPH_DOT),
+                               timespan_format(text, sizeof(text),
+                                               (usec_t) ((double) (entry->total - entry->processed) / rate *
+                                                         (double) USEC_PER_SEC),
+                                               USEC_PER_SEC));
+        else if (passed >= USEC_PER_SEC)
+                (void) fprintf(out, " %s %s", glyph(GLYPH_DOT),
+                               timespan_format(text, sizeof(text), passed, USEC_PER_SEC));
 }
 
-static void print_bar(Progress *p, struct json_object *event)
+static void write_bar(FILE *out, const Entry *entry)
 {
-        uint64_t processed = json_count(event, "items_processed"), total = json_count(event, "items_total");
-        double fraction = -1;
+        double fraction = entry->progress;
+        unsigned full;
 
-        (void) json_get_double(event, "progress", &fraction);
-        if (fraction < 0 && processed != COUNT_UNKNOWN && total != COUNT_UNKNOWN && total > 0)
-                fraction = MIN((double) processed / (double) total, 1.0);
-        (void) printf("\r\x1b[K%s%s%s %-10s ", colour(COLOUR_BOLD), p->connector, colour(COLOUR_NORMAL),
-                      json_text(event, "stage"));
-        if (fraction >= 0) {
-                unsigned full = (unsigned) (fraction * BAR_WIDTH + 0.5);
+        if (fraction < 0 && entry->processed != COUNT_UNKNOWN && entry->total != COUNT_UNKNOWN && entry->total > 0)
+                fraction = MIN((double) entry->processed / (double) entry->total, 1.0);
+        if (fraction < 0)
+                return;
+        full = (unsigned) (fraction * BAR_WIDTH + 0.5);
+        (void) fputs(colour(COLOUR_BLUE), out);
+        for (unsigned i = 0; i < BAR_WIDTH; i++)
+                (void) fputs(glyph(i < full ? GLYPH_BAR_FULL : GLYPH_BAR_EMPTY), out);
+        (void) fprintf(out, "%s %3.0f%% ", colour(COLOUR_NORMAL), fraction * 100);
+}
 
-                (void) printf("%s", colour(COLOUR_BLUE));
-                for (unsigned i = 0; i < BAR_WIDTH; i++)
-                        (void) fputs(i < full ? "█" : "░", stdout);
-                (void) printf("%s %3.0f%%", colour(COLOUR_NORMAL), fraction * 100);
+/* One line, cut where the terminal ends: a longer one would break, and could not be written over. */
+static void draw_entry(const Progress *p, const Entry *entry)
+{
+        _cleanup_free_ char *line = NULL;
+        size_t size;
+        FILE *out = open_memstream(&line, &size);
+
+        if (!out)
+                return;
+        (void) fprintf(out, "%s%-*s%s %-*s ", colour(COLOUR_BOLD), (int) p->name_width, entry->connector,
+                       colour(COLOUR_NORMAL), STAGE_WIDTH,
+                       entry->run_id ? strempty(sync_stage_to_string(entry->stage)) : "queued");
+        write_bar(out, entry);
+        if (entry->processed != COUNT_UNKNOWN) {
+                (void) fprintf(out, "%" PRIu64, entry->processed);
+                if (entry->total != COUNT_UNKNOWN)
+                        (void) fprintf(out, "/%" PRIu64, entry->total);
         }
-        if (processed != COUNT_UNKNOWN) {
-                (void) printf(" %" PRIu64, processed);
-                if (total != COUNT_UNKNOWN)
-                        (void) printf("/%" PRIu64, total);
-                print_rate(p, processed, total);
+        write_rate(out, entry);
+        if (fclose(out) == 0)
+                (void) text_print(stdout, line, terminal_width() - 1);
+        (void) fputs("\x1b[K\n", stdout);
+}
+
+static void erase(Progress *p)
+{
+        if (p->n_drawn > 0)
+                (void) printf("\x1b[%uA\r\x1b[J", p->n_drawn);
+        p->n_drawn = 0;
+}
+
+static void draw(Progress *p)
+{
+        unsigned room = MAX(terminal_height(), 3U) - 2;
+        size_t hidden = 0;
+
+        if (!p->live)
+                return;
+        if (p->n_drawn > 0)
+                (void) printf("\x1b[%uA\r", p->n_drawn);
+        p->n_drawn = 0;
+        for (size_t i = 0; i < p->n_entries; i++) {
+                if (p->entries[i].ended)
+                        continue;
+                if (p->n_drawn >= room) {
+                        hidden++;
+                        continue;
+                }
+                draw_entry(p, &p->entries[i]);
+                p->n_drawn++;
         }
+        if (hidden > 0) {
+                (void) printf("%sand %zu more%s\x1b[K\n", colour(COLOUR_GREY), hidden, colour(COLOUR_NORMAL));
+                p->n_drawn++;
+        }
+        (void) printf("\x1b[J");
         (void) fflush(stdout);
+}
+
+/* A line that stays, above the live ones. */
+static void print_view(Progress *p, const SyncView *view)
+{
+        if (p->silent)
+                return;
+        erase(p);
+        sync_view_print(view);
+        draw(p);
+        (void) fflush(stdout);
+}
+
+/* ---- What happens to the runs */
+
+static bool all_ended(const Progress *p)
+{
+        for (size_t i = 0; i < p->n_entries; i++)
+                if (!p->entries[i].ended)
+                        return false;
+        return true;
+}
+
+/* A run that has no end yet is followed from here on. */
+static int adopt(Entry *entry, const char *run_id)
+{
+        char *id = strdup(run_id);
+
+        if (!id)
+                return -ENOMEM;
+        free(entry->run_id);
+        entry->run_id = id;
+        entry->status = SYNC_STATUS_IN_PROGRESS;
+        entry->stage = _SYNC_STAGE_INVALID;
+        entry->progress = PROGRESS_UNKNOWN;
+        entry->processed = entry->total = entry->processed_at_begin = COUNT_UNKNOWN;
+        entry->begun_usec = now_usec(CLOCK_MONOTONIC);
+        return 0;
+}
+
+/* What is new of an entry's run. Return: whether it has ended just now. */
+static bool update(Progress *p, Entry *entry, const SyncView *view)
+{
+        bool ended = sync_status_is_terminal(view->status), new_stage = view->stage != entry->stage;
+
+        entry->status = view->status;
+        entry->stage = view->stage;
+        entry->progress = view->progress;
+        entry->processed = view->processed;
+        entry->total = view->total;
+        if (entry->processed_at_begin == COUNT_UNKNOWN)
+                entry->processed_at_begin = view->processed;
+        if (ended && !entry->full_follows)
+                entry->ended = true;
+        if (ended || (new_stage && !p->live))
+                print_view(p, view);
+        else
+                draw(p);
+        return ended;
+}
+
+static void look(Progress *p, Entry *entry);
+
+/* The incremental run has ended: the full resync is the connector's newest run, or about to be. */
+static void follow_full(Progress *p, Entry *entry)
+{
+        const ClientOption filter[] = { { "connector", 's', .s = entry->connector }, { "limit", 'u', .u = 1 } };
+        _cleanup_json_ struct json_object *answer = NULL, *connector = NULL;
+        struct json_object *run;
+
+        entry->full_follows = false;
+        free(entry->old_run_id);
+        entry->old_run_id = TAKE_PTR(entry->run_id);
+        if (ctl_ask(p->ctl, "DescribeRuns", filter, ELEMENTSOF(filter), &answer) != 0 ||
+            ctl_ask_connector(p->ctl, entry->connector, &connector) != 0)
+                entry->ended = true;
+        run = json_element(answer, "runs", 0);
+        if (run && json_flag(run, "full_resync") && !streq(json_text(run, "id"), entry->old_run_id)) {
+                if (adopt(entry, json_text(run, "id")) >= 0)
+                        look(p, entry);
+        } else if (!json_flag(connector, "full_resync_pending")) {
+                entry->ended = true; /* somebody changed their mind */
+        }
+}
+
+static void apply(Progress *p, Entry *entry, const SyncView *view)
+{
+        bool follows = entry->full_follows;
+
+        if (update(p, entry, view) && follows)
+                follow_full(p, entry);
 }
 
 static void on_event(uint64_t seq, const char *user_id, const char *run_id, const char *json, void *userdata)
 {
         _cleanup_json_ struct json_object *event = NULL;
         Progress *p = userdata;
-        SyncStage stage;
+        SyncView view;
 
-        if (!streq(run_id, p->run_id) || json_parse(json, strlen(json), &event) < 0)
+        if (json_parse(json, strlen(json), &event) < 0)
                 return;
-        stage = sync_stage_from_string(json_text(event, "stage"));
-        p->status = sync_status_from_string(json_text(event, "status"));
-        if (sync_status_is_terminal(p->status)) {
-                if (p->live)
-                        (void) printf("\r\x1b[K");
-                if (!p->quiet)
-                        progress_print_event(event);
-                (void) sd_event_exit(p->event, 0);
-        } else if (p->live) {
-                print_bar(p, event);
-        } else if (!p->quiet && stage != p->last_stage) {
-                progress_print_event(event);
+        view = sync_view_from_event(event);
+        for (size_t i = 0; i < p->n_entries; i++) {
+                Entry *entry = &p->entries[i];
+
+                if (entry->ended)
+                        continue;
+                if (!entry->run_id && view.full_resync && streq(view.name, entry->connector) &&
+                    !streq_null(run_id, entry->old_run_id) && adopt(entry, run_id) < 0)
+                        continue;
+                if (streq_null(run_id, entry->run_id))
+                        apply(p, entry, &view);
         }
-        p->last_stage = stage;
+}
+
+/* The run as it is now: events before we listened, or while the daemon was away, are made up for. */
+static void look(Progress *p, Entry *entry)
+{
+        _cleanup_json_ struct json_object *run = NULL;
+        SyncView view;
+
+        if (entry->ended || !entry->run_id || ctl_ask_run(p->ctl, entry->run_id, &run) != 0 || !run)
+                return;
+        view = sync_view_from_run(run);
+        apply(p, entry, &view);
+}
+
+static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *name, *before, *now;
+        Progress *p = userdata;
+
+        if (sd_bus_message_read(m, "sss", &name, &before, &now) < 0 || !streq(name, SYNCRUN_BUS_NAME) ||
+            now[0] == '\0')
+                return 0;
+        for (size_t i = 0; i < p->n_entries; i++)
+                look(p, &p->entries[i]);
+        return 0;
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        int r;
+
+        draw(userdata);
+        r = sd_event_source_set_time_relative(source, REDRAW_USEC);
+        return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int on_interrupt(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        Progress *p = userdata;
+
+        p->interrupted = true;
+        return 0;
+}
+
+/* ---- Life */
+
+Progress *progress_free(Progress *p)
+{
+        if (!p)
+                return NULL;
+        for (size_t i = 0; i < p->n_entries; i++) {
+                free(p->entries[i].connector);
+                free(p->entries[i].run_id);
+                free(p->entries[i].old_run_id);
+        }
+        free(p->entries);
+        sd_bus_slot_unref(p->events_slot);
+        sd_bus_slot_unref(p->owner_slot);
+        sd_event_unref(p->loop);
+        free(p);
+        return NULL;
+}
+
+int progress_new(Ctl *ctl, Client *client, Progress **ret)
+{
+        _cleanup_(progress_freep) Progress *p = calloc(1, sizeof(Progress));
+        _cleanup_client_error_ ClientError e = {};
+        int r;
+
+        if (!p)
+                return ctl_oom();
+        p->ctl = ctl;
+        p->client = client;
+        p->silent = ctl->options.quiet || ctl->options.json != JSON_OFF;
+        p->live = terminal_can_redraw() && !p->silent;
+        r = sd_event_new(&p->loop);
+        if (r < 0)
+                return ctl_fail_errno(r, "Could not make an event loop");
+        r = sd_bus_match_signal(client_bus(client), &p->owner_slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                "org.freedesktop.DBus", "NameOwnerChanged", on_owner_changed, p);
+        if (r < 0)
+                return ctl_fail_errno(r, "Could not watch the sync service");
+        if (client_watch_events(client, on_event, p, &p->events_slot, &e) < 0)
+                return ctl_fail(&e, "Could not watch the sync service");
+        *ret = TAKE_PTR(p);
+        return 0;
+}
+
+int progress_add(Progress *p, const char *connector, const char *run_id, bool full_follows)
+{
+        Entry *longer = reallocarray(p->entries, p->n_entries + 1, sizeof(Entry));
+        Entry entry = { .connector = strdup(connector), .full_follows = full_follows };
+
+        if (longer)
+                p->entries = longer;
+        if (!longer || !entry.connector || adopt(&entry, run_id) < 0) {
+                free(entry.connector);
+                return -ENOMEM;
+        }
+        p->entries[p->n_entries++] = entry;
+        p->name_width = MAX(p->name_width, text_width(connector));
+        return 0;
+}
+
+static int attach(Progress *p)
+{
+        sigset_t mask;
+        int r;
+
+        (void) sigemptyset(&mask);
+        (void) sigaddset(&mask, SIGINT);
+        (void) sigaddset(&mask, SIGTERM);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return -errno;
+        r = sd_event_add_signal(p->loop, NULL, SIGINT, on_interrupt, p);
+        if (r >= 0)
+                r = sd_event_add_signal(p->loop, NULL, SIGTERM, on_interrupt, p);
+        if (r >= 0 && p->live)
+                r = sd_event_add_time_relative(p->loop, NULL, CLOCK_MONOTONIC, REDRAW_USEC, 0, on_tick, p);
+        if (r >= 0)
+                r = sd_bus_set_exit_on_disconnect(client_bus(p->client), true);
+        return r < 0 ? r : sd_bus_attach_event(client_bus(p->client), p->loop, SD_EVENT_PRIORITY_NORMAL);
+}
+
+/* No sd_event_exit() here: it would close the bus, which is still needed. */
+static int run_loop(Progress *p)
+{
+        int r;
+
+        r = attach(p);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < p->n_entries; i++)
+                look(p, &p->entries[i]);
+        while (r >= 0 && !p->interrupted && !all_ended(p)) {
+                if (sd_event_get_state(p->loop) == SD_EVENT_FINISHED)
+                        return -ECONNRESET;
+                r = sd_event_run(p->loop, UINT64_MAX);
+        }
+        (void) sd_bus_detach_event(client_bus(p->client));
+        return r;
 }
 
 static int exit_status(SyncStatus status)
@@ -177,78 +419,48 @@ static int exit_status(SyncStatus status)
         }
 }
 
-/* The run may have ended before we began to watch: its newest event says so. */
-static int look_once(Client *client, Progress *p, ClientError *e)
+/* With --json: the runs as 'show' prints them. */
+static int print_runs(Progress *p)
 {
-        const ClientOption filter[] = {
-                { "run", 's', .s = p->run_id },
-                { "newest_first", 'b', .b = true },
-                { "limit", 'u', .u = 1 },
-        };
-        _cleanup_json_ struct json_object *answer = NULL;
-        struct json_object *events = NULL, *event = NULL;
-        _cleanup_free_ char *json = NULL;
-        int r;
+        int status;
 
-        r = client_describe(client, "DescribeEvents", filter, ELEMENTSOF(filter), &json, e);
-        if (r < 0)
-                return r;
-        if (json_parse(json, strlen(json), &answer) >= 0 && json_get_array(answer, "events", &events) > 0 &&
-            json_object_array_length(events) > 0 &&
-            json_get_object(json_object_array_get_idx(events, 0), "event", &event) > 0)
-                on_event(0, "", p->run_id, json_object_to_json_string(event), p);
+        for (size_t i = 0; i < p->n_entries; i++) {
+                _cleanup_json_ struct json_object *run = NULL;
+
+                status = ctl_ask_run(p->ctl, p->entries[i].run_id ?: p->entries[i].old_run_id, &run);
+                if (status != 0)
+                        return status;
+                if (run)
+                        ctl_print_json(p->ctl, run);
+        }
         return 0;
 }
 
-/* The daemon is back on the bus: what it committed just before it went may not have been told to us. */
-static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+int progress_wait(Progress *p)
 {
-        _cleanup_client_error_ ClientError e = {};
-        const char *name, *before, *now;
-        Progress *p = userdata;
+        int r, worst = 0, status;
 
-        if (sd_bus_message_read(m, "sss", &name, &before, &now) >= 0 &&
-            streq(name, SYNCRUN_BUS_NAME) && now[0] != '\0')
-                (void) look_once(p->client, p, &e);
-        return 0;
-}
-
-int progress_wait(Ctl *ctl, Client *client, const char *run_id, const char *connector)
-{
-        _cleanup_(sd_event_unrefp) sd_event *loop = NULL;
-        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL, *owner_slot = NULL;
-        _cleanup_client_error_ ClientError e = {};
-        Progress p = {
-                .client = client,
-                .run_id = run_id,
-                .connector = connector,
-                .live = terminal_on() && !ctl->options.quiet,
-                .quiet = ctl->options.quiet,
-                .begun_usec = now_usec(CLOCK_MONOTONIC),
-                .processed_at_begin = COUNT_UNKNOWN,
-                .last_stage = _SYNC_STAGE_INVALID,
-        };
-        int r;
-
-        r = sd_event_new(&loop);
+        if (p->n_entries == 0)
+                return 0;
+        r = run_loop(p);
         if (r < 0)
-                return ctl_usage_error("Could not make an event loop: %s", strerror(-r));
-        p.event = loop;
-        r = sd_bus_match_signal(client_bus(client), &owner_slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                "org.freedesktop.DBus", "NameOwnerChanged", on_owner_changed, &p);
-        if (r < 0)
-                return ctl_usage_error("Could not watch the sync service: %s", strerror(-r));
-        if (client_watch_events(client, on_event, &p, &slot, &e) < 0 || look_once(client, &p, &e) < 0)
-                return ctl_fail(&e, "Could not follow run %s", run_id);
-        r = sd_bus_attach_event(client_bus(client), loop, SD_EVENT_PRIORITY_NORMAL);
-        if (r >= 0)
-                r = sd_bus_set_exit_on_disconnect(client_bus(client), true);
-        if (r >= 0 && !sync_status_is_terminal(p.status))
-                r = sd_event_loop(loop);
-        (void) sd_bus_detach_event(client_bus(client));
-        if (!sync_status_is_terminal(p.status))
-                return ctl_usage_error("Lost the connection to the bus while run %s was active; it goes on. "
-                                       "'syncrunctl show %s' tells how it fares.",
-                                       run_id, run_id);
-        return exit_status(p.status);
+                return ctl_fail_status(CLIENT_EXIT_UNREACHABLE,
+                                       "Lost the connection to the bus (%s). What was running goes on: 'syncrunctl "
+                                       "runs' tells "
+                                       "how it fares.",
+                                       strerror(-r));
+        if (p->interrupted) {
+                if (!p->ctl->options.quiet)
+                        (void) fprintf(stderr, "What is running goes on: 'syncrunctl cancel' would end it.\n");
+                return EXIT_INTERRUPTED;
+        }
+        for (size_t i = 0; i < p->n_entries; i++) {
+                status = exit_status(p->entries[i].status);
+                worst = MAX(worst, status);
+        }
+        if (p->ctl->options.json != JSON_OFF) {
+                status = print_runs(p);
+                worst = MAX(worst, status);
+        }
+        return worst;
 }

@@ -1,19 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Waits for a run's end and shows it on the way: a live bar with rate and time left on a terminal, a line for each
- * change of stage elsewhere. */
+/* Waits for the end of runs and shows them on the way: on a terminal a live bar for each with rate and time left,
+ * elsewhere a line for each change of stage. */
 
 #include "ctl/ctl.h"
 
-/**
- * progress_wait() - follow one run to its end
- * @client:  connected; its bus is attached to a loop of its own meanwhile
- * @run_id:  may have ended already
- *
- * Return: the exit status for the outcome: 0 succeeded, 1 failed, 3 partial, 4 cancelled, 5 skipped.
- */
-int progress_wait(Ctl *ctl, Client *client, const char *run_id, const char *connector) _must_check_;
+typedef struct Progress Progress;
 
-/* One line about an event, as watch and start --wait print it. */
-void progress_print_event(struct json_object *event);
+/**
+ * progress_new() - begin to listen, before the first run is started
+ * @ctl:    borrowed, as @client is
+ * @ret:    set on success only; freed by progress_free()
+ *
+ * Context: blocks for the bus's answer.
+ * Return: 0; an exit status > 0 with the error printed.
+ */
+int progress_new(Ctl *ctl, Client *client, Progress **ret) _must_check_;
+Progress *progress_free(Progress *p);
+DEFINE_TRIVIAL_CLEANUP_FUNC(Progress *, progress_free);
+
+/**
+ * progress_add() - a run to wait for
+ * @run_id:       may have ended already
+ * @full_follows: a full resync was asked for and becomes the connector's next run: wait for that one, too
+ *
+ * Return: 0; -ENOMEM.
+ */
+int progress_add(Progress *p, const char *connector, const char *run_id, bool full_follows) _must_check_;
+
+/**
+ * progress_wait() - show the runs until all have ended, or Ctrl-C
+ *
+ * With --json each run is printed when all have ended.
+ *
+ * Return: the highest of the exit statuses for the outcomes (0 succeeded, 1 failed, 3 partial, 4 cancelled, 5
+ * skipped); another with the error printed.
+ */
+int progress_wait(Progress *p) _must_check_;

@@ -1,45 +1,87 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # bash completion for syncrunctl
 
-__syncrunctl_connectors() {
-        syncrunctl list --no-legend --no-pager 2>/dev/null | while read -r name _; do echo "$name"; done
+# The first words of a listing, from the machine that -H names.
+__syncrunctl_names() {
+        local -a host=()
+        [[ ${COMP_LINE} =~ (-H|--host)[=\ ]*([^ ]+) ]] && host=(--host="${BASH_REMATCH[2]}")
+        syncrunctl "${host[@]}" --no-legend --no-pager "$@" 2>/dev/null | while read -r name _; do echo "$name"; done
 }
 
-__syncrunctl_runs() {
-        syncrunctl runs --no-legend --no-pager 2>/dev/null | while read -r id _; do echo "$id"; done
-}
+# Options by verb; those of __common any verb takes.
+declare -gA __syncrunctl_options=(
+        [__common]="--help --version --json= --no-pager --no-legend --quiet"
+        [list]="--host= --provider= --user= --active --attention"
+        [status]="--host= --lines="
+        [start]="--host= --full --wait --reason= --accounts="
+        [cancel]="--host="
+        [runs]="--host= --provider= --user= --source= --outcome= --active --since= --until= --lines= --page="
+        [show]="--host="
+        [log]="--lines="
+        [watch]="--host= --provider= --user= --lines="
+        [enable]="--host="
+        [disable]="--host="
+        [connections]="--host= --provider= --user="
+        [reconnect]="--host="
+        [items]="--lines="
+        [users]="--host= --lines= --page="
+        [verify]=""
+        [calendar]="--base-time= --iterations="
+        [reload]="--host="
+)
 
-__syncrunctl_connections() {
-        syncrunctl connections --no-legend --no-pager 2>/dev/null | while read -r name _; do echo "$name"; done
+__syncrunctl_option_words() {
+        case $1 in
+        --json) echo short pretty off ;;
+        --outcome) echo succeeded partial failed cancelled skipped ;;
+        --source) echo pull webhook sdk backfill xml_import linked_account ;;
+        --since | --until | --base-time) echo now today yesterday tomorrow ;;
+        --user) __syncrunctl_names users ;;
+        --host | -H) compgen -A hostname ;;
+        esac
 }
 
 _syncrunctl() {
-        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word verb=
+        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= i
         local verbs="list status start cancel runs show log watch enable disable connections reconnect items users
                      verify calendar reload"
-        local options="--help --version --host --json= --no-pager --no-legend --quiet --full --wait --reason= --accounts=
-                       --provider= --user= --outcome= --active --since= --until= --lines= --page= --base-time= --iterations="
 
-        case $prev in
-        --json) COMPREPLY=($(compgen -W "short pretty off" -- "$cur")); return ;;
-        --outcome) COMPREPLY=($(compgen -W "succeeded partial failed cancelled skipped" -- "$cur")); return ;;
-        --host | -H) COMPREPLY=($(compgen -A hostname -- "$cur")); return ;;
-        esac
-        if [[ $cur == -* ]]; then
-                COMPREPLY=($(compgen -W "$options" -- "$cur"))
-                [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+        # bash splits --option=value into three words.
+        if [[ $cur == "=" ]]; then
+                cur=
+        elif [[ $prev == "=" ]]; then
+                prev=${COMP_WORDS[COMP_CWORD - 2]}
+        elif [[ $prev != -H && $prev != -n ]]; then
+                prev=
+        fi
+        if [[ $prev == -* ]]; then
+                COMPREPLY=($(compgen -W "$(__syncrunctl_option_words "$prev")" -- "$cur"))
                 return
         fi
-        for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-                [[ $word != -* ]] && { verb=$word; break; }
+        for ((i = 1; i < COMP_CWORD; i++)); do
+                case ${COMP_WORDS[i]} in
+                -H | -n) ((i++)) ;;
+                =) ((i++)) ;;
+                -*) ;;
+                *) verb=${COMP_WORDS[i]} && break ;;
+                esac
         done
+        if [[ $cur == -* ]]; then
+                COMPREPLY=($(compgen -W "${__syncrunctl_options[__common]} ${__syncrunctl_options[${verb:-list}]}" -- "$cur"))
+                [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
+                return
+        fi
         case $verb in
         '') COMPREPLY=($(compgen -W "$verbs" -- "$cur")) ;;
-        start | enable | disable | runs | watch | items) COMPREPLY=($(compgen -W "$(__syncrunctl_connectors)" -- "$cur")) ;;
-        status | cancel) COMPREPLY=($(compgen -W "$(__syncrunctl_connectors) $(__syncrunctl_runs)" -- "$cur")) ;;
-        show | log) COMPREPLY=($(compgen -W "$(__syncrunctl_runs)" -- "$cur")) ;;
-        reconnect) COMPREPLY=($(compgen -W "$(__syncrunctl_connections)" -- "$cur")) ;;
-        verify) COMPREPLY=($(compgen -f -X '!*.connector' -- "$cur")) ;;
+        start | enable | disable | runs | watch | items)
+                COMPREPLY=($(compgen -W "$(__syncrunctl_names list)" -- "$cur")) ;;
+        cancel)
+                COMPREPLY=($(compgen -W "$(__syncrunctl_names list --active) $(__syncrunctl_names runs --active)" -- "$cur")) ;;
+        status | log)
+                COMPREPLY=($(compgen -W "$(__syncrunctl_names list) $(__syncrunctl_names runs)" -- "$cur")) ;;
+        show) COMPREPLY=($(compgen -W "$(__syncrunctl_names runs)" -- "$cur")) ;;
+        reconnect) COMPREPLY=($(compgen -W "$(__syncrunctl_names connections)" -- "$cur")) ;;
+        verify) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
         esac
 }
 

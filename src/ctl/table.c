@@ -2,15 +2,17 @@
 
 #include "ctl/table.h"
 
-#include <limits.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <wchar.h>
 
 #include "base/string-util.h"
+#include "ctl/text.h"
+#include "model/run.h"
 
-#define COLUMN_WIDTH_MIN 8U /* a column is not cut below this */
+#define COLUMN_WIDTH_MIN 6U  /* a column is not cut below this */
+#define NAME_WIDTH_MIN   36U /* nor the first, so that a run's id, or a name, can be taken from it */
 
 typedef struct Cell {
         Colour colour;
@@ -26,29 +28,6 @@ struct Table {
         size_t n_allocated;
         bool failed;
 };
-
-unsigned text_width(const char *s)
-{
-        mbstate_t state = {};
-        unsigned width = 0;
-        wchar_t c;
-
-        while (*s) {
-                size_t n = mbrtowc(&c, s, MB_CUR_MAX, &state);
-                int w;
-
-                if (n == 0 || n > MB_CUR_MAX) { /* not in the locale's encoding: a column a byte */
-                        state = (mbstate_t) {};
-                        width++;
-                        s++;
-                        continue;
-                }
-                w = wcwidth(c);
-                width += w > 0 ? (unsigned) w : 0;
-                s += n;
-        }
-        return width;
-}
 
 Table *table_new(const char *const *titles)
 {
@@ -81,7 +60,7 @@ void table_align_right(Table *table, unsigned column)
 
 void table_add(Table *table, Colour c, const char *text)
 {
-        Cell cell = { .colour = isempty(text) ? COLOUR_GREY : c, .text = strdup(strna(text)) };
+        Cell cell = { .colour = isempty(text) ? COLOUR_GREY : c, .text = text_line(strna(text)) };
 
         if (table->n_cells >= table->n_allocated) {
                 size_t n = table->n_allocated * 2 + 64;
@@ -116,106 +95,101 @@ void table_add_format(Table *table, Colour c, const char *format, ...)
         table_add(table, c, text);
 }
 
+void table_add_count(Table *table, uint64_t count)
+{
+        if (count == COUNT_UNKNOWN)
+                table_add(table, COLOUR_NORMAL, NULL);
+        else
+                table_add_format(table, COLOUR_NORMAL, "%" PRIu64, count);
+}
+
 size_t table_rows(const Table *table)
 {
         return table->n_cells / table->n_columns;
 }
 
-static void measure(const Table *table, bool legend, unsigned widths[static TABLE_COLUMNS_MAX])
+static unsigned width_min(unsigned column)
 {
-        unsigned available = terminal_width(), total = 0;
+        return column == 0 ? NAME_WIDTH_MIN : COLUMN_WIDTH_MIN;
+}
 
-        for (unsigned i = 0; i < table->n_columns; i++)
+/* The column with the most to spare, TABLE_COLUMNS_MAX where none has any. */
+static unsigned find_widest(const unsigned *widths, unsigned n)
+{
+        unsigned widest = TABLE_COLUMNS_MAX;
+
+        for (unsigned i = 0; i < n; i++)
+                if (widths[i] > width_min(i) && (widest == TABLE_COLUMNS_MAX || widths[i] > widths[widest]))
+                        widest = i;
+        return widest;
+}
+
+/* Return: the number of columns that are shown; those at the right that find no room are not. */
+static unsigned measure(const Table *table, bool legend, unsigned widths[static TABLE_COLUMNS_MAX])
+{
+        unsigned available = terminal_width(), total = 0, n = table->n_columns, widest;
+
+        for (unsigned i = 0; i < n; i++)
                 widths[i] = legend ? text_width(table->titles[i]) : 0;
         for (size_t i = 0; i < table->n_cells; i++) {
-                unsigned *width = &widths[i % table->n_columns];
+                unsigned *width = &widths[i % n];
 
                 *width = MAX(*width, text_width(table->cells[i].text));
         }
-        for (unsigned i = 0; i < table->n_columns; i++)
+        for (unsigned i = 0; i < n; i++)
                 total += widths[i] + (i > 0);
         while (total > available) {
-                unsigned widest = 0;
-
-                for (unsigned i = 1; i < table->n_columns; i++)
-                        if (widths[i] > widths[widest])
-                                widest = i;
-                if (widths[widest] <= COLUMN_WIDTH_MIN)
-                        break;
-                widths[widest]--;
-                total--;
-        }
-}
-
-/* Text cut to a width, with "…" in the place of what is missing. */
-static void print_cut(const char *text, unsigned width)
-{
-        mbstate_t state = {};
-        unsigned used = 0;
-        wchar_t c;
-
-        while (*text) {
-                size_t n = mbrtowc(&c, text, MB_CUR_MAX, &state);
-                unsigned w;
-
-                if (n == 0 || n > MB_CUR_MAX) {
-                        state = (mbstate_t) {};
-                        n = 1;
-                        w = 1;
+                widest = find_widest(widths, n);
+                if (widest != TABLE_COLUMNS_MAX) {
+                        widths[widest]--;
+                        total--;
+                } else if (n > 1) {
+                        n--;
+                        total -= widths[n] + 1;
                 } else {
-                        w = (unsigned) MAX(wcwidth(c), 0);
-                }
-                if (used + w > width - 1)
                         break;
-                (void) fwrite(text, 1, n, stdout);
-                used += w;
-                text += n;
+                }
         }
-        (void) fputs(MB_CUR_MAX > 1 ? "…" : ".", stdout);
-        for (used++; used < width; used++)
-                (void) putchar(' ');
+        return n;
 }
 
-static void print_cell(const Table *table, unsigned column, const char *on, const char *text, unsigned width)
+static void print_cell(const Table *table, unsigned column, bool last, const char *on, const char *text,
+                       unsigned width)
 {
-        unsigned used = text_width(text), padding = used < width ? width - used : 0;
-        bool last = column + 1 == table->n_columns;
+        unsigned used = MIN(text_width(text), width);
 
         if (column > 0)
                 (void) putchar(' ');
+        if (table->right[column])
+                (void) printf("%*s", (int) (width - used), "");
         (void) fputs(on, stdout);
-        if (used > width) {
-                print_cut(text, width);
-        } else {
-                if (table->right[column])
-                        (void) printf("%*s", (int) padding, "");
-                (void) fputs(text, stdout);
-        }
+        used = text_print(stdout, text, width);
         if (on[0])
                 (void) fputs(colour(COLOUR_NORMAL), stdout);
         if (!last && !table->right[column])
-                (void) printf("%*s", (int) padding, "");
+                (void) printf("%*s", (int) (width - used), "");
 }
 
 int table_print(const Table *table, bool legend)
 {
-        unsigned widths[TABLE_COLUMNS_MAX];
+        unsigned widths[TABLE_COLUMNS_MAX], n;
 
         if (table->failed)
                 return -ENOMEM;
-        measure(table, legend, widths);
-        if (legend) {
-                for (unsigned i = 0; i < table->n_columns; i++)
-                        print_cell(table, i, colour(COLOUR_BOLD), table->titles[i], widths[i]);
+        n = measure(table, legend, widths);
+        for (unsigned i = 0; legend && i < n; i++)
+                print_cell(table, i, i + 1 == n, colour(COLOUR_BOLD), table->titles[i], widths[i]);
+        if (legend)
                 (void) putchar('\n');
-        }
         for (size_t i = 0; i < table->n_cells; i++) {
                 unsigned column = (unsigned) (i % table->n_columns);
                 const Cell *cell = &table->cells[i];
 
-                print_cell(table, column, cell->colour == COLOUR_NORMAL ? "" : colour(cell->colour), cell->text,
-                           widths[column]);
-                if (column + 1 == table->n_columns)
+                if (column >= n)
+                        continue;
+                print_cell(table, column, column + 1 == n, cell->colour == COLOUR_NORMAL ? "" : colour(cell->colour),
+                           cell->text, widths[column]);
+                if (column + 1 == n)
                         (void) putchar('\n');
         }
         return 0;

@@ -17,10 +17,11 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Table *, table_free);
 /* Numbers stand at the right. */
 void table_align_right(Table *table, unsigned column);
 
-/* Appends a cell (copied; NULL and "" show as "-"); a row is full when it has a cell for each title. Lack of memory is
- * remembered and reported by table_print(). */
+/* Appends a cell (a copy made fit for one line; NULL and "" show as "-"); a row is full when it has a cell for each
+ * title. Lack of memory is remembered and reported by table_print(). */
 void table_add(Table *table, Colour c, const char *text);
 void table_add_format(Table *table, Colour c, const char *format, ...) _printf_(3, 4);
+void table_add_count(Table *table, uint64_t count); /* COUNT_UNKNOWN shows as "-" */
 
 size_t table_rows(const Table *table) _pure_;
 
@@ -28,9 +29,9 @@ size_t table_rows(const Table *table) _pure_;
  * table_print() - write it to standard output
  * @legend: with a line of titles above
  *
+ * As wide as the terminal at most: the widest columns are cut, and those at the right left out that find no room even
+ * then.
+ *
  * Return: 0; -ENOMEM (also if an earlier table_add() had failed).
  */
 int table_print(const Table *table, bool legend) _must_check_;
-
-/* Columns that @s takes on a terminal. */
-unsigned text_width(const char *s) _pure_;

@@ -2,6 +2,7 @@
 
 #include "ctl/terminal.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,72 +15,142 @@
 #include "base/names.h"
 #include "base/string-util.h"
 
+/* Asked at the first need, which is before a pager stands between us and the terminal. */
 static struct {
-        int is_terminal; /* -1: not asked yet */
+        bool asked;
+        bool is_terminal;
+        unsigned width;
+        unsigned height;
         pid_t pager;
-} self = { .is_terminal = -1 };
+} self;
+
+static unsigned number_from_environment(const char *name)
+{
+        const char *text = getenv(name);
+        uint64_t value;
+
+        return text && parse_uint64(text, &value) >= 0 && value <= 10000 ? (unsigned) value : 0;
+}
+
+static void ask(void)
+{
+        struct winsize size = {};
+
+        if (self.asked)
+                return;
+        self.asked = true;
+        self.is_terminal = isatty(STDOUT_FILENO);
+        self.width = number_from_environment("COLUMNS");
+        self.height = number_from_environment("LINES");
+        if (self.is_terminal) {
+                if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+                        size = (struct winsize){};
+                self.width = self.width ?: size.ws_col ?: 80;
+                self.height = self.height ?: size.ws_row;
+        }
+        self.width = self.width ?: UINT_MAX;
+        self.height = self.height ?: 24;
+}
 
 bool terminal_on(void)
 {
-        if (self.is_terminal < 0)
-                self.is_terminal = isatty(STDOUT_FILENO) && !streq(strempty(getenv("TERM")), "dumb");
+        ask();
         return self.is_terminal;
+}
+
+static bool is_dumb(void)
+{
+        const char *term = getenv("TERM");
+
+        return isempty(term) || streq(term, "dumb");
+}
+
+bool terminal_can_redraw(void)
+{
+        return terminal_on() && !is_dumb();
+}
+
+static const char *sequence(bool on, Colour c)
+{
+        static const char *const sequences[_COLOUR_MAX] = {
+                [COLOUR_NORMAL] = "\x1b[0m", [COLOUR_BOLD] = "\x1b[1m",    [COLOUR_GREY] = "\x1b[90m",
+                [COLOUR_GREEN] = "\x1b[32m", [COLOUR_YELLOW] = "\x1b[33m", [COLOUR_RED] = "\x1b[1;31m",
+                [COLOUR_BLUE] = "\x1b[34m",
+        };
+
+        return on && !is_dumb() && isempty(getenv("NO_COLOR")) ? sequences[c] : "";
 }
 
 const char *colour(Colour c)
 {
-        static const char *const sequences[_COLOUR_MAX] = {
-                [COLOUR_NORMAL] = "\x1b[0m",   [COLOUR_BOLD] = "\x1b[1m",   [COLOUR_GREY] = "\x1b[90m",
-                [COLOUR_GREEN] = "\x1b[32m",   [COLOUR_YELLOW] = "\x1b[33m", [COLOUR_RED] = "\x1b[1;31m",
-                [COLOUR_BLUE] = "\x1b[34m",
-        };
+        return sequence(terminal_on(), c);
+}
 
-        return terminal_on() && isempty(getenv("NO_COLOR")) ? sequences[c] : "";
+const char *error_colour(Colour c)
+{
+        return sequence(isatty(STDERR_FILENO), c);
 }
 
 unsigned terminal_width(void)
 {
-        struct winsize size;
-        uint64_t columns;
+        ask();
+        return self.width;
+}
 
-        if (parse_uint64(getenv("COLUMNS"), &columns) >= 0 && columns > 0 && columns < 10000)
-                return (unsigned) columns;
-        if (!terminal_on())
-                return UINT_MAX;
-        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) >= 0 && size.ws_col > 0)
-                return size.ws_col;
-        return 80;
+unsigned terminal_height(void)
+{
+        ask();
+        return self.height;
 }
 
 _noreturn_ static void exec_pager(const char *pager, int fd)
 {
+        static const char *const usual[] = { "less", "more", "cat" };
+
         if (dup2(fd, STDIN_FILENO) < 0)
                 _exit(EXIT_FAILURE);
-        /* As git and systemctl: leave at once when it fits, keep colours, do not clear. */
+        /* As git and systemctl: leave at once when it fits, keep colours, do not clear, end by Ctrl-C. */
         (void) setenv("LESS", "FRSXMK", 0);
         (void) setenv("LESSCHARSET", "utf-8", 0);
-        (void) execlp("sh", "sh", "-c", pager, NULL);
+        if (pager)
+                (void) execlp("sh", "sh", "-c", pager, NULL);
+        else
+                for (size_t i = 0; i < ELEMENTSOF(usual); i++)
+                        (void) execlp(usual[i], usual[i], NULL);
         _exit(EXIT_FAILURE);
+}
+
+/* NULL: the usual one. */
+static const char *wanted_pager(void)
+{
+        /* Whoever may run this program as root need not be allowed to run any other so. */
+        if (geteuid() == 0 && getenv("SUDO_UID")) {
+                (void) setenv("LESSSECURE", "1", 1);
+                return NULL;
+        }
+        return getenv(SYNCRUN_ENV_PAGER) ?: getenv("PAGER");
 }
 
 void pager_open(void)
 {
-        const char *pager = getenv(SYNCRUN_ENV_PAGER) ?: getenv("PAGER") ?: "less";
+        const char *pager;
         int fds[2];
 
-        /* Asked now: afterwards standard output is a pipe, but still leads to the terminal. */
-        if (self.pager > 0 || !terminal_on() || isempty(pager) || streq(pager, "cat"))
+        if (self.pager > 0 || !terminal_on())
                 return;
-        if (pipe(fds) < 0)
+        pager = wanted_pager();
+        if (pager && (pager[0] == '\0' || streq(pager, "cat")))
+                return;
+        if (pipe2(fds, O_CLOEXEC) < 0)
                 return;
         (void) fflush(stdout);
         self.pager = fork();
-        if (self.pager == 0) {
-                (void) safe_close(fds[1]);
+        if (self.pager == 0)
                 exec_pager(pager, fds[0]);
-        }
-        if (self.pager > 0)
+        if (self.pager > 0) {
                 (void) dup2(fds[1], STDOUT_FILENO);
+                (void) signal(SIGINT, SIG_IGN); /* it is meant for the pager, for whose end we wait */
+        }
         (void) safe_close(fds[0]);
         (void) safe_close(fds[1]);
 }
@@ -90,6 +161,7 @@ void pager_close(void)
                 return;
         (void) fflush(stdout);
         (void) safe_close(STDOUT_FILENO);
-        (void) waitpid(self.pager, NULL, 0);
+        while (waitpid(self.pager, NULL, 0) < 0 && errno == EINTR)
+                ;
         self.pager = 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a person's terminal can do: colours, width, and a pager. */
+/* What a person's terminal can do: colours, size, and a pager. */
 
 #include "base/macros.h"
 
@@ -20,16 +20,26 @@ typedef enum Colour {
 /* Standard output is a terminal (asked once, before a pager takes its place). */
 bool terminal_on(void);
 
+/* What is on a line may be written over: a terminal that knows the usual sequences. */
+bool terminal_can_redraw(void);
+
 /* The sequence that turns a colour on; "" where there are no colours (no terminal, NO_COLOR, TERM=dumb). */
 const char *colour(Colour c);
 
-/* Columns; 80 where unknown, and without a limit (UINT_MAX) where standard output is no terminal. */
+/* The same for standard error. */
+const char *error_colour(Colour c);
+
+/* $COLUMNS, or the terminal's; 80 where unknown, and UINT_MAX where standard output is no terminal. */
 unsigned terminal_width(void);
+
+/* 24 where unknown. */
+unsigned terminal_height(void);
 
 /**
  * pager_open() - send standard output through $SYNCRUN_PAGER, $PAGER or less
  *
- * Does nothing where standard output is no terminal, or there is no pager.
+ * Does nothing where standard output is no terminal, or a pager is open, or it is "cat" or "". Under sudo it is less,
+ * and that without its commands that run others.
  */
 void pager_open(void);
 

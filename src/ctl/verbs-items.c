@@ -1,37 +1,136 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* items: what a connector has stored. The destination belongs to the worker, so the worker's program is asked. */
+/* items: what a connector has stored. The destination belongs to the worker, so the worker's program is asked; it
+ * answers with one JSON object a line. */
 
-#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd-util.h"
 #include "base/names.h"
 #include "base/string-util.h"
+#include "base/time-util.h"
 #include "config.h"
 #include "ctl/ctl.h"
 
+#define ITEMS_SHOWN 50U /* without --lines= */
+
+/* Starts the worker's program, with its answer in a pipe. Return: 0; negative errno. */
+static int spawn_worker(const char *worker, char **words, pid_t *ret_pid, FILE **ret_answer)
+{
+        FILE *answer;
+        int fds[2];
+        pid_t pid;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        answer = fdopen(fds[0], "re");
+        pid = answer ? fork() : -1;
+        if (pid < 0) {
+                int error = errno;
+
+                if (answer)
+                        (void) fclose(answer);
+                else
+                        (void) safe_close(fds[0]);
+                (void) safe_close(fds[1]);
+                return -error;
+        }
+        if (pid == 0) {
+                if (dup2(fds[1], STDOUT_FILENO) >= 0)
+                        (void) execv(worker, words);
+                (void) fprintf(stderr, "syncrunctl: Could not run %s: %m\n", worker);
+                _exit(127);
+        }
+        (void) safe_close(fds[1]);
+        *ret_pid = pid;
+        *ret_answer = answer;
+        return 0;
+}
+
+static void add_item(Table *table, struct json_object *item)
+{
+        struct json_object *record = NULL;
+        char updated[TIMESPAN_TEXT_MAX];
+
+        (void) json_object_object_get_ex(item, "record", &record);
+        table_add(table, COLOUR_BOLD, json_text(item, "stream"));
+        table_add(table, COLOUR_NORMAL, json_text(item, "key"));
+        table_add(table, COLOUR_NORMAL, json_text(item, "account"));
+        table_add(table, COLOUR_NORMAL, relative_text(updated, json_time(item, "updated")));
+        table_add(table, COLOUR_GREY,
+                  json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+/* Line by line into the table, or out as JSON. */
+static int show_items(Ctl *ctl, FILE *answer, Table *table)
+{
+        _cleanup_free_ char *line = NULL;
+        size_t size = 0;
+        ssize_t n;
+
+        while ((n = getline(&line, &size, answer)) > 0) {
+                _cleanup_json_ struct json_object *item = NULL;
+
+                ctl_begin(ctl);
+                if (ctl->options.json == JSON_SHORT) { /* as it is: exactly what is stored */
+                        (void) fputs(line, stdout);
+                        continue;
+                }
+                if (json_parse(line, (size_t) n - (line[n - 1] == '\n'), &item) < 0)
+                        return ctl_fail_status(EXIT_FAILURE, "%s gave an answer that is not JSON.",
+                                               SYNCRUN_ENV_WORKER);
+                if (ctl->options.json == JSON_OFF)
+                        add_item(table, item);
+                else
+                        ctl_print_json(ctl, item);
+        }
+        if (ctl->options.json != JSON_OFF)
+                return 0;
+        if (table_rows(table) > 0 && table_print(table, ctl->options.legend) < 0)
+                return ctl_oom();
+        return 0;
+}
+
+static int wait_worker(pid_t pid)
+{
+        int status;
+
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return EXIT_FAILURE;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
 int verb_items(Ctl *ctl, int argc, char **argv)
 {
+        static const char *const titles[] = { "STREAM", "KEY", "ACCOUNT", "UPDATED", "RECORD", NULL };
         const char *worker = getenv(SYNCRUN_ENV_WORKER) ?: SYNCRUN_LIBEXECDIR "/syncrun-worker";
         _cleanup_free_ char *limit = NULL, *stream = NULL;
-        char *words[6] = { (char *) worker, (char *) "--items", argv[1] };
-        size_t n = 3;
+        _cleanup_(table_freep) Table *table = table_new(titles);
+        char *words[] = { (char *) worker, (char *) "--items", NULL, NULL, NULL, NULL };
+        int status, ended;
+        FILE *answer = NULL;
+        pid_t pid = 0;
 
-        if (ctl->options.host)
-                return ctl_usage_error("Items are read on the machine that has them: 'ssh %s syncrunctl items %s'.",
-                                       ctl->options.host, argv[1]);
         if (!connector_name_is_valid(argv[1]))
                 return ctl_usage_error("\"%s\" is no connector's name. See 'syncrunctl list'.", argv[1]);
-        limit = asprintf_or_null("--limit=%llu",
-                                 (unsigned long long) (ctl->options.lines == UINT64_MAX ? 50 : ctl->options.lines));
-        words[n++] = limit;
+        words[2] = argv[1];
+        words[3] = limit = asprintf_or_null("--limit=%u", option_lines(&ctl->options, ITEMS_SHOWN));
         if (argc > 2)
-                words[n++] = stream = asprintf_or_null("--stream=%s", argv[2]);
-        if (!words[3] || (argc > 2 && !words[4]))
+                words[4] = stream = asprintf_or_null("--stream=%s", argv[2]);
+        if (!table || !limit || (argc > 2 && !stream))
                 return ctl_oom();
-        (void) fflush(stdout);
-        (void) execv(worker, words);
-        return ctl_usage_error("Could not run %s: %m", worker);
+        status = spawn_worker(worker, words, &pid, &answer);
+        if (status < 0)
+                return ctl_fail_errno(status, "Could not run %s", worker);
+        status = show_items(ctl, answer, table);
+        (void) fclose(answer);
+        ended = wait_worker(pid);
+        if (status == 0 && ended == 0 && ctl->options.json == JSON_OFF && table_rows(table) == 0)
+                ctl_hint(ctl, argc > 2 ? "No items in this stream." : "No items.");
+        return MAX(status, ended);
 }

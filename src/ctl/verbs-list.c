@@ -2,7 +2,6 @@
 
 /* Verbs that show many things: list, runs, connections, users. */
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/string-util.h"
@@ -10,165 +9,171 @@
 #include "ctl/ctl.h"
 #include "model/run.h"
 
-static void hint(const Ctl *ctl, const char *text)
-{
-        if (ctl->options.legend && !ctl->options.quiet)
-                (void) printf("\n%s%s%s\n", colour(COLOUR_GREY), text, colour(COLOUR_NORMAL));
-}
-
-/* Walks an array member; NULL ends. */
-static struct json_object *element(struct json_object *object, const char *key, size_t i)
-{
-        struct json_object *array = NULL;
-
-        if (json_get_array(object, key, &array) <= 0 || i >= json_object_array_length(array))
-                return NULL;
-        return json_object_array_get_idx(array, i);
-}
+#define RUNS_SHOWN  25U /* without --lines= */
+#define USERS_SHOWN 100U
 
 static const char *connector_status(struct json_object *connector, Colour *ret)
 {
-        struct json_object *attention = NULL, *run = NULL;
-        bool active = false;
+        struct json_object *run = json_member(connector, "active_run");
 
-        (void) json_get_bool(connector, "active", &active);
+        if (run) {
+                *ret = streq(json_text(run, "state"), "queued") ? COLOUR_GREY : COLOUR_BLUE;
+                return streq(json_text(run, "state"), "queued") ? "queued" : "syncing";
+        }
         if (streq(json_text(connector, "load_state"), "bad-setting")) {
                 *ret = COLOUR_RED;
                 return "bad-setting";
         }
-        if (json_get_object(connector, "active_run", &run) > 0) {
-                *ret = COLOUR_BLUE;
-                return "syncing";
+        if (!json_flag(connector, "active")) {
+                *ret = COLOUR_GREY;
+                return "inactive";
         }
-        if (json_get_object(connector, "attention", &attention) > 0) {
-                *ret = COLOUR_RED;
-                return "needs attention";
-        }
-        *ret = active ? COLOUR_GREEN : COLOUR_GREY;
-        return active ? "active" : "inactive";
+        *ret = json_member(connector, "attention") ? COLOUR_RED : COLOUR_GREEN;
+        return json_member(connector, "attention") ? "needs attention" : "active";
 }
 
 static void add_connector(Table *table, struct json_object *connector)
 {
-        struct json_object *attention = NULL, *run = NULL;
+        char next_text[TIMESPAN_TEXT_MAX], last_text[TIMESPAN_TEXT_MAX];
         const char *outcome = json_text(connector, "last_outcome"), *status;
-        char next[TIMESPAN_TEXT_MAX], last[TIMESPAN_TEXT_MAX];
         Colour c;
 
-        (void) json_get_object(connector, "attention", &attention);
-        (void) json_get_object(connector, "active_run", &run);
         status = connector_status(connector, &c);
         table_add(table, COLOUR_BOLD, json_text(connector, "name"));
         table_add(table, c, status);
-        table_add(table, COLOUR_NORMAL, run ? "now" : relative_text(next, json_time(connector, "next_elapse")));
-        table_add(table, COLOUR_NORMAL, relative_text(last, json_time(connector, "last_finished_at")));
-        table_add(table,
-                  streq(outcome, "succeeded") ? COLOUR_GREEN
-                  : streq(outcome, "failed")  ? COLOUR_RED
-                                              : COLOUR_YELLOW,
-                  outcome);
+        table_add(table, COLOUR_NORMAL,
+                  json_member(connector, "active_run")
+                                  ? "now"
+                                  : relative_text(next_text, json_time(connector, "next_elapse")));
+        table_add(table, COLOUR_NORMAL, relative_text(last_text, json_time(connector, "last_finished_at")));
+        table_add(table, outcome_colour(outcome), outcome);
         table_add(table, COLOUR_NORMAL, json_text(connector, "provider"));
-        table_add(table, COLOUR_RED, attention ? json_text(attention, "category") : "");
+        table_add(table, COLOUR_RED, json_text(json_member(connector, "attention"), "category"));
+}
+
+/* Which of the daemon's answer are wanted: the others are taken out, for people and for JSON alike. */
+static int choose_connectors(const Ctl *ctl, struct json_object *answer)
+{
+        struct json_object *chosen = json_object_new_array(), *connector;
+
+        for (size_t i = 0; chosen && (connector = json_element(answer, "connectors", i)); i++) {
+                if (option_given(&ctl->options, OPTION_ACTIVE) && !json_member(connector, "active_run"))
+                        continue;
+                if (json_object_array_add(chosen, json_object_get(connector)) < 0) {
+                        json_object_put(connector);
+                        json_object_put(chosen);
+                        return -ENOMEM;
+                }
+        }
+        return chosen ? json_add(answer, "connectors", chosen) : -ENOMEM;
+}
+
+static void connectors_hint(const Ctl *ctl, size_t n, size_t n_attention)
+{
+        if (n_attention > 0)
+                ctl_hint(ctl, "'syncrunctl status CONNECTOR' says what one that needs attention is waiting for.");
+        else if (n == 0 && ctl->options.given)
+                ctl_hint(ctl, "No such connectors.");
+        else if (n == 0)
+                ctl_hint(ctl, "No connectors. A file /etc/syncrun/connectors/NAME.connector makes one: see "
+                              "syncrun.connector(5).");
 }
 
 int verb_list(Ctl *ctl, int argc, char **argv)
 {
-        static const char *const titles[] = {
-                "CONNECTOR", "STATUS", "NEXT", "LAST", "OUTCOME", "PROVIDER", "ATTENTION", NULL,
-        };
-        const ClientOption filter[] = {
+        static const char *const titles[] = { "CONNECTOR", "STATUS",   "NEXT",      "LAST",
+                                              "OUTCOME",   "PROVIDER", "ATTENTION", NULL };
+        ClientOption filter[3] = {
                 { "provider", 's', .s = ctl->options.provider },
                 { "user", 's', .s = ctl->options.user },
         };
         _cleanup_json_ struct json_object *answer = NULL;
         _cleanup_(table_freep) Table *table = NULL;
-        struct json_object *connector, *attention;
-        size_t n_attention = 0;
+        struct json_object *connector;
+        size_t n = 2, n_attention = 0;
         int status;
 
-        status = ctl_describe(ctl, "DescribeConnectors", filter, ELEMENTSOF(filter), &answer);
-        if (status != 0 || !answer)
+        if (option_given(&ctl->options, OPTION_ATTENTION))
+                filter[n++] = (ClientOption) { "attention", 'b', .b = true };
+        status = ctl_ask(ctl, "DescribeConnectors", filter, n, &answer);
+        if (status != 0)
                 return status;
+        if (choose_connectors(ctl, answer) < 0)
+                return ctl_oom();
+        ctl_begin(ctl);
+        if (ctl->options.json != JSON_OFF) {
+                ctl_print_json(ctl, answer);
+                return 0;
+        }
         table = table_new(titles);
         if (!table)
                 return ctl_oom();
-        for (size_t i = 0; (connector = element(answer, "connectors", i)); i++) {
-                if (ctl->options.active && json_get_object(connector, "active_run", &attention) <= 0)
-                        continue;
+        for (size_t i = 0; (connector = json_element(answer, "connectors", i)); i++) {
                 add_connector(table, connector);
-                n_attention += json_get_object(connector, "attention", &attention) > 0;
+                n_attention += json_member(connector, "attention") != NULL;
         }
         if (table_print(table, ctl->options.legend) < 0)
                 return ctl_oom();
-        if (table_rows(table) == 0)
-                hint(ctl, "No connectors. A file /etc/syncrun/connectors/NAME.connector makes one: see "
-                          "syncrun.connector(5).");
-        else if (n_attention > 0)
-                hint(ctl, "'syncrunctl status CONNECTOR' says what a connector that needs attention is waiting for.");
+        connectors_hint(ctl, table_rows(table), n_attention);
         return 0;
 }
 
 static void add_run(Table *table, struct json_object *run)
 {
-        struct json_object *counts = NULL;
+        struct json_object *counts = json_member(run, "counts");
         char created[TIMESPAN_TEXT_MAX], duration[TIMESPAN_TEXT_MAX];
-        bool full = false;
-        const char *state, *trigger = json_text(run, "trigger");
+        const char *state;
         Colour c;
 
-        (void) json_get_object(run, "counts", &counts);
-        (void) json_get_bool(run, "full_resync", &full);
         state = run_state_text(run, &c);
         table_add(table, COLOUR_NORMAL, json_text(run, "id"));
-        table_add(table, COLOUR_BOLD, isempty(json_text(run, "connector")) ? json_text(run, "provider")
-                                                                           : json_text(run, "connector"));
-        table_add_format(table, COLOUR_NORMAL, "%s%s", trigger, full ? " full" : "");
+        table_add(table, COLOUR_BOLD, run_name(run));
+        table_add_format(table, COLOUR_NORMAL, "%s%s", json_text(run, "trigger"),
+                         json_flag(run, "full_resync") ? " full" : "");
         table_add(table, c, state);
         table_add(table, COLOUR_NORMAL, relative_text(created, json_time(run, "created_at")));
         table_add(table, COLOUR_NORMAL,
                   duration_text(duration, json_time(run, "started_at"), json_time(run, "finished_at")));
-        table_add_format(table, COLOUR_NORMAL, "%" PRIu64, json_count(counts, "added"));
-        table_add_format(table, COLOUR_NORMAL, "%" PRIu64, json_count(counts, "updated"));
-        table_add_format(table, COLOUR_NORMAL, "%" PRIu64, json_count(counts, "deduped"));
-        table_add(table, COLOUR_NORMAL, isempty(json_text(run, "error")) ? json_text(run, "message")
-                                                                         : json_text(run, "error"));
+        table_add_count(table, json_count(counts, "added"));
+        table_add_count(table, json_count(counts, "updated"));
+        table_add_count(table, json_count(counts, "deduped"));
+        table_add(table, COLOUR_NORMAL,
+                  isempty(json_text(run, "error")) ? json_text(run, "message") : json_text(run, "error"));
+}
+
+/* What to type for the next page. */
+static void next_page_hint(const Ctl *ctl, struct json_object *answer)
+{
+        if (!isempty(json_text(answer, "next")))
+                ctl_hint(ctl, "There are more: add --page=%s", json_text(answer, "next"));
 }
 
 int verb_runs(Ctl *ctl, int argc, char **argv)
 {
         static const char *const titles[] = { "RUN",   "CONNECTOR", "WHY",     "OUTCOME", "CREATED", "TOOK",
                                               "ADDED", "UPDATED",   "DEDUPED", "MESSAGE", NULL };
-        ClientOption filter[8] = {
-                { "provider", 's', .s = ctl->options.provider },
-                { "user", 's', .s = ctl->options.user },
-                { "outcome", 's', .s = ctl->options.outcome },
-                { "page", 's', .s = ctl->options.page },
+        const CtlOptions *o = &ctl->options;
+        ClientOption filter[10] = {
+                { "provider", 's', .s = o->provider },
+                { "user", 's', .s = o->user },
+                { "source", 's', .s = o->source },
+                { "outcome", 's', .s = o->outcome },
+                { "page", 's', .s = o->page },
                 { "connector", 's', .s = argc > 1 ? argv[1] : NULL },
-                { "limit", 'u', .u = ctl->options.lines == UINT64_MAX ? 25 : (uint32_t) ctl->options.lines },
+                { "limit", 'u', .u = option_lines(o, RUNS_SHOWN) },
         };
         _cleanup_json_ struct json_object *answer = NULL;
         _cleanup_(table_freep) Table *table = NULL;
         struct json_object *run;
-        size_t n = 6;
-        usec_t usec;
+        size_t n = 7;
         int status;
 
-        if (ctl->options.active)
+        if (option_given(o, OPTION_ACTIVE))
                 filter[n++] = (ClientOption) { "active", 'b', .b = true };
-        if (ctl->options.since) {
-                status = ctl_parse_time("--since=", ctl->options.since, &usec);
-                if (status != 0)
-                        return status;
-                filter[n++] = (ClientOption) { "since", 't', .t = usec };
-        }
-        if (ctl->options.until) {
-                if (n >= ELEMENTSOF(filter))
-                        return ctl_usage_error("--active, --since= and --until= do not go together: leave one out.");
-                status = ctl_parse_time("--until=", ctl->options.until, &usec);
-                if (status != 0)
-                        return status;
-                filter[n++] = (ClientOption) { "until", 't', .t = usec };
-        }
+        if (option_given(o, OPTION_SINCE))
+                filter[n++] = (ClientOption) { "since", 't', .t = o->since_usec };
+        if (option_given(o, OPTION_UNTIL))
+                filter[n++] = (ClientOption) { "until", 't', .t = o->until_usec };
         status = ctl_describe(ctl, "DescribeRuns", filter, n, &answer);
         if (status != 0 || !answer)
                 return status;
@@ -177,56 +182,62 @@ int verb_runs(Ctl *ctl, int argc, char **argv)
                 return ctl_oom();
         for (unsigned i = 6; i < 9; i++)
                 table_align_right(table, i);
-        for (size_t i = 0; (run = element(answer, "runs", i)); i++)
+        for (size_t i = 0; (run = json_element(answer, "runs", i)); i++)
                 add_run(table, run);
-        if (table_print(table, ctl->options.legend) < 0)
+        if (table_print(table, o->legend) < 0)
                 return ctl_oom();
         if (table_rows(table) == 0)
-                hint(ctl, "No runs.");
-        else if (!isempty(json_text(answer, "next")) && ctl->options.legend)
-                (void) printf("\n%sOlder ones: add --page=%s%s\n", colour(COLOUR_GREY), json_text(answer, "next"),
-                              colour(COLOUR_NORMAL));
+                ctl_hint(ctl, "No runs.");
+        next_page_hint(ctl, answer);
         return 0;
+}
+
+static char *connector_names(struct json_object *connection)
+{
+        _cleanup_strv_free_ char **names = NULL;
+        struct json_object *name;
+
+        for (size_t i = 0; (name = json_element(connection, "connectors", i)); i++)
+                if (strv_extend(&names, json_object_get_string(name)) < 0)
+                        return NULL;
+        return strv_join(names, " ");
 }
 
 int verb_connections(Ctl *ctl, int argc, char **argv)
 {
         static const char *const titles[] = { "CONNECTION", "STATE", "SINCE", "CONNECTORS", "REASON", NULL };
+        const ClientOption filter[] = {
+                { "provider", 's', .s = ctl->options.provider },
+                { "user", 's', .s = ctl->options.user },
+        };
         _cleanup_json_ struct json_object *answer = NULL;
         _cleanup_(table_freep) Table *table = NULL;
-        struct json_object *connection, *connectors;
+        struct json_object *connection;
         int status;
 
-        status = ctl_describe(ctl, "DescribeConnections", NULL, 0, &answer);
+        status = ctl_describe(ctl, "DescribeConnections", filter, ELEMENTSOF(filter), &answer);
         if (status != 0 || !answer)
                 return status;
         table = table_new(titles);
         if (!table)
                 return ctl_oom();
-        for (size_t i = 0; (connection = element(answer, "connections", i)); i++) {
+        for (size_t i = 0; (connection = json_element(answer, "connections", i)); i++) {
                 const char *state = json_text(connection, "state");
-                _cleanup_strv_free_ char **names = NULL;
-                _cleanup_free_ char *joined = NULL;
+                _cleanup_free_ char *names = connector_names(connection);
                 char since[TIMESPAN_TEXT_MAX];
 
-                connectors = NULL;
-                (void) json_get_array(connection, "connectors", &connectors);
-                for (size_t j = 0; connectors && j < json_object_array_length(connectors); j++)
-                        if (strv_extend(&names, json_object_get_string(json_object_array_get_idx(connectors, j))) < 0)
-                                return ctl_oom();
-                joined = strv_join(names, " ");
-                if (!joined)
+                if (!names)
                         return ctl_oom();
                 table_add(table, COLOUR_BOLD, json_text(connection, "name"));
                 table_add(table, streq(state, "active") ? COLOUR_GREEN : COLOUR_RED, state);
                 table_add(table, COLOUR_NORMAL, relative_text(since, json_time(connection, "since")));
-                table_add(table, COLOUR_NORMAL, joined);
+                table_add(table, COLOUR_NORMAL, names);
                 table_add(table, COLOUR_NORMAL, json_text(connection, "reason"));
         }
         if (table_print(table, ctl->options.legend) < 0)
                 return ctl_oom();
         if (table_rows(table) == 0)
-                hint(ctl, "No connections. Connectors name theirs with Connection=: see syncrun.connector(5).");
+                ctl_hint(ctl, "No connections. Connectors name theirs with Connection=: see syncrun.connector(5).");
         return 0;
 }
 
@@ -234,7 +245,8 @@ int verb_users(Ctl *ctl, int argc, char **argv)
 {
         static const char *const titles[] = { "USER", "RUNS", "FIRST SEEN", "LAST RUN", NULL };
         const ClientOption filter[] = {
-                { "limit", 'u', .u = ctl->options.lines == UINT64_MAX ? 100 : (uint32_t) ctl->options.lines },
+                { "limit", 'u', .u = option_lines(&ctl->options, USERS_SHOWN) },
+                { "after", 's', .s = ctl->options.page },
         };
         _cleanup_json_ struct json_object *answer = NULL;
         _cleanup_(table_freep) Table *table = NULL;
@@ -248,18 +260,20 @@ int verb_users(Ctl *ctl, int argc, char **argv)
         if (!table)
                 return ctl_oom();
         table_align_right(table, 1);
-        for (size_t i = 0; (user = element(answer, "users", i)); i++) {
+        for (size_t i = 0; (user = json_element(answer, "users", i)); i++) {
                 char first[TIMESPAN_TEXT_MAX], last[TIMESPAN_TEXT_MAX];
 
                 table_add(table, COLOUR_BOLD, json_text(user, "id"));
-                table_add_format(table, COLOUR_NORMAL, "%" PRIu64, json_count(user, "runs"));
+                table_add_count(table, json_count(user, "runs"));
                 table_add(table, COLOUR_NORMAL, relative_text(first, json_time(user, "first_seen_at")));
                 table_add(table, COLOUR_NORMAL, relative_text(last, json_time(user, "last_run_at")));
         }
         if (table_print(table, ctl->options.legend) < 0)
                 return ctl_oom();
         if (table_rows(table) == 0)
-                hint(ctl, "No users. Connectors name theirs with User=, and syncs that are reported from outside with "
-                          "user_id.");
+                ctl_hint(ctl,
+                         "No users. Connectors name theirs with User=, and syncs that are reported from outside with "
+                         "user_id.");
+        next_page_hint(ctl, answer);
         return 0;
 }

@@ -3,22 +3,49 @@
 /* Verbs that look closely at one thing: status, show, log. */
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <syslog.h>
+#include <time.h>
 
-#include "base/names.h"
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "ctl/ctl.h"
 #include "ctl/journal.h"
 #include "model/run.h"
 
-#define STATUS_LOG_LINES 10U
+#define STATUS_LOG_LINES 10U /* without --lines= */
+#define LABEL_WIDTH      12
 
+/* ---- Lines of "label: value" */
+
+/* Text of several lines goes on below where it began. */
 static void line(const char *label, Colour c, const char *text)
 {
-        if (!isempty(text))
-                (void) printf("%12s: %s%s%s\n", label, colour(c), text,
+        _cleanup_strv_free_ char **lines = NULL;
+
+        if (isempty(text) || strv_split(text, "\n", &lines) < 0)
+                return;
+        STRV_FOREACH(s, lines) {
+                _cleanup_free_ char *fit = text_line(*s);
+
+                (void) printf("%*s%s %s%s%s\n", LABEL_WIDTH, s == lines ? label : "", s == lines ? ":" : " ",
+                              c == COLOUR_NORMAL ? "" : colour(c), strempty(fit),
                               c == COLOUR_NORMAL ? "" : colour(COLOUR_NORMAL));
+        }
+}
+
+_printf_(2, 3) static void line_format(const char *label, const char *format, ...)
+{
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+
+        va_start(ap, format);
+        if (vasprintf(&text, format, ap) < 0)
+                text = NULL;
+        va_end(ap);
+        line(label, COLOUR_NORMAL, text);
 }
 
 /* "Sat 2026-11-21 23:06:15 UTC; 3min ago" */
@@ -27,11 +54,11 @@ static void time_line(const char *label, usec_t usec)
         char local[TIMESTAMP_TEXT_MAX], relative[TIMESPAN_TEXT_MAX];
 
         if (usec > 0)
-                (void) printf("%12s: %s; %s\n", label, strempty(timestamp_format_local(local, sizeof(local), usec)),
-                              relative_text(relative, usec));
+                line_format(label, "%s; %s", strempty(timestamp_format_local(local, sizeof(local), usec)),
+                            relative_text(relative, usec));
 }
 
-static void bytes_text(uint64_t bytes, char *buf, size_t size)
+static const char *bytes_text(char *buf, size_t size, uint64_t bytes)
 {
         static const char *const units[] = { "B", "K", "M", "G", "T" };
         double value = (double) bytes;
@@ -40,48 +67,68 @@ static void bytes_text(uint64_t bytes, char *buf, size_t size)
         for (; value >= 1024 && i + 1 < ELEMENTSOF(units); i++)
                 value /= 1024;
         (void) snprintf(buf, size, i == 0 ? "%.0f%s" : "%.1f%s", value, units[i]);
+        return buf;
 }
 
-static void counts_line(const char *label, struct json_object *counts)
+static void resources_lines(struct json_object *resources)
 {
-        if (counts)
-                (void) printf("%12s: %" PRIu64 " discovered, %" PRIu64 " added, %" PRIu64 " updated, %" PRIu64
-                              " deduped\n",
-                              label, json_count(counts, "discovered"), json_count(counts, "added"),
-                              json_count(counts, "updated"), json_count(counts, "deduped"));
+        uint64_t cpu = json_count(resources, "cpu_usec"), memory = json_count(resources, "memory_peak_bytes"),
+                 in = json_count(resources, "io_read_bytes"), out = json_count(resources, "io_write_bytes");
+        char a[TIMESPAN_TEXT_MAX], b[TIMESPAN_TEXT_MAX];
+
+        if (cpu != COUNT_UNKNOWN)
+                line("CPU", COLOUR_NORMAL, timespan_format(a, sizeof(a), cpu, USEC_PER_MSEC));
+        if (memory != COUNT_UNKNOWN)
+                line("Peak memory", COLOUR_NORMAL, bytes_text(a, sizeof(a), memory));
+        if (in != COUNT_UNKNOWN && out != COUNT_UNKNOWN)
+                line_format("IO", "%s read, %s written", bytes_text(a, sizeof(a), in), bytes_text(b, sizeof(b), out));
 }
 
-static void resources_line(struct json_object *run)
-{
-        char cpu[TIMESPAN_TEXT_MAX], memory[32], in[32], out[32];
-        struct json_object *resources = NULL;
-
-        if (json_get_object(run, "resources", &resources) <= 0)
-                return;
-        if (json_count(resources, "cpu_usec") != COUNT_UNKNOWN)
-                line("CPU", COLOUR_NORMAL,
-                     timespan_format(cpu, sizeof(cpu), json_count(resources, "cpu_usec"), USEC_PER_MSEC));
-        if (json_count(resources, "memory_peak_bytes") != COUNT_UNKNOWN) {
-                bytes_text(json_count(resources, "memory_peak_bytes"), memory, sizeof(memory));
-                line("Peak memory", COLOUR_NORMAL, memory);
-        }
-        if (json_count(resources, "io_read_bytes") != COUNT_UNKNOWN) {
-                bytes_text(json_count(resources, "io_read_bytes"), in, sizeof(in));
-                bytes_text(json_count(resources, "io_write_bytes"), out, sizeof(out));
-                (void) printf("%12s: %s read, %s written\n", "IO", in, out);
-        }
-}
+/* ---- Runs */
 
 static void progress_line(struct json_object *run)
 {
         uint64_t processed = json_count(run, "items_processed"), total = json_count(run, "items_total");
 
-        if (streq(json_text(run, "state"), "finished") || processed == COUNT_UNKNOWN)
+        if (streq(json_text(run, "state"), "finished"))
                 return;
-        (void) printf("%12s: %s, %" PRIu64, "Progress", json_text(run, "stage"), processed);
-        if (total != COUNT_UNKNOWN)
-                (void) printf(" of %" PRIu64, total);
-        (void) putchar('\n');
+        if (processed == COUNT_UNKNOWN)
+                line("Progress", COLOUR_NORMAL, json_text(run, "stage"));
+        else if (total == COUNT_UNKNOWN)
+                line_format("Progress", "%s, %" PRIu64, json_text(run, "stage"), processed);
+        else
+                line_format("Progress", "%s, %" PRIu64 " of %" PRIu64, json_text(run, "stage"), processed, total);
+}
+
+static void counts_line(struct json_object *run)
+{
+        struct json_object *counts = json_member(run, "counts");
+
+        if (counts && json_time(run, "started_at") > 0)
+                line_format("Items",
+                            "%" PRIu64 " discovered, %" PRIu64 " added, %" PRIu64 " updated, %" PRIu64 " deduped",
+                            json_count(counts, "discovered"), json_count(counts, "added"),
+                            json_count(counts, "updated"), json_count(counts, "deduped"));
+}
+
+static void add_account(Table *table, struct json_object *account)
+{
+        struct json_object *counts = json_member(account, "counts");
+        const char *status = json_text(account, "status");
+        char took[TIMESPAN_TEXT_MAX];
+
+        table_add(table, COLOUR_BOLD, json_text(account, "account"));
+        table_add(table,
+                  streq(status, "success")  ? COLOUR_GREEN
+                  : streq(status, "failed") ? COLOUR_RED
+                                            : COLOUR_NORMAL,
+                  status);
+        table_add_count(table, json_count(counts, "added"));
+        table_add_count(table, json_count(counts, "updated"));
+        table_add_count(table, json_count(counts, "deduped"));
+        table_add(table, COLOUR_NORMAL,
+                  duration_text(took, json_time(account, "started_at"), json_time(account, "finished_at")));
+        table_add(table, COLOUR_RED, json_text(account, "error"));
 }
 
 static int print_accounts(const Ctl *ctl, struct json_object *run)
@@ -90,243 +137,339 @@ static int print_accounts(const Ctl *ctl, struct json_object *run)
                 "ACCOUNT", "STATUS", "ADDED", "UPDATED", "DEDUPED", "TOOK", "ERROR", NULL
         };
         _cleanup_(table_freep) Table *table = NULL;
-        struct json_object *accounts = NULL;
+        struct json_object *account;
 
-        if (json_get_array(run, "accounts", &accounts) <= 0 || json_object_array_length(accounts) == 0)
+        if (!json_element(run, "accounts", 0))
                 return 0;
         table = table_new(titles);
         if (!table)
                 return ctl_oom();
         for (unsigned i = 2; i < 5; i++)
                 table_align_right(table, i);
-        for (size_t i = 0; i < json_object_array_length(accounts); i++) {
-                struct json_object *account = json_object_array_get_idx(accounts, i), *counts = NULL;
-                const char *status = json_text(account, "status");
-                char took[TIMESPAN_TEXT_MAX];
-
-                (void) json_get_object(account, "counts", &counts);
-                table_add(table, COLOUR_BOLD, json_text(account, "account"));
-                table_add(table,
-                          streq(status, "success")  ? COLOUR_GREEN
-                          : streq(status, "failed") ? COLOUR_RED
-                                                    : COLOUR_NORMAL,
-                          status);
-                table_add_format(table, COLOUR_NORMAL, "%" PRIu64, json_count(counts, "added"));
-                table_add_format(table, COLOUR_NORMAL, "%" PRIu64, json_count(counts, "updated"));
-                table_add_format(table, COLOUR_NORMAL, "%" PRIu64, json_count(counts, "deduped"));
-                table_add(table, COLOUR_NORMAL,
-                          duration_text(took, json_time(account, "started_at"), json_time(account, "finished_at")));
-                table_add(table, COLOUR_RED, json_text(account, "error"));
-        }
+        for (size_t i = 0; (account = json_element(run, "accounts", i)); i++)
+                add_account(table, account);
         (void) putchar('\n');
         return table_print(table, ctl->options.legend) < 0 ? ctl_oom() : 0;
 }
 
-static void print_advice(const char *category)
+static void advice_lines(const char *category)
 {
         line("Attention", COLOUR_RED, category);
         line("What to do", COLOUR_BOLD, attention_advice(attention_category_from_string(category)));
 }
 
-/* One run, whole. */
+/* Titles are bold, behind a bullet in the colour of the state. */
+static void title(Colour c, const char *what, const char *between, const char *more)
+{
+        (void) printf("%s%s%s %s%s%s%s%s\n", colour(c), glyph(GLYPH_BULLET), colour(COLOUR_NORMAL),
+                      colour(COLOUR_BOLD), what, colour(COLOUR_NORMAL), isempty(more) ? "" : between, strempty(more));
+}
+
 static int print_run(const Ctl *ctl, struct json_object *run)
 {
-        struct json_object *counts = NULL;
+        _cleanup_free_ char *name = text_line(run_name(run)), *id = asprintf_or_null("Run %s", json_text(run, "id"));
+        const char *requested_by = json_text(run, "requested_by"), *state;
+        usec_t finished = json_time(run, "finished_at");
         char took[TIMESPAN_TEXT_MAX];
-        bool full = false;
         Colour c;
-        const char *state = run_state_text(run, &c);
 
-        (void) json_get_object(run, "counts", &counts);
-        (void) json_get_bool(run, "full_resync", &full);
-        (void) printf("%s●%s %sRun %s%s of %s\n", colour(c), colour(COLOUR_NORMAL), colour(COLOUR_BOLD),
-                      json_text(run, "id"), colour(COLOUR_NORMAL),
-                      isempty(json_text(run, "connector")) ? json_text(run, "provider") : json_text(run, "connector"));
-        line("Outcome", c, state);
-        (void) printf("%12s: %s%s%s%s\n", "Why", json_text(run, "trigger"), full ? ", full resync" : "",
-                      isempty(json_text(run, "requested_by")) ? "" : ", asked for by ",
-                      json_text(run, "requested_by"));
+        state = run_state_text(run, &c);
+        title(c, strempty(id), " of ", name);
+        line(finished > 0 ? "Outcome" : "State", c, state);
+        line_format("Why", "%s%s%s%s", json_text(run, "trigger"), json_flag(run, "full_resync") ? ", full resync" : "",
+                    isempty(requested_by) ? "" : ", asked for by ", requested_by);
         line("Reason", COLOUR_NORMAL, json_text(run, "reason"));
         if (!isempty(json_text(run, "retry_of")))
-                (void) printf("%12s: attempt %" PRIu64 " of %s\n", "Retry", json_count(run, "attempt"),
-                              json_text(run, "retry_of"));
+                line_format("Retry", "attempt %" PRIu64 " of %s", json_count(run, "attempt"),
+                            json_text(run, "retry_of"));
+        line("User", COLOUR_NORMAL, json_text(run, "user_id"));
         time_line("Created", json_time(run, "created_at"));
         time_line("Started", json_time(run, "started_at"));
-        time_line("Ended", json_time(run, "finished_at"));
-        line("Took", COLOUR_NORMAL,
-             json_time(run, "finished_at") > 0
-                     ? duration_text(took, json_time(run, "started_at"), json_time(run, "finished_at"))
-                     : NULL);
+        time_line("Ended", finished);
+        if (finished > 0 && json_time(run, "started_at") > 0)
+                line("Took", COLOUR_NORMAL, duration_text(took, json_time(run, "started_at"), finished));
         progress_line(run);
-        counts_line("Items", counts);
+        counts_line(run);
         line("Message", COLOUR_NORMAL, json_text(run, "message"));
         line("Error", COLOUR_RED, json_text(run, "error"));
         if (!isempty(json_text(run, "category")))
-                print_advice(json_text(run, "category"));
-        resources_line(run);
+                advice_lines(json_text(run, "category"));
+        resources_lines(json_member(run, "resources"));
         line("Invocation", COLOUR_GREY, json_text(run, "invocation_id"));
         return print_accounts(ctl, run);
 }
 
-/* The newest run of a filter with its accounts, or NULL: the caller's reference. */
-static int describe_one(Ctl *ctl, const char *member, const char *array, const char *key, const char *value,
-                        struct json_object **ret)
-{
-        const ClientOption filter[] = {
-                { key, 's', .s = value },
-                { "limit", 'u', .u = 1 },
-                { "accounts", 'b', .b = true },
-        };
-        _cleanup_json_ struct json_object *answer = NULL;
-        struct json_object *list = NULL;
-        int status;
+/* ---- The log */
 
-        /* A connector's filter is its name alone. */
-        status = ctl_describe(ctl, member, filter, streq(member, "DescribeRuns") ? 3 : 1, &answer);
-        if (status != 0 || !answer)
-                return status;
-        if (json_get_array(answer, array, &list) > 0 && json_object_array_length(list) > 0)
-                *ret = json_object_get(json_object_array_get_idx(list, 0));
-        return 0;
+typedef struct LogOutput {
+        const Ctl *ctl;
+        struct json_object *array; /* collects the lines instead of printing them; NULL */
+} LogOutput;
+
+static void on_log_entry(struct json_object *entry, void *userdata)
+{
+        LogOutput *output = userdata;
+        uint64_t priority = json_count(entry, "priority");
+        Colour c = priority <= LOG_ERR ? COLOUR_RED : priority <= LOG_WARNING ? COLOUR_YELLOW : COLOUR_NORMAL;
+        time_t seconds = (time_t) (json_time(entry, "timestamp") / USEC_PER_SEC);
+        char time_text[32] = "", pid[32] = "";
+        struct tm tm;
+
+        if (output->array) {
+                if (json_object_array_add(output->array, json_object_get(entry)) < 0)
+                        json_object_put(entry);
+                return;
+        }
+        if (output->ctl->options.json != JSON_OFF) {
+                ctl_print_json(output->ctl, entry);
+                return;
+        }
+        if (localtime_r(&seconds, &tm))
+                (void) strftime(time_text, sizeof(time_text), "%b %d %H:%M:%S", &tm);
+        if (json_count(entry, "pid") != COUNT_UNKNOWN)
+                (void) snprintf(pid, sizeof(pid), "[%" PRIu64 "]", json_count(entry, "pid"));
+        (void) printf("%s %s%s: %s%s%s\n", time_text, json_text(entry, "identifier"), pid,
+                      c == COLOUR_NORMAL ? "" : colour(c), json_text(entry, "message"),
+                      c == COLOUR_NORMAL ? "" : colour(COLOUR_NORMAL));
 }
 
-static int print_run_log(Ctl *ctl, const char *run_id, uint64_t lines)
+static int print_run_log(Ctl *ctl, struct json_object *run)
 {
-        int r;
+        LogOutput output = { .ctl = ctl };
+        int n;
 
         if (ctl->options.host)
-                return 0;
+                return 0; /* this machine's journal knows nothing of it */
         (void) putchar('\n');
-        r = journal_print(FIELD_RUN_ID, run_id, lines, "");
-        if (r < 0)
-                return ctl_usage_error("Could not read the journal: %s", strerror(-r));
-        if (r == 0)
+        n = journal_read_run(json_text(run, "id"), json_text(run, "invocation_id"),
+                             option_lines(&ctl->options, STATUS_LOG_LINES), on_log_entry, &output);
+        if (n < 0)
+                return ctl_fail_errno(n, "Could not read the journal");
+        if (n == 0)
                 (void) printf("%sNo log lines of this run that you may see (groups systemd-journal and adm see "
                               "all).%s\n",
                               colour(COLOUR_GREY), colour(COLOUR_NORMAL));
         return 0;
 }
 
-static uint64_t log_lines(const Ctl *ctl)
+/* The run that a word names: a connector's active or last one, or by id; NULL where there is none. */
+static int find_run(Ctl *ctl, const char *word, struct json_object **ret_connector, struct json_object **ret_run)
 {
-        return ctl->options.lines == UINT64_MAX ? STATUS_LOG_LINES : ctl->options.lines;
-}
-
-static int no_such_run(const char *id)
-{
-        (void) ctl_usage_error("There is no run or connector \"%s\". See 'syncrunctl runs' and 'syncrunctl list'.",
-                               id);
-        return 4;
-}
-
-int verb_show(Ctl *ctl, int argc, char **argv)
-{
-        _cleanup_json_ struct json_object *run = NULL;
+        _cleanup_json_ struct json_object *connector = NULL;
+        const char *id = word;
         int status;
 
-        status = describe_one(ctl, "DescribeRuns", "runs", "id", argv[1], &run);
-        if (status != 0 || ctl->options.json != JSON_OFF)
-                return status;
-        return run ? print_run(ctl, run) : no_such_run(argv[1]);
+        if (connector_name_is_valid(word)) {
+                status = ctl_ask_connector(ctl, word, &connector);
+                if (status != 0)
+                        return status;
+        }
+        if (connector) {
+                id = json_text(json_member(connector, "active_run"), "id");
+                if (isempty(id))
+                        id = json_text(connector, "last_run_id");
+        }
+        *ret_run = NULL;
+        if (!isempty(id)) {
+                status = ctl_ask_run(ctl, id, ret_run);
+                if (status != 0)
+                        return status;
+        }
+        *ret_connector = TAKE_PTR(connector);
+        return 0;
 }
 
 int verb_log(Ctl *ctl, int argc, char **argv)
 {
-        int r;
+        _cleanup_json_ struct json_object *connector = NULL, *run = NULL;
+        LogOutput output = { .ctl = ctl };
+        const char *id = argv[1];
+        int status, n;
 
-        if (ctl->options.host)
-                return ctl_usage_error("Logs are read from this machine's journal: on another, run it there, e.g. "
-                                       "'ssh %s syncrunctl log %s'.",
-                                       ctl->options.host, argv[1]);
-        r = journal_print(FIELD_RUN_ID, argv[1], ctl->options.lines, "");
-        if (r < 0)
-                return ctl_usage_error("Could not read the journal: %s", strerror(-r));
-        if (r == 0)
-                return ctl_usage_error("The journal has no line of run %s that you may see. Its lines may have been "
-                                       "rotated away; "
-                                       "groups systemd-journal and adm see all.",
-                                       argv[1]);
-        return 0;
+        status = find_run(ctl, argv[1], &connector, &run);
+        if (status == 0 && connector && !run)
+                return ctl_fail_status(EXIT_NO_SUCH, "%s has not run yet.", argv[1]);
+        if (run)
+                id = json_text(run, "id");
+        else if (status != 0 && connector_name_is_valid(argv[1]))
+                return status;
+        /* A run that the history has forgotten, or a service that is down: the journal may know more. */
+        ctl_begin(ctl);
+        n = journal_read_run(id, json_text(run, "invocation_id"),
+                             option_given(&ctl->options, OPTION_LINES) ? ctl->options.lines : UINT64_MAX, on_log_entry,
+                             &output);
+        if (n < 0)
+                return ctl_fail_errno(n, "Could not read the journal");
+        if (n > 0)
+                return 0;
+        if (!run)
+                return status != 0 ? status : ctl_no_such(argv[1]);
+        return ctl_fail_status(
+                        EXIT_FAILURE,
+                        "The journal has no line of run %s that you may see. Its lines may have been rotated away; "
+                        "groups systemd-journal and adm see all.",
+                        id);
 }
+
+int verb_show(Ctl *ctl, int argc, char **argv)
+{
+        int worst = 0, status;
+
+        for (int i = 1; i < argc; i++) {
+                _cleanup_json_ struct json_object *run = NULL;
+
+                status = ctl_ask_run(ctl, argv[i], &run);
+                if (status == 0 && !run)
+                        status = ctl_fail_status(EXIT_NO_SUCH, "There is no run \"%s\". See 'syncrunctl runs'.",
+                                                 argv[i]);
+                worst = MAX(worst, status);
+                if (!run)
+                        continue;
+                ctl_begin(ctl);
+                if (ctl->options.json != JSON_OFF) {
+                        ctl_print_json(ctl, run);
+                        continue;
+                }
+                if (i > 1)
+                        (void) putchar('\n');
+                status = print_run(ctl, run);
+                worst = MAX(worst, status);
+        }
+        return worst;
+}
+
+/* ---- Status */
 
 static void print_connector(struct json_object *connector)
 {
-        struct json_object *attention = NULL;
-        const char *description = json_text(connector, "description");
-        bool active = false;
+        struct json_object *attention = json_member(connector, "attention"), *retry = json_member(connector, "retry"),
+                           *calendar;
+        bool active = json_flag(connector, "active"), bad = streq(json_text(connector, "load_state"), "bad-setting");
+        _cleanup_free_ char *description = text_line(json_text(connector, "description"));
+        uint64_t every = json_count(connector, "every_usec"), failures = json_count(connector, "consecutive_failures");
+        char text[TIMESPAN_TEXT_MAX];
 
-        (void) json_get_object(connector, "attention", &attention);
-        (void) json_get_bool(connector, "active", &active);
-        (void) printf("%s●%s %s%s%s%s%s\n", colour(attention ? COLOUR_RED : active ? COLOUR_GREEN : COLOUR_GREY),
-                      colour(COLOUR_NORMAL), colour(COLOUR_BOLD), json_text(connector, "name"), colour(COLOUR_NORMAL),
-                      isempty(description) ? "" : " - ", description);
-        (void) printf("%12s: %s, %s\n", "State", json_text(connector, "load_state"), active ? "active" : "inactive");
+        title(attention || bad ? COLOUR_RED
+              : active         ? COLOUR_GREEN
+                               : COLOUR_GREY,
+              json_text(connector, "name"), " - ", description);
+        line_format("State", "%s, %s", json_text(connector, "load_state"), active ? "active" : "inactive");
         line("Error", COLOUR_RED, json_text(connector, "load_error"));
+        line("File", COLOUR_NORMAL, json_text(connector, "path"));
         line("Id", COLOUR_GREY, json_text(connector, "id"));
         line("Provider", COLOUR_NORMAL, json_text(connector, "provider"));
         line("User", COLOUR_NORMAL, json_text(connector, "user_id"));
         line("Connection", COLOUR_NORMAL, json_text(connector, "connection"));
+        for (size_t i = 0; (calendar = json_element(connector, "calendar", i)); i++)
+                line("Schedule", COLOUR_NORMAL, json_object_get_string(calendar));
+        if (every != COUNT_UNKNOWN)
+                line_format("Schedule", "every %s", timespan_format(text, sizeof(text), every, 1));
         time_line("Next", json_time(connector, "next_elapse"));
+        if (retry)
+                line_format("Retry", "attempt %" PRIu64 " %s", json_count(retry, "attempt"),
+                            relative_text(text, json_time(retry, "at")));
         time_line("Last", json_time(connector, "last_finished_at"));
+        line("Outcome", outcome_colour(json_text(connector, "last_outcome")), json_text(connector, "last_outcome"));
+        if (failures != COUNT_UNKNOWN && failures > 0)
+                line_format("Failures", "%" PRIu64 " in a row", failures);
+        if (json_flag(connector, "full_resync_pending"))
+                line("Pending", COLOUR_NORMAL, "a full resync is the next run");
         if (attention) {
-                print_advice(json_text(attention, "category"));
+                advice_lines(json_text(attention, "category"));
                 line("Said", COLOUR_NORMAL, json_text(attention, "message"));
                 time_line("Since", json_time(attention, "since"));
         }
 }
 
-static int status_one(Ctl *ctl, const char *name)
+/* {"connector":{...}|null,"run":{...}|null,"log":[...]} */
+static int print_status_json(Ctl *ctl, struct json_object *connector, struct json_object *run)
+{
+        _cleanup_json_ struct json_object *object = json_object_new_object();
+        LogOutput output = { .ctl = ctl, .array = json_object_new_array() };
+
+        if (!object || json_add(object, "log", output.array) < 0 || !output.array ||
+            json_add(object, "connector", json_object_get(connector)) < 0 ||
+            json_add(object, "run", json_object_get(run)) < 0)
+                return ctl_oom();
+        /* What cannot be read is no reason to keep back the rest. */
+        if (run && !ctl->options.host &&
+            journal_read_run(json_text(run, "id"), json_text(run, "invocation_id"),
+                             option_lines(&ctl->options, STATUS_LOG_LINES), on_log_entry, &output) < 0)
+                (void) json_object_array_del_idx(output.array, 0, json_object_array_length(output.array));
+        ctl_print_json(ctl, object);
+        return 0;
+}
+
+static int status_one(Ctl *ctl, const char *word, bool first)
 {
         _cleanup_json_ struct json_object *connector = NULL, *run = NULL;
         int status;
 
-        if (connector_name_is_valid(name)) {
-                status = describe_one(ctl, "DescribeConnectors", "connectors", "name", name, &connector);
-                if (status != 0 || ctl->options.json != JSON_OFF)
-                        return status;
-        }
-        status = describe_one(ctl, "DescribeRuns", "runs", connector ? "connector" : "id", name, &run);
-        if (status != 0 || ctl->options.json != JSON_OFF)
+        status = find_run(ctl, word, &connector, &run);
+        if (status != 0)
                 return status;
-        if (connector) {
-                print_connector(connector);
-                if (!run)
-                        return 0;
+        if (!connector && !run)
+                return ctl_no_such(word);
+        ctl_begin(ctl);
+        if (ctl->options.json != JSON_OFF)
+                return print_status_json(ctl, connector, run);
+        if (!first)
                 (void) putchar('\n');
-        }
+        if (connector)
+                print_connector(connector);
+        if (connector && run)
+                (void) putchar('\n');
         if (!run)
-                return no_such_run(name);
+                return 0;
         status = print_run(ctl, run);
-        return status != 0 ? status : print_run_log(ctl, json_text(run, "id"), log_lines(ctl));
+        return status != 0 ? status : print_run_log(ctl, run);
 }
 
-/* The service as a whole: one line of numbers, from what list shows. */
+static void print_service(const char *version, const char *storage_error, size_t n, size_t n_runs, size_t n_attention)
+{
+        const char *red = n_attention > 0 ? colour(COLOUR_RED) : "",
+                   *normal = n_attention > 0 ? colour(COLOUR_NORMAL) : "";
+
+        (void) printf("%s%s%s syncrun %s: %zu connector%s, %zu run%s active, %s%zu need%s attention%s\n",
+                      colour(n_attention > 0 || !isempty(storage_error) ? COLOUR_RED : COLOUR_GREEN),
+                      glyph(GLYPH_BULLET), colour(COLOUR_NORMAL), version, n, n == 1 ? "" : "s", n_runs,
+                      n_runs == 1 ? "" : "s", red, n_attention, n_attention == 1 ? "s" : "", normal);
+        if (!isempty(storage_error))
+                line("History", COLOUR_RED, storage_error);
+}
+
+/* The service as a whole, and each connector that needs attention. */
 static int status_service(Ctl *ctl)
 {
+        _cleanup_free_ char *version = NULL, *storage_error = NULL;
         _cleanup_json_ struct json_object *answer = NULL;
-        struct json_object *connectors = NULL, *member;
-        size_t n, n_active = 0, n_attention = 0;
+        _cleanup_client_error_ ClientError e = {};
+        struct json_object *connector;
+        size_t n, n_runs = 0, n_attention = 0;
         int status;
 
-        status = ctl_describe(ctl, "DescribeConnectors", NULL, 0, &answer);
-        if (status != 0 || !answer)
+        status = ctl_ask(ctl, "DescribeConnectors", NULL, 0, &answer);
+        if (status != 0)
                 return status;
-        (void) json_get_array(answer, "connectors", &connectors);
-        n = connectors ? json_object_array_length(connectors) : 0;
-        for (size_t i = 0; i < n; i++) {
-                struct json_object *connector = json_object_array_get_idx(connectors, i);
-
-                n_active += json_get_object(connector, "active_run", &member) > 0;
-                n_attention += json_get_object(connector, "attention", &member) > 0;
+        if (client_get_text(ctl->client, "Version", &version, &e) < 0 ||
+            client_get_text(ctl->client, "StorageError", &storage_error, &e) < 0)
+                return ctl_fail(&e, "Could not read from the sync service");
+        ctl_begin(ctl);
+        if (ctl->options.json != JSON_OFF) {
+                if (json_add(answer, "version", json_object_new_string(version)) < 0 ||
+                    json_add(answer, "storage_error",
+                             isempty(storage_error) ? NULL : json_object_new_string(storage_error)) < 0)
+                        return ctl_oom();
+                ctl_print_json(ctl, answer);
+                return 0;
         }
-        (void) printf("%s●%s syncrun: %zu connectors, %zu syncing, %s%zu need attention%s\n",
-                      colour(n_attention > 0 ? COLOUR_RED : COLOUR_GREEN), colour(COLOUR_NORMAL), n, n_active,
-                      n_attention > 0 ? colour(COLOUR_RED) : "", n_attention,
-                      n_attention > 0 ? colour(COLOUR_NORMAL) : "");
-        for (size_t i = 0; i < n; i++) {
-                struct json_object *connector = json_object_array_get_idx(connectors, i);
-
-                if (json_get_object(connector, "attention", &member) <= 0)
+        for (n = 0; (connector = json_element(answer, "connectors", n)); n++) {
+                n_runs += json_member(connector, "active_run") != NULL;
+                n_attention += json_member(connector, "attention") != NULL;
+        }
+        print_service(version, storage_error, n, n_runs, n_attention);
+        for (size_t i = 0; (connector = json_element(answer, "connectors", i)); i++) {
+                if (!json_member(connector, "attention"))
                         continue;
                 (void) putchar('\n');
                 print_connector(connector);
@@ -336,15 +479,13 @@ static int status_service(Ctl *ctl)
 
 int verb_status(Ctl *ctl, int argc, char **argv)
 {
-        int status = 0, one;
+        int worst = 0, status;
 
         if (argc == 1)
                 return status_service(ctl);
         for (int i = 1; i < argc; i++) {
-                if (i > 1)
-                        (void) putchar('\n');
-                one = status_one(ctl, argv[i]);
-                status = MAX(status, one);
+                status = status_one(ctl, argv[i], i == 1);
+                worst = MAX(worst, status);
         }
-        return status;
+        return worst;
 }

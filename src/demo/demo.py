@@ -93,7 +93,7 @@ class Stage:
 
     def last_run(self, connector):
         run = self.ask("runs", connector)["runs"][0]
-        return self.ask("show", run["id"])["runs"][0]
+        return self.ask("show", run["id"])
 
     def needing_attention(self):
         connectors = self.ask("list")["connectors"]

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "ctl/options.h"
+
+#include <getopt.h>
+
+#include "base/string-util.h"
+#include "base/time-util.h"
+#include "ctl/ctl.h"
+#include "ctl/time-parse.h"
+#include "model/run.h"
+
+/* The first ones are a CtlOption + ARG_FIRST. */
+enum {
+        ARG_FIRST = 0x100,
+        ARG_VERSION = ARG_FIRST + _CTL_OPTION_MAX,
+        ARG_JSON,
+        ARG_NO_PAGER,
+        ARG_NO_LEGEND,
+};
+
+static const struct option long_options[] = {
+        /* The first _CTL_OPTION_MAX rows, so that an option's name can be told. */
+        [OPTION_HOST] = { "host", required_argument, NULL, 'H' },
+        [OPTION_FULL] = { "full", no_argument, NULL, ARG_FIRST + OPTION_FULL },
+        [OPTION_WAIT] = { "wait", no_argument, NULL, ARG_FIRST + OPTION_WAIT },
+        [OPTION_REASON] = { "reason", required_argument, NULL, ARG_FIRST + OPTION_REASON },
+        [OPTION_ACCOUNTS] = { "accounts", required_argument, NULL, ARG_FIRST + OPTION_ACCOUNTS },
+        [OPTION_PROVIDER] = { "provider", required_argument, NULL, ARG_FIRST + OPTION_PROVIDER },
+        [OPTION_USER] = { "user", required_argument, NULL, ARG_FIRST + OPTION_USER },
+        [OPTION_SOURCE] = { "source", required_argument, NULL, ARG_FIRST + OPTION_SOURCE },
+        [OPTION_OUTCOME] = { "outcome", required_argument, NULL, ARG_FIRST + OPTION_OUTCOME },
+        [OPTION_ACTIVE] = { "active", no_argument, NULL, ARG_FIRST + OPTION_ACTIVE },
+        [OPTION_ATTENTION] = { "attention", no_argument, NULL, ARG_FIRST + OPTION_ATTENTION },
+        [OPTION_SINCE] = { "since", required_argument, NULL, ARG_FIRST + OPTION_SINCE },
+        [OPTION_UNTIL] = { "until", required_argument, NULL, ARG_FIRST + OPTION_UNTIL },
+        [OPTION_LINES] = { "lines", required_argument, NULL, 'n' },
+        [OPTION_PAGE] = { "page", required_argument, NULL, ARG_FIRST + OPTION_PAGE },
+        [OPTION_BASE_TIME] = { "base-time", required_argument, NULL, ARG_FIRST + OPTION_BASE_TIME },
+        [OPTION_ITERATIONS] = { "iterations", required_argument, NULL, ARG_FIRST + OPTION_ITERATIONS },
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, ARG_VERSION },
+        { "json", required_argument, NULL, ARG_JSON },
+        { "no-pager", no_argument, NULL, ARG_NO_PAGER },
+        { "no-legend", no_argument, NULL, ARG_NO_LEGEND },
+        { "quiet", no_argument, NULL, 'q' },
+        {},
+};
+
+static int parse_json_mode(const char *word, JsonMode *ret)
+{
+        static const char *const modes[_JSON_MODE_MAX] = { "off", "short", "pretty" };
+
+        for (int i = 0; i < _JSON_MODE_MAX; i++)
+                if (streq(modes[i], word)) {
+                        *ret = (JsonMode) i;
+                        return 0;
+                }
+        return ctl_usage_error("--json= takes short, pretty or off, not \"%s\".", word);
+}
+
+static int parse_count(const char *option, const char *text, uint32_t max, uint32_t *ret)
+{
+        uint64_t value;
+
+        if (parse_uint64(text, &value) < 0 || value < 1 || value > max)
+                return ctl_usage_error("--%s= takes a number from 1 to %u, not \"%s\".", option, max, text);
+        *ret = (uint32_t) value;
+        return 0;
+}
+
+static int parse_time(const char *option, const char *text, usec_t *ret)
+{
+        int r = time_parse(text, now_usec(CLOCK_REALTIME), ret);
+
+        if (r == -ERANGE)
+                return ctl_usage_error("--%s=%s is out of range: from 1970 on.", option, text);
+        if (r < 0)
+                return ctl_usage_error("--%s= takes a time such as \"2026-11-21 08:00\", \"yesterday\" or \"2h ago\", "
+                                       "not \"%s\".",
+                                       option, text);
+        return 0;
+}
+
+static int parse_outcome(const char *word, const char **ret)
+{
+        if (run_outcome_from_string(word) < 0)
+                return ctl_usage_error(
+                                "--outcome= takes succeeded, partial, failed, cancelled or skipped, not \"%s\".",
+                                word);
+        *ret = word;
+        return 0;
+}
+
+static int parse_source(const char *word, const char **ret)
+{
+        if (run_source_from_string(word) < 0)
+                return ctl_usage_error(
+                                "--source= takes pull, webhook, sdk, backfill, xml_import or linked_account, not "
+                                "\"%s\".",
+                                word);
+        *ret = word;
+        return 0;
+}
+
+static int parse_user(const char *text, const char **ret)
+{
+        if (!uuid_is_valid(text))
+                return ctl_usage_error("--user= takes a UUID, not \"%s\". See 'syncrunctl users'.", text);
+        *ret = text;
+        return 0;
+}
+
+static int parse_some(CtlOptions *o, CtlOption option, const char *value)
+{
+        const char *name = long_options[option].name;
+
+        o->given |= 1U << option;
+        switch (option) {
+        case OPTION_HOST:
+                o->host = value;
+                return 0;
+        case OPTION_REASON:
+                o->reason = value;
+                return 0;
+        case OPTION_ACCOUNTS:
+                o->accounts = value;
+                return 0;
+        case OPTION_PROVIDER:
+                o->provider = value;
+                return 0;
+        case OPTION_USER:
+                return parse_user(value, &o->user);
+        case OPTION_SOURCE:
+                return parse_source(value, &o->source);
+        case OPTION_OUTCOME:
+                return parse_outcome(value, &o->outcome);
+        case OPTION_SINCE:
+                return parse_time(name, value, &o->since_usec);
+        case OPTION_UNTIL:
+                return parse_time(name, value, &o->until_usec);
+        case OPTION_LINES:
+                return parse_count(name, value, LINES_MAX, &o->lines);
+        case OPTION_PAGE:
+                o->page = value;
+                return 0;
+        case OPTION_BASE_TIME:
+                return parse_time(name, value, &o->base_usec);
+        case OPTION_ITERATIONS:
+                return parse_count(name, value, ITERATIONS_MAX, &o->iterations);
+        default:
+                return 0; /* a switch: the bit says it */
+        }
+}
+
+static int parse_one(CtlOptions *o, int c, const char *value)
+{
+        switch (c) {
+        case 'h':
+                o->help = true;
+                return 0;
+        case 'H':
+                return parse_some(o, OPTION_HOST, value);
+        case 'n':
+                return parse_some(o, OPTION_LINES, value);
+        case 'q':
+                o->quiet = true;
+                return 0;
+        case ARG_VERSION:
+                o->version = true;
+                return 0;
+        case ARG_JSON:
+                return parse_json_mode(value, &o->json);
+        case ARG_NO_PAGER:
+                o->pager = false;
+                return 0;
+        case ARG_NO_LEGEND:
+                o->legend = false;
+                return 0;
+        case '?':
+                return ctl_usage_error("See 'syncrunctl --help'.");
+        default:
+                return parse_some(o, (CtlOption) (c - ARG_FIRST), value);
+        }
+}
+
+int options_parse(int argc, char **argv, CtlOptions *ret, int *ret_first)
+{
+        CtlOptions options = { .pager = true, .legend = true, .iterations = 1 };
+        int c, status;
+
+        static_assert(_CTL_OPTION_MAX <= 32, "a bit for each option");
+        while ((c = getopt_long(argc, argv, "hH:qn:", long_options, NULL)) >= 0) {
+                status = parse_one(&options, c, optarg);
+                if (status != 0)
+                        return status;
+        }
+        *ret = options;
+        *ret_first = optind;
+        return 0;
+}
+
+int options_check(const CtlOptions *options, const char *verb, uint32_t taken)
+{
+        for (int i = 0; i < _CTL_OPTION_MAX; i++)
+                if (option_given(options, (CtlOption) i) && !(taken & (1U << i)))
+                        return ctl_usage_error("'%s' does not take --%s. See 'syncrunctl --help'.", verb,
+                                               long_options[i].name);
+        return 0;
+}

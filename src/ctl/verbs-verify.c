@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* verify: what is wrong with configuration, without loading it. Needs no daemon. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/string-util.h"
+#include "ctl/ctl.h"
+#include "model/connector.h"
+#include "model/settings.h"
+
+#define SETTINGS_FILE    "syncrun.conf"
+#define CONNECTOR_SUFFIX ".connector"
+#define DROPIN_SUFFIX    ".d"
+
+typedef enum Verdict {
+        VERDICT_GOOD,
+        VERDICT_WARNINGS,
+        VERDICT_BAD,
+        _VERDICT_MAX,
+        _VERDICT_INVALID = -EINVAL,
+} Verdict;
+
+static void print_diagnostic(const Diagnostic *d)
+{
+        bool error = d->severity == DIAGNOSTIC_ERROR;
+        _cleanup_free_ char *text = diagnostic_format(d), *fit = text ? text_line(text) : NULL;
+
+        (void) printf("%s%s%s: %s\n", colour(error ? COLOUR_RED : COLOUR_YELLOW), error ? "error" : "warning",
+                      colour(COLOUR_NORMAL), strempty(fit));
+}
+
+static struct json_object *diagnostic_json(const Diagnostic *d)
+{
+        _cleanup_json_ struct json_object *object = json_object_new_object();
+        const char *severity = d->severity == DIAGNOSTIC_ERROR ? "error" : "warning";
+
+        if (!object || json_add(object, "severity", json_object_new_string(severity)) < 0 ||
+            json_add(object, "file", d->file ? json_object_new_string(d->file) : NULL) < 0 ||
+            json_add(object, "line", d->line > 0 ? json_object_new_uint64(d->line) : NULL) < 0 ||
+            json_add(object, "key", d->key ? json_object_new_string(d->key) : NULL) < 0 ||
+            json_add(object, "text", json_object_new_string(strempty(d->text))) < 0)
+                return NULL;
+        return TAKE_PTR(object);
+}
+
+/* {"file":"...","verdict":"good|warnings|bad","diagnostics":[...]} */
+static int print_json(const Ctl *ctl, const char *what, const char *verdict, const Diagnostics *d)
+{
+        _cleanup_json_ struct json_object *object = json_object_new_object();
+        struct json_object *array = json_object_new_array(), *item;
+
+        if (!object || json_add(object, "file", json_object_new_string(what)) < 0 ||
+            json_add(object, "verdict", json_object_new_string(verdict)) < 0 ||
+            json_add(object, "diagnostics", array) < 0 || !array)
+                return ctl_oom();
+        for (size_t i = 0; i < d->n_items; i++) {
+                item = diagnostic_json(&d->items[i]);
+                if (!item || json_object_array_add(array, item) < 0) {
+                        json_object_put(item);
+                        return ctl_oom();
+                }
+        }
+        ctl_print_json(ctl, object);
+        return 0;
+}
+
+/* Return: 0 where the file will do, 1 where it will not. */
+static int print_verdict(const Ctl *ctl, const char *what, Verdict verdict, const Diagnostics *d)
+{
+        static const char *const words[_VERDICT_MAX] = { "good", "warnings", "bad" };
+        int status;
+
+        if (ctl->options.json != JSON_OFF) {
+                status = print_json(ctl, what, words[verdict], d);
+                return status != 0 ? status : verdict == VERDICT_BAD;
+        }
+        for (size_t i = 0; !ctl->options.quiet && i < d->n_items; i++)
+                print_diagnostic(&d->items[i]);
+        if (!ctl->options.quiet && d->n_dropped > 0)
+                (void) printf("and %zu more\n", d->n_dropped);
+        if (!ctl->options.quiet && verdict != VERDICT_BAD)
+                (void) printf("%s%s: %s%s\n", colour(verdict == VERDICT_GOOD ? COLOUR_GREEN : COLOUR_YELLOW), what,
+                              verdict == VERDICT_GOOD ? "good" : "will do, but look at the warnings",
+                              colour(COLOUR_NORMAL));
+        return verdict == VERDICT_BAD;
+}
+
+static Verdict verdict_of(const Diagnostics *d, bool bad)
+{
+        if (bad || d->n_errors > 0)
+                return VERDICT_BAD;
+        return d->n_items > 0 ? VERDICT_WARNINGS : VERDICT_GOOD;
+}
+
+static int bad_file(const Ctl *ctl, const char *path, const char *why)
+{
+        _cleanup_(diagnostics_done) Diagnostics d = {};
+
+        diagnostics_add(&d, DIAGNOSTIC_ERROR, path, 0, NULL, "%s", why);
+        return print_verdict(ctl, path, VERDICT_BAD, &d);
+}
+
+static int verify_connector(const Ctl *ctl, char *const *dirs, const char *name, const char *what)
+{
+        _cleanup_(connector_definition_unrefp) ConnectorDefinition *definition = NULL;
+        _cleanup_(diagnostics_done) Diagnostics d = {};
+        int r;
+
+        r = connector_definition_load(dirs, name, &d, &definition);
+        if (r == -ENOENT)
+                return bad_file(ctl, what, "There is no such file, or it is empty.");
+        if (r < 0)
+                return ctl_oom();
+        return print_verdict(ctl, definition->path ?: what, verdict_of(&d, definition->load_state == LOAD_BAD_SETTING),
+                             &d);
+}
+
+static int verify_settings(const Ctl *ctl, char *const *dirs, const char *what)
+{
+        _cleanup_settings_ Settings settings = {};
+        _cleanup_(diagnostics_done) Diagnostics d = {};
+
+        if (settings_load(dirs, &d, &settings) < 0)
+                return ctl_oom();
+        return print_verdict(ctl, what, verdict_of(&d, false), &d);
+}
+
+/* "DIR" of "DIR/NAME", "." where there is none. Return: 0; -ENOMEM. */
+static int split_path(const char *path, char **ret_dir, char **ret_name)
+{
+        const char *slash = strrchr(path, '/');
+        _cleanup_free_ char *dir = NULL;
+
+        if (!slash)
+                dir = strdup(".");
+        else
+                dir = slash == path ? strdup("/") : strndup(path, (size_t) (slash - path));
+        *ret_name = strdup(slash ? slash + 1 : path);
+        *ret_dir = TAKE_PTR(dir);
+        return *ret_dir && *ret_name ? 0 : -ENOMEM;
+}
+
+/* A drop-in, DIR/NAME.d/X.conf, stands for DIR/NAME, whose part it is. Return: 0; -ENOMEM. */
+static int find_object(const char *path, char **ret_dir, char **ret_name)
+{
+        _cleanup_free_ char *dir = NULL, *name = NULL, *above = NULL, *object = NULL;
+
+        if (split_path(path, &dir, &name) < 0 || split_path(dir, &above, &object) < 0)
+                return -ENOMEM;
+        if (endswith(name, ".conf") && endswith(object, DROPIN_SUFFIX)) {
+                object[strlen(object) - strlen(DROPIN_SUFFIX)] = '\0';
+                *ret_dir = TAKE_PTR(above);
+                *ret_name = TAKE_PTR(object);
+        } else {
+                *ret_dir = TAKE_PTR(dir);
+                *ret_name = TAKE_PTR(name);
+        }
+        return 0;
+}
+
+/* A file is read as it stands there, with the drop-ins beside it. */
+static int verify_file(const Ctl *ctl, const char *path)
+{
+        _cleanup_free_ char *dir = NULL, *name = NULL;
+        char *dirs[2] = {};
+
+        if (find_object(path, &dir, &name) < 0)
+                return ctl_oom();
+        dirs[0] = dir;
+        if (access(path, F_OK) < 0)
+                return bad_file(ctl, path, strerror(errno));
+        if (streq(name, SETTINGS_FILE))
+                return verify_settings(ctl, dirs, path);
+        if (endswith(name, CONNECTOR_SUFFIX)) {
+                name[strlen(name) - strlen(CONNECTOR_SUFFIX)] = '\0';
+                if (connector_name_is_valid(name))
+                        return verify_connector(ctl, dirs, name, path);
+        }
+        return bad_file(ctl, path,
+                        "The name is neither " SETTINGS_FILE " nor [a-z][a-z0-9_-]{0,27}" CONNECTOR_SUFFIX
+                        ", nor one of a drop-in of these, NAME.d/*.conf.");
+}
+
+/* All that the daemon would read. */
+static int verify_all(const Ctl *ctl)
+{
+        _cleanup_strv_free_ char **settings = NULL, **connectors = NULL, **names = NULL;
+        int worst, status, r;
+
+        if (settings_dirs(&settings) < 0 || connector_dirs(&connectors) < 0)
+                return ctl_oom();
+        r = conf_list_objects(connectors, CONNECTOR_SUFFIX, CONNECTORS_MAX, &names);
+        if (r < 0)
+                return ctl_fail_errno(r, "Could not look for connector files");
+        worst = verify_settings(ctl, settings, SETTINGS_FILE);
+        STRV_FOREACH(name, names) {
+                if (!connector_name_is_valid(*name))
+                        status = bad_file(ctl, *name, "No connector can have this name: [a-z][a-z0-9_-]{0,27}.");
+                else
+                        status = verify_connector(ctl, connectors, *name, *name);
+                worst = MAX(worst, status);
+        }
+        return worst;
+}
+
+int verb_verify(Ctl *ctl, int argc, char **argv)
+{
+        int worst = 0, status;
+
+        if (argc == 1)
+                return verify_all(ctl);
+        for (int i = 1; i < argc; i++) {
+                status = verify_file(ctl, argv[i]);
+                worst = MAX(worst, status);
+        }
+        return worst;
+}

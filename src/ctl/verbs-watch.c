@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* watch: events as they are committed, behind as many of the past as --lines= wants. */
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/string-util.h"
+#include "ctl/ctl.h"
+#include "ctl/sync-view.h"
+
+typedef struct Watch {
+        const Ctl *ctl;
+        const char *connector;
+        uint64_t shown_seq; /* events up to this one have been shown, or are older than what was asked for */
+} Watch;
+
+static void print_event(const Watch *watch, struct json_object *event)
+{
+        SyncView view;
+
+        if (watch->ctl->options.json != JSON_OFF) {
+                ctl_print_json(watch->ctl, event);
+        } else {
+                view = sync_view_from_event(event);
+                sync_view_print(&view);
+        }
+        (void) fflush(stdout);
+}
+
+static void on_event(uint64_t seq, const char *user_id, const char *run_id, const char *json, void *userdata)
+{
+        _cleanup_json_ struct json_object *event = NULL;
+        Watch *watch = userdata;
+        const CtlOptions *o = &watch->ctl->options;
+
+        if (seq <= watch->shown_seq || json_parse(json, strlen(json), &event) < 0)
+                return;
+        if ((watch->connector && !streq(json_text(json_member(event, "metadata"), "connector"), watch->connector)) ||
+            (o->provider && !streq(json_text(event, "provider"), o->provider)) ||
+            (o->user && strcasecmp(user_id, o->user) != 0))
+                return;
+        print_event(watch, event);
+}
+
+/* The newest events that there are already. Asking also starts the service, if need be. */
+static int show_past(Ctl *ctl, Watch *watch)
+{
+        const ClientOption filter[] = {
+                { "connector", 's', .s = watch->connector },
+                { "provider", 's', .s = ctl->options.provider },
+                { "user", 's', .s = ctl->options.user },
+                { "newest_first", 'b', .b = true },
+                { "limit", 'u', .u = option_lines(&ctl->options, 1) },
+        };
+        _cleanup_json_ struct json_object *answer = NULL;
+        struct json_object *events = NULL;
+        uint64_t last;
+        int status;
+
+        status = ctl_ask(ctl, "DescribeEvents", filter, ELEMENTSOF(filter), &answer);
+        if (status != 0)
+                return status;
+        (void) json_get_array(answer, "events", &events);
+        if (option_given(&ctl->options, OPTION_LINES))
+                for (size_t i = events ? json_object_array_length(events) : 0; i > 0; i--)
+                        print_event(watch, json_member(json_object_array_get_idx(events, i - 1), "event"));
+        last = json_count(answer, "last");
+        watch->shown_seq = last == UINT64_MAX ? 0 : last;
+        return 0;
+}
+
+static int check_connector(Ctl *ctl, const char *name)
+{
+        _cleanup_json_ struct json_object *connector = NULL;
+        int status = ctl_ask_connector(ctl, name, &connector);
+
+        if (status != 0 || connector)
+                return status;
+        return ctl_fail_status(EXIT_NO_SUCH, "There is no connector \"%s\". See 'syncrunctl list'.", name);
+}
+
+static int on_interrupt(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+/* Return: 0 interrupted; 1 the bus has gone; negative errno. */
+static int run_loop(sd_bus *bus)
+{
+        _cleanup_(sd_event_unrefp) sd_event *loop = NULL;
+        sigset_t mask;
+        int r;
+
+        (void) sigemptyset(&mask);
+        (void) sigaddset(&mask, SIGINT);
+        (void) sigaddset(&mask, SIGTERM);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return -errno;
+        if ((r = sd_event_new(&loop)) < 0 || (r = sd_event_add_signal(loop, NULL, SIGINT, on_interrupt, NULL)) < 0 ||
+            (r = sd_event_add_signal(loop, NULL, SIGTERM, on_interrupt, NULL)) < 0 ||
+            (r = sd_bus_set_exit_on_disconnect(bus, true)) < 0 ||
+            (r = sd_bus_attach_event(bus, loop, SD_EVENT_PRIORITY_NORMAL)) < 0)
+                return r;
+        r = sd_event_loop(loop);
+        (void) sd_bus_detach_event(bus);
+        return r;
+}
+
+int verb_watch(Ctl *ctl, int argc, char **argv)
+{
+        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+        _cleanup_client_error_ ClientError e = {};
+        Watch watch = { .ctl = ctl, .connector = argc > 1 ? argv[1] : NULL };
+        Client *client;
+        int status, r;
+
+        status = ctl_client(ctl, &client);
+        if (status == 0 && watch.connector)
+                status = check_connector(ctl, watch.connector);
+        if (status != 0)
+                return status;
+        /* Listening first, then the past: none is missed, and the sequence numbers say which came twice. */
+        if (client_watch_events(client, on_event, &watch, &slot, &e) < 0)
+                return ctl_fail(&e, "Could not watch events");
+        status = show_past(ctl, &watch);
+        if (status != 0)
+                return status;
+        r = run_loop(client_bus(client));
+        if (r > 0)
+                return ctl_fail_status(EXIT_UNAVAILABLE, "Lost the connection to the bus.");
+        return r < 0 ? ctl_fail_errno(r, "Could not watch events") : 0;
+}

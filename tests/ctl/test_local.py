@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""verify, calendar, items: what needs no daemon."""
+
+import json
+
+import pytest
+from conftest import Ctl, record, schema
+
+GOOD = "[Connector]\nProvider=p\n[Pipeline]\nExecPull=/bin/true\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "connectors").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def local(folder):
+    """A command line without a bus."""
+    instance = Ctl(f"unix:path={folder}/none", folder)
+    yield instance
+    instance.close()
+
+
+def write(path, text):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return str(path)
+
+
+# ---- verify
+
+
+def test_good_connector(folder, local):
+    path = write(folder / "bank.connector", GOOD)
+    assert local.run("verify", path) == f"{path}: good\n"
+    assert local.json("verify", path) == {"file": path, "verdict": "good", "diagnostics": []}
+    assert local.run("verify", "-q", path) == ""
+
+
+def test_warning(folder, local):
+    path = write(folder / "bank.connector", GOOD + "[Run]\nRetryMux=3\n")
+    out = local.run("verify", path)
+    assert out.startswith(f"warning: {path}:6: RetryMux=") and "look at the warnings" in out
+    answer = local.json("verify", path)
+    assert answer["verdict"] == "warnings"
+    assert answer["diagnostics"][0]["severity"] == "warning"
+    assert (answer["diagnostics"][0]["line"], answer["diagnostics"][0]["key"]) == (6, "RetryMux")
+
+
+def test_bad_ones_and_good_ones(folder, local):
+    bad = write(folder / "bad.connector", "[Connector]\nProvider=p\n[Schedule]\nOnCalendar=someday\n")
+    good = write(folder / "good.connector", GOOD)
+    out = local.run("verify", bad, good, status=1)
+    assert f"error: {bad}:4: OnCalendar=" in out and f"{good}: good" in out
+
+
+def test_dropin_counts_with_its_file(folder, local):
+    write(folder / "bank.connector", GOOD)
+    path = write(folder / "bank.connector.d" / "50.conf", "[Schedule]\nEvery=often\n")
+    out = local.run("verify", path, status=1)
+    assert f"error: {path}:2: Every=" in out
+    assert local.run("verify", str(folder / "bank.connector"), status=1) == out
+
+
+def test_settings(folder, local):
+    path = write(folder / "syncrun.conf", "[Daemon]\nMaxConcurrentRuns=4\n")
+    assert local.run("verify", path) == f"{path}: good\n"
+    dropin = write(folder / "syncrun.conf.d" / "1.conf", "[Daemon]\nMaxConcurrentRuns=many\n")
+    for name in (path, dropin):
+        assert f"warning: {dropin}:2: MaxConcurrentRuns=" in local.run("verify", name)
+
+
+@pytest.mark.parametrize("name", ["Bank.connector", "x.conf", "connector", "a" * 29 + ".connector"])
+def test_names_that_cannot_be(folder, local, name):
+    path = write(folder / name, GOOD)
+    assert local.run("verify", path, status=1).startswith(f"error: {path}: ")
+
+
+def test_missing_and_empty(folder, local):
+    assert "No such file" in local.run("verify", str(folder / "no.connector"), status=1)
+    assert "empty" in local.run("verify", write(folder / "e.connector", ""), status=1)
+
+
+def test_all_of_it(folder, local):
+    write(folder / "syncrun.conf", "[Daemon]\n")
+    write(folder / "connectors" / "b.connector", GOOD)
+    a = write(folder / "connectors" / "a.connector", GOOD)
+    out = local.run("verify")
+    assert [line.rsplit(": ", 1)[1] for line in out.splitlines()] == ["good"] * 3
+    assert out.splitlines()[1].startswith(a)
+    write(folder / "connectors" / "c.connector", "[Connector]\nEnabled=perhaps\n")
+    assert [v["verdict"] for v in local.lines("verify", status=1)] == ["good", "good", "good", "bad"]
+
+
+# ---- calendar
+
+
+def test_calendar(local):
+    out = local.run("calendar", "weekly", "--base-time=2026-11-22 00:00 UTC", "--iterations=2")
+    assert "Normalized form: Mon *-*-* 00:00:00" in out
+    assert "Mon 2026-11-23 00:00:00 UTC" in out and "2026-11-30T00:00:00Z" in out
+    assert local.json("calendar", "weekly", "--base-time=2026-11-22T00:00:00Z", "--iterations=2") == {
+        "expression": "weekly", "normalized": "Mon *-*-* 00:00:00",
+        "elapses": ["2026-11-23T00:00:00Z", "2026-11-30T00:00:00Z"]}
+
+
+def test_calendar_without_an_end_to_come(local):
+    out = local.run("calendar", "2020-01-01")
+    assert "Next elapse: never" in out
+    assert local.json("calendar", "2020-01-01")["elapses"] == []
+    assert "never again" in local.run("calendar", "2020-01-01", "--base-time=2019-01-01", "--iterations=5")
+
+
+def test_several_calendars(local):
+    assert local.run("calendar", "daily", "hourly").count("Normalized form") == 2
+    status, out, err = local.both("calendar", "someday", "hourly")
+    assert status == 2 and "someday" in err and "systemd.time(7)" in err and "hourly" in out
+
+
+@pytest.mark.parametrize("n", ["0", "1001", "-1", "x", ""])
+def test_iterations_have_limits(local, n):
+    status, _, err = local.both("calendar", "daily", f"--iterations={n}")
+    assert status == 2 and "1 to 1000" in err
+
+
+def test_iterations_at_the_limit(local):
+    assert len(local.json("calendar", "minutely", "--iterations=1000")["elapses"]) == 1000
+
+
+# ---- items
+
+
+@pytest.fixture
+def stored(world):
+    world.script("bank", schema("tx", "id"), record("tx", id=1, text="ä/ö"), record("tx", id=2), schema("acc", "n"),
+                 record("acc", n="checking"))
+    world.start()
+    world.ctl.run("start", "--wait", "-q", "bank")
+    return {"STATE_DIRECTORY": str(world.daemon.state / "connectors" / "bank")}
+
+
+def items(ctl, stored, *words, **kwargs):
+    return ctl.run("items", "bank", *words, **stored, **kwargs)
+
+
+def test_items(ctl, stored):
+    lines = items(ctl, stored).splitlines()
+    assert lines[0].split() == ["STREAM", "KEY", "ACCOUNT", "UPDATED", "RECORD"]
+    assert sorted(line.split()[0] for line in lines[1:]) == ["acc", "tx", "tx"]
+    assert '{"id":1,"text":"ä/ö"}' in "".join(lines).replace(" ", "")
+    assert len(items(ctl, stored, "acc", "--no-legend").splitlines()) == 1
+    assert len(items(ctl, stored, "--no-legend", "-n2").splitlines()) == 2
+    assert "No items in this stream." in items(ctl, stored, "nothing")
+
+
+def test_items_as_json(ctl, stored):
+    short = [json.loads(line) for line in items(ctl, stored, "--json=short").splitlines()]
+    assert {item["stream"] for item in short} == {"tx", "acc"}
+    assert set(short[0]) == {"stream", "key", "account", "first_seen", "updated", "first_run", "run", "record"}
+    pretty = items(ctl, stored, "acc", "--json=pretty")
+    assert pretty.count("\n") > 5 and json.loads(pretty)["record"] == {"n": "checking"}
+
+
+def test_items_of_nobody(folder, local):
+    status, out, err = local.both("items", "bank", STATE_DIRECTORY=str(folder / "none"))
+    assert status == 1 and out == "" and "has not run" in err
+    assert local.both("items", "No Name")[0] == 2
+    status, _, err = local.both("items", "bank", SYNCRUN_WORKER="/nonexistent/worker")
+    assert status == 127 and "/nonexistent/worker" in err

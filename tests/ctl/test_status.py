@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""status, show, log: one thing closely."""
+
+import json
+
+import pytest
+from conftest import record, schema
+from harness import wait_for
+
+
+@pytest.fixture
+def two(world):
+    world.script("bank", schema("tx", "id"), {"type": "RECORD", "stream": "tx", "record": {"id": 1}, "account": "checking"},
+                 {"type": "ACCOUNT", "account": "savings", "status": "failed", "error": "locked\nuntil Monday"},
+                 Description="The bank", text="[Schedule]\nOnCalendar=yearly\n[Run]\nRetryMax=0\n")
+    world.script("consent", {"type": "ATTENTION", "category": "consent_expired", "message": "renew\x1b[2Jit"}, "exit 1",
+                 Connection="home", text="[Schedule]\nEvery=1h\n[Run]\nRetryMax=0\n")
+    return world.start()
+
+
+def test_service(two, ctl):
+    first = ctl.run("status").splitlines()[0]
+    assert first.startswith("● syncrun ") and "2 connectors, 0 runs active, 0 need attention" in first
+    ctl.run("start", "--wait", "-q", "consent", status=1)
+    text = ctl.run("status")
+    assert "1 needs attention" in text
+    assert "● consent" in text and "● bank" not in text
+    answer = ctl.json("status")
+    assert answer["version"] and answer["storage_error"] is None
+    assert [c["name"] for c in answer["connectors"]] == ["bank", "consent"]
+
+
+def test_connector_that_has_not_run(two, ctl):
+    text = ctl.run("status", "bank")
+    assert text.startswith("● bank - The bank\n")
+    assert "State: loaded, active" in text and "Schedule: yearly" in text and "Next: " in text
+    assert "Run " not in text
+    answer = ctl.json("status", "bank")
+    assert answer["connector"]["name"] == "bank" and answer["run"] is None and answer["log"] == []
+
+
+def test_connector_and_its_last_run(two, ctl):
+    run = ctl.json("start", "--wait", "bank", status=3)["id"]
+    text = ctl.run("status", "bank")
+    assert f"● Run {run} of bank" in text
+    assert "Outcome: partial" in text and "Why: manual, asked for by uid:" in text
+    assert "1 discovered, 1 added, 0 updated, 0 deduped" in text
+    assert "locked until Monday" in text, "a table's cell is one line"
+    assert "ACCOUNT" in text and "ACCOUNT" not in ctl.run("status", "--no-legend", "bank")
+    by_run = ctl.run("status", run)
+    assert by_run.startswith(f"● Run {run} of bank") and "Schedule" not in by_run
+    answer = ctl.json("status", "bank")
+    assert answer["run"]["id"] == run and answer["connector"]["last_run_id"] == run
+
+
+def test_attention_comes_with_advice_and_without_control_characters(two, ctl):
+    ctl.run("start", "--wait", "-q", "consent", status=1)
+    text = ctl.run("status", "consent")
+    assert "Attention: consent_expired" in text and "What to do: " in text
+    assert "Schedule: every 1h" in text and "Failures: 1 in a row" in text
+    assert "\x1b" not in text and "renew" in text
+
+
+def test_active_run(world, ctl):
+    world.puppet_connector("one")
+    world.start()
+    ctl.run("start", "one")
+    puppet = world.puppet()
+    seen = world.client.signals(member="EventsCommitted")
+    puppet.say(type="PROGRESS", stage="fetching", processed=3, total=9)
+    wait_for(lambda: any('"fetching"' in e[3] for s in seen for e in s[2][0]), "the stage")
+    text = ctl.run("status", "one")
+    assert "State: running" in text and "Progress: fetching, 3 of 9" in text and "Ended" not in text
+    puppet.exit()
+
+
+def test_several_and_unknown(two, ctl):
+    text = ctl.run("status", "bank", "consent")
+    assert text.index("● bank") < text.index("\n\n● consent")
+    status, out, err = ctl.both("status", "nobody", "bank")
+    assert status == 4 and "● bank" in out
+    assert err == 'syncrunctl: There is no run or connector "nobody". See \'syncrunctl runs\' and \'syncrunctl list\'.\n'
+
+
+def test_bad_setting_says_what_is_wrong(world, ctl):
+    world.daemon.write("connectors/wrong.connector", "[Connector]\nProvider=No Slug\n[Pipeline]\nExecPull=/bin/true\n")
+    world.start()
+    text = ctl.run("status", "wrong")
+    assert "State: bad-setting" in text and "wrong.connector:2: Provider=" in text
+
+
+def test_show(two, ctl):
+    run = ctl.json("start", "--wait", "bank", status=3)["id"]
+    text = ctl.run("show", run)
+    assert text.startswith(f"● Run {run} of bank") and "checking" in text
+    shown = ctl.json("show", run)
+    assert shown["id"] == run and {a["account"] for a in shown["accounts"]} == {"checking", "savings"}
+    assert ctl.run("show", run, "--json=pretty").count("\n") > 20
+    other = "01890000-0000-7000-8000-000000000000"
+    status, out, err = ctl.both("show", other, run)
+    assert status == 4 and other in err and run in out
+    status, out, err = ctl.both("show", other, "--json=short")
+    assert (status, out) == (4, "")
+
+
+def test_show_a_run_from_outside(world, ctl):
+    world.start()
+    event = {"run_id": "night-1", "user_id": "7f9c0d5e-1111-4222-8333-444455556666", "provider": "oura", "source": "sdk",
+             "stage": "started", "status": "in_progress"}
+    world.client.manager("ReportEvents", "(s)", json.dumps([event]))
+    assert ctl.run("show", "night-1").startswith("● Run night-1 of oura")
+    assert ctl.run("status", "night-1").startswith("● Run night-1 of oura")
+    assert ctl.rows("runs")[0][:2] == ["night-1", "oura"]
+
+
+def test_log_of_nothing(two, ctl):
+    status, _, err = ctl.both("log", "bank")
+    assert status == 4 and "has not run" in err
+    status, _, err = ctl.both("log", "01890000-0000-7000-8000-000000000000")
+    assert status == 4 and "no run or connector" in err
+    status, _, err = ctl.both("log", "nobody")
+    assert status == 4
