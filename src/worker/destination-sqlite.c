@@ -18,6 +18,9 @@
 
 #define ITEM_NOT_FOUND 0
 
+/* After so many new records in a row the next one is put in without looking for it first. */
+#define EXPECT_NEW 16U
+
 typedef struct SqliteDestination {
         Destination destination; /* first */
         ItemDb db;
@@ -321,13 +324,56 @@ static int set_version(SqliteDestination *d, const StoredItem *item, const Messa
         return r < 0 ? database_error(d, r) : 0;
 }
 
+/* Puts a record in that is expected to be new. Return: 1 if it was; 0 if there is one with its key. */
+static int add_unseen(SqliteDestination *d, const DestinationRecord *record)
+{
+        const StoredItem none = { .id = ITEM_NOT_FOUND };
+        int r;
+
+        if (record->stream->n_new < EXPECT_NEW)
+                return 0;
+        r = write_item(d, record, &none);
+        return r < 0 ? r : sqlite3_changes(d->db.sqlite) > 0;
+}
+
+/* Stores a record under d->key. Return: what became of it, as a LEDGER offset. */
+static int store_record(SqliteDestination *d, const DestinationRecord *record, size_t *ret_outcome)
+{
+        const Message *message = record->message;
+        StoredItem item = { .id = ITEM_NOT_FOUND };
+        int r;
+
+        r = add_unseen(d, record);
+        if (r != 0) {
+                *ret_outcome = LEDGER_ADDED;
+                return MIN(r, 0);
+        }
+        r = find_item(d, record, &item);
+        if (r < 0)
+                return r;
+        if (item.id == ITEM_NOT_FOUND) {
+                record->stream->n_new++;
+                *ret_outcome = LEDGER_ADDED;
+                return write_item(d, record, &item);
+        }
+
+        record->stream->n_new = 0;
+        if (!item.same_content || (d->destination.context.full_resync && item.run != d->run)) {
+                *ret_outcome = LEDGER_UPDATED;
+                return write_item(d, record, &item);
+        }
+        *ret_outcome = LEDGER_DEDUPED;
+        if (message->has_version && (!item.has_version || item.version != message->version))
+                return set_version(d, &item, message);
+        return 0;
+}
+
 static int sqlite_record(Destination *destination, const DestinationRecord *record)
 {
         SqliteDestination *d = sqlite_destination(destination);
         const DestinationContext *context = &destination->context;
         const Message *message = record->message;
         size_t outcome;
-        StoredItem item = { .id = ITEM_NOT_FOUND };
         int r;
 
         r = begin(d);
@@ -341,21 +387,7 @@ static int sqlite_record(Destination *destination, const DestinationRecord *reco
                 return destination_error(destination, -EBADMSG, "a record of stream %s has none of its key fields",
                                          record->stream->name);
         if (r >= 0)
-                r = find_item(d, record, &item);
-        if (r < 0)
-                return r;
-
-        if (item.id == ITEM_NOT_FOUND) {
-                outcome = LEDGER_ADDED;
-                r = write_item(d, record, &item);
-        } else if (!item.same_content || (context->full_resync && item.run != d->run)) {
-                outcome = LEDGER_UPDATED;
-                r = write_item(d, record, &item);
-        } else {
-                outcome = LEDGER_DEDUPED;
-                if (message->has_version && (!item.has_version || item.version != message->version))
-                        r = set_version(d, &item, message);
-        }
+                r = store_record(d, record, &outcome);
         if (r < 0)
                 return r;
         ledger_add(context->ledger, record->account, 1, outcome);

@@ -60,7 +60,7 @@ static const char *const statement_table[_ITEM_STATEMENT_MAX] = {
         [ITEM_FIND] = "SELECT id, run, version, json FROM item WHERE stream_id = ?1 AND key = ?2",
         [ITEM_ADD] = "INSERT INTO item (stream_id, key, account, version, first_seen_usec, updated_usec, first_run, "
                      "run, json)"
-                     " VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?6, ?7)",
+                     " VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?6, ?7) ON CONFLICT (stream_id, key) DO NOTHING",
         [ITEM_UPDATE] = "UPDATE item SET account = coalesce(?2, account), version = ?3, updated_usec = ?4, run = ?5, "
                         "json = ?6"
                         " WHERE id = ?1",
@@ -168,7 +168,8 @@ int item_db_open(ItemDb *db, const char *path)
         int r;
 
         *db = (ItemDb){};
-        r = item_db_errno(sqlite3_open_v2(path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
+        r = item_db_errno(sqlite3_open_v2(path, &db->sqlite,
+                                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL));
         if (r < 0)
                 return r;
         (void) sqlite3_busy_timeout(db->sqlite, ITEM_DB_BUSY_MSEC);

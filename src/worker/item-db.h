@@ -35,7 +35,7 @@ typedef enum ItemStatement {
         ITEM_STREAM_ADD,      /* name → id */
         ITEM_STREAM_SET_KEYS, /* id, key fields */
         ITEM_FIND,            /* stream, key → id, run, version, json */
-        ITEM_ADD,             /* stream, key, account, version, now, run, json */
+        ITEM_ADD,             /* stream, key, account, version, now, run, json; nothing happens if there is one */
         ITEM_UPDATE,          /* id, account, version, now, run, json */
         ITEM_SET_VERSION,     /* id, version */
         ITEM_DROP_VERSIONS,   /* stream, version to keep */

@@ -19,13 +19,13 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(sqlite3 *, sqlite3_close);
 DEFINE_TRIVIAL_CLEANUP_FUNC(sqlite3_stmt *, sqlite3_finalize);
 
 static const char select_items[] =
-        "SELECT stream.name, item.key, item.account,"
-        "  strftime('%Y-%m-%dT%H:%M:%fZ', item.first_seen_usec / 1e6, 'unixepoch'),"
-        "  strftime('%Y-%m-%dT%H:%M:%fZ', item.updated_usec / 1e6, 'unixepoch'),"
-        "  first_run.run_id, run.run_id, item.json"
-        " FROM item JOIN stream ON stream.id = item.stream_id JOIN run ON run.id = item.run"
-        " JOIN run AS first_run ON first_run.id = item.first_run"
-        " WHERE ?1 IS NULL OR stream.name = ?1 ORDER BY item.updated_usec DESC, item.id DESC LIMIT ?2";
+                "SELECT stream.name, item.key, item.account,"
+                "  strftime('%Y-%m-%dT%H:%M:%fZ', item.first_seen_usec / 1e6, 'unixepoch'),"
+                "  strftime('%Y-%m-%dT%H:%M:%fZ', item.updated_usec / 1e6, 'unixepoch'),"
+                "  first_run.run_id, run.run_id, item.json"
+                " FROM item JOIN stream ON stream.id = item.stream_id JOIN run ON run.id = item.run"
+                " JOIN run AS first_run ON first_run.id = item.first_run"
+                " WHERE ?1 IS NULL OR stream.name = ?1 ORDER BY item.updated_usec DESC, item.id DESC LIMIT ?2";
 
 /* As select_items gives them; the last one is JSON already. */
 static const char *const keys[] = {

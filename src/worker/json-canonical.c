@@ -335,19 +335,47 @@ void json_canonical_append(Buffer *out, JsonSlice value)
         free(c.chunks);
 }
 
+static bool bare_is(JsonSlice bare, const char *word)
+{
+        return bare.size == strlen(word) && memcmp(bare.data, word, bare.size) == 0;
+}
+
+/* Whether a string without quotes would be read as something else. */
+static bool looks_like_a_value(JsonSlice bare)
+{
+        switch (bare.size > 0 ? bare.data[0] : '{') {
+        case '{':
+        case '[':
+                return true;
+        case '-':
+        case '0' ... '9':
+                return json_scan(bare, 1, NULL, NULL, NULL) >= 0;
+        case 't':
+        case 'f':
+        case 'n':
+                return bare_is(bare, "true") || bare_is(bare, "false") || bare_is(bare, "null");
+        default:
+                return bare.size >= strlen(HASH_PREFIX) && memcmp(bare.data, HASH_PREFIX, strlen(HASH_PREFIX)) == 0;
+        }
+}
+
 void json_key_append(Buffer *out, JsonSlice value)
 {
         size_t begin = out->size;
+        JsonSlice bare;
 
+        if (value.data[0] == '"' && !memchr(value.data, '\\', value.size)) {
+                bare = (JsonSlice){ value.data + 1, value.size - 2 };
+                if (!looks_like_a_value(bare)) {
+                        buffer_append(out, bare.data, bare.size);
+                        return;
+                }
+        }
         json_canonical_append(out, value);
         if (out->failed || out->data[begin] != '"')
                 return;
-
-        JsonSlice bare = { out->data + begin + 1, out->size - begin - 2 };
-        bool keep_quotes = bare.size == 0 || memchr(bare.data, '\\', bare.size) || bare.data[0] == '{' ||
-                           bare.data[0] == '[' || strncmp(bare.data, HASH_PREFIX, strlen(HASH_PREFIX)) == 0 ||
-                           json_scan(bare, 1, NULL, NULL, NULL) >= 0;
-        if (keep_quotes)
+        bare = (JsonSlice){ out->data + begin + 1, out->size - begin - 2 };
+        if (memchr(bare.data, '\\', bare.size) || looks_like_a_value(bare))
                 return;
         memmove(out->data + begin, out->data + begin + 1, bare.size);
         out->size -= 2;

@@ -3,6 +3,8 @@
 /* See json-scan.h. The grammar is followed by recursive descent; strings, which are most of any text, are passed over
  * eight bytes at a time. */
 
+#include <ctype.h>
+#include <endian.h>
 #include <string.h>
 
 #include "base/string-table.h"
@@ -79,17 +81,6 @@ unsigned json_utf8_length(const unsigned char *bytes, size_t size)
         return length;
 }
 
-static int hex_digit(char c)
-{
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        if (c >= 'a' && c <= 'f')
-                return c - 'a' + 10;
-        if (c >= 'A' && c <= 'F')
-                return c - 'A' + 10;
-        return -1;
-}
-
 static int scan_escape(Scanner *scanner)
 {
         scanner->at++;
@@ -99,21 +90,24 @@ static int scan_escape(Scanner *scanner)
         if (*scanner->at++ != 'u')
                 return 0;
         for (unsigned i = 0; i < 4; i++, scanner->at++)
-                if (scanner->at >= scanner->end || hex_digit(*scanner->at) < 0)
+                if (scanner->at >= scanner->end || !isxdigit((unsigned char) *scanner->at))
                         return fault(scanner, JSON_FAULT_ESCAPE);
         return 0;
 }
 
-/* Whether any of eight bytes is a quote, a backslash, a control character or not ASCII. */
-static bool has_special(const char *bytes)
+/* How many of eight bytes come before the first that is a quote, a backslash, a control character or not ASCII.
+ * Subtracting may mark bytes behind a true mark, never before it. */
+static unsigned plain_bytes(const char *bytes)
 {
         const uint64_t ones = 0x0101010101010101ULL, highs = 0x8080808080808080ULL;
-        uint64_t word, quote, backslash;
+        uint64_t word, quote, backslash, marks;
 
         memcpy(&word, bytes, sizeof(word));
+        word = le64toh(word);
         quote = word ^ (ones * '"');
         backslash = word ^ (ones * '\\');
-        return (word | (word - ones * 0x20) | (quote - ones) | (backslash - ones)) & highs;
+        marks = (word | (word - ones * 0x20) | (quote - ones) | (backslash - ones)) & highs;
+        return marks == 0 ? 8 : (unsigned) __builtin_ctzll(marks) / 8;
 }
 
 /* On entry at the opening quote, on success behind the closing one. */
@@ -124,8 +118,13 @@ static int scan_string(Scanner *scanner, bool *ret_escaped)
 
         scanner->at++;
         for (;;) {
-                while (scanner->end - scanner->at >= 8 && !has_special(scanner->at))
-                        scanner->at += 8;
+                while (scanner->end - scanner->at >= 8) {
+                        unsigned n = plain_bytes(scanner->at);
+
+                        scanner->at += n;
+                        if (n < 8)
+                                break;
+                }
                 if (scanner->at >= scanner->end)
                         return fault(scanner, JSON_FAULT_TRUNCATED);
 
@@ -510,84 +509,4 @@ int json_array_next(JsonSlice array, const char **at, JsonSlice *ret)
         skip_spaces(&scanner);
         *at = scanner.at;
         return 1;
-}
-
-unsigned json_escape_read(const char *digits)
-{
-        unsigned unit = 0;
-
-        for (unsigned i = 0; i < 4; i++)
-                unit = unit << 4 | (unsigned) (hex_digit(digits[i]) & 0xf);
-        return unit;
-}
-
-unsigned json_utf8_write(uint32_t code, char *out)
-{
-        if (code < 0x80) {
-                out[0] = (char) code;
-                return 1;
-        }
-        if (code < 0x800) {
-                out[0] = (char) (0xc0 | code >> 6);
-                out[1] = (char) (0x80 | (code & 0x3f));
-                return 2;
-        }
-        if (code < 0x10000) {
-                out[0] = (char) (0xe0 | code >> 12);
-                out[1] = (char) (0x80 | (code >> 6 & 0x3f));
-                out[2] = (char) (0x80 | (code & 0x3f));
-                return 3;
-        }
-        out[0] = (char) (0xf0 | code >> 18);
-        out[1] = (char) (0x80 | (code >> 12 & 0x3f));
-        out[2] = (char) (0x80 | (code >> 6 & 0x3f));
-        out[3] = (char) (0x80 | (code & 0x3f));
-        return 4;
-}
-
-/* A \u escape, with its second half where it has one; moves *i behind it. */
-static unsigned decode_unicode(JsonSlice string, size_t *i, char *out)
-{
-        const char *digits = string.data + *i + 2;
-        uint32_t code = json_escape_read(digits);
-
-        *i += 6;
-        if ((code & 0xfc00) == 0xd800 && string.size - *i >= 6 && digits[4] == '\\' && digits[5] == 'u') {
-                unsigned low = json_escape_read(digits + 6);
-
-                if ((low & 0xfc00) == 0xdc00) {
-                        *i += 6;
-                        return json_utf8_write(0x10000 + ((code & 0x3ff) << 10) + (low & 0x3ff), out);
-                }
-        }
-        return json_utf8_write((code & 0xf800) == 0xd800 ? 0xfffd : code, out);
-}
-
-size_t json_string_decode(JsonSlice string, char *out)
-{
-        static const char plain[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
-        size_t written = 0;
-
-        /* a name cannot begin with a quote: there it would be escaped */
-        if (string.size >= 2 && string.data[0] == '"')
-                string = (JsonSlice){ string.data + 1, string.size - 2 };
-
-        for (size_t i = 0; i < string.size;) {
-                const char *backslash = memchr(string.data + i, '\\', string.size - i);
-                size_t run = (backslash ? backslash : string.data + string.size) - (string.data + i);
-
-                memcpy(out + written, string.data + i, run);
-                written += run;
-                i += run;
-                if (!backslash)
-                        break;
-                if (string.data[i + 1] == 'u') {
-                        written += decode_unicode(string, &i, out + written);
-                        continue;
-                }
-                out[written++] = meant[strchr(plain, string.data[i + 1]) - plain];
-                i += 2;
-        }
-        out[written] = 0;
-        return written;
 }
