@@ -44,19 +44,18 @@ class File:
         return [(self.line_of(m.start()), m[0][1:-1]) for m in _TOKENS.finditer(self.text) if m["string"] and m[0][0] == '"']
 
     def functions(self):
-        """(line, name, lines of its code from the first to the last brace) of each function that is defined."""
+        """(line of the first brace, name, lines from the first to the last brace) of each function that is defined."""
         lines = self.code.splitlines()
         start = None
         for i, line in enumerate(lines):
             if line == "{":
                 start = i
             elif line == "}" and start is not None:
-                head = i_head = start - 1
-                while i_head > 0 and re.match(r"\s|\S.*[,(]$", lines[i_head]) and not re.match(r"\w.*\w\(", lines[i_head]):
-                    i_head -= 1
-                head = " ".join(lines[i_head:start])
-                name = re.search(r"(\w+)\s*\(", head)
-                yield start + 1, name[1] if name else head, lines[start : i + 1]
+                head = start - 1
+                while head > 0 and lines[head].startswith(" "):
+                    head -= 1
+                name = re.search(r"(\w+)\s*\(", " ".join(lines[head:start]))
+                yield start + 1, name[1] if name else "?", lines[start : i + 1]
                 start = None
 
 

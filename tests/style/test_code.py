@@ -3,8 +3,6 @@
 
 import re
 
-import pytest
-
 from source import TOP, files
 
 FILE_LINES_MAX = 600
@@ -25,9 +23,6 @@ BANNED = {
     "asctime", "usleep", "sleep", "vfork",
 }  # fmt: skip
 
-each_file = pytest.mark.parametrize("file", files(), ids=lambda file: file.name)
-
-
 def test_files_are_not_long():
     long = {file.name: len(file.lines) for file in files() if len(file.lines) > FILE_LINES_MAX}
     assert set(long) == set(LONG_FILES), f"files of more than {FILE_LINES_MAX} lines: {long}"
@@ -46,68 +41,103 @@ def test_functions_are_not_long():
 CONTROL = re.compile(r"( +)(?:\} )?(?:if|else|for|while|do|switch|[A-Z]+_FOREACH|HASH_ITER)\b")
 
 
-@each_file
-def test_nesting(file):
-    for start, name, lines in file.functions():
-        for number, line in enumerate(lines, start):
-            control = CONTROL.match(line)
-            depth = len(control[1]) // 8 if control else 0
-            assert depth <= NESTING_MAX, f"{file.name}:{number}: {name}() is nested {depth} deep"
+def check(rule):
+    """A rule yields (line, what is wrong) for a file."""
+    faults = [f"{file.name}:{line}: {fault}" for file in files() for line, fault in rule(file)]
+    assert not faults, "\n".join(["", *faults])
 
 
-@each_file
-def test_lines(file):
-    for number, line in enumerate(file.lines, 1):
-        assert len(line) <= LINE_COLUMNS_MAX, f"{file.name}:{number} has {len(line)} columns"
-        assert line == line.rstrip() and "\t" not in line, f"{file.name}:{number} has a tab, or a blank at its end"
-    assert file.text.endswith("\n") and not file.text.endswith("\n\n"), f"{file.name} does not end in one line break"
+def test_nesting():
+    def rule(file):
+        for start, name, lines in file.functions():
+            for number, line in enumerate(lines, start):
+                control = CONTROL.match(line)
+                depth = len(control[1]) // 8 if control else 0
+                if depth > NESTING_MAX:
+                    yield number, f"{name}() is nested {depth} deep"
+
+    check(rule)
 
 
-@each_file
-def test_head(file):
-    assert file.lines[0] == "/* SPDX-License-Identifier: LGPL-2.1-or-later */", f"{file.name}: no SPDX line"
-    if file.name.endswith(".h"):
-        assert file.lines[1] == "#pragma once", f"{file.name}: no #pragma once"
-    assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b", file.text), f"{file.name}: something is left to do"
+def test_lines():
+    def rule(file):
+        for number, line in enumerate(file.lines, 1):
+            if len(line) > LINE_COLUMNS_MAX:
+                yield number, f"{len(line)} columns"
+            if line != line.rstrip() or "\t" in line:
+                yield number, "a tab, or a blank at the end"
+        if not file.text.endswith("\n") or file.text.endswith("\n\n"):
+            yield len(file.lines), "the file does not end in one line break"
+
+    check(rule)
 
 
-@each_file
-def test_order_of_includes(file):
+def test_heads():
+    def rule(file):
+        if file.lines[0] != "/* SPDX-License-Identifier: LGPL-2.1-or-later */":
+            yield 1, "no SPDX line"
+        if file.name.endswith(".h") and file.lines[1] != "#pragma once":
+            yield 2, "no #pragma once"
+        for match in re.finditer(r"\b(TODO|FIXME|XXX|HACK)\b", file.text):
+            yield file.line_of(match.start()), "something is left to do"
+
+    check(rule)
+
+
+def test_order_of_includes():
     """A source's own header, the system's, ours; each group sorted, with an empty line between them."""
-    groups, last = [], 0
-    for line, kind, name in file.includes:
-        if line != last + 1:
-            groups.append([])
-        groups[-1].append((kind, name))
-        last = line
-    if file.name.endswith(".c") and groups and len(groups[0]) == 1 and groups[0][0][0] == '"':
-        groups.pop(0)
-    kinds = [kind for group in groups for kind, _ in group]
-    assert kinds == sorted(kinds, key='<"'.index), f"{file.name}: the system's headers come before ours"
-    for group in groups:
-        assert len({kind for kind, _ in group}) == 1, f"{file.name}: no empty line between the system's headers and ours"
-        assert group == sorted(group), f"{file.name}: headers are not in the order of the alphabet"
+
+    def rule(file):
+        groups, last = [], 0
+        for line, kind, name in file.includes:
+            if line != last + 1:
+                groups.append([])
+            groups[-1].append((kind, name))
+            last = line
+        if file.name.endswith(".c") and groups and len(groups[0]) == 1 and groups[0][0][0] == '"':
+            groups.pop(0)
+        kinds = [kind for group in groups for kind, _ in group]
+        if kinds != sorted(kinds, key='<"'.index):
+            yield last, "the system's headers come before ours"
+        for group in groups:
+            if len({kind for kind, _ in group}) > 1:
+                yield last, "no empty line between the system's headers and ours"
+            if group != sorted(group):
+                yield last, "headers are not in the order of the alphabet"
+
+    check(rule)
 
 
-@each_file
-def test_banned(file):
-    for match in re.finditer(r"(?<![\w.>])(\w+)\s*\(", file.code):
-        assert match[1] not in BANNED, f"{file.name}:{file.line_of(match.start())}: {match[1]}() is banned"
+def test_banned():
+    def rule(file):
+        for match in re.finditer(r"(?<![\w.>])(\w+)\s*\(", file.code):
+            if match[1] in BANNED:
+                yield file.line_of(match.start()), f"{match[1]}() is banned"
+
+    check(rule)
 
 
-@each_file
-def test_asserts_do_nothing(file):
-    for match in re.finditer(r"(?<!static_)\bassert\s*\((.*)\);", file.code):
-        effect = re.search(r"\+\+|--|(?<![=!<>])=(?!=)", match[1])
-        assert not effect, f"{file.name}:{file.line_of(match.start())}: an assert has an effect"
+def test_asserts_do_nothing():
+    def rule(file):
+        for match in re.finditer(r"(?<!static_)\bassert\s*\((.*)\);", file.code):
+            if re.search(r"\+\+|--|(?<![=!<>])=(?!=)", match[1]):
+                yield file.line_of(match.start()), "an assert has an effect"
+
+    check(rule)
 
 
 def test_outside_names_stand_in_one_place():
     """Names of the bus, the journal and the environment, and message ids."""
     outside = re.compile(r"[./]org[./]syncrun1|^org\.syncrun1|^SYNCRUN_[A-Z_]+=?$|^[0-9a-f]{32}$")
-    found = [f"{file.name}:{line}: {text}" for file in files() for line, text in file.strings() if outside.search(text)]
-    assert [text for text in found if text.startswith("base/names.h:")]
-    assert not [text for text in found if not text.startswith("base/names.h:")]
+
+    def rule(file):
+        names = [(line, text) for line, text in file.strings() if outside.search(text)]
+        if file.name == "base/names.h":
+            assert names
+        else:
+            yield from names
+
+    check(rule)
 
 
 def test_every_table_is_tested():

@@ -38,14 +38,18 @@ def test_every_folder_with_c_is_a_room():
     assert {file.room for file in files()} <= set(rooms())
 
 
-@pytest.mark.parametrize("file", files(), ids=lambda file: file.name)
-def test_includes(file):
-    for line, kind, name in file.includes:
-        if kind == "<" or name == "config.h":
-            continue
-        assert (SRC / name).exists(), f"{file.name}:{line}: {name} must be included with its room"
-        room = name.split("/")[0]
-        assert room in rooms()[file.room], f"{file.name}:{line}: {file.room}/ may not know {room}/"
+def test_includes():
+    faults = []
+    for file in files():
+        for line, kind, name in file.includes:
+            if kind == "<" or name == "config.h":
+                continue
+            room = name.split("/")[0]
+            if not (SRC / name).exists():
+                faults.append(f"{file.name}:{line}: {name} must be included with its room")
+            elif room not in rooms()[file.room]:
+                faults.append(f"{file.name}:{line}: {file.room}/ may not know {room}/")
+    assert not faults, "\n".join(["", *faults])
 
 
 def test_headers_have_no_cycle():
