@@ -13,5 +13,6 @@ typedef enum EventLead {
         _EVENT_LEAD_MAX,
 } EventLead;
 
-/* Static SQL with the parameters: after, before, since, and but for SEQ the led key; for CONNECTOR how many runs, too. */
+/* Static SQL with the parameters: after, before, since, and but for SEQ the led key; for CONNECTOR how many runs,
+ * too. */
 const char *event_lead_sql(EventLead lead, bool newest_first) _const_;

@@ -198,8 +198,8 @@ typedef struct EventFilter {
 } EventFilter;
 #define EVENTS_PAGE_MAX 10000U
 
-/* How far one call looks, so that none is slow: with connector and neither user_id nor run_id, through that many of its
- * newest runs; with provider besides, or alone, at that many events. */
+/* How far one call looks, so that none is slow: with connector and neither user_id nor run_id, through that many of
+ * its newest runs; with provider besides, or alone, at that many events. */
 #define EVENTS_RUNS_MAX     500U
 #define EVENTS_EXAMINED_MAX 20000U
 
