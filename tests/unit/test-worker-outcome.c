@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* outcome and ledger: the rules that decide how a run ended, one by one and against each other. */
+
+#include "unit/expect.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/string-util.h"
+#include "worker/outcome.h"
+
+typedef struct Fixture {
+        Intake intake;
+        RunFacts facts;
+        RunReport report;
+} Fixture;
+
+static int set_up(void **state)
+{
+        Fixture *f = calloc(1, sizeof(*f));
+
+        if (!f)
+                return -1;
+        *state = f;
+        f->facts = (RunFacts){ .intake = &f->intake, .destination_category = _ATTENTION_INVALID };
+        f->report = (RunReport) RUN_REPORT_INIT;
+        if (intake_init(&f->intake, "test", NULL) < 0)
+                return -1;
+        f->intake.n_lines = 1000;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        Fixture *f = *state;
+
+        run_report_done(&f->report);
+        intake_done(&f->intake);
+        free(f);
+        return 0;
+}
+
+static void expect_outcome(Fixture *f, RunOutcome outcome, const char *error, AttentionCategory attention, bool retry)
+{
+        run_report_done(&f->report);
+        f->report = (RunReport) RUN_REPORT_INIT;
+        expect_ok(outcome_decide(&f->facts, &f->report));
+        assert_int_equal(f->report.outcome, outcome);
+        assert_true(streq_null(f->report.error, error));
+        assert_int_equal(f->report.attention, attention);
+        assert_int_equal(f->report.retry, retry);
+}
+
+static void set_exit(Fixture *f, int status, const char *words)
+{
+        f->facts.failed = status != 0;
+        f->facts.failure = (PipelineFailure){ .program = "tap", .words = words, .status = status };
+}
+
+static LedgerAccount *add_account(Fixture *f, const char *name, AccountStatus status)
+{
+        LedgerAccount *row;
+
+        expect_ok(ledger_account(&f->intake.ledger, name, &row));
+        row->account.status = status;
+        return row;
+}
+
+static void test_success(void **state)
+{
+        expect_outcome(*state, RUN_SUCCEEDED, NULL, _ATTENTION_INVALID, false);
+}
+
+static void test_order_of_reasons(void **state)
+{
+        Fixture *f = *state;
+
+        set_exit(f, 1, "by the program");
+        expect_outcome(f, RUN_FAILED, "by the program", _ATTENTION_INVALID, true);
+        f->intake.trace_error = strdup("by a message");
+        expect_outcome(f, RUN_FAILED, "by a message", _ATTENTION_INVALID, true);
+        f->facts.destination_error = "by the destination";
+        expect_outcome(f, RUN_FAILED, "by the destination", _ATTENTION_INVALID, true);
+        f->facts.destination_category = ATTENTION_DESTINATION_AUTH_EXPIRED;
+        expect_outcome(f, RUN_FAILED, "by the destination", ATTENTION_DESTINATION_AUTH_EXPIRED, false);
+        f->facts.start_error = "by the settings";
+        expect_outcome(f, RUN_FAILED, "by the settings", ATTENTION_CONFIGURATION_ERROR, false);
+        f->facts.cancelled = true;
+        expect_outcome(f, RUN_CANCELLED, NULL, _ATTENTION_INVALID, false);
+}
+
+static void test_status_and_words(void **state)
+{
+        Fixture *f = *state;
+
+        set_exit(f, 75, NULL);
+        expect_outcome(f, RUN_FAILED, "tap ended with status 75", _ATTENTION_INVALID, true);
+        f->intake.attention = ATTENTION_CONSENT_EXPIRED;
+        f->intake.attention_message = strdup("Ended.");
+        expect_outcome(f, RUN_FAILED, "Ended.", ATTENTION_CONSENT_EXPIRED, true);
+        assert_string_equal(f->report.attention_message, "Ended.");
+        set_exit(f, 77, NULL);
+        expect_outcome(f, RUN_FAILED, "Ended.", ATTENTION_CONSENT_EXPIRED, false);
+        f->facts.failure = (PipelineFailure){
+                .program = "tap", .status = -1, .signal = SIGPIPE, .reader = "head", .words = "x"
+        };
+        free(f->intake.attention_message);
+        f->intake.attention_message = NULL;
+        expect_outcome(f, RUN_FAILED, "head stopped reading before tap had ended", ATTENTION_CONSENT_EXPIRED, false);
+}
+
+static void test_bad_lines(void **state)
+{
+        Fixture *f = *state;
+
+        f->intake.n_bad = 10;
+        expect_outcome(f, RUN_SUCCEEDED, NULL, _ATTENTION_INVALID, false);
+        set_exit(f, 1, "words");
+        expect_outcome(f, RUN_FAILED, "words", ATTENTION_DATA_ERROR, false);
+        set_exit(f, 75, "words");
+        expect_outcome(f, RUN_FAILED, "words", _ATTENTION_INVALID, true);
+        set_exit(f, 0, NULL);
+        f->intake.n_bad = 11;
+        f->intake.first_bad = strdup("line 5: syntax");
+        expect_outcome(f, RUN_FAILED, "11 of 1000 lines cannot be used; the first: line 5: syntax",
+                       ATTENTION_DATA_ERROR, false);
+}
+
+static void test_accounts(void **state)
+{
+        Fixture *f = *state;
+        LedgerAccount *a = add_account(f, "a", ACCOUNT_FAILED), *b = add_account(f, "b", ACCOUNT_SUCCESS);
+
+        a->account.error = strdup("HTTP 500");
+        expect_outcome(f, RUN_PARTIAL, "HTTP 500", _ATTENTION_INVALID, false);
+        a->account.category = ATTENTION_CONNECTION_LOST;
+        expect_outcome(f, RUN_PARTIAL, "HTTP 500", ATTENTION_CONNECTION_LOST, false);
+        b->account.status = ACCOUNT_FAILED;
+        expect_outcome(f, RUN_FAILED, "HTTP 500", ATTENTION_CONNECTION_LOST, false);
+        a->account.category = _ATTENTION_INVALID;
+        expect_outcome(f, RUN_FAILED, "HTTP 500", _ATTENTION_INVALID, true);
+}
+
+static void test_retry_at(void **state)
+{
+        Fixture *f = *state;
+
+        f->intake.retry_at_usec = 7 * USEC_PER_SEC;
+        expect_outcome(f, RUN_PARTIAL, NULL, _ATTENTION_INVALID, true);
+        assert_int_equal(f->report.retry_at_usec, 7 * USEC_PER_SEC);
+        set_exit(f, 1, "limit");
+        expect_outcome(f, RUN_FAILED, "limit", _ATTENTION_INVALID, true);
+        assert_int_equal(f->report.retry_at_usec, 7 * USEC_PER_SEC);
+}
+
+/* Facts decide the last status of an account, not what the connector called it. */
+static void test_last_statuses(void **state)
+{
+        Fixture *f = *state;
+        LedgerAccount *some = add_account(f, "some", ACCOUNT_NO_DATA),
+                      *known = add_account(f, "known", ACCOUNT_SUCCESS);
+        LedgerAccount *open = add_account(f, "open", ACCOUNT_RUNNING), *bad = add_account(f, "bad", ACCOUNT_FAILED);
+
+        ledger_add(&f->intake.ledger, some, 2, LEDGER_ADDED);
+        ledger_add(&f->intake.ledger, known, 3, LEDGER_DEDUPED);
+        assert_int_equal(f->intake.ledger.total_durable.discovered, 0);
+        ledger_commit(&f->intake.ledger);
+        assert_int_equal(f->intake.ledger.total_durable.discovered, 5);
+        expect_ok(ledger_settle(&f->intake.ledger, true, "cut off"));
+        assert_int_equal(some->account.status, ACCOUNT_SUCCESS);
+        assert_int_equal(known->account.status, ACCOUNT_NO_DATA);
+        assert_int_equal(open->account.status, ACCOUNT_FAILED);
+        assert_string_equal(open->account.error, "cut off");
+        assert_int_equal(bad->account.status, ACCOUNT_FAILED);
+        assert_null(bad->account.error);
+        ledger_override(&f->intake.ledger, some, &(Counts){ .added = 1, .updated = 1, .deduped = COUNT_UNKNOWN });
+        assert_int_equal(f->intake.ledger.total.added, 1);
+        assert_int_equal(f->intake.ledger.total.updated, 1);
+        assert_int_equal(f->intake.ledger.total.deduped, 3);
+}
+
+static void test_stages_are_told_one_by_one(void **state)
+{
+        Fixture *f = *state;
+
+        intake_set_stage(&f->intake, SYNC_STAGE_FETCHING);
+        intake_set_stage(&f->intake, SYNC_STAGE_FETCHING);
+        intake_set_stage(&f->intake, SYNC_STAGE_SAVING);
+        assert_int_equal(intake_take_stage(&f->intake), SYNC_STAGE_FETCHING);
+        assert_int_equal(intake_take_stage(&f->intake), SYNC_STAGE_SAVING);
+        assert_int_equal(intake_take_stage(&f->intake), _SYNC_STAGE_INVALID);
+        for (unsigned i = 0; i < STAGES_UNTOLD_MAX; i++)
+                intake_set_stage(&f->intake, i % 2 == 0 ? SYNC_STAGE_FETCHING : SYNC_STAGE_PROCESSING);
+        intake_set_stage(&f->intake, SYNC_STAGE_SAVING);
+        assert_int_equal(f->intake.n_untold, STAGES_UNTOLD_MAX);
+        assert_int_equal(intake_take_stage(&f->intake), SYNC_STAGE_PROCESSING);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_success, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_order_of_reasons, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_status_and_words, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_bad_lines, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_accounts, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_retry_at, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_last_statuses, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_stages_are_told_one_by_one, set_up, tear_down),
+        };
+
+        return cmocka_run_group_tests_name("worker-outcome", tests, NULL, NULL);
+}
