@@ -92,6 +92,12 @@ static int parse_arguments(int argc, char *argv[])
         return 1;
 }
 
+/* As ExecStopPost= we are told how the worker ended: one that ended well has told its counts itself. */
+static bool worker_ended_well(void)
+{
+        return streq(strempty(getenv("SERVICE_RESULT")), "success") && streq(strempty(getenv("EXIT_CODE")), "exited");
+}
+
 int main(int argc, char *argv[])
 {
         sigset_t signals;
@@ -102,6 +108,8 @@ int main(int argc, char *argv[])
         if (r <= 0)
                 return r < 0 ? EX_USAGE : EXIT_SUCCESS;
 
+        if (arg_settle && worker_ended_well())
+                return EXIT_SUCCESS;
         if (arg_items)
                 return items_print(arg_connector, arg_stream, arg_limit) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 

@@ -140,6 +140,8 @@ def test_a_worker_that_is_killed(machine, syncrun):
     run = syncrun.wait_end(run_id)
     assert run["outcome"] == "failed"
     assert "KILL" in run["error"]
+    # What it had stored is counted, although it could not say so itself.
+    assert run["counts"]["added"] == int(syncrun.items("murdered"))
     # Nothing is in the way of the next one.
     syncrun.add_pull("murdered", 1, 200)
     run = syncrun.wait_end(syncrun.start("murdered"))
