@@ -72,7 +72,7 @@ def call(*argv):
 class Machine:
     """One machine; use it as a context manager. The constructor lays out its files, boot() starts it."""
 
-    def __init__(self, installed):
+    def __init__(self, installed=None):
         for program in ("systemd-nspawn", "nsenter", "dbus-daemon"):
             if not shutil.which(program, path=PATH):
                 raise MachineError(f"{program} is missing (make deps installs it)")
@@ -87,11 +87,16 @@ class Machine:
             (self.folder / name).mkdir()
         layers = f"lowerdir=/,upperdir={self.folder}/upper,workdir={self.folder}/work"
         call("mount", "-t", "overlay", "overlay", "-o", layers, str(self.root))
+        self.lay_out()
+        if installed:
+            self.install(installed)
+        self.cgroup.mkdir()
+
+    def install(self, tree):
+        """Lay the files of a tree over its root, whether it runs or not."""
         # /lib is a link in the root, and a folder in what was installed.
         unpack = f"tar -C '{self.root}' -x --no-same-owner --no-overwrite-dir --keep-directory-symlink"
-        call("sh", "-c", f"tar -C '{installed}' -c . | {unpack}")
-        self.lay_out()
-        self.cgroup.mkdir()
+        call("sh", "-c", f"tar -C '{tree}' -c . | {unpack}")
 
     def lay_out(self):
         units = self.root / "etc/systemd/system"

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from machine import Machine
 
 TOP = Path(__file__).resolve().parents[2]
 UNITS = ("syncrund.service", "syncrun@bank.service")
@@ -254,3 +255,15 @@ def test_every_field_of_the_catalog_is_one_that_exists():
     fields = set(re.findall(r'#define FIELD_\w+\s+"(\w+)"', names))
     used = set(re.findall(r"@([A-Z_]+)@", (TOP / "systemd/syncrun.catalog").read_text()))
     assert used <= fields
+
+
+def test_installing_on_a_running_system(installed):
+    """What `meson install` does at its end is all that a running system needs."""
+    with Machine() as machine:
+        machine.boot()
+        machine.install(installed)
+        machine.write("/root/post-install", (TOP / "systemd/post-install").read_text(), mode=0o755)
+        machine.run("/root/post-install")
+        machine.run("systemctl", "enable", "--now", "syncrund.service")
+        assert machine.properties("syncrund.service", "ActiveState") == {"ActiveState": "active"}
+        machine.run("syncrunctl", "list", user="nobody")
