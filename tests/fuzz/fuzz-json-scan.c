@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Our scanner against json-c on any bytes: what it accepts, json-c accepts and reads alike, member by member; what it refuses,
- * json-c refuses too, but for what JsonFault names. The canonical text is the same value, and its own canonical text. */
+/* Our scanner against json-c on any bytes: what it accepts, json-c accepts and reads alike, member by member; what it
+ * refuses, json-c refuses too, but for what JsonFault names. The canonical text is the same value, and its own
+ * canonical text. */
 
 #include <math.h>
 #include <stdint.h>
@@ -82,7 +83,8 @@ static void check_members(struct json_object *object, uint32_t parent)
                                 continue;
                         abort();
                 }
-                if (!json_slice_find(around, name, NULL, &again) || again.data != slice.data || again.size != slice.size)
+                if (!json_slice_find(around, name, NULL, &again) || again.data != slice.data ||
+                    again.size != slice.size)
                         abort();
                 if (json_parse(slice.data, slice.size, &found) < 0 || !json_object_equal(found, value))
                         abort();
@@ -107,9 +109,9 @@ static void check_canonical(JsonSlice text, struct json_object *expected, bool c
         Buffer first = {}, second = {};
 
         json_canonical_append(&first, text);
-        if (json_scan((JsonSlice) { first.data, first.size }, JSON_DEPTH_MAX, NULL, NULL, NULL) < 0)
+        if (json_scan((JsonSlice){ first.data, first.size }, JSON_DEPTH_MAX, NULL, NULL, NULL) < 0)
                 abort();
-        json_canonical_append(&second, (JsonSlice) { first.data, first.size });
+        json_canonical_append(&second, (JsonSlice){ first.data, first.size });
         if (first.size != second.size || memcmp(first.data, second.data, first.size) != 0)
                 abort();
         if (compare && (json_parse(first.data, first.size, &read_back) < 0 || !same(expected, read_back)))
