@@ -20,6 +20,7 @@
 #include "base/names.h"
 #include "base/string-util.h"
 #include "engine/launcher-impl.h"
+#include "engine/unit-properties.h"
 
 #define SYSTEMD_NAME          "org.freedesktop.systemd1"
 #define SYSTEMD_PATH          "/org/freedesktop/systemd1"
@@ -27,22 +28,6 @@
 #define SYSTEMD_IFACE_UNIT    "org.freedesktop.systemd1.Unit"
 #define SYSTEMD_IFACE_SERVICE "org.freedesktop.systemd1.Service"
 #define PROPERTIES_IFACE      "org.freedesktop.DBus.Properties"
-#define INVOCATION_TEXT_MAX   33U
-
-/* What is known of a unit, from signals and from GetAll(). */
-typedef struct UnitProperties {
-        char active_state[16];
-        char sub_state[24];
-        char result[32];
-        char invocation[INVOCATION_TEXT_MAX]; /* "" where it has none */
-        uint32_t main_pid;
-        uint32_t uid; /* UINT32_MAX: none */
-        int32_t exit_code; /* CLD_EXITED, ...; 0: has not ended */
-        int32_t exit_status;
-        uint64_t cpu_nsec;
-        uint64_t io_read_bytes;
-        uint64_t io_write_bytes;
-} UnitProperties;
 
 typedef enum UnitPhase {
         UNIT_STARTING, /* StartUnit() was called */
@@ -122,105 +107,6 @@ static Unit *unit_find(UnitLauncher *launcher, const char *connector)
         return unit;
 }
 
-/* ---- Reading properties */
-
-static int read_invocation(sd_bus_message *m, char ret[static INVOCATION_TEXT_MAX])
-{
-        const uint8_t *bytes;
-        size_t n;
-        int r;
-
-        r = sd_bus_message_read_array(m, 'y', (const void **) &bytes, &n);
-        if (r < 0)
-                return r;
-        ret[0] = '\0';
-        for (size_t i = 0; n == 16 && i < n; i++)
-                (void) snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
-        return 0;
-}
-
-static int read_text(sd_bus_message *m, char *ret, size_t size)
-{
-        const char *s;
-        int r;
-
-        r = sd_bus_message_read(m, "s", &s);
-        if (r < 0)
-                return r;
-        (void) snprintf(ret, size, "%s", s);
-        return 0;
-}
-
-static const struct {
-        const char *name;
-        const char *signature;
-        size_t offset;
-        size_t size; /* of a text */
-} unit_property_table[] = {
-        { "ActiveState", "s", offsetof(UnitProperties, active_state), sizeof(((UnitProperties *) 0)->active_state) },
-        { "SubState", "s", offsetof(UnitProperties, sub_state), sizeof(((UnitProperties *) 0)->sub_state) },
-        { "Result", "s", offsetof(UnitProperties, result), sizeof(((UnitProperties *) 0)->result) },
-        { "InvocationID", "ay", offsetof(UnitProperties, invocation), 0 },
-        { "MainPID", "u", offsetof(UnitProperties, main_pid), 0 },
-        { "UID", "u", offsetof(UnitProperties, uid), 0 },
-        { "ExecMainCode", "i", offsetof(UnitProperties, exit_code), 0 },
-        { "ExecMainStatus", "i", offsetof(UnitProperties, exit_status), 0 },
-        { "CPUUsageNSec", "t", offsetof(UnitProperties, cpu_nsec), 0 },
-        { "IOReadBytes", "t", offsetof(UnitProperties, io_read_bytes), 0 },
-        { "IOWriteBytes", "t", offsetof(UnitProperties, io_write_bytes), 0 },
-};
-
-static int read_property(sd_bus_message *m, const char *name, UnitProperties *p)
-{
-        for (size_t i = 0; i < ELEMENTSOF(unit_property_table); i++) {
-                const char *signature = unit_property_table[i].signature;
-                char *target = (char *) p + unit_property_table[i].offset;
-                int r;
-
-                if (!streq(unit_property_table[i].name, name))
-                        continue;
-                r = sd_bus_message_enter_container(m, 'v', signature);
-                if (r < 0)
-                        return r;
-                if (streq(signature, "s"))
-                        r = read_text(m, target, unit_property_table[i].size);
-                else if (streq(signature, "ay"))
-                        r = read_invocation(m, target);
-                else
-                        r = sd_bus_message_read_basic(m, signature[0], target);
-                return r < 0 ? r : sd_bus_message_exit_container(m);
-        }
-        return sd_bus_message_skip(m, "v");
-}
-
-/* An a{sv} into @p; what it does not name stays. */
-static int read_properties(sd_bus_message *m, UnitProperties *p)
-{
-        const char *name;
-        int r;
-
-        r = sd_bus_message_enter_container(m, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                if ((r = sd_bus_message_read_basic(m, 's', &name)) < 0 || (r = read_property(m, name, p)) < 0 ||
-                    (r = sd_bus_message_exit_container(m)) < 0)
-                        return r;
-        }
-        return r < 0 ? r : sd_bus_message_exit_container(m);
-}
-
-#define UNIT_PROPERTIES_INIT                                                                                         \
-        {                                                                                                            \
-                .uid = UINT32_MAX, .cpu_nsec = UINT64_MAX, .io_read_bytes = COUNT_UNKNOWN,                           \
-                .io_write_bytes = COUNT_UNKNOWN                                                                      \
-        }
-
-static bool has_ended(const UnitProperties *p)
-{
-        return streq(p->active_state, "inactive") || streq(p->active_state, "failed");
-}
-
 static void fill_usage(const UnitProperties *p, WorkerExit *how)
 {
         how->cpu_usec = p->cpu_nsec == UINT64_MAX ? COUNT_UNKNOWN : p->cpu_nsec / NSEC_PER_USEC;
@@ -289,14 +175,14 @@ static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error
 
         if (sd_bus_message_read_basic(m, 's', &interface) < 0)
                 return 0;
-        r = read_properties(m, p);
+        r = unit_properties_read(m, p);
         if (r < 0) {
                 log_debug_errno(r, "Could not read a change of %s: %m", unit->name);
                 return 0;
         }
         if (!streq(interface, SYSTEMD_IFACE_UNIT))
                 return 0;
-        if (has_ended(p)) {
+        if (unit_has_ended(p)) {
                 if (unit->phase == UNIT_RUNNING)
                         unit_announce_end(unit, false);
                 else if (unit->phase == UNIT_STARTING && unit->start_when_ended) {
@@ -358,12 +244,12 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
         if (streq(result, "done")) {
                 unit_announce_start(unit);
                 /* A worker that was quick has ended before its job was told of. */
-                if (has_ended(&unit->properties))
+                if (unit_has_ended(&unit->properties))
                         unit_announce_end(unit, false);
         } else if (streq(result, "canceled")) {
                 unit->stop_requested = true;
                 unit_announce_start(unit);
-                if (has_ended(&unit->properties))
+                if (unit_has_ended(&unit->properties))
                         unit_announce_end(unit, false);
         } else {
                 describe_launch_failure(unit, result, why, sizeof(why));
@@ -507,7 +393,7 @@ static int on_adopt_reply(sd_bus_message *m, void *userdata, sd_bus_error *error
         int r;
 
         unit->call_slot = sd_bus_slot_unref(unit->call_slot);
-        r = sd_bus_message_is_method_error(m, NULL) ? -sd_bus_message_get_errno(m) : read_properties(m, &p);
+        r = sd_bus_message_is_method_error(m, NULL) ? -sd_bus_message_get_errno(m) : unit_properties_read(m, &p);
         if (r < 0)
                 log_debug_errno(r, "Could not ask PID 1 about %s: %m", unit->name);
         /* PID 1 answers for units that it does not have, too, with an empty invocation id. A run whose start was not
@@ -515,7 +401,7 @@ static int on_adopt_reply(sd_bus_message *m, void *userdata, sd_bus_error *error
         same = r >= 0 && !isempty(p.invocation) &&
                (isempty(unit->invocation) || streq(unit->invocation, p.invocation));
         unit->properties = p;
-        if (same && !has_ended(&p))
+        if (same && !unit_has_ended(&p))
                 unit_announce_start(unit);
         else
                 unit_announce_end(unit, !same);
@@ -559,7 +445,7 @@ static int on_question_reply(sd_bus_message *m, void *userdata, sd_bus_error *er
         WorkerExit usage = WORKER_EXIT_INIT;
         int r;
 
-        r = sd_bus_message_is_method_error(m, NULL) ? -sd_bus_message_get_errno(m) : read_properties(m, &p);
+        r = sd_bus_message_is_method_error(m, NULL) ? -sd_bus_message_get_errno(m) : unit_properties_read(m, &p);
         if (question->usage_cb) {
                 if (r >= 0)
                         fill_usage(&p, &usage);
