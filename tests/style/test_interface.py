@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What people read about the programs against the programs: --help, man pages, completion, names, the journal's catalog."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from source import TOP
+
+BUILD = Path(os.environ.get("SYNCRUN_BUILD", TOP / "build"))
+PROGRAMS = {
+    "syncrund": ("src/daemon/syncrund", "syncrund.8"),
+    "syncrunctl": ("src/ctl/syncrunctl", "syncrunctl.1"),
+    "syncrun-worker": ("src/worker/syncrun-worker", None),
+}
+PAGES = ["syncrund.8", "syncrunctl.1", "syncrun.connector.5", "syncrun.conf.5", "org.syncrun1.5"]
+COMPLETION = (TOP / "src/ctl/syncrunctl.bash").read_text()
+NAMES = (TOP / "src/base/names.h").read_text()
+
+# What is told by a rule and not by its name, and where the rule stands.
+UNNAMED = {
+    "SYNCRUN_": "the prefix of all of them",
+}
+
+
+def run(*words, **kwargs):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=True, **kwargs)
+    return done.stdout
+
+
+def help_of(program):
+    return run(BUILD / PROGRAMS[program][0], "--help", env={"PATH": "/usr/bin:/bin"})
+
+
+def page(name):
+    """A man page as a person reads it."""
+    text = run("man", "--no-hyphenation", "--no-justification", "-l", BUILD / "docs" / name, env={**os.environ, "MANWIDTH": "200", "LC_ALL": "C.UTF-8"})
+    return re.sub(r".\x08", "", text)
+
+
+def page_options(name):
+    """Those that the section OPTIONS begins a paragraph with."""
+    block = re.search(r"^OPTIONS\n(.*?)^\S", page(name), re.M | re.S)[1]
+    return options("\n".join(re.findall(r"^       (-.*)$", block, re.M)))
+
+
+def options(text):
+    return set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", text))
+
+
+def verbs(text):
+    """The first words of the table of commands in syncrunctl --help."""
+    block = re.search(r"^Commands:\n(.*?)\n\n", text, re.M | re.S)[1]
+    return re.findall(r"^  ([a-z]+)", block, re.M)
+
+
+@pytest.mark.parametrize("program", [name for name, (_, manual) in PROGRAMS.items() if manual])
+def test_options_of_help_and_page(program):
+    assert options(help_of(program)) == page_options(PROGRAMS[program][1])
+
+
+def test_verbs_of_help_and_page():
+    block = re.search(r"^COMMANDS\n(.*?)^OPTIONS", page("syncrunctl.1"), re.M | re.S)[1]
+    heads = re.findall(r"^       (\S.*)$", block, re.M)
+    told = [verb for head in heads for verb in re.findall(r"(?:^|, )([a-z]+)", head)]
+    assert told == verbs(help_of("syncrunctl"))
+
+
+def test_verbs_and_options_of_completion():
+    names = set(verbs(help_of("syncrunctl")))
+    assert set(re.search(r'local verbs="(.*?)"', COMPLETION, re.S)[1].split()) == names
+    table = dict(re.findall(r'^\s+\[(\w+)\]="(.*)"$', COMPLETION, re.M))
+    assert set(table) == names | {"__common"}
+    assert options(" ".join(table.values())) == options(help_of("syncrunctl"))
+
+
+def complete(*words):
+    """What bash would offer for the last word."""
+    script = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; _syncrunctl; echo "${COMPREPLY[@]}"'
+    return run("bash", "-c", script, "bash", TOP / "src/ctl/syncrunctl.bash", *words).split()
+
+
+def test_completion_offers_what_the_verb_takes():
+    """Every option that is offered is taken, and every other refused."""
+    common = options(re.search(r'\[__common\]="(.*)"', COMPLETION)[1])
+    for verb in verbs(help_of("syncrunctl")):
+        offered = options(" ".join(complete("syncrunctl", verb, "--")))
+        for option in options(help_of("syncrunctl")) - common:
+            values = {"user": "00000000-0000-4000-8000-000000000000", "outcome": "failed", "source": "sdk", "since": "1h",
+                      "until": "1h", "base-time": "now"}
+            switch = option in ("full", "wait", "active", "attention")
+            word = f"--{option}" if switch else f"--{option}={values.get(option, '1')}"
+            done = subprocess.run([BUILD / PROGRAMS["syncrunctl"][0], verb, *(["x"] if verb not in
+                                   ("list", "connections", "users", "reload") else []), word],
+                                  env={"PATH": "/nonexistent", "SYNCRUN_BUS_ADDRESS": "unix:path=/nonexistent",
+                                       "SYNCRUN_WORKER": "/nonexistent"}, capture_output=True, text=True)
+            assert (f"does not take --{option}." in done.stderr) == (option not in offered), (verb, option, done.stderr)
+
+
+def test_completion_of_words():
+    assert complete("syncrunctl", "re") == ["reconnect", "reload"]
+    assert complete("syncrunctl", "runs", "--outcome", "=", "s") == ["succeeded", "skipped"]
+    assert complete("syncrunctl", "runs", "--json", "=") == ["short", "pretty", "off"]
+    assert "start" in complete("syncrunctl", "-H", "host", "st")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_have_no_warnings(name):
+    done = subprocess.run(["man", "--warnings", "-l", BUILD / "docs" / name], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, env={**os.environ, "MANWIDTH": "200", "LC_ALL": "C.UTF-8"})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_program_has_a_page():
+    assert set(PAGES) == {path.name for path in (BUILD / "docs").iterdir() if re.search(r"\.[0-9]$", path.name)}
+    assert "syncrun-worker" in page("syncrund.8")
+
+
+def test_every_message_has_an_entry_in_the_catalog():
+    ids = re.findall(r'^#define MSG_\w+\s+"([0-9a-f]{32})"', NAMES, re.M)
+    entries = re.findall(r"^-- ([0-9a-f]{32})$", (TOP / "systemd/syncrun.catalog").read_text(), re.M)
+    assert ids and len(ids) == len(set(ids))
+    assert sorted(ids) == sorted(entries)
+
+
+def test_every_variable_and_field_is_documented():
+    told = page("syncrund.8") + page("syncrun.connector.5") + page("syncrunctl.1")
+    names = set(re.findall(r'^#define (?:SYNCRUN_ENV|FIELD)_\w+\s+"(\w+)"', NAMES, re.M)) - set(UNNAMED)
+    assert len(names) > 20
+    missing = sorted(name for name in names if not re.search(rf"(?<!\w){name}(?!\w)", told))
+    assert missing == []
