@@ -8,6 +8,8 @@
 #define uthash_nonfatal_oom(element) (element)->remembered = false
 #include <uthash.h>
 
+#include "base/string-util.h"
+
 typedef struct CachedStatement {
         const char *sql;
         sqlite3_stmt *stmt;
@@ -101,9 +103,28 @@ static const char reader_pragmas[] = "PRAGMA query_only = ON;"
                                      "PRAGMA temp_store = MEMORY;"
                                      "PRAGMA cache_size = -16384;";
 
+/* Where no write-ahead log can be, as on a network file system, SQLite goes on without one and says so here only. */
+static int check_log_mode(Db *db)
+{
+        static const char sql[] = "PRAGMA journal_mode";
+        sqlite3_stmt *stmt;
+        const char *mode;
+        int code, r;
+
+        r = db_statement(db, sql, &stmt);
+        if (r < 0)
+                return r;
+        code = sqlite3_step(stmt);
+        mode = code == SQLITE_ROW ? (const char *) sqlite3_column_text(stmt, 0) : NULL;
+        r = mode && streq(mode, "wal") ? 0 : code == SQLITE_ROW ? -EOPNOTSUPP : db_error(db, code);
+        (void) sqlite3_reset(stmt);
+        return r;
+}
+
 static int configure(Db *db, DbMode mode)
 {
         usec_t busy_usec = mode == DB_READ ? DB_READER_BUSY_USEC : DB_WRITER_BUSY_USEC;
+        int r;
 
         (void) sqlite3_extended_result_codes(db->sqlite, 1);
         (void) sqlite3_busy_timeout(db->sqlite, (int) (busy_usec / USEC_PER_MSEC));
@@ -116,7 +137,8 @@ static int configure(Db *db, DbMode mode)
                 (void) sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
                 return db_execute(db, "PRAGMA query_only = ON;");
         case DB_WRITE:
-                return db_execute(db, writer_pragmas);
+                r = db_execute(db, writer_pragmas);
+                return r < 0 ? r : check_log_mode(db);
         default:
                 return db_execute(db, reader_pragmas);
         }

@@ -23,7 +23,7 @@ typedef enum DbMode {
         DB_READ,    /* beside a DB_WRITE connection */
 } DbMode;
 
-/* Context: blocks for the disk. Return: 0; negative errno as db_error(). */
+/* Context: blocks for the disk. Return: 0; -EOPNOTSUPP (the disk takes no log); negative errno as db_error(). */
 int db_open(const char *path, DbMode mode, Db **ret) _must_check_;
 Db *db_close(Db *db);
 DEFINE_TRIVIAL_CLEANUP_FUNC(Db *, db_close);

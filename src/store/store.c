@@ -35,6 +35,8 @@ static const char *why_not(int error)
         case EACCES:
         case EPERM:
                 return "access is denied. It and its folder must belong to the service's user";
+        case EOPNOTSUPP:
+                return "its disk takes no write-ahead log. Put it on a local one";
         case ENOENT:
                 return "its folder does not exist";
         default:

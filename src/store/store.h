@@ -48,8 +48,9 @@ typedef struct StoreOptions {
  * @ret:       set on success only; closed by store_close()
  *
  * Context: blocks for the disk.
- * Return: 0; -EPROTONOSUPPORT (made by a newer version: left untouched); -EUCLEAN (not a database, or damaged); -EBUSY
- * (in use by another process); -ENOSPC, -EROFS, -EACCES, -EIO; -ENOMEM.
+ * Return: 0; -EPROTONOSUPPORT (made by a newer version: left untouched); -EUCLEAN (not a database of ours, or
+ * damaged); -EBUSY (in use by another process); -EOPNOTSUPP (no local disk); -ENOENT (no folder); -ENOSPC, -EROFS,
+ * -EACCES, -EIO; -ENOMEM.
  */
 int store_open(sd_event *event, const StoreOptions *options, const StoreCallbacks *callbacks, void *userdata,
                char **ret_why, Store **ret) _must_check_;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* How fast the history takes events and runs, how long its longest commit is, how fast lists are, and what retention costs.
- *   bench-store FOLDER EVENTS RUNS
- * FOLDER is on the disk to be measured; the database in it is made anew. */
+/* How fast the history takes events and runs, how long its longest commit is, how fast lists are, and what retention
+ * costs. bench-store FOLDER EVENTS RUNS FOLDER is on the disk to be measured; the database in it is made anew. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +35,7 @@ typedef struct Phase {
 
 static Phase phase_begin(void)
 {
-        return (Phase) { now_usec(CLOCK_MONOTONIC), now_usec(CLOCK_PROCESS_CPUTIME_ID) };
+        return (Phase){ now_usec(CLOCK_MONOTONIC), now_usec(CLOCK_PROCESS_CPUTIME_ID) };
 }
 
 static void phase_end(const Phase *p, const char *what, uint64_t n)
@@ -45,7 +44,8 @@ static void phase_end(const Phase *p, const char *what, uint64_t n)
 
         (void) printf("%s: %lu in %.2f s, %.0f/s, processor %.1f us each\n", what, (unsigned long) n, usec / 1e6,
                       (double) n * 1e6 / usec,
-                      (double) (now_usec(CLOCK_PROCESS_CPUTIME_ID) - p->begin_cpu_usec) / (double) MAX(n, (uint64_t) 1));
+                      (double) (now_usec(CLOCK_PROCESS_CPUTIME_ID) - p->begin_cpu_usec) /
+                                      (double) MAX(n, (uint64_t) 1));
         (void) fflush(stdout);
 }
 
@@ -193,9 +193,8 @@ static void bench_many_events(Bench *b, Run **runs, size_t n_runs, unsigned n)
         phase_end(&phase, "events", n);
         store_statistics(b->store, &after);
         (void) printf("  %lu commits, worst %lu us, worst turn of the loop %lu us, log %lu KiB\n",
-                      (unsigned long) (after.commits - before.commits),
-                      (unsigned long) b->worst_commit_usec, (unsigned long) b->worst_turn_usec,
-                      (unsigned long) (after.wal_bytes / KIB));
+                      (unsigned long) (after.commits - before.commits), (unsigned long) b->worst_commit_usec,
+                      (unsigned long) b->worst_turn_usec, (unsigned long) (after.wal_bytes / KIB));
 }
 
 static void bench_runs(Bench *b, unsigned n)
@@ -282,7 +281,8 @@ static void bench_retention(Bench *b, const char *what, RetentionPolicy policy)
 
 int main(int argc, char *argv[])
 {
-        unsigned n_events = argc > 2 ? (unsigned) atoi(argv[2]) : 200000, n_runs = argc > 3 ? (unsigned) atoi(argv[3]) : 200000;
+        unsigned n_events = argc > 2 ? (unsigned) atoi(argv[2]) : 200000,
+                 n_runs = argc > 3 ? (unsigned) atoi(argv[3]) : 200000;
         _cleanup_free_ char *path = asprintf_or_null("%s/bench.db", argc > 1 ? argv[1] : ".");
         enum { N_CACHED = 20000 };
         static Run *cached[N_CACHED];
@@ -303,9 +303,9 @@ int main(int argc, char *argv[])
         bench_updates(&b, cached, N_CACHED);
         bench_single_events(&b, cached, N_CACHED);
         bench_many_events(&b, cached, N_CACHED, n_events);
-        bench_retention(&b, "steps of events, 10 a user", (RetentionPolicy) { .events_max_per_user = 10 });
-        bench_retention(&b, "steps of all events", (RetentionPolicy) { .events_max_age_usec = USEC_PER_DAY });
-        bench_retention(&b, "steps of runs, 50 a connector", (RetentionPolicy) { .runs_max_per_connector = 50 });
+        bench_retention(&b, "steps of events, 10 a user", (RetentionPolicy){ .events_max_per_user = 10 });
+        bench_retention(&b, "steps of all events", (RetentionPolicy){ .events_max_age_usec = USEC_PER_DAY });
+        bench_retention(&b, "steps of runs, 50 a connector", (RetentionPolicy){ .runs_max_per_connector = 50 });
         store_close(b.store);
         if (stat(path, &st) == 0)
                 (void) printf("file: %lu MiB\n", (unsigned long) ((uint64_t) st.st_size / MIB));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Any text as an event from outside: what is taken is within its limits and makes an event of seventeen keys, that is JSON;
- * what is refused is so with a reason. */
+/* Any text as an event from outside: what is taken is within its limits and makes an event of seventeen keys, that is
+ * JSON; what is refused is so with a reason. */
 
 #include <stdint.h>
 #include <stdlib.h>

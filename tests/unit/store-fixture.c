@@ -169,7 +169,8 @@ Run *make_run(const char *connector, const char *user_id, unsigned number, usec_
         return run;
 }
 
-Run *make_ended_run(const char *connector, const char *user_id, unsigned number, usec_t created_usec, RunOutcome outcome)
+Run *make_ended_run(const char *connector, const char *user_id, unsigned number, usec_t created_usec,
+                    RunOutcome outcome)
 {
         Run *run = make_run(connector, user_id, number, created_usec);
 
@@ -188,4 +189,81 @@ void put_event_of(Store *store, const Run *run, usec_t time_usec)
         expect_ok(event_make(run, store_last_seq(store) + 1, time_usec, &event));
         expect_ok(store_put_event(store, run, &event));
         event_done(&event);
+}
+
+void assert_texts_equal(const char *a, const char *b)
+{
+        if (!streq_null(a, b))
+                print_error("\"%s\" instead of \"%s\"\n", strempty(a), strempty(b));
+        assert_true(streq_null(a, b));
+}
+
+static void assert_counts_equal(const Counts *a, const Counts *b)
+{
+        assert_true(a->discovered == b->discovered && a->added == b->added && a->updated == b->updated &&
+                    a->deduped == b->deduped);
+}
+
+void assert_accounts_equal(const Run *a, const Run *b)
+{
+        assert_int_equal(a->n_accounts, b->n_accounts);
+        for (size_t i = 0; i < a->n_accounts; i++) {
+                const Account *x = &a->accounts[i], *y = &b->accounts[i];
+
+                assert_texts_equal(x->name, y->name);
+                assert_texts_equal(x->error, y->error);
+                assert_counts_equal(&x->counts, &y->counts);
+                assert_int_equal(x->status, y->status);
+                assert_int_equal(x->category, y->category);
+                assert_true(x->started_usec == y->started_usec && x->finished_usec == y->finished_usec);
+        }
+}
+
+void assert_runs_equal(const Run *a, const Run *b)
+{
+        assert_texts_equal(a->id, b->id);
+        assert_texts_equal(a->connector, b->connector);
+        assert_texts_equal(a->connector_id, b->connector_id);
+        assert_texts_equal(a->provider, b->provider);
+        assert_texts_equal(a->user_id, b->user_id);
+        assert_texts_equal(a->primary_user_id, b->primary_user_id);
+        assert_texts_equal(a->requested_by, b->requested_by);
+        assert_texts_equal(a->reason, b->reason);
+        assert_texts_equal(a->only_accounts, b->only_accounts);
+        assert_texts_equal(a->retry_of, b->retry_of);
+        assert_texts_equal(a->message, b->message);
+        assert_texts_equal(a->error, b->error);
+        assert_texts_equal(a->metadata, b->metadata);
+        assert_texts_equal(a->invocation_id, b->invocation_id);
+        assert_true(a->source == b->source && a->trigger == b->trigger && a->full_resync == b->full_resync);
+        assert_true(a->attempt == b->attempt && a->state == b->state && a->outcome == b->outcome);
+        assert_true(a->stage == b->stage && a->progress == b->progress && a->category == b->category);
+        assert_true(a->items_processed == b->items_processed && a->items_total == b->items_total);
+        assert_counts_equal(&a->counts, &b->counts);
+        assert_true(a->created_usec == b->created_usec && a->started_usec == b->started_usec);
+        assert_true(a->finished_usec == b->finished_usec && a->updated_usec == b->updated_usec);
+        assert_true(a->last_seq == b->last_seq && a->report_sequence == b->report_sequence);
+        assert_true(a->worker_pid == b->worker_pid && a->worker_start_ticks == b->worker_start_ticks);
+        assert_true(a->cpu_usec == b->cpu_usec && a->memory_peak_bytes == b->memory_peak_bytes);
+        assert_true(a->io_read_bytes == b->io_read_bytes && a->io_write_bytes == b->io_write_bytes);
+}
+
+void assert_records_equal(const ConnectorRecord *a, const ConnectorRecord *b)
+{
+        assert_texts_equal(a->name, b->name);
+        assert_texts_equal(a->id, b->id);
+        assert_texts_equal(a->last_run_id, b->last_run_id);
+        assert_texts_equal(a->retry_of, b->retry_of);
+        assert_texts_equal(a->pending_requested_by, b->pending_requested_by);
+        assert_texts_equal(a->pending_reason, b->pending_reason);
+        assert_texts_equal(a->attention.message, b->attention.message);
+        assert_texts_equal(a->attention.run_id, b->attention.run_id);
+        assert_true(a->first_seen_usec == b->first_seen_usec && a->active_override == b->active_override);
+        assert_true(a->last_elapse_usec == b->last_elapse_usec && a->last_finished_usec == b->last_finished_usec);
+        assert_true(a->last_outcome == b->last_outcome && a->consecutive_failures == b->consecutive_failures);
+        assert_true(a->retry_at_usec == b->retry_at_usec && a->retry_attempt == b->retry_attempt);
+        assert_true(a->pending == b->pending && a->pending_full_resync == b->pending_full_resync);
+        assert_true(a->pending_trigger == b->pending_trigger && a->resyncing == b->resyncing);
+        assert_true(a->attention.category == b->attention.category);
+        assert_true(a->attention.since_usec == b->attention.since_usec);
 }

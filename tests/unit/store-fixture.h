@@ -33,17 +33,24 @@ void store_fixture_commit(StoreFixture *f);
 void store_fixture_await_failure(StoreFixture *f, unsigned n);
 void store_fixture_await_recovery(StoreFixture *f, unsigned n);
 
-/* Runs SQL on a connection of its own, waiting as the sqlite3 shell would. Returns the first column of the first row. */
+/* Runs SQL on a connection of its own, waiting as the sqlite3 shell would. Returns the first column of the first row.
+ */
 int64_t store_fixture_sql(const char *path, const char *sql);
 
 /* A run that has just been queued at @created_usec; its id is made of @number. The caller frees. */
 Run *make_run(const char *connector, const char *user_id, unsigned number, usec_t created_usec);
 
 /* ... that ended so, a second later. */
-Run *make_ended_run(const char *connector, const char *user_id, unsigned number, usec_t created_usec, RunOutcome outcome);
+Run *make_ended_run(const char *connector, const char *user_id, unsigned number, usec_t created_usec,
+                    RunOutcome outcome);
 
 /* Puts the event of how @run stands, with the next number. */
 void put_event_of(Store *store, const Run *run, usec_t time_usec);
+
+void assert_texts_equal(const char *a, const char *b);
+void assert_runs_equal(const Run *a, const Run *b); /* but for row and accounts */
+void assert_accounts_equal(const Run *a, const Run *b);
+void assert_records_equal(const ConnectorRecord *a, const ConnectorRecord *b);
 
 #define USER_1 "11111111-1111-4111-8111-111111111111"
 #define USER_2 "22222222-2222-4222-8222-222222222222"

@@ -62,9 +62,10 @@ static void test_buffer_remembers_failure(void **state)
 static void test_writer(void **state)
 {
         static const char expected[] =
-                "{\"a\":[],\"b\":{},\"c\":[1,-1,[true,false],{\"k\":null}],\"d\":\"\",\"e\":null,"
-                "\"f\":18446744073709551615,\"g\":-9223372036854775808,\"h\":[1,2],\"i\":null,"
-                "\"t\":\"2026-05-30T20:00:00Z\",\"u\":\"2026-05-30T20:00:00.000001Z\",\"v\":null,\"w\":null,\"\\\"\":0}";
+                        "{\"a\":[],\"b\":{},\"c\":[1,-1,[true,false],{\"k\":null}],\"d\":\"\",\"e\":null,"
+                        "\"f\":18446744073709551615,\"g\":-9223372036854775808,\"h\":[1,2],\"i\":null,"
+                        "\"t\":\"2026-05-30T20:00:00Z\",\"u\":\"2026-05-30T20:00:00.000001Z\",\"v\":null,\"w\":null,"
+                        "\"\\\"\":0}";
         _cleanup_free_ char *text = NULL;
         Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
@@ -110,7 +111,10 @@ static void test_writer_strings(void **state)
                 { "plain / text", "\"plain / text\"" },
                 { "\"\\\b\f\n\r\t", "\"\\\"\\\\\\b\\f\\n\\r\\t\"" },
                 { "\x01\x1f\x7f", "\"\\u0001\\u001f\x7f\"" },
-                { "Gr\xc3\xbc\xc3\x9f""e · \xf0\x9f\x8c\x8d", "\"Gr\xc3\xbc\xc3\x9f""e · \xf0\x9f\x8c\x8d\"" },
+                { "Gr\xc3\xbc\xc3\x9f"
+                  "e · \xf0\x9f\x8c\x8d",
+                  "\"Gr\xc3\xbc\xc3\x9f"
+                  "e · \xf0\x9f\x8c\x8d\"" },
                 { "bad \xff\xc3", "\"bad \xef\xbf\xbd\xef\xbf\xbd\"" },
         };
 
@@ -135,9 +139,19 @@ static void test_writer_doubles(void **state)
                 double in;
                 const char *out;
         } cases[] = {
-                { 0, "0.0" },       { 1, "1.0" },         { 0.1, "0.1" },    { 0.3, "0.3" },   { 0.1 + 0.2, "0.30000000000000004" },
-                { 1.0 / 3, "0.3333333333333333" },        { 0.42, "0.42" },  { 1e-5, "1e-05" }, { 1e22, "1e+22" },
-                { -0.5, "-0.5" },   { NAN, "null" },      { INFINITY, "null" }, { 123456789, "123456789.0" },
+                { 0, "0.0" },
+                { 1, "1.0" },
+                { 0.1, "0.1" },
+                { 0.3, "0.3" },
+                { 0.1 + 0.2, "0.30000000000000004" },
+                { 1.0 / 3, "0.3333333333333333" },
+                { 0.42, "0.42" },
+                { 1e-5, "1e-05" },
+                { 1e22, "1e+22" },
+                { -0.5, "-0.5" },
+                { NAN, "null" },
+                { INFINITY, "null" },
+                { 123456789, "123456789.0" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -169,18 +183,94 @@ static int parse_exactly(const char *text, size_t n)
 static void test_parse(void **state)
 {
         static const char *const good[] = {
-                "{}", "[]", " {\"a\" : [1, -2.5e3, \"x\", true, false, null]} \r\n\t", "1", "-0", "1.5", "\"s\"", "true", "null",
-                "null ", "\"\\u00e9\\ud83c\\udf0d\"", "{\"a\":1,\"a\":2}", "1E5", "-0.0e-0", "[[],{},[{}],\"\"]",
-                "\"\\ud800\"", "\"\x7f\"", "{\"\":1}", "123456789012345678901234567890",
+                "{}",
+                "[]",
+                " {\"a\" : [1, -2.5e3, \"x\", true, false, null]} \r\n\t",
+                "1",
+                "-0",
+                "1.5",
+                "\"s\"",
+                "true",
+                "null",
+                "null ",
+                "\"\\u00e9\\ud83c\\udf0d\"",
+                "{\"a\":1,\"a\":2}",
+                "1E5",
+                "-0.0e-0",
+                "[[],{},[{}],\"\"]",
+                "\"\\ud800\"",
+                "\"\x7f\"",
+                "{\"\":1}",
+                "123456789012345678901234567890",
                 "{\"it's\":\"\\\"'\"}",
         };
         static const char *const bad[] = {
-                "", " ", "{", "[1,]", "{\"a\":1,}", "{'a':1}", "{a:1}", "[1] x", "[1][2]", "1 2", "tru", "nul", "truex", "01",
-                "+1", ".5", "1.", "NaN", "Infinity", "-Infinity", "nan", "// c\n1", "/* c */1", "\"\t\"", "\"a\nb\"", "\"\\x\"",
-                "\"\xff\"", "\"\xc0\x80\"", "\xef\xbb\xbf{}", "{\"a\"}", "[1 2]", "\"", "[", "-", "{\"a\":",
-                "-01", "00", "1.e5", "[-]", "1e", "1e+", "--1", "{,}", "[,1]", "[1,,2]", "{\"a\":1,,}", "{1:2}", "[}", "{]", "[1}",
-                "{\"a\":1]", "]", "}", ",", ":", "\"\\", "\"\\u12", "\"\\u123g\"", "[\v1]", "#", "TRUE", "Null",
-                "{\"a\":1,'b':2}", "{\"\\\\\":'a'}", "['a']", "'a'",
+                "",
+                " ",
+                "{",
+                "[1,]",
+                "{\"a\":1,}",
+                "{'a':1}",
+                "{a:1}",
+                "[1] x",
+                "[1][2]",
+                "1 2",
+                "tru",
+                "nul",
+                "truex",
+                "01",
+                "+1",
+                ".5",
+                "1.",
+                "NaN",
+                "Infinity",
+                "-Infinity",
+                "nan",
+                "// c\n1",
+                "/* c */1",
+                "\"\t\"",
+                "\"a\nb\"",
+                "\"\\x\"",
+                "\"\xff\"",
+                "\"\xc0\x80\"",
+                "\xef\xbb\xbf{}",
+                "{\"a\"}",
+                "[1 2]",
+                "\"",
+                "[",
+                "-",
+                "{\"a\":",
+                "-01",
+                "00",
+                "1.e5",
+                "[-]",
+                "1e",
+                "1e+",
+                "--1",
+                "{,}",
+                "[,1]",
+                "[1,,2]",
+                "{\"a\":1,,}",
+                "{1:2}",
+                "[}",
+                "{]",
+                "[1}",
+                "{\"a\":1]",
+                "]",
+                "}",
+                ",",
+                ":",
+                "\"\\",
+                "\"\\u12",
+                "\"\\u123g\"",
+                "[\v1]",
+                "#",
+                "TRUE",
+                "Null",
+                "{\"a\":1,'b':2}",
+                "{\"\\\\\":'a'}",
+                "['a']",
+                "'a'",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++) {
@@ -223,9 +313,10 @@ static struct json_object *parsed(const char *text)
 
 static void test_getters(void **state)
 {
-        _cleanup_json_ struct json_object *o = parsed(
-                "{\"s\":\"text\",\"nul\":\"a\\u0000b\",\"u\":9223372036854775807,\"max\":18446744073709551615,\"neg\":-1,"
-                "\"whole\":3.0,\"part\":3.5,\"big\":1e300,\"d\":0.25,\"t\":true,\"z\":null,\"o\":{},\"a\":[1]}");
+        _cleanup_json_ struct json_object *o = parsed("{\"s\":\"text\",\"nul\":\"a\\u0000b\",\"u\":"
+                                                      "9223372036854775807,\"max\":18446744073709551615,\"neg\":-1,"
+                                                      "\"whole\":3.0,\"part\":3.5,\"big\":1e300,\"d\":0.25,\"t\":true,"
+                                                      "\"z\":null,\"o\":{},\"a\":[1]}");
         const char *s = "before";
         struct json_object *member = NULL;
         uint64_t u = 1;
@@ -275,8 +366,14 @@ static void test_depth(void **state)
                 const char *text;
                 unsigned depth;
         } cases[] = {
-                { "null", 0 }, { "1", 0 }, { "\"{[\"", 0 }, { "{}", 1 }, { "[]", 1 }, { "{\"a\":1}", 1 },
-                { "[1,[],[{\"a\":0}]]", 3 }, { "{\"a\":{},\"b\":[{}]}", 3 },
+                { "null", 0 },
+                { "1", 0 },
+                { "\"{[\"", 0 },
+                { "{}", 1 },
+                { "[]", 1 },
+                { "{\"a\":1}", 1 },
+                { "[1,[],[{\"a\":0}]]", 3 },
+                { "{\"a\":{},\"b\":[{}]}", 3 },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -290,14 +387,10 @@ static void test_depth(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_buffer),
-                cmocka_unit_test(test_buffer_remembers_failure),
-                cmocka_unit_test(test_writer),
-                cmocka_unit_test(test_writer_strings),
-                cmocka_unit_test(test_writer_doubles),
-                cmocka_unit_test(test_parse),
-                cmocka_unit_test(test_parse_depth),
-                cmocka_unit_test(test_getters),
+                cmocka_unit_test(test_buffer),         cmocka_unit_test(test_buffer_remembers_failure),
+                cmocka_unit_test(test_writer),         cmocka_unit_test(test_writer_strings),
+                cmocka_unit_test(test_writer_doubles), cmocka_unit_test(test_parse),
+                cmocka_unit_test(test_parse_depth),    cmocka_unit_test(test_getters),
                 cmocka_unit_test(test_depth),
         };
 

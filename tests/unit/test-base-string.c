@@ -93,7 +93,10 @@ typedef struct Bytes {
         const char *s;
         size_t n;
 } Bytes;
-#define BYTES(text) { text, sizeof(text) - 1 }
+#define BYTES(text)                    \
+        {                              \
+                text, sizeof(text) - 1 \
+        }
 
 static const Bytes valid_utf8[] = {
         BYTES(""),
@@ -113,13 +116,13 @@ static const Bytes invalid_utf8[] = {
         BYTES("a\0b"),
         BYTES("\x80"),
         BYTES("\xbf"),
-        BYTES("\xc0\x80"),         /* overlong NUL */
-        BYTES("\xc1\xbf"),         /* overlong */
-        BYTES("\xc2"),             /* cut */
+        BYTES("\xc0\x80"), /* overlong NUL */
+        BYTES("\xc1\xbf"), /* overlong */
+        BYTES("\xc2"),     /* cut */
         BYTES("\xc2\x20"),
-        BYTES("\xe0\x9f\xbf"),     /* overlong */
-        BYTES("\xe2\x82"),         /* cut */
-        BYTES("\xed\xa0\x80"),     /* surrogates */
+        BYTES("\xe0\x9f\xbf"), /* overlong */
+        BYTES("\xe2\x82"),     /* cut */
+        BYTES("\xed\xa0\x80"), /* surrogates */
         BYTES("\xed\xbf\xbf"),
         BYTES("\xf0\x8f\xbf\xbf"), /* overlong */
         BYTES("\xf0\x90\x80"),     /* cut */
@@ -147,9 +150,14 @@ static void test_utf8_sanitize(void **state)
         } cases[] = {
                 { BYTES(""), "" },
                 { BYTES("a\tb\nc"), "a\tb\nc" },
-                { BYTES("Gr\xc3\xbc\xc3\x9f""e \xf0\x9f\x8c\x8d"), "Gr\xc3\xbc\xc3\x9f""e \xf0\x9f\x8c\x8d" },
+                { BYTES("Gr\xc3\xbc\xc3\x9f"
+                        "e \xf0\x9f\x8c\x8d"),
+                  "Gr\xc3\xbc\xc3\x9f"
+                  "e \xf0\x9f\x8c\x8d" },
                 { BYTES("\x1b[31m\r\x7f"), REPLACED "[31m" REPLACED REPLACED },
-                { BYTES("\xc2\x9b" "31m\xc2\x80\xc2\x9f\xc2\xa0"), REPLACED "31m" REPLACED REPLACED "\xc2\xa0" },
+                { BYTES("\xc2\x9b"
+                        "31m\xc2\x80\xc2\x9f\xc2\xa0"),
+                  REPLACED "31m" REPLACED REPLACED "\xc2\xa0" },
                 { BYTES("a\0b"), "a" REPLACED "b" },
                 { BYTES("\xe2\x82x"), REPLACED REPLACED "x" },
                 { BYTES("\xff"), REPLACED },
@@ -269,16 +277,11 @@ static void test_strv_split(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_ends),
-                cmocka_unit_test(test_free_and_strdup),
-                cmocka_unit_test(test_strstrip),
-                cmocka_unit_test(test_parse_boolean),
-                cmocka_unit_test(test_parse_uint64),
-                cmocka_unit_test(test_utf8_is_valid),
-                cmocka_unit_test(test_utf8_sanitize),
-                cmocka_unit_test(test_utf8_sanitize_cuts),
-                cmocka_unit_test(test_names),
-                cmocka_unit_test(test_strv),
+                cmocka_unit_test(test_ends),          cmocka_unit_test(test_free_and_strdup),
+                cmocka_unit_test(test_strstrip),      cmocka_unit_test(test_parse_boolean),
+                cmocka_unit_test(test_parse_uint64),  cmocka_unit_test(test_utf8_is_valid),
+                cmocka_unit_test(test_utf8_sanitize), cmocka_unit_test(test_utf8_sanitize_cuts),
+                cmocka_unit_test(test_names),         cmocka_unit_test(test_strv),
                 cmocka_unit_test(test_strv_split),
         };
 

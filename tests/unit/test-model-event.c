@@ -45,25 +45,26 @@ static void check_event(const Run *run, const char *expected)
         assert_true(event.timestamp_usec == A_TIME + 250 * USEC_PER_MSEC);
         assert_true(uuid_is_valid(event.event_id));
         assert_int_equal(event.event_id[14], '4');
-        whole = asprintf_or_null("{\"event_id\":\"%s\",%s,\"timestamp\":\"2026-05-30T20:00:00.250000Z\"}", event.event_id,
-                                 expected);
+        whole = asprintf_or_null("{\"event_id\":\"%s\",%s,\"timestamp\":\"2026-05-30T20:00:00.250000Z\"}",
+                                 event.event_id, expected);
         assert_string_equal(event.json, whole);
         event_done(&event);
         assert_null(event.json);
 }
 
-#define IDENTITY                                                                                                     \
-        "\"run_id\":\"01973000-0000-7000-8000-000000000000\",\"user_id\":\"11111111-1111-4111-8111-111111111111\","  \
+#define IDENTITY                                                                                                    \
+        "\"run_id\":\"01973000-0000-7000-8000-000000000000\",\"user_id\":\"11111111-1111-4111-8111-111111111111\"," \
         "\"provider\":\"giro\",\"source\":\"pull\""
 
 static void test_queued(void **state)
 {
         Run *run = make_run();
 
-        check_event(run, IDENTITY ",\"stage\":\"queued\",\"status\":\"in_progress\",\"message\":null,\"progress\":null,"
-                         "\"items_processed\":null,\"items_total\":null,\"error\":null,\"primary_user_id\":null,"
-                         "\"metadata\":{\"connector\":\"bank\",\"trigger\":\"schedule\"},"
-                         "\"started_at\":null,\"ended_at\":null");
+        check_event(run,
+                    IDENTITY ",\"stage\":\"queued\",\"status\":\"in_progress\",\"message\":null,\"progress\":null,"
+                             "\"items_processed\":null,\"items_total\":null,\"error\":null,\"primary_user_id\":null,"
+                             "\"metadata\":{\"connector\":\"bank\",\"trigger\":\"schedule\"},"
+                             "\"started_at\":null,\"ended_at\":null");
         run_free(run);
 }
 
@@ -78,11 +79,13 @@ static void test_started_and_fetching(void **state)
         run->attempt = 2;
         run->retry_of = copy("01972fff-0000-7000-8000-000000000000");
         run->full_resync = true;
-        check_event(run, IDENTITY ",\"stage\":\"started\",\"status\":\"in_progress\",\"message\":null,\"progress\":null,"
-                         "\"items_processed\":null,\"items_total\":null,\"error\":null,\"primary_user_id\":null,"
-                         "\"metadata\":{\"connector\":\"bank\",\"trigger\":\"retry\",\"full_resync\":true,\"attempt\":2,"
-                         "\"retry_of\":\"01972fff-0000-7000-8000-000000000000\",\"discovered\":0,\"inserted\":0,\"updated\":0,"
-                         "\"deduped\":0},\"started_at\":\"2026-05-30T20:00:00.000001Z\",\"ended_at\":null");
+        check_event(run, IDENTITY
+                    ",\"stage\":\"started\",\"status\":\"in_progress\",\"message\":null,\"progress\":null,"
+                    "\"items_processed\":null,\"items_total\":null,\"error\":null,\"primary_user_id\":null,"
+                    "\"metadata\":{\"connector\":\"bank\",\"trigger\":\"retry\",\"full_resync\":true,\"attempt\":2,"
+                    "\"retry_of\":\"01972fff-0000-7000-8000-000000000000\",\"discovered\":0,\"inserted\":0,"
+                    "\"updated\":0,"
+                    "\"deduped\":0},\"started_at\":\"2026-05-30T20:00:00.000001Z\",\"ended_at\":null");
         run->stage = SYNC_STAGE_FETCHING;
         run->progress = 0.5;
         run->items_processed = 0;
@@ -90,13 +93,16 @@ static void test_started_and_fetching(void **state)
         run->attempt = 1;
         run->full_resync = false;
         run->trigger = RUN_TRIGGER_CATCH_UP;
-        run->counts = (Counts) { 6, 1, 2, 3 };
-        run->message = copy("Gr\xc3\xbc\xc3\x9f""e · \"6\"");
-        check_event(run, IDENTITY ",\"stage\":\"fetching\",\"status\":\"in_progress\","
-                         "\"message\":\"Gr\xc3\xbc\xc3\x9f""e · \\\"6\\\"\",\"progress\":0.5,\"items_processed\":0,"
-                         "\"items_total\":12,\"error\":null,\"primary_user_id\":null,\"metadata\":{\"connector\":\"bank\","
-                         "\"trigger\":\"catch-up\",\"discovered\":6,\"inserted\":1,\"updated\":2,\"deduped\":3},"
-                         "\"started_at\":null,\"ended_at\":null");
+        run->counts = (Counts){ 6, 1, 2, 3 };
+        run->message = copy("Gr\xc3\xbc\xc3\x9f"
+                            "e · \"6\"");
+        check_event(run, IDENTITY
+                    ",\"stage\":\"fetching\",\"status\":\"in_progress\","
+                    "\"message\":\"Gr\xc3\xbc\xc3\x9f"
+                    "e · \\\"6\\\"\",\"progress\":0.5,\"items_processed\":0,"
+                    "\"items_total\":12,\"error\":null,\"primary_user_id\":null,\"metadata\":{\"connector\":\"bank\","
+                    "\"trigger\":\"catch-up\",\"discovered\":6,\"inserted\":1,\"updated\":2,\"deduped\":3},"
+                    "\"started_at\":null,\"ended_at\":null");
         run_free(run);
 }
 
@@ -127,16 +133,19 @@ static void test_ends(void **state)
                 { RUN_PARTIAL, "\"stage\":\"completed\",\"status\":\"partial\",\"message\":null,\"progress\":1.0" },
                 { RUN_SKIPPED, "\"stage\":\"completed\",\"status\":\"skipped\",\"message\":null,\"progress\":1.0" },
                 { RUN_FAILED, "\"stage\":\"failed\",\"status\":\"failed\",\"message\":null,\"progress\":null" },
-                { RUN_CANCELLED, "\"stage\":\"cancelled\",\"status\":\"cancelled\",\"message\":null,\"progress\":0.25" },
+                { RUN_CANCELLED,
+                  "\"stage\":\"cancelled\",\"status\":\"cancelled\",\"message\":null,\"progress\":0.25" },
         };
 
         static_assert(ELEMENTSOF(ends) == _RUN_OUTCOME_MAX, "one row for each outcome");
         for (size_t i = 0; i < ELEMENTSOF(ends); i++) {
                 Run *run = make_ended_run(ends[i].outcome);
                 _cleanup_free_ char *expected = asprintf_or_null(
-                        IDENTITY ",%s,\"items_processed\":3,\"items_total\":null,\"error\":null,\"primary_user_id\":null,"
-                        "\"metadata\":{\"connector\":\"bank\",\"trigger\":\"schedule\"," COUNTS_0 "},"
-                        "\"started_at\":null,\"ended_at\":\"2026-05-30T20:00:02Z\"", ends[i].expected);
+                                IDENTITY ",%s,\"items_processed\":3,\"items_total\":null,\"error\":null,\"primary_"
+                                         "user_id\":null,"
+                                         "\"metadata\":{\"connector\":\"bank\",\"trigger\":\"schedule\"," COUNTS_0 "},"
+                                         "\"started_at\":null,\"ended_at\":\"2026-05-30T20:00:02Z\"",
+                                ends[i].expected);
 
                 check_event(run, expected);
                 run_free(run);
@@ -152,14 +161,16 @@ static void test_failure_tells_why(void **state)
         run->category = ATTENTION_CONSENT_EXPIRED;
         run->metadata = copy("{\"rows\":2}");
         for (int i = 0; i < 3; i++) {
-                expect_ok(run_find_account(run, (const char *const[]) { "a", "b", "c" }[i], true, &account));
+                expect_ok(run_find_account(run, (const char *const[]){ "a", "b", "c" }[i], true, &account));
                 account->status = i < 2 ? ACCOUNT_FAILED : ACCOUNT_SUCCESS;
         }
-        check_event(run, IDENTITY ",\"stage\":\"failed\",\"status\":\"failed\",\"message\":null,\"progress\":null,"
-                         "\"items_processed\":3,\"items_total\":null,\"error\":\"HTTP 401\\nlog in again\","
-                         "\"primary_user_id\":null,\"metadata\":{\"connector\":\"bank\",\"trigger\":\"schedule\"," COUNTS_0 ","
-                         "\"accounts_failed\":2,\"category\":\"consent_expired\",\"extra\":{\"rows\":2}},"
-                         "\"started_at\":null,\"ended_at\":\"2026-05-30T20:00:02Z\"");
+        check_event(run, IDENTITY
+                    ",\"stage\":\"failed\",\"status\":\"failed\",\"message\":null,\"progress\":null,"
+                    "\"items_processed\":3,\"items_total\":null,\"error\":\"HTTP 401\\nlog in again\","
+                    "\"primary_user_id\":null,\"metadata\":{\"connector\":\"bank\",\"trigger\":\"schedule\"," COUNTS_0
+                    ","
+                    "\"accounts_failed\":2,\"category\":\"consent_expired\",\"extra\":{\"rows\":2}},"
+                    "\"started_at\":null,\"ended_at\":\"2026-05-30T20:00:02Z\"");
         run_free(run);
 }
 
@@ -176,11 +187,14 @@ static void test_from_outside(void **state)
         for (int i = 0; i < 2; i++) {
                 const char *metadata = i == 0 ? "{}" : "{\"b\":1,\"a\":{\"x\":[]}}";
                 _cleanup_free_ char *expected = asprintf_or_null(
-                        "\"run_id\":\"01973000-0000-7000-8000-000000000000\",\"user_id\":null,\"provider\":\"giro\","
-                        "\"source\":\"xml_import\",\"stage\":\"completed\",\"status\":\"success\",\"message\":null,"
-                        "\"progress\":1.0,\"items_processed\":3,\"items_total\":null,\"error\":null,"
-                        "\"primary_user_id\":\"22222222-2222-4222-8222-222222222222\",\"metadata\":%s,"
-                        "\"started_at\":null,\"ended_at\":\"2026-05-30T20:00:02Z\"", metadata);
+                                "\"run_id\":\"01973000-0000-7000-8000-000000000000\",\"user_id\":null,\"provider\":"
+                                "\"giro\","
+                                "\"source\":\"xml_import\",\"stage\":\"completed\",\"status\":\"success\",\"message\":"
+                                "null,"
+                                "\"progress\":1.0,\"items_processed\":3,\"items_total\":null,\"error\":null,"
+                                "\"primary_user_id\":\"22222222-2222-4222-8222-222222222222\",\"metadata\":%s,"
+                                "\"started_at\":null,\"ended_at\":\"2026-05-30T20:00:02Z\"",
+                                metadata);
 
                 if (i == 1)
                         run->metadata = copy(metadata);
@@ -223,12 +237,15 @@ static void test_view_of_a_new_run(void **state)
         run->created_usec = A_TIME;
         check_view(run, true,
                    "{\"id\":\"r\",\"connector\":null,\"connector_id\":null,\"provider\":\"p\",\"user_id\":null,"
-                   "\"primary_user_id\":null,\"source\":\"pull\",\"trigger\":\"schedule\",\"requested_by\":null,\"reason\":null,"
+                   "\"primary_user_id\":null,\"source\":\"pull\",\"trigger\":\"schedule\",\"requested_by\":null,"
+                   "\"reason\":null,"
                    "\"full_resync\":false,\"only_accounts\":null,\"attempt\":1,\"retry_of\":null,\"state\":\"queued\","
                    "\"outcome\":null,\"stage\":\"queued\",\"message\":null,\"progress\":null,\"items_processed\":null,"
-                   "\"items_total\":null,\"counts\":{\"discovered\":0,\"added\":0,\"updated\":0,\"deduped\":0,\"ingested\":0},"
+                   "\"items_total\":null,\"counts\":{\"discovered\":0,\"added\":0,\"updated\":0,\"deduped\":0,"
+                   "\"ingested\":0},"
                    "\"error\":null,\"category\":null,\"metadata\":{},\"created_at\":\"2026-05-30T20:00:00Z\","
-                   "\"started_at\":null,\"finished_at\":null,\"updated_at\":null,\"last_seq\":0,\"invocation_id\":null,"
+                   "\"started_at\":null,\"finished_at\":null,\"updated_at\":null,\"last_seq\":0,\"invocation_id\":"
+                   "null,"
                    "\"resources\":{\"cpu_usec\":null,\"memory_peak_bytes\":null,\"io_read_bytes\":null,"
                    "\"io_write_bytes\":null},\"accounts\":[]}");
         run_free(run);
@@ -249,7 +266,7 @@ static void test_view_of_a_full_run(void **state)
         run->retry_of = copy("first");
         run->message = copy("m");
         run->items_total = 4;
-        run->counts = (Counts) { 9, 1, 2, 6 };
+        run->counts = (Counts){ 9, 1, 2, 6 };
         run->error = copy("e");
         run->category = ATTENTION_DATA_ERROR;
         run->metadata = copy("{\"k\":1}");
@@ -262,7 +279,7 @@ static void test_view_of_a_full_run(void **state)
         run->io_write_bytes = 4;
         expect_ok(run_find_account(run, "a", true, &account));
         account->status = ACCOUNT_FAILED;
-        account->counts = (Counts) { 5, 1, 1, 3 };
+        account->counts = (Counts){ 5, 1, 1, 3 };
         account->error = copy("ae");
         account->category = ATTENTION_CONNECTION_LOST;
         account->started_usec = A_TIME;
@@ -271,17 +288,23 @@ static void test_view_of_a_full_run(void **state)
                    "{\"id\":\"01973000-0000-7000-8000-000000000000\",\"connector\":\"bank\","
                    "\"connector_id\":\"c0000000-0000-4000-8000-000000000000\",\"provider\":\"giro\","
                    "\"user_id\":\"11111111-1111-4111-8111-111111111111\","
-                   "\"primary_user_id\":\"22222222-2222-4222-8222-222222222222\",\"source\":\"pull\",\"trigger\":\"retry\","
-                   "\"requested_by\":\"uid:1000\",\"reason\":\"why \\\"not\\\"\",\"full_resync\":true,\"only_accounts\":[\"a\"],"
-                   "\"attempt\":2,\"retry_of\":\"first\",\"state\":\"finished\",\"outcome\":\"partial\",\"stage\":\"completed\","
+                   "\"primary_user_id\":\"22222222-2222-4222-8222-222222222222\",\"source\":\"pull\",\"trigger\":"
+                   "\"retry\","
+                   "\"requested_by\":\"uid:1000\",\"reason\":\"why "
+                   "\\\"not\\\"\",\"full_resync\":true,\"only_accounts\":[\"a\"],"
+                   "\"attempt\":2,\"retry_of\":\"first\",\"state\":\"finished\",\"outcome\":\"partial\",\"stage\":"
+                   "\"completed\","
                    "\"message\":\"m\",\"progress\":0.25,\"items_processed\":3,\"items_total\":4,"
-                   "\"counts\":{\"discovered\":9,\"added\":1,\"updated\":2,\"deduped\":6,\"ingested\":3},\"error\":\"e\","
+                   "\"counts\":{\"discovered\":9,\"added\":1,\"updated\":2,\"deduped\":6,\"ingested\":3},\"error\":"
+                   "\"e\","
                    "\"category\":\"data_error\",\"metadata\":{\"k\":1},\"created_at\":\"2026-05-30T20:00:00Z\","
                    "\"started_at\":\"2026-05-30T20:00:00Z\",\"finished_at\":\"2026-05-30T20:00:02Z\","
                    "\"updated_at\":\"2026-05-30T20:00:03Z\",\"last_seq\":12,"
                    "\"invocation_id\":\"0123456789abcdef0123456789abcdef\",\"resources\":{\"cpu_usec\":1,"
-                   "\"memory_peak_bytes\":2,\"io_read_bytes\":3,\"io_write_bytes\":4},\"accounts\":[{\"account\":\"a\","
-                   "\"status\":\"failed\",\"counts\":{\"discovered\":5,\"added\":1,\"updated\":1,\"deduped\":3,\"ingested\":2},"
+                   "\"memory_peak_bytes\":2,\"io_read_bytes\":3,\"io_write_bytes\":4},\"accounts\":[{\"account\":"
+                   "\"a\","
+                   "\"status\":\"failed\",\"counts\":{\"discovered\":5,\"added\":1,\"updated\":1,\"deduped\":3,"
+                   "\"ingested\":2},"
                    "\"error\":\"ae\",\"category\":\"connection_lost\",\"started_at\":\"2026-05-30T20:00:00Z\","
                    "\"finished_at\":\"2026-05-30T20:00:00.000001Z\"}]}");
         run_free(run);
@@ -304,9 +327,10 @@ static void test_view_of_attention(void **state)
         view_attention(&w, NULL, &some);
         json_close_array(&w);
         expect_ok(buffer_take(&buffer, &text));
-        expected = asprintf_or_null("[null,{\"category\":\"destination_deleted\",\"message\":\"gone\",\"advice\":\"%s\","
-                                    "\"since\":\"2026-05-30T20:00:00Z\",\"run_id\":\"r\"}]",
-                                    attention_advice(ATTENTION_DESTINATION_DELETED));
+        expected = asprintf_or_null(
+                        "[null,{\"category\":\"destination_deleted\",\"message\":\"gone\",\"advice\":\"%s\","
+                        "\"since\":\"2026-05-30T20:00:00Z\",\"run_id\":\"r\"}]",
+                        attention_advice(ATTENTION_DESTINATION_DELETED));
         assert_string_equal(text, expected);
 }
 

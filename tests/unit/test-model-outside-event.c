@@ -11,7 +11,7 @@
 #include "model/outside-event.h"
 
 #define USER "11111111-1111-4111-8111-111111111111"
-#define REQUIRED                                                                                                     \
+#define REQUIRED \
         "\"run_id\":\"sdk_0123456789abcdef\",\"user_id\":\"" USER "\",\"provider\":\"garmin\",\"source\":\"sdk\","
 
 static int parse(const char *text, OutsideEvent *ret, char **ret_why)
@@ -62,9 +62,12 @@ static void test_all(void **state)
         expect_ok(parse("{\"event_id\":7,\"timestamp\":[],\"more\":1,\"run_id\":\"r\",\"user_id\":"
                         "\"ABCDEF01-1111-4111-8111-111111111111\",\"primary_user_id\":\"" USER "\",\"provider\":\"p\","
                         "\"source\":\"linked_account\",\"stage\":\"completed\",\"status\":\"partial\","
-                        "\"message\":\"two\\u001b[31m\",\"progress\":1,\"items_processed\":3,\"items_total\":9223372036854775807,"
-                        "\"error\":\"e\",\"metadata\":{\"b\": 1, \"a\": [\"/\"]},\"started_at\":\"2026-05-30T20:00:00Z\","
-                        "\"ended_at\":\"2026-05-30T22:00:01.5+02:00\"}", &event, NULL));
+                        "\"message\":\"two\\u001b[31m\",\"progress\":1,\"items_processed\":3,\"items_total\":"
+                        "9223372036854775807,"
+                        "\"error\":\"e\",\"metadata\":{\"b\": 1, \"a\": "
+                        "[\"/\"]},\"started_at\":\"2026-05-30T20:00:00Z\","
+                        "\"ended_at\":\"2026-05-30T22:00:01.5+02:00\"}",
+                        &event, NULL));
         assert_string_equal(event.user_id, "abcdef01-1111-4111-8111-111111111111");
         assert_string_equal(event.primary_user_id, USER);
         assert_string_equal(event.message, "two\xef\xbf\xbd[31m");
@@ -102,9 +105,9 @@ static void test_stage_fits_status(void **state)
 {
         for (SyncStage stage = 0; stage < _SYNC_STAGE_MAX; stage++)
                 for (SyncStatus status = 0; status < _SYNC_STATUS_MAX; status++) {
-                        _cleanup_free_ char *text = asprintf_or_null("{" REQUIRED "\"stage\":\"%s\",\"status\":\"%s\"}",
-                                                                     sync_stage_to_string(stage),
-                                                                     sync_status_to_string(status));
+                        _cleanup_free_ char *text =
+                                        asprintf_or_null("{" REQUIRED "\"stage\":\"%s\",\"status\":\"%s\"}",
+                                                         sync_stage_to_string(stage), sync_status_to_string(status));
                         OutsideEvent event = {};
                         bool fits;
 
@@ -169,7 +172,7 @@ static void test_refused(void **state)
         for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
                 /* Of two members with a name the last one counts. */
                 _cleanup_free_ char *text = asprintf_or_null(
-                        "{" REQUIRED "\"stage\":\"fetching\",\"status\":\"in_progress\",%s}", wrong[i].member);
+                                "{" REQUIRED "\"stage\":\"fetching\",\"status\":\"in_progress\",%s}", wrong[i].member);
 
                 check_refused(text, -EINVAL, wrong[i].why);
         }
@@ -179,12 +182,14 @@ static void test_refused(void **state)
 }
 
 /* An event whose @key is of so many bytes. */
-static int parse_long(const char *key, const char *before, size_t n_bytes, const char *after, OutsideEvent *ret, char **ret_why)
+static int parse_long(const char *key, const char *before, size_t n_bytes, const char *after, OutsideEvent *ret,
+                      char **ret_why)
 {
         _cleanup_free_ char *text = NULL;
         Buffer buffer = {};
 
-        buffer_append_format(&buffer, "{" REQUIRED "\"stage\":\"fetching\",\"status\":\"in_progress\",\"%s\":%s", key, before);
+        buffer_append_format(&buffer, "{" REQUIRED "\"stage\":\"fetching\",\"status\":\"in_progress\",\"%s\":%s", key,
+                             before);
         for (size_t i = 0; i < n_bytes; i++)
                 buffer_append_char(&buffer, 'x');
         buffer_append_format(&buffer, "%s}", after);

@@ -53,7 +53,8 @@ static RunReport full_report(void)
 {
         RunReport report = {
                 .stage = SYNC_STAGE_SAVING,
-                .message = copy("Gr\xc3\xbc\xc3\x9f""e \"6\"\n"),
+                .message = copy("Gr\xc3\xbc\xc3\x9f"
+                                "e \"6\"\n"),
                 .items_processed = 0,
                 .items_total = INT64_MAX,
                 .counts = { 10, 1, 2, 7 },
@@ -71,7 +72,7 @@ static RunReport full_report(void)
         };
 
         assert_non_null(report.accounts);
-        report.accounts[0] = (Account) {
+        report.accounts[0] = (Account){
                 .name = copy("checking"),
                 .status = ACCOUNT_FAILED,
                 .counts = { 4, 1, 1, 2 },
@@ -80,8 +81,9 @@ static RunReport full_report(void)
                 .started_usec = 1,
                 .finished_usec = 2,
         };
-        report.accounts[1] = (Account) {
-                .name = copy("savings"), .status = ACCOUNT_NO_DATA, .category = _ATTENTION_INVALID };
+        report.accounts[1] = (Account){ .name = copy("savings"),
+                                        .status = ACCOUNT_NO_DATA,
+                                        .category = _ATTENTION_INVALID };
         return report;
 }
 
@@ -114,20 +116,46 @@ static void test_everything_comes_back(void **state)
 static void test_refused(void **state)
 {
         static const char *const wrong[] = {
-                "", "null", "[]", "1", "{", "{} {}",
-                "{\"stage\":1}", "{\"stage\":\"no such stage\"}", "{\"message\":1}", "{\"message\":\"a\\u0000b\"}",
-                "{\"processed\":-1}", "{\"processed\":1.5}", "{\"processed\":\"1\"}", "{\"total\":9223372036854775808}",
-                "{\"discovered\":-1}", "{\"discovered\":1,\"added\":true}", "{\"updated\":[]}", "{\"deduped\":{}}",
-                "{\"accounts\":{}}", "{\"accounts\":[1]}", "{\"accounts\":[null]}", "{\"accounts\":[{}]}",
-                "{\"accounts\":[{\"account\":\"\"}]}", "{\"accounts\":[{\"account\":1}]}",
+                "",
+                "null",
+                "[]",
+                "1",
+                "{",
+                "{} {}",
+                "{\"stage\":1}",
+                "{\"stage\":\"no such stage\"}",
+                "{\"message\":1}",
+                "{\"message\":\"a\\u0000b\"}",
+                "{\"processed\":-1}",
+                "{\"processed\":1.5}",
+                "{\"processed\":\"1\"}",
+                "{\"total\":9223372036854775808}",
+                "{\"discovered\":-1}",
+                "{\"discovered\":1,\"added\":true}",
+                "{\"updated\":[]}",
+                "{\"deduped\":{}}",
+                "{\"accounts\":{}}",
+                "{\"accounts\":[1]}",
+                "{\"accounts\":[null]}",
+                "{\"accounts\":[{}]}",
+                "{\"accounts\":[{\"account\":\"\"}]}",
+                "{\"accounts\":[{\"account\":1}]}",
                 "{\"accounts\":[{\"account\":\"a\",\"status\":\"fine\"}]}",
                 "{\"accounts\":[{\"account\":\"a\",\"error\":1}]}",
                 "{\"accounts\":[{\"account\":\"a\",\"category\":\"none\"}]}",
                 "{\"accounts\":[{\"account\":\"a\",\"added\":-1}]}",
                 "{\"accounts\":[{\"account\":\"a\"},{\"account\":\"b\",\"finished_usec\":-1}]}",
-                "{\"attention\":\"none\"}", "{\"attention\":7}", "{\"attention_message\":7}", "{\"metadata\":[]}",
-                "{\"metadata\":\"{}\"}", "{\"outcome\":\"success\"}", "{\"error\":{}}", "{\"retry\":1}",
-                "{\"retry_at_usec\":\"now\"}", "{\"cpu_usec\":-1}", "{\"memory_peak_bytes\":0.5}",
+                "{\"attention\":\"none\"}",
+                "{\"attention\":7}",
+                "{\"attention_message\":7}",
+                "{\"metadata\":[]}",
+                "{\"metadata\":\"{}\"}",
+                "{\"outcome\":\"success\"}",
+                "{\"error\":{}}",
+                "{\"retry\":1}",
+                "{\"retry_at_usec\":\"now\"}",
+                "{\"cpu_usec\":-1}",
+                "{\"memory_peak_bytes\":0.5}",
         };
         RunReport report = RUN_REPORT_INIT;
 
@@ -144,7 +172,8 @@ static void test_null_and_unknown_are_as_absent(void **state)
         _cleanup_free_ char *text = NULL;
 
         expect_ok(parse("{\"stage\":null,\"message\":null,\"processed\":null,\"discovered\":null,\"accounts\":null,"
-                        "\"attention\":null,\"metadata\":null,\"outcome\":null,\"retry\":null,\"cpu_usec\":null,\"new\":[1]}",
+                        "\"attention\":null,\"metadata\":null,\"outcome\":null,\"retry\":null,\"cpu_usec\":null,"
+                        "\"new\":[1]}",
                         &report));
         text = write_report(&report);
         assert_string_equal(text, "{}");

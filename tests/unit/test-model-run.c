@@ -85,9 +85,11 @@ static void test_copy_shares_nothing(void **state)
 {
         Run *run = run_new(), *copy = NULL;
         char **const texts[] = {
-                &run->id,     &run->connector, &run->connector_id, &run->provider, &run->user_id,
-                &run->primary_user_id, &run->requested_by, &run->reason, &run->only_accounts, &run->retry_of,
-                &run->message, &run->error, &run->metadata, &run->invocation_id,
+                &run->id,           &run->connector,     &run->connector_id,
+                &run->provider,     &run->user_id,       &run->primary_user_id,
+                &run->requested_by, &run->reason,        &run->only_accounts,
+                &run->retry_of,     &run->message,       &run->error,
+                &run->metadata,     &run->invocation_id,
         };
         Account *account;
 
@@ -102,7 +104,8 @@ static void test_copy_shares_nothing(void **state)
         account->counts.updated = 3;
         expect_ok(run_copy(run, true, &copy));
         for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
-                const char *original = *texts[i], *copied = *(char **) ((char *) copy + ((char *) texts[i] - (char *) run));
+                const char *original = *texts[i],
+                           *copied = *(char **) ((char *) copy + ((char *) texts[i] - (char *) run));
 
                 assert_string_equal(copied, original);
                 assert_ptr_not_equal(copied, original);
@@ -148,7 +151,8 @@ static void test_accounts(void **state)
 
 static void test_account_copy(void **state)
 {
-        Account account = { .name = (char *) "a", .status = ACCOUNT_NO_DATA, .category = ATTENTION_DATA_ERROR }, copy = {};
+        Account account = { .name = (char *) "a", .status = ACCOUNT_NO_DATA, .category = ATTENTION_DATA_ERROR },
+                copy = {};
 
         expect_ok(account_copy(&account, &copy));
         assert_string_equal(copy.name, "a");
@@ -178,14 +182,10 @@ static void test_attention(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_transitions),
-                cmocka_unit_test(test_every_run_can_end),
-                cmocka_unit_test(test_outcomes_from_outside),
-                cmocka_unit_test(test_new_run),
-                cmocka_unit_test(test_copy_shares_nothing),
-                cmocka_unit_test(test_accounts),
-                cmocka_unit_test(test_account_copy),
-                cmocka_unit_test(test_attention),
+                cmocka_unit_test(test_transitions),           cmocka_unit_test(test_every_run_can_end),
+                cmocka_unit_test(test_outcomes_from_outside), cmocka_unit_test(test_new_run),
+                cmocka_unit_test(test_copy_shares_nothing),   cmocka_unit_test(test_accounts),
+                cmocka_unit_test(test_account_copy),          cmocka_unit_test(test_attention),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

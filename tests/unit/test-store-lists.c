@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Lists of runs and events: every filter against a plain search, page by page, and the way SQLite takes through them. */
+/* Lists of runs and events: every filter against a plain search, page by page, and the way SQLite takes through them.
+ */
 
 #include "unit/expect.h"
 
@@ -215,7 +216,10 @@ static void test_limits(void **state)
 static void test_page_tokens(void **state)
 {
         static const PagePlace places[] = { { 0, 0 }, { A_TIME, 1 }, { INT64_MAX, INT64_MAX } };
-        static const char *const wrong[] = { "", "0", "next", "é",
+        static const char *const wrong[] = { "",
+                                             "0",
+                                             "next",
+                                             "é",
                                              "00000000000000000000000000000000000000000000000000000000",
                                              "0000000000000000000000000000000000000000" };
         StoreFixture *f = *state;
@@ -231,7 +235,7 @@ static void test_page_tokens(void **state)
         }
         for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
                 expect_errno(page_token_parse(wrong[i], &place), -EINVAL);
-        expect_errno(page_token_parse(page_token_format(token, &(PagePlace) { UINT64_MAX, 1 }), &place), -EINVAL);
+        expect_errno(page_token_parse(page_token_format(token, &(PagePlace){ UINT64_MAX, 1 }), &place), -EINVAL);
         (void) page_token_format(token, &places[1]);
         for (size_t i = 0; i < sizeof(token) - 1; i++)
                 for (char c = ' '; c <= '~'; c++) {
@@ -430,9 +434,9 @@ static void test_events_by_every_filter(void **state)
 
                 check_events(f, &filter);
         }
-        check_events(f, &(EventFilter) { .user_id = "nobody", .limit = 1 });
-        check_events(f, &(EventFilter) { .run_id = "nobody", .limit = 1 });
-        check_events(f, &(EventFilter) { .after_seq = UINT64_MAX, .limit = 1 });
+        check_events(f, &(EventFilter){ .user_id = "nobody", .limit = 1 });
+        check_events(f, &(EventFilter){ .run_id = "nobody", .limit = 1 });
+        check_events(f, &(EventFilter){ .after_seq = UINT64_MAX, .limit = 1 });
 }
 
 static void test_event_numbers_go_up(void **state)

@@ -233,7 +233,8 @@ static void test_foreign_files(void **state)
 
 static void test_not_a_database(void **state)
 {
-        static const char *const texts[] = { "x", "SQLite format 3", "This is a letter, and quite a long one at that, so "
+        static const char *const texts[] = { "x", "SQLite format 3",
+                                             "This is a letter, and quite a long one at that, so "
                                              "that it has more bytes than the header of a database has." };
         StoreFixture *f = *state;
 
@@ -342,6 +343,168 @@ static void test_versions_go_up_to_ours(void **state)
         assert_int_equal(n_store_migrations, STORE_SCHEMA_VERSION);
 }
 
+/* What stands in tests/data/history-v1.sql. */
+static void check_version_1(StoreFixture *f)
+{
+        Account accounts[] = {
+                {
+                                .name = (char *) "checking",
+                                .status = ACCOUNT_SUCCESS,
+                                .counts = { 8, 3, 1, 4 },
+                                .category = _ATTENTION_INVALID,
+                                .started_usec = A_TIME + 1,
+                                .finished_usec = A_TIME + 2,
+                },
+                {
+                                .name = (char *) "savings",
+                                .status = ACCOUNT_FAILED,
+                                .counts = { 1, 0, 0, 1 },
+                                .error = (char *) "no",
+                                .category = ATTENTION_CONSENT_EXPIRED,
+                },
+        };
+        const Run expected = {
+                .id = (char *) "01973000-0000-7000-8000-000000000001",
+                .connector = (char *) "bank",
+                .connector_id = (char *) "c0000000-0000-4000-8000-000000000001",
+                .provider = (char *) "giro",
+                .user_id = (char *) USER_1,
+                .primary_user_id = (char *) USER_2,
+                .requested_by = (char *) "uid:1000",
+                .reason = (char *) "why",
+                .full_resync = true,
+                .only_accounts = (char *) "[\"checking\"]",
+                .attempt = 1,
+                .retry_of = (char *) "01973000-0000-7000-8000-000000000000",
+                .state = RUN_FINISHED,
+                .outcome = RUN_PARTIAL,
+                .stage = SYNC_STAGE_COMPLETED,
+                .message = (char *) "Done · 3 new",
+                .progress = 0.5,
+                .items_processed = 5,
+                .items_total = 10,
+                .counts = { 9, 3, 1, 5 },
+                .error = (char *) "it's \"broken\"",
+                .category = ATTENTION_CONSENT_EXPIRED,
+                .metadata = (char *) "{\"k\":[1]}",
+                .created_usec = A_TIME,
+                .started_usec = A_TIME + 1,
+                .finished_usec = A_TIME + 2,
+                .updated_usec = A_TIME + 2,
+                .last_seq = 2,
+                .report_sequence = 7,
+                .invocation_id = (char *) "0123456789abcdef0123456789abcdef",
+                .worker_pid = 4711,
+                .worker_start_ticks = 12345,
+                .cpu_usec = 1,
+                .memory_peak_bytes = 2,
+                .io_read_bytes = 3,
+                .io_write_bytes = 4,
+                .accounts = accounts,
+                .n_accounts = ELEMENTSOF(accounts),
+        };
+        _cleanup_free_ char *cursor = NULL;
+        Run *run, **active;
+        uint64_t seq;
+        size_t n;
+
+        expect_ok(store_get_run(f->store, expected.id, true, &run));
+        assert_runs_equal(run, &expected);
+        assert_accounts_equal(run, &expected);
+        run_free(run);
+        expect_ok(store_load_active_runs(f->store, &active, &n));
+        assert_int_equal(n, 1);
+        assert_string_equal(active[0]->id, "sdk_0123456789abcdef");
+        assert_null(active[0]->connector);
+        assert_true(active[0]->items_total == COUNT_UNKNOWN && active[0]->progress == PROGRESS_UNKNOWN);
+        runs_free(active, n);
+        expect_errno(store_get_cursor(f->store, "bank", &cursor), 1);
+        assert_string_equal(cursor, "{\"bookmarks\":{\"checking\":\"2026-05-30\"}}");
+        assert_int_equal(store_last_seq(f->store), 2);
+        expect_ok(store_first_seq(f->store, &seq));
+        assert_int_equal(seq, 2);
+}
+
+static void check_connectors_of_version_1(StoreFixture *f)
+{
+        const ConnectorRecord bank = {
+                .name = (char *) "bank",
+                .id = (char *) "c0000000-0000-4000-8000-000000000001",
+                .first_seen_usec = A_TIME,
+                .last_elapse_usec = A_TIME + 1,
+                .last_finished_usec = A_TIME + 2,
+                .last_run_id = (char *) "01973000-0000-7000-8000-000000000001",
+                .last_outcome = RUN_PARTIAL,
+                .consecutive_failures = 2,
+                .retry_at_usec = A_TIME + 3,
+                .retry_attempt = 2,
+                .retry_of = (char *) "01973000-0000-7000-8000-000000000001",
+                .pending = true,
+                .pending_full_resync = true,
+                .pending_trigger = RUN_TRIGGER_MANUAL,
+                .pending_requested_by = (char *) "uid:1000",
+                .pending_reason = (char *) "once more",
+                .resyncing = true,
+                .attention = {
+                        .category = ATTENTION_CONSENT_EXPIRED,
+                        .message = (char *) "log in again",
+                        .since_usec = A_TIME + 4,
+                        .run_id = (char *) "01973000-0000-7000-8000-000000000001",
+                },
+        };
+        ConnectorRecord packages = CONNECTOR_RECORD_INIT, *records;
+        size_t n;
+
+        packages.name = (char *) "packages";
+        packages.id = (char *) "c0000000-0000-4000-8000-000000000002";
+        packages.first_seen_usec = A_TIME;
+        expect_ok(store_load_connectors(f->store, &records, &n));
+        assert_int_equal(n, 2);
+        assert_records_equal(&records[0], &bank);
+        assert_records_equal(&records[1], &packages);
+        connector_records_free(records, n);
+}
+
+/* All of a schema's text, in one number. */
+static int64_t schema_sum(const char *path)
+{
+        sqlite3_stmt *stmt = NULL;
+        sqlite3 *db = NULL;
+        int64_t sum = 0;
+
+        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_prepare_v2(db, "SELECT type || name || ifnull(sql, '') FROM sqlite_schema ORDER BY 1",
+                                            -1, &stmt, NULL),
+                         SQLITE_OK);
+        while (sqlite3_step(stmt) == SQLITE_ROW)
+                for (const unsigned char *p = sqlite3_column_text(stmt, 0); *p; p++)
+                        sum = (int64_t) ((uint64_t) sum * 31 + *p);
+        (void) sqlite3_finalize(stmt);
+        (void) sqlite3_close(db);
+        return sum;
+}
+
+/* An old file is read, and has afterwards the schema of a new one, to the letter. */
+static void test_version_1(void **state)
+{
+        StoreFixture *f = *state;
+        _cleanup_free_ char *script = NULL, *fresh = beside(f, ".fresh");
+        sqlite3 *db;
+
+        store_fixture_close(f);
+        assert_int_equal(rename(f->path, fresh), 0);
+        expect_ok(read_file(TESTS_DATA "/history-v1.sql", MIB, &script, NULL));
+        assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, script, NULL, NULL, NULL), SQLITE_OK);
+        (void) sqlite3_close(db);
+        expect_ok(store_fixture_open(f, NULL));
+        check_version_1(f);
+        check_connectors_of_version_1(f);
+        store_fixture_close(f);
+        assert_true(schema_sum(f->path) == schema_sum(fresh));
+        assert_int_equal(store_fixture_sql(f->path, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
+}
+
 #define CLOSED_TEST(test) cmocka_unit_test_setup_teardown(test, setup_closed, store_fixture_teardown)
 
 int main(void)
@@ -360,6 +523,7 @@ int main(void)
                 CLOSED_TEST(test_damage_after_a_crash),
                 STORE_TEST(test_migrations),
                 cmocka_unit_test(test_versions_go_up_to_ours),
+                STORE_TEST(test_version_1),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

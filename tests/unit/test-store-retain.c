@@ -72,8 +72,8 @@ static void test_events_by_their_own_age(void **state)
         store_fixture_commit(f);
         assert_true(store_retain_more(f->store));
         assert_in_range(retain(f, policy), 4, 8);
-        /* One that is just a day old stays. Those of the second run, older than the youngest of the first, wait for it:
-         * numbers go first by age of the oldest. */
+        /* One that is just a day old stays. Those of the second run, older than the youngest of the first, wait for
+         * it: numbers go first by age of the oldest. */
         assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE run = 1"), 200);
         expect_ok(store_first_seq(f->store, &seq));
         assert_int_equal(seq, 301);
@@ -180,7 +180,8 @@ static void test_runs_by_age(void **state)
                         put_ended(f, "bank", USER_1, day * 10 + outcome, day * USEC_PER_DAY + USEC_PER_SEC, outcome);
         store_fixture_commit(f);
         (void) retain(f, policy);
-        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE outcome IN ('succeeded', 'cancelled', 'skipped')"), 90);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE outcome IN ('succeeded', 'cancelled', 'skipped')"),
+                         90);
         assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE outcome IN ('failed', 'partial')"), 180);
         assert_int_equal(sql(f, "SELECT count(*) FROM accounts"), 270);
         assert_int_equal(sql(f, "SELECT n_ended FROM connectors"), 90);
@@ -222,7 +223,9 @@ static void test_runs_that_are_needed(void **state)
         assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE id LIKE '%-0000000001__'"), 3);
         /* bank's newest is its active one: its newest that ended goes too, but for the two that are named. */
         assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE provider = 'bank' AND state = 'finished'"), 3);
-        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE id LIKE '%-000000000003' OR id LIKE '%-000000000009'"), 2);
+        assert_int_equal(
+                        sql(f, "SELECT count(*) FROM runs WHERE id LIKE '%-000000000003' OR id LIKE '%-000000000009'"),
+                        2);
         assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE provider = 'shop'"), 2);
         assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE id LIKE '%-000000000050'"), 1);
         assert_int_equal(sql(f, "SELECT count(*) FROM cursors"), 1);
@@ -258,7 +261,8 @@ static void test_runs_by_number(void **state)
 
         /* The numbers that are kept beside are right, and another round has nothing to do. */
         assert_int_equal(sql(f, "SELECT count(*) FROM connectors WHERE n_ended <> (SELECT count(*) FROM runs WHERE"
-                                " connector = connectors.key AND outcome NOT IN ('failed', 'partial'))"), 0);
+                                " connector = connectors.key AND outcome NOT IN ('failed', 'partial'))"),
+                         0);
         assert_int_equal(sql(f, "SELECT n_ended * 100 + n_failed FROM users WHERE key = 1"), 1020);
         assert_int_equal(sql(f, "SELECT n_runs FROM users WHERE key = 1"), 60);
         assert_int_equal(retain(f, policy), 1);
@@ -294,7 +298,7 @@ static void test_no_policy_deletes_nothing(void **state)
                 put_ended(f, "bank", USER_1, i, 999 * USEC_PER_DAY, RUN_FAILED);
         put_events(f, USER_1, 1000, 100, 999 * USEC_PER_DAY);
         store_fixture_commit(f);
-        assert_int_equal(retain(f, (RetentionPolicy) {}), 1);
+        assert_int_equal(retain(f, (RetentionPolicy){}), 1);
         assert_int_equal(sql(f, "SELECT count(*) FROM runs"), 101);
         assert_int_equal(sql(f, "SELECT count(*) FROM events"), 100);
 }

@@ -29,7 +29,7 @@ static Run *make_full_run(void)
         run->progress = 0.375;
         run->items_processed = 7;
         run->items_total = INT64_MAX;
-        run->counts = (Counts) { 10, 3, 4, 2 };
+        run->counts = (Counts){ 10, 3, 4, 2 };
         run->error = strdup("Zwei Fehler:\n\"nö\"");
         run->category = ATTENTION_CONSENT_EXPIRED;
         run->metadata = strdup("{\"a\":[1,2]}");
@@ -47,70 +47,13 @@ static Run *make_full_run(void)
 
                 expect_ok(run_find_account(run, accounts[i], true, &account));
                 account->status = (AccountStatus) i + 1;
-                account->counts = (Counts) { i, i + 1, i + 2, i + 3 };
+                account->counts = (Counts){ i, i + 1, i + 2, i + 3 };
                 account->category = i == 1 ? ATTENTION_DATA_ERROR : _ATTENTION_INVALID;
                 account->error = i == 1 ? strdup("kaputt") : NULL;
                 account->started_usec = i * USEC_PER_SEC;
                 account->finished_usec = i == 2 ? A_TIME : 0;
         }
         return run;
-}
-
-static void assert_texts_equal(const char *a, const char *b)
-{
-        if (!streq_null(a, b))
-                print_error("\"%s\" instead of \"%s\"\n", strempty(a), strempty(b));
-        assert_true(streq_null(a, b));
-}
-
-static void assert_counts_equal(const Counts *a, const Counts *b)
-{
-        assert_true(a->discovered == b->discovered && a->added == b->added && a->updated == b->updated &&
-                    a->deduped == b->deduped);
-}
-
-static void assert_accounts_equal(const Run *a, const Run *b)
-{
-        assert_int_equal(a->n_accounts, b->n_accounts);
-        for (size_t i = 0; i < a->n_accounts; i++) {
-                const Account *x = &a->accounts[i], *y = &b->accounts[i];
-
-                assert_texts_equal(x->name, y->name);
-                assert_texts_equal(x->error, y->error);
-                assert_counts_equal(&x->counts, &y->counts);
-                assert_int_equal(x->status, y->status);
-                assert_int_equal(x->category, y->category);
-                assert_true(x->started_usec == y->started_usec && x->finished_usec == y->finished_usec);
-        }
-}
-
-static void assert_runs_equal(const Run *a, const Run *b)
-{
-        assert_texts_equal(a->id, b->id);
-        assert_texts_equal(a->connector, b->connector);
-        assert_texts_equal(a->connector_id, b->connector_id);
-        assert_texts_equal(a->provider, b->provider);
-        assert_texts_equal(a->user_id, b->user_id);
-        assert_texts_equal(a->primary_user_id, b->primary_user_id);
-        assert_texts_equal(a->requested_by, b->requested_by);
-        assert_texts_equal(a->reason, b->reason);
-        assert_texts_equal(a->only_accounts, b->only_accounts);
-        assert_texts_equal(a->retry_of, b->retry_of);
-        assert_texts_equal(a->message, b->message);
-        assert_texts_equal(a->error, b->error);
-        assert_texts_equal(a->metadata, b->metadata);
-        assert_texts_equal(a->invocation_id, b->invocation_id);
-        assert_true(a->source == b->source && a->trigger == b->trigger && a->full_resync == b->full_resync);
-        assert_true(a->attempt == b->attempt && a->state == b->state && a->outcome == b->outcome);
-        assert_true(a->stage == b->stage && a->progress == b->progress && a->category == b->category);
-        assert_true(a->items_processed == b->items_processed && a->items_total == b->items_total);
-        assert_counts_equal(&a->counts, &b->counts);
-        assert_true(a->created_usec == b->created_usec && a->started_usec == b->started_usec);
-        assert_true(a->finished_usec == b->finished_usec && a->updated_usec == b->updated_usec);
-        assert_true(a->last_seq == b->last_seq && a->report_sequence == b->report_sequence);
-        assert_true(a->worker_pid == b->worker_pid && a->worker_start_ticks == b->worker_start_ticks);
-        assert_true(a->cpu_usec == b->cpu_usec && a->memory_peak_bytes == b->memory_peak_bytes);
-        assert_true(a->io_read_bytes == b->io_read_bytes && a->io_write_bytes == b->io_write_bytes);
 }
 
 static void test_run_comes_back_whole(void **state)
@@ -290,8 +233,8 @@ static void test_every_word_is_taken(void **state)
                 run->stage = (SyncStage) (i % _SYNC_STAGE_MAX);
                 run->category = (AttentionCategory) (i % _ATTENTION_MAX);
                 run->state = (RunState) (i % _RUN_STATE_MAX);
-                run->outcome = run->state >= RUN_STOPPING ? (RunOutcome) (i / _RUN_STATE_MAX % _RUN_OUTCOME_MAX) :
-                                                            _RUN_OUTCOME_INVALID;
+                run->outcome = run->state >= RUN_STOPPING ? (RunOutcome) (i / _RUN_STATE_MAX % _RUN_OUTCOME_MAX)
+                                                          : _RUN_OUTCOME_INVALID;
                 run->finished_usec = run->state == RUN_FINISHED ? A_TIME : 0;
                 account.status = (AccountStatus) (i % _ACCOUNT_STATUS_MAX);
                 account.category = (AttentionCategory) (i % _ATTENTION_MAX);
@@ -311,7 +254,8 @@ static void test_one_active_run_of_a_connector(void **state)
 {
         StoreFixture *f = *state;
         Run *first = make_run("bank", NULL, 1, A_TIME), *second = make_run("bank", NULL, 2, A_TIME);
-        Run *other = make_run("shop", NULL, 3, A_TIME), *skipped = make_ended_run("bank", NULL, 4, A_TIME, RUN_SKIPPED);
+        Run *other = make_run("shop", NULL, 3, A_TIME),
+            *skipped = make_ended_run("bank", NULL, 4, A_TIME, RUN_SKIPPED);
         Run *again;
 
         expect_ok(commit_run(f, first));
@@ -338,8 +282,8 @@ static void test_active_runs_oldest_first(void **state)
 
         for (unsigned i = 0; i < 40; i++) {
                 char *name = asprintf_or_null("c%u", i);
-                Run *run = i % 2 == 0 ? make_run(name, USER_1, i, A_TIME + 100 - i) :
-                                        make_ended_run(name, USER_1, i, A_TIME, RUN_SUCCEEDED);
+                Run *run = i % 2 == 0 ? make_run(name, USER_1, i, A_TIME + 100 - i)
+                                      : make_ended_run(name, USER_1, i, A_TIME, RUN_SUCCEEDED);
                 Account *account;
 
                 if (i == 0)
@@ -410,26 +354,6 @@ static ConnectorRecord make_record(const char *name)
                         .run_id = strdup("this one"),
                 },
         };
-}
-
-static void assert_records_equal(const ConnectorRecord *a, const ConnectorRecord *b)
-{
-        assert_texts_equal(a->name, b->name);
-        assert_texts_equal(a->id, b->id);
-        assert_texts_equal(a->last_run_id, b->last_run_id);
-        assert_texts_equal(a->retry_of, b->retry_of);
-        assert_texts_equal(a->pending_requested_by, b->pending_requested_by);
-        assert_texts_equal(a->pending_reason, b->pending_reason);
-        assert_texts_equal(a->attention.message, b->attention.message);
-        assert_texts_equal(a->attention.run_id, b->attention.run_id);
-        assert_true(a->first_seen_usec == b->first_seen_usec && a->active_override == b->active_override);
-        assert_true(a->last_elapse_usec == b->last_elapse_usec && a->last_finished_usec == b->last_finished_usec);
-        assert_true(a->last_outcome == b->last_outcome && a->consecutive_failures == b->consecutive_failures);
-        assert_true(a->retry_at_usec == b->retry_at_usec && a->retry_attempt == b->retry_attempt);
-        assert_true(a->pending == b->pending && a->pending_full_resync == b->pending_full_resync);
-        assert_true(a->pending_trigger == b->pending_trigger && a->resyncing == b->resyncing);
-        assert_true(a->attention.category == b->attention.category);
-        assert_true(a->attention.since_usec == b->attention.since_usec);
 }
 
 static void test_connectors(void **state)
@@ -518,7 +442,8 @@ static void test_cursors(void **state)
 static void test_users(void **state)
 {
         StoreFixture *f = *state;
-        Run *run = make_run("bank", USER_2, 1, A_TIME + 7), *second = make_ended_run(NULL, USER_2, 2, A_TIME + 9, RUN_FAILED);
+        Run *run = make_run("bank", USER_2, 1, A_TIME + 7),
+            *second = make_ended_run(NULL, USER_2, 2, A_TIME + 9, RUN_FAILED);
         UserRecord *users;
         size_t n;
 

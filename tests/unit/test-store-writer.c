@@ -80,7 +80,7 @@ static void test_queue_limit(void **state)
 
         /* Steps that have nothing to do cost the least. */
         for (unsigned i = 0; i < STORE_QUEUE_MAX; i++)
-                expect_ok(store_retain(f->store, &(RetentionPolicy) {}, A_TIME));
+                expect_ok(store_retain(f->store, &(RetentionPolicy){}, A_TIME));
         expect_errno(store_put_user(f->store, USER_1, A_TIME), -ENOBUFS);
         assert_int_equal(store_ticket(f->store), STORE_QUEUE_MAX);
         store_fixture_commit(f);
@@ -198,7 +198,8 @@ static void test_every_failing_write(void **state)
                 expect_ok(store_fixture_open(f, &small_log));
         }
         assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM pragma_integrity_check "
-                                                    "WHERE integrity_check = 'ok'"), 1);
+                                                    "WHERE integrity_check = 'ok'"),
+                         1);
         assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM runs"), number);
 }
 
