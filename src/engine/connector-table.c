@@ -54,6 +54,11 @@ int connector_can_run(const ConnectorEntry *c)
         return c->definition->exec_pull ? 0 : -EOPNOTSUPP;
 }
 
+bool connector_may_run(const ConnectorEntry *c)
+{
+        return c->has_file && connector_is_active(c) && connector_can_run(c) == 0;
+}
+
 /* ---- Publishing */
 
 static void count_attention(Engine *engine, const ConnectorEntry *c, int sign)
@@ -274,7 +279,9 @@ static int take_definition(ConnectorEntry *c, ConnectorDefinition *definition)
 {
         Engine *engine = c->published.engine;
         usec_t now = engine_now(engine, CLOCK_REALTIME);
+        bool was_wanted = connector_may_run(c);
         bool other_schedule = c->definition && !scheduler_same_schedule(c->definition, definition);
+        bool pass_over;
         int r;
 
         connector_definition_unref(c->definition);
@@ -285,10 +292,14 @@ static int take_definition(ConnectorEntry *c, ConnectorDefinition *definition)
                 r = store_put_user(engine->store, definition->user_id, now);
         if (r < 0)
                 return r;
-        if (other_schedule)
+        /* A new schedule does not make up for times that it would have had, nor one that nobody wanted until now. */
+        pass_over = engine->started && (other_schedule || !was_wanted) && connector_may_run(c);
+        if (pass_over)
                 scheduler_pass_over(c);
-        scheduler_update(c, engine->started ? SCHEDULE_RELOADED : SCHEDULE_STARTING);
-        if (other_schedule)
+        scheduler_update(c, !engine->started ? SCHEDULE_STARTING
+                            : pass_over      ? SCHEDULE_RELOADED
+                                             : SCHEDULE_RUN_CHANGED);
+        if (pass_over)
                 connector_save(c, 0);
         else
                 connector_publish(c, 0);

@@ -26,6 +26,9 @@ bool connector_is_active(const ConnectorEntry *c) _pure_;
 /* Return: 0; -ENOEXEC (bad setting); -EOPNOTSUPP (no ExecPull=). */
 int connector_can_run(const ConnectorEntry *c) _pure_;
 
+/* Has a file, is active, and can run: by itself, or when asked. */
+bool connector_may_run(const ConnectorEntry *c) _pure_;
+
 /* The connector's record goes to the disk, then it is published. */
 void connector_save(ConnectorEntry *c, ConnectorNews news);
 

@@ -333,18 +333,28 @@ void lifecycle_schedule_due(ConnectorEntry *c, bool missed)
 
 void lifecycle_retry_due(ConnectorEntry *c)
 {
+        Engine *engine = c->published.engine;
         _cleanup_free_ char *retry_of = TAKE_PTR(c->record.retry_of);
-        const RunRequest request = {
+        _cleanup_(run_freep) Run *first = NULL;
+        RunRequest request = {
                 .trigger = RUN_TRIGGER_RETRY,
                 .attempt = c->record.retry_attempt,
                 .retry_of = retry_of,
         };
         EngineRun *r;
-        int k;
+        int k = 0;
 
-        k = run_begin(c, &request, &r);
+        /* What was asked for is asked for again. */
+        if (retry_of)
+                k = store_get_run(engine->store, retry_of, false, &first);
+        if (first) {
+                request.reason = first->reason;
+                request.only_accounts = first->only_accounts;
+        }
+        if (k >= 0 || k == -ESRCH)
+                k = run_begin(c, &request, &r);
         if (k < 0)
-                engine_break(c->published.engine, k);
+                engine_break(engine, k);
 }
 
 /* ---- The worker's end */

@@ -191,7 +191,7 @@ int engine_set_active(Engine *engine, const char *connector, bool active, Engine
         c->record.active_override = active == c->definition->enabled ? -1 : active;
         if (active && !was)
                 scheduler_pass_over(c);
-        scheduler_update(c, SCHEDULE_RELOADED);
+        scheduler_update(c, SCHEDULE_RUN_CHANGED);
         connector_save(c, 0);
         reply_queue(engine, TAKE_PTR(answer), 0);
         return 0;
@@ -201,8 +201,7 @@ int engine_set_active(Engine *engine, const char *connector, bool active, Engine
 
 static bool is_affected(const ConnectorEntry *c)
 {
-        return connection_concerns(c->record.attention.category) && !c->run && connector_is_active(c) &&
-               connector_can_run(c) == 0;
+        return connection_concerns(c->record.attention.category) && !c->run && connector_may_run(c);
 }
 
 int engine_reconnect(Engine *engine, const char *name, const char *requested_by, EngineReply reply, void *userdata)

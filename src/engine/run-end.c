@@ -212,14 +212,13 @@ static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_new
 static void connector_run_ended(EngineRun *r)
 {
         ConnectorEntry *c = r->connector;
-        bool wanted = c->has_file && connector_is_active(c) && connector_can_run(c) == 0;
         ConnectorNews news = 0;
         int k;
 
         c->run = NULL;
         k = update_record(c, r, &news);
         if (k >= 0) {
-                if (c->record.pending && !wanted)
+                if (c->record.pending && !connector_may_run(c))
                         c->record.pending = false;
                 scheduler_update(c, SCHEDULE_RUN_CHANGED);
                 connector_save(c, news);

@@ -10,11 +10,6 @@
 
 #define MOMENT_USEC (200 * USEC_PER_MSEC)
 
-static bool may_run(const ConnectorEntry *c)
-{
-        return c->has_file && connector_is_active(c) && connector_can_run(c) == 0;
-}
-
 /* A time of the calendar has come already and waits for its random delay: it is not computed anew, which would pass it
  * over. One of Every= begins anew with each run. */
 static bool waits_for_delay(const ConnectorEntry *c, usec_t now)
@@ -47,8 +42,8 @@ static void wait_a_moment(ConnectorEntry *c, usec_t now)
         Engine *engine = c->published.engine;
         int r;
 
-        r = engine_set_timer(engine, &c->timer, CLOCK_REALTIME, usec_add(now, MOMENT_USEC),
-                             TIMER_ACCURACY_USEC, on_due, c);
+        r = engine_set_timer(engine, &c->timer, CLOCK_REALTIME, usec_add(now, MOMENT_USEC), TIMER_ACCURACY_USEC,
+                             on_due, c);
         if (r < 0)
                 engine_break(engine, r);
 }
@@ -71,7 +66,7 @@ static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
         }
         if (c->schedule.due_usec <= now)
                 lifecycle_schedule_due(c, c->schedule.missed);
-        else
+        else if (c->record.retry_at_usec > 0 && !c->run)
                 lifecycle_retry_due(c);
         return 0;
 }
@@ -83,7 +78,7 @@ void scheduler_update(ConnectorEntry *c, ScheduleReason reason)
         int r;
 
         c->next_elapse_usec = USEC_INFINITY;
-        if (may_run(c)) {
+        if (connector_may_run(c)) {
                 compute(c, reason, now);
                 c->next_elapse_usec = c->schedule.due_usec;
                 if (c->record.retry_at_usec > 0 && !c->run)

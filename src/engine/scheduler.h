@@ -8,7 +8,7 @@
 
 typedef enum ScheduleReason {
         SCHEDULE_STARTING,    /* nobody watched the clock until now: daemon's start, clock set */
-        SCHEDULE_RELOADED,    /* the definition is a new one */
+        SCHEDULE_RELOADED,    /* [Schedule] is a new one */
         SCHEDULE_RUN_CHANGED, /* a run began or ended, the connector was made active or not */
 } ScheduleReason;
 

@@ -306,6 +306,24 @@ static void test_reload_schedule(void **state)
         assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs"), 0);
 }
 
+/* Enabled= by the file: what passed meanwhile was not wanted, also not after a restart. */
+static void test_reload_enables(void **state)
+{
+        EngineFixture *f = *state;
+        usec_t noon = (UINT64_C(1780099200) + 12 * 3600) * USEC_PER_SEC;
+
+        fixture_set_clock(noon - 10 * USEC_PER_DAY);
+        fixture_write_connector(f, "bank", CONNECTOR("[Connector]\nEnabled=no\n[Schedule]\nOnCalendar=*-*-* 11:00\n"));
+        fixture_open(f);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, USEC_INFINITY);
+        fixture_set_clock(noon);
+        fixture_load_connector(f, "bank", CONNECTOR("[Schedule]\nOnCalendar=*-*-* 11:00\n"));
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, noon + 23 * USEC_PER_HOUR);
+        reopen(f);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, noon + 23 * USEC_PER_HOUR);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs"), 0);
+}
+
 /* ---- The disk */
 
 static void test_disk_is_full(void **state)
@@ -466,6 +484,7 @@ int main(void)
                 ENGINE_TEST(test_sequence_goes_on),
                 ENGINE_TEST(test_reload),
                 ENGINE_TEST(test_reload_schedule),
+                ENGINE_TEST(test_reload_enables),
                 ENGINE_TEST(test_disk_is_full),
                 ENGINE_TEST(test_end_while_disk_is_full),
                 ENGINE_TEST(test_each_write_may_fail),

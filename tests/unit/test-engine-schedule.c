@@ -149,6 +149,12 @@ static void test_random_delay(void **state)
         fixture_set_clock(NINE + USEC_PER_MINUTE);
         fixture_whole_run(f, "bank", &report, id);
         assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, due);
+        expect_ok(fixture_set_active(f, "bank", true)); /* is already */
+        fixture_load_connector(f, "bank",
+                               CONNECTOR("[Connector]\nDescription=x\n"
+                                         "[Schedule]\nOnCalendar=*-*-* 09:00\nRandomizedDelaySec=10min\n"));
+        assert_string_equal(fixture_connector(f, "bank")->definition->description, "x");
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, due);
         assert_int_equal(count_runs(f, "schedule"), 0);
 }
 
@@ -221,16 +227,24 @@ static void test_retries(void **state)
 {
         EngineFixture *f = *state;
         RunReport report = report_failure("HTTP 503", true);
+        char *accounts[] = { (char *) "savings", NULL };
+        const StartOptions options = { .trigger = RUN_TRIGGER_MANUAL, .requested_by = "uid:0", .accounts = accounts };
         char id[RUN_ID_MAX + 1];
+        Answer a = {};
 
         open_bank(f, RETRY(), MIDNIGHT);
-        fixture_whole_run(f, "bank", &report, id);
+        expect_ok(engine_start_run(f->engine, "bank", &options, on_start_answer, &a));
+        fixture_run_until(f, a.n > 0);
+        (void) strcpy(id, a.run_id);
+        fixture_run_to_end(f, "bank", &report);
         for (unsigned attempt = 2; attempt <= 3; attempt++) {
                 fixture_run_until(f, fixture_worker_alive(f, "bank"));
                 fixture_settle(f);
                 assert_int_equal(active_run(f)->trigger, RUN_TRIGGER_RETRY);
                 assert_int_equal(active_run(f)->attempt, attempt);
                 assert_string_equal(active_run(f)->retry_of, id);
+                assert_string_equal(active_run(f)->only_accounts, "[\"savings\"]");
+                assert_null(active_run(f)->requested_by);
                 assert_int_equal(record(f)->retry_at_usec, 0);
                 fixture_run_to_end(f, "bank", &report);
         }
@@ -403,20 +417,13 @@ static void test_reconnect(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                ENGINE_TEST(test_calendar),
-                ENGINE_TEST(test_every),
-                ENGINE_TEST(test_catch_up),
-                ENGINE_TEST(test_catch_up_behind_a_lost_run),
-                ENGINE_TEST(test_random_delay),
-                ENGINE_TEST(test_overlap_skip),
-                ENGINE_TEST(test_overlap_queue),
-                ENGINE_TEST(test_queue_is_full),
-                ENGINE_TEST(test_retries),
-                ENGINE_TEST(test_retry_survives),
-                ENGINE_TEST(test_not_retried),
-                ENGINE_TEST(test_manual_replaces_retry),
-                ENGINE_TEST(test_inactive),
-                ENGINE_TEST(test_clock_set),
+                ENGINE_TEST(test_calendar),      ENGINE_TEST(test_every),
+                ENGINE_TEST(test_catch_up),      ENGINE_TEST(test_catch_up_behind_a_lost_run),
+                ENGINE_TEST(test_random_delay),  ENGINE_TEST(test_overlap_skip),
+                ENGINE_TEST(test_overlap_queue), ENGINE_TEST(test_queue_is_full),
+                ENGINE_TEST(test_retries),       ENGINE_TEST(test_retry_survives),
+                ENGINE_TEST(test_not_retried),   ENGINE_TEST(test_manual_replaces_retry),
+                ENGINE_TEST(test_inactive),      ENGINE_TEST(test_clock_set),
                 ENGINE_TEST(test_reconnect),
         };
 
