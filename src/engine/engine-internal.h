@@ -44,6 +44,7 @@ struct EngineRun {
         usec_t event_usec;    /* CLOCK_MONOTONIC, of its newest event */
         usec_t ended_usec;    /* CLOCK_MONOTONIC */
 
+        bool read;               /* from the store, and to be taken up */
         bool adopting;           /* it is not known yet whether its worker still runs */
         PendingCall *finishing;  /* Finish() came and waits for the resource use */
         unsigned n_publications; /* that point here */

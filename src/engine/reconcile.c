@@ -44,11 +44,18 @@ static void forget_working_copies(Engine *engine)
 static int take_run(Engine *engine, Run **run)
 {
         EngineRun *r = engine_run_find(engine, (*run)->id);
+        int k;
 
-        if (!r)
-                return engine_run_new(engine, TAKE_PTR(*run), &r);
-        run_free(r->run);
-        r->run = TAKE_PTR(*run);
+        if (r) {
+                run_free(r->run);
+                r->run = TAKE_PTR(*run);
+        } else {
+                k = engine_run_new(engine, *run, &r);
+                if (k < 0)
+                        return k;
+                TAKE_PTR(*run);
+        }
+        r->read = true;
         return 0;
 }
 
@@ -85,6 +92,7 @@ static int read_ended_runs(Engine *engine)
                 if (k < 0)
                         return k;
                 r->run = run;
+                r->read = true;
                 run_linger(r);
         }
         return 0;
@@ -206,6 +214,9 @@ static int take_up_runs(Engine *engine)
         int k;
 
         HASH_ITER(hh, engine->runs, r, next) {
+                if (!r->read)
+                        continue; /* began because another has ended */
+                r->read = false;
                 if (is_news(r)) {
                         k = run_publish(r, RUN_CHANGE_PROGRESS | RUN_CHANGE_STATE, RUN_LOG_NONE);
                         if (k < 0)

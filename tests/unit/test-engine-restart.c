@@ -442,23 +442,74 @@ static void test_each_write_may_fail(void **state)
         assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs WHERE outcome <> 'succeeded'"), 0);
 }
 
-/* A write that cannot even be put: what was put beside it is read anew. */
-static void test_write_cannot_be_put(void **state)
+/* ---- A write that cannot even be put: those beside it come to the disk, and are read anew */
+
+static void break_and_mend(EngineFixture *f)
+{
+        engine_break(f->engine, -ENOMEM);
+        fixture_run_until(f, f->engine->recover_timer);
+        fixture_settle(f);
+        expect_ok(sd_event_source_set_time(f->engine->recover_timer, 0));
+        fixture_run_until(f, f->engine->broken == 0);
+        fixture_settle(f);
+}
+
+static void test_start_is_torn(void **state)
 {
         EngineFixture *f = *state;
+        const StartOptions options = { .trigger = RUN_TRIGGER_MANUAL };
+        Answer a = {};
+
+        open_bank(f);
+        expect_ok(engine_start_run(f->engine, "bank", &options, on_start_answer, &a));
+        break_and_mend(f);
+        assert_int_equal(a.n, 1);
+        assert_int_equal(a.error, -EROFS); /* for all that is known then */
+        /* All of it is there, told of once, and gone on with. */
+        assert_non_null(fixture_connector(f, "bank")->run);
+        assert_int_equal(fixture_count(f->news, "run+ bank starting"), 1);
+        assert_int_equal(fixture_count(f->news, "event queued"), 1);
+        fixture_run_until(f, fixture_has(f->calls, "start bank"));
+        assert_true(fixture_start(f, "bank", false).start.already_active);
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
+}
+
+static void test_end_is_torn(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
         Answer a;
+
+        open_bank(f);
+        expect_ok(fixture_start(f, "bank", false).error);
+        a = fixture_attach(f, "bank");
+        expect_ok(fixture_finish(f, "bank", a.run_id, 1, &report));
+        fixture_forget(f);
+        fixture_worker_vanishes(f, "bank");
+        f->launcher.callbacks.ended("bank", &(WorkerExit) { .clean = true }, f->launcher.userdata);
+        break_and_mend(f);
+        assert_int_equal(fixture_run(f, a.run_id)->state, RUN_FINISHED);
+        assert_null(fixture_connector(f, "bank")->run);
+        assert_int_equal(fixture_count(f->news, "run bank finished"), 1);
+        assert_int_equal(fixture_count(f->news, "event completed success"), 1);
+        assert_int_equal(fixture_connector(f, "bank")->record.last_outcome, RUN_SUCCEEDED);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM events"), 3);
+        expect_ok(fixture_start(f, "bank", false).error);
+}
+
+static void test_cancel_is_torn(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a, cancelled = {};
 
         open_bank(f);
         a = fixture_start(f, "bank", false);
         expect_ok(fixture_attach(f, "bank").error);
-        engine_break(f->engine, -ENOMEM);
-        expect_errno(fixture_cancel(f, a.run_id), -EROFS);
-        fixture_run_until(f, f->engine->recover_timer);
-        expect_ok(sd_event_source_set_time(f->engine->recover_timer, 0));
-        fixture_run_until(f, f->engine->broken == 0);
-        fixture_settle(f);
-        expect_ok(fixture_cancel(f, a.run_id));
+        expect_ok(engine_cancel_run(f->engine, a.run_id, NULL, on_answer, &cancelled));
+        break_and_mend(f);
+        assert_int_equal(cancelled.error, -EROFS);
         fixture_run_until(f, fixture_has(f->calls, "stop bank"));
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_CANCELLED);
 }
 
 static int register_vfs(void **state)
@@ -488,7 +539,9 @@ int main(void)
                 ENGINE_TEST(test_disk_is_full),
                 ENGINE_TEST(test_end_while_disk_is_full),
                 ENGINE_TEST(test_each_write_may_fail),
-                ENGINE_TEST(test_write_cannot_be_put),
+                ENGINE_TEST(test_start_is_torn),
+                ENGINE_TEST(test_end_is_torn),
+                ENGINE_TEST(test_cancel_is_torn),
         };
 
         return cmocka_run_group_tests(tests, register_vfs, NULL);

@@ -339,8 +339,11 @@ static void test_inactive(void **state)
         assert_true(fixture_connector(f, "bank")->active);
         assert_int_equal(record(f)->active_override, -1); /* what the file says anyway */
         assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, NINE + 3 * USEC_PER_DAY);
-        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs"), 0);
         expect_errno(fixture_set_active(f, "none", true), -ENXIO);
+        fixture_close(f); /* nor after a restart */
+        fixture_open(f);
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, NINE + 3 * USEC_PER_DAY);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs"), 0);
 }
 
 /* ---- The clock */
