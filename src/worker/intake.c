@@ -328,16 +328,20 @@ static int handle_trace(Intake *intake, const Message *message, JsonSlice line)
                 }
                 return 0;
         case TRACE_STREAM_STATUS:
-                intake->retry_at_usec = MAX(intake->retry_at_usec, message->retry_at_usec);
-                if (message->stream.size == 0)
+                if (message->stream.size == 0) {
+                        intake->retry_at_usec = MAX(intake->retry_at_usec, message->retry_at_usec);
                         return 0;
+                }
                 r = find_stream(intake, message, &stream);
                 if (r < 0)
                         return r;
+                stream->retry_at_usec = MAX(stream->retry_at_usec, message->retry_at_usec);
                 if (word_is(message->word, "INCOMPLETE"))
                         stream->incomplete = true;
-                else if (word_is(message->word, "COMPLETE"))
+                else if (word_is(message->word, "COMPLETE")) {
                         stream->incomplete = false;
+                        stream->retry_at_usec = 0; /* it has waited by itself */
+                }
                 return 0;
         default:
                 return 0;
@@ -507,6 +511,15 @@ uint64_t intake_total(const Intake *intake)
                         any = true;
                 }
         return any ? sum : COUNT_UNKNOWN;
+}
+
+usec_t intake_retry_at(const Intake *intake)
+{
+        usec_t usec = intake->retry_at_usec;
+
+        for (const Stream *stream = intake->streams.by_name; stream; stream = stream->hh.next)
+                usec = MAX(usec, stream->retry_at_usec);
+        return usec;
 }
 
 size_t intake_incomplete(const Intake *intake, const char **ret_name)

@@ -55,7 +55,7 @@ typedef struct Intake {
         FailureType failure; /* of the newest of both */
         char *fatal;         /* LOG FATAL, or the last LOG ERROR before any */
         bool fatal_seen;
-        usec_t retry_at_usec;
+        usec_t retry_at_usec; /* STREAM_STATUS with RATE_LIMITED that names no stream; 0 */
 
         /* What the worker shall do: a CONTROL message's config, or a BATCH; the caller resets them */
         JsonSlice new_config;
@@ -108,6 +108,9 @@ uint64_t intake_total(const Intake *intake);
 
 /** intake_incomplete() - how many streams were left incomplete; @ret_name: one of them, borrowed, may be NULL */
 size_t intake_incomplete(const Intake *intake, const char **ret_name);
+
+/** intake_retry_at() - when the provider takes more of what is not complete, CLOCK_REALTIME; 0: it did not say */
+usec_t intake_retry_at(const Intake *intake);
 
 /** intake_set_stage() - the stage that the worker itself knows of */
 void intake_set_stage(Intake *intake, SyncStage stage);

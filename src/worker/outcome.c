@@ -128,7 +128,7 @@ static int decide_by_messages(const Intake *intake, RunReport *report)
         n_incomplete = intake_incomplete(intake, &stream);
         if (n_failed > 0 && n_failed == n_accounts)
                 return fail(report, first_account_error(intake), category, category < 0);
-        if (n_failed == 0 && n_incomplete == 0 && category < 0 && intake->retry_at_usec == 0) {
+        if (n_failed == 0 && n_incomplete == 0 && category < 0 && intake_retry_at(intake) == 0) {
                 report->outcome = RUN_SUCCEEDED;
                 return 0;
         }
@@ -170,13 +170,15 @@ static int decide(const RunFacts *facts, RunReport *report)
 int outcome_decide(const RunFacts *facts, RunReport *report)
 {
         const Intake *intake = facts->intake;
+        usec_t retry_at_usec;
         int r = decide(facts, report);
 
         if (r < 0 || !intake)
                 return r;
-        if (intake->retry_at_usec > 0 && report->outcome != RUN_SUCCEEDED && report->outcome != RUN_CANCELLED) {
+        retry_at_usec = intake_retry_at(intake);
+        if (retry_at_usec > 0 && report->outcome != RUN_SUCCEEDED && report->outcome != RUN_CANCELLED) {
                 report->retry = true;
-                report->retry_at_usec = intake->retry_at_usec;
+                report->retry_at_usec = retry_at_usec;
         }
         if (report->attention >= 0) {
                 const char *words = report->attention == intake->attention ? intake->attention_message : NULL;

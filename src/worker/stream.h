@@ -28,10 +28,11 @@ typedef struct Stream {
         KeySource key_source;
         char ***key_fields; /* n_key_fields paths of member names */
         size_t n_key_fields;
-        int64_t id;        /* the destination's own, 0 until it knows the stream */
-        unsigned n_new;    /* records in a row that the destination did not know */
-        uint64_t estimate; /* rows, COUNT_UNKNOWN */
-        bool incomplete;   /* STREAM_STATUS INCOMPLETE was its last word */
+        int64_t id;           /* the destination's own, 0 until it knows the stream */
+        unsigned n_new;       /* records in a row that the destination did not know */
+        uint64_t estimate;    /* rows, COUNT_UNKNOWN */
+        bool incomplete;      /* STREAM_STATUS INCOMPLETE was its last word */
+        usec_t retry_at_usec; /* STREAM_STATUS with RATE_LIMITED, and no COMPLETE since; 0 */
         UT_hash_handle hh;
 } Stream;
 

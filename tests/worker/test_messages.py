@@ -106,6 +106,13 @@ def test_stream_status(bench):
     reset = int(time.time() * 1000) + 3_600_000
     end = bench.pull([status("a", "COMPLETE"), status("b", "INCOMPLETE", [{"type": "RATE_LIMITED", "rate_limited": {"quota_reset": reset}}])])
     assert end["outcome"] == "partial" and end["retry"] and end["retry_at_usec"] == reset * 1000
+    bench.next_run(3)
+    limited = [{"type": "RATE_LIMITED", "rate_limited": {"quota_reset": reset}}]
+    end = bench.pull([status("a", "RUNNING", limited), status("a", "RUNNING"), status("a", "COMPLETE")])
+    assert end["outcome"] == "succeeded" and not end.get("retry")
+    bench.next_run(4)
+    end = bench.pull([status("a", "RUNNING", limited)])
+    assert end["outcome"] == "partial" and end["retry_at_usec"] == reset * 1000
 
 
 def test_estimates_and_progress(bench):
