@@ -114,6 +114,7 @@ static void recover(Engine *engine)
         if (r < 0) {
                 log_debug_errno(r, "Could not read the history anew: %m");
                 engine->broken = r;
+                publications_flush(engine, -EROFS); /* they point to runs that the next attempt forgets */
                 wait_for_recovery(engine);
                 return;
         }

@@ -185,6 +185,8 @@ static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error
         if (unit_has_ended(p)) {
                 if (unit->phase == UNIT_RUNNING)
                         unit_announce_end(unit, false);
+                else if (unit->phase == UNIT_STARTING && unit->start_when_ended && unit->stop_requested)
+                        unit_announce_end(unit, true); /* ours has not even begun */
                 else if (unit->phase == UNIT_STARTING && unit->start_when_ended) {
                         unit->start_when_ended = false;
                         r = unit_call_start(unit);
@@ -368,19 +370,61 @@ static int on_stop_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
+static int unit_call_stop(Unit *unit)
+{
+        return sd_bus_call_method_async(unit->launcher->bus, &unit->stop_slot, SYSTEMD_NAME, SYSTEMD_PATH,
+                                        SYSTEMD_IFACE_MANAGER, "StopUnit", on_stop_reply, unit, "ss", unit->name,
+                                        "replace");
+}
+
+/* Whether the unit of our run is there, as GetAll() tells it. PID 1 answers for units that it does not have, too, with
+ * an empty invocation id. A run whose start was not recorded yet has none either: then whatever runs under its name is
+ * its worker. */
+static bool is_ours(const Unit *unit, const UnitProperties *p)
+{
+        return !isempty(p->invocation) && (isempty(unit->invocation) || streq(unit->invocation, p->invocation));
+}
+
+static int on_stop_check_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Unit *unit = userdata;
+        UnitProperties p = UNIT_PROPERTIES_INIT;
+        bool known = !sd_bus_message_is_method_error(m, NULL) && unit_properties_read(m, &p) >= 0;
+        int r;
+
+        unit->stop_slot = sd_bus_slot_unref(unit->stop_slot);
+        if (known && (unit_has_ended(&p) || (unit->phase == UNIT_RUNNING && !is_ours(unit, &p)))) {
+                known = is_ours(unit, &p);
+                unit->properties = p;
+                unit_announce_end(unit, !known);
+                return 0;
+        }
+        r = unit_call_stop(unit);
+        if (r < 0)
+                log_debug_errno(r, "Could not stop %s again: %m", unit->name);
+        return 0;
+}
+
+/* One that should have ended by now: PID 1's word of its end may have been lost, and a stop of what is not there tells
+ * nothing. */
+static int unit_stop_again(Unit *unit)
+{
+        return sd_bus_call_method_async(unit->launcher->bus, &unit->stop_slot, SYSTEMD_NAME, unit->path,
+                                        PROPERTIES_IFACE, "GetAll", on_stop_check_reply, unit, "s", "");
+}
+
 static int unit_stop(Launcher *base, const char *connector)
 {
-        UnitLauncher *launcher = unit_launcher(base);
-        Unit *unit = unit_find(launcher, connector);
+        Unit *unit = unit_find(unit_launcher(base), connector);
+        bool again;
 
         if (!unit)
                 return -ENOENT;
+        again = unit->stop_requested;
         unit->stop_requested = true;
         if (unit->stop_slot)
                 return 0;
-        return sd_bus_call_method_async(launcher->bus, &unit->stop_slot, SYSTEMD_NAME, SYSTEMD_PATH,
-                                        SYSTEMD_IFACE_MANAGER, "StopUnit", on_stop_reply, unit, "ss", unit->name,
-                                        "replace");
+        return again && unit->phase != UNIT_ADOPTING ? unit_stop_again(unit) : unit_call_stop(unit);
 }
 
 /* ---- After the daemon's start */
@@ -394,12 +438,13 @@ static int on_adopt_reply(sd_bus_message *m, void *userdata, sd_bus_error *error
 
         unit->call_slot = sd_bus_slot_unref(unit->call_slot);
         r = sd_bus_message_is_method_error(m, NULL) ? -sd_bus_message_get_errno(m) : unit_properties_read(m, &p);
-        if (r < 0)
+        if (r < 0) {
+                /* No word of its end: it is taken to run until its signals or the time limits tell otherwise. */
                 log_debug_errno(r, "Could not ask PID 1 about %s: %m", unit->name);
-        /* PID 1 answers for units that it does not have, too, with an empty invocation id. A run whose start was not
-         * recorded yet has none either: then whatever runs under its name is its worker. */
-        same = r >= 0 && !isempty(p.invocation) &&
-               (isempty(unit->invocation) || streq(unit->invocation, p.invocation));
+                unit->phase = UNIT_RUNNING;
+                return 0;
+        }
+        same = is_ours(unit, &p);
         unit->properties = p;
         if (same && !unit_has_ended(&p))
                 unit_announce_start(unit);

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Workers as units, against a PID 1 that the test plays at the other end of a socket: what does not happen on a system
+ * that is well, words that are lost and questions without an answer. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <systemd/sd-id128.h>
+
+#include <cmocka.h>
+
+#include "base/time-util.h"
+#include "engine/launcher.h"
+
+#define UNIT_PATH  "/org/freedesktop/systemd1/unit/syncrun_40bank_2eservice"
+#define INVOCATION "0102030405060708090a0b0c0d0e0f10"
+#define TURNS_MAX  100
+
+typedef struct Fixture {
+        sd_event *event;
+        sd_bus *bus;
+        sd_bus *pid1;
+        Launcher *launcher;
+        const char *active_state; /* what GetAll() answers; NULL: an error */
+        bool loaded;              /* has an invocation */
+        const char *start_error;
+        unsigned n_starts, n_stops, n_questions;
+        unsigned n_started, n_ended;
+        WorkerExit how;
+} Fixture;
+
+/* ---- PID 1 */
+
+static int reply_properties(Fixture *f, sd_bus_message *m)
+{
+        static const uint8_t invocation[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
+        sd_bus_message *reply = NULL;
+
+        assert_return_code(sd_bus_message_new_method_return(m, &reply), 0);
+        assert_return_code(sd_bus_message_open_container(reply, 'a', "{sv}"), 0);
+        assert_return_code(sd_bus_message_append(reply, "{sv}", "ActiveState", "s", f->active_state), 0);
+        assert_return_code(sd_bus_message_open_container(reply, 'e', "sv"), 0);
+        assert_return_code(sd_bus_message_append(reply, "s", "InvocationID"), 0);
+        assert_return_code(sd_bus_message_open_container(reply, 'v', "ay"), 0);
+        assert_return_code(sd_bus_message_append_array(reply, 'y', invocation, f->loaded ? sizeof(invocation) : 0), 0);
+        assert_return_code(sd_bus_message_close_container(reply), 0);
+        assert_return_code(sd_bus_message_close_container(reply), 0);
+        assert_return_code(sd_bus_message_close_container(reply), 0);
+        assert_return_code(sd_bus_send(f->pid1, reply, NULL), 0);
+        sd_bus_message_unref(reply);
+        return 1;
+}
+
+static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Fixture *f = userdata;
+
+        if (sd_bus_message_is_method_call(m, NULL, "Subscribe"))
+                return sd_bus_reply_method_return(m, NULL);
+        if (sd_bus_message_is_method_call(m, NULL, "StartUnit")) {
+                f->n_starts++;
+                return f->start_error ? sd_bus_reply_method_errorf(m, f->start_error, "no")
+                                      : sd_bus_reply_method_return(m, "o", "/job/1");
+        }
+        if (sd_bus_message_is_method_call(m, NULL, "StopUnit")) {
+                f->n_stops++;
+                return sd_bus_reply_method_return(m, "o", "/job/2");
+        }
+        if (!sd_bus_message_is_method_call(m, NULL, "GetAll"))
+                return 0;
+        f->n_questions++;
+        return f->active_state ? reply_properties(f, m) : sd_bus_reply_method_errorf(m, SD_BUS_ERROR_NO_REPLY, "no");
+}
+
+static void tell_state(Fixture *f, const char *state)
+{
+        sd_bus_message *m = NULL;
+
+        assert_return_code(sd_bus_message_new_signal(f->pid1, &m, UNIT_PATH, "org.freedesktop.DBus.Properties",
+                                                     "PropertiesChanged"),
+                           0);
+        assert_return_code(sd_bus_message_set_sender(m, "org.freedesktop.systemd1"), 0);
+        assert_return_code(sd_bus_message_append(m, "sa{sv}as", "org.freedesktop.systemd1.Unit", 1, "ActiveState", "s",
+                                                 state, 0),
+                           0);
+        assert_return_code(sd_bus_send(f->pid1, m, NULL), 0);
+        sd_bus_message_unref(m);
+}
+
+/* ---- The engine */
+
+static void on_started(const char *connector, const char *invocation_id, int pid, uint64_t ticks, void *userdata)
+{
+        ((Fixture *) userdata)->n_started++;
+}
+
+static void on_start_failed(const char *connector, const char *why, void *userdata)
+{
+        fail_msg("%s", why);
+}
+
+static void on_stopping(const char *connector, void *userdata)
+{
+}
+
+static void on_ended(const char *connector, const WorkerExit *how, void *userdata)
+{
+        Fixture *f = userdata;
+
+        f->n_ended++;
+        f->how = *how;
+}
+
+static const LauncherCallbacks callbacks = {
+        .started = on_started,
+        .start_failed = on_start_failed,
+        .stopping = on_stopping,
+        .ended = on_ended,
+};
+
+/* Until nothing is left to be done. */
+static void run_loop(Fixture *f)
+{
+        for (int i = 0; i < TURNS_MAX; i++)
+                if (sd_event_run(f->event, 10 * USEC_PER_MSEC) == 0)
+                        return;
+        fail_msg("the loop does not come to rest");
+}
+
+static void adopt(Fixture *f)
+{
+        const Run run = { .connector = (char *) "bank", .invocation_id = (char *) INVOCATION };
+
+        assert_return_code(launcher_adopt(f->launcher, &run), 0);
+        run_loop(f);
+}
+
+static int set_up(void **state)
+{
+        Fixture *f = calloc(1, sizeof(Fixture));
+        sd_id128_t id = {};
+        int fds[2];
+
+        assert_non_null(f);
+        assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+        assert_return_code(sd_event_new(&f->event), 0);
+        assert_return_code(sd_id128_randomize(&id), 0);
+        assert_return_code(sd_bus_new(&f->pid1), 0);
+        assert_return_code(sd_bus_set_fd(f->pid1, fds[0], fds[0]), 0);
+        assert_return_code(sd_bus_set_server(f->pid1, true, id), 0);
+        assert_return_code(sd_bus_add_filter(f->pid1, NULL, on_call, f), 0);
+        assert_return_code(sd_bus_start(f->pid1), 0);
+        assert_return_code(sd_bus_attach_event(f->pid1, f->event, SD_EVENT_PRIORITY_NORMAL), 0);
+        assert_return_code(sd_bus_new(&f->bus), 0);
+        assert_return_code(sd_bus_set_fd(f->bus, fds[1], fds[1]), 0);
+        assert_return_code(sd_bus_start(f->bus), 0);
+        assert_return_code(sd_bus_attach_event(f->bus, f->event, SD_EVENT_PRIORITY_NORMAL), 0);
+        assert_return_code(launcher_unit_new(f->bus, &callbacks, f, &f->launcher), 0);
+        f->active_state = "active";
+        f->loaded = true;
+        run_loop(f);
+        *state = f;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        Fixture *f = *state;
+
+        launcher_free(f->launcher);
+        sd_bus_close_unref(f->bus);
+        sd_bus_close_unref(f->pid1);
+        sd_event_unref(f->event);
+        free(f);
+        return 0;
+}
+
+static void test_an_end_that_is_told(void **state)
+{
+        Fixture *f = *state;
+
+        adopt(f);
+        assert_int_equal(f->n_started, 1);
+        assert_return_code(launcher_stop(f->launcher, "bank"), 0);
+        run_loop(f);
+        assert_int_equal(f->n_stops, 1);
+        assert_int_equal(f->n_ended, 0);
+        tell_state(f, "inactive");
+        run_loop(f);
+        assert_int_equal(f->n_ended, 1);
+        assert_true(f->how.stop_requested);
+        assert_int_equal(launcher_stop(f->launcher, "bank"), -ENOENT);
+}
+
+/* A stop of what is not there tells nothing: it is looked for before it is asked for again. */
+static void test_an_end_that_is_not_told(void **state)
+{
+        Fixture *f = *state;
+
+        adopt(f);
+        assert_return_code(launcher_stop(f->launcher, "bank"), 0);
+        run_loop(f);
+        f->active_state = "deactivating";
+        assert_return_code(launcher_stop(f->launcher, "bank"), 0);
+        run_loop(f);
+        assert_int_equal(f->n_stops, 2);
+        assert_int_equal(f->n_ended, 0);
+        f->active_state = "inactive";
+        f->loaded = false;
+        assert_return_code(launcher_stop(f->launcher, "bank"), 0);
+        run_loop(f);
+        assert_int_equal(f->n_stops, 2);
+        assert_int_equal(f->n_ended, 1);
+        assert_true(f->how.gone && f->how.stop_requested);
+}
+
+/* No answer is no word of its end. */
+static void test_adopting_without_an_answer(void **state)
+{
+        Fixture *f = *state;
+
+        f->active_state = NULL;
+        adopt(f);
+        assert_int_equal(f->n_questions, 1);
+        assert_int_equal(f->n_started + f->n_ended, 0);
+        tell_state(f, "inactive");
+        run_loop(f);
+        assert_int_equal(f->n_ended, 1);
+}
+
+/* One that waits for an older instance's end, and is cancelled meanwhile, is not started any more. */
+static void test_stop_before_the_start(void **state)
+{
+        Fixture *f = *state;
+
+        f->start_error = "org.freedesktop.systemd1.TransactionIsDestructive";
+        assert_return_code(launcher_start(f->launcher, "bank"), 0);
+        run_loop(f);
+        assert_return_code(launcher_stop(f->launcher, "bank"), 0);
+        run_loop(f);
+        tell_state(f, "inactive");
+        run_loop(f);
+        assert_int_equal(f->n_starts, 1);
+        assert_int_equal(f->n_ended, 1);
+        assert_true(f->how.stop_requested);
+}
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_an_end_that_is_told, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_an_end_that_is_not_told, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_adopting_without_an_answer, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_stop_before_the_start, set_up, tear_down),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
