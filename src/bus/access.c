@@ -40,8 +40,16 @@ const AccessRow access_table[] = {
         { 0 },
 };
 
+/* What a query waits for. */
+typedef enum QueryState {
+        QUERY_WAITING, /* its turn */
+        QUERY_LOOKUP,  /* the bus driver: who calls? */
+        QUERY_ASKED,   /* polkit: may the caller? */
+} QueryState;
+
 typedef struct AccessQuery {
         Bus *bus;
+        QueryState state;
         sd_bus_message *message;
         const char *action;
         char *connector;
@@ -115,48 +123,91 @@ static int on_polkit_answer(sd_bus_message *reply, void *userdata, sd_bus_error 
         return 0;
 }
 
+/* Of one caller, or (NULL) of all. */
+static unsigned count_queries(Bus *bus, QueryState state, const char *sender)
+{
+        AccessQuery *query;
+        unsigned n = 0;
+
+        DL_FOREACH(bus->queries, query)
+                n += query->state == state && (!sender || streq(sd_bus_message_get_sender(query->message), sender));
+        return n;
+}
+
 /* The caller is known. Return: 1, and the query is kept; 0 it is done; negative errno. */
 static int query_proceed(AccessQuery *query, sd_bus_error *error)
 {
         AccessSubject subject = { .connector = query->connector, .run = query->run };
         int r;
 
+        query->slot = sd_bus_slot_unref(query->slot);
         if (caller_is_trusted(&query->caller)) {
                 r = query_grant(query, error);
                 return r < 0 ? r : 0;
         }
-        query->slot = sd_bus_slot_unref(query->slot);
+        if (count_queries(query->bus, QUERY_ASKED, NULL) >= ACCESS_QUESTIONS_MAX ||
+            count_queries(query->bus, QUERY_ASKED, sd_bus_message_get_sender(query->message)) >=
+                    ACCESS_QUESTIONS_PER_SENDER_MAX)
+                return bus_refuse(error, -ENOBUFS);
+        query->state = QUERY_ASKED;
         r = polkit_ask(query->message, query->action, &subject, on_polkit_answer, query, &query->slot);
         return r < 0 ? bus_refuse(error, r) : 1;
 }
+
+static void lookups_begin(Bus *bus);
 
 static int on_sender_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
 {
         _cleanup_(query_freep) AccessQuery *query = userdata;
         _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        Bus *bus = query->bus;
         int r;
 
-        r = sender_read(query->bus, sd_bus_message_get_sender(query->message), reply, &query->caller);
+        r = sender_read(bus, sd_bus_message_get_sender(query->message), reply, &query->caller);
         if (r >= 0)
                 r = query_proceed(query, &error);
         if (r > 0)
                 TAKE_PTR(query);
-        else
+        else {
                 bus_finish_call(query->message, r, &error);
+                query = query_free(query);
+        }
+        lookups_begin(bus);
         return 0;
 }
 
-static bool too_many_queries(Bus *bus, const char *sender)
+/* Return: as query_proceed(). */
+static int query_begin(AccessQuery *query, sd_bus_error *error)
 {
-        unsigned n = 0, n_sender = 0;
-        AccessQuery *query;
+        const char *sender = sd_bus_message_get_sender(query->message);
+        const Caller *caller = sender_find(query->bus, sender);
+        int r;
 
-        DL_FOREACH(bus->queries, query) {
-                n++;
-                if (streq(sd_bus_message_get_sender(query->message), sender))
-                        n_sender++;
+        if (caller) {
+                query->caller = *caller;
+                return query_proceed(query, error);
         }
-        return n >= ACCESS_QUERIES_MAX || n_sender >= ACCESS_QUERIES_PER_SENDER_MAX;
+        if (count_queries(query->bus, QUERY_LOOKUP, NULL) >= ACCESS_LOOKUPS_AT_ONCE_MAX)
+                return 1;
+        query->state = QUERY_LOOKUP;
+        r = sender_ask(query->bus, sender, on_sender_answer, query, &query->slot);
+        return r < 0 ? bus_refuse(error, r) : 1;
+}
+
+/* The next ones in line. */
+static void lookups_begin(Bus *bus)
+{
+        AccessQuery *query, *next;
+
+        DL_FOREACH_SAFE(bus->queries, query, next) {
+                _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+                int r = query->state == QUERY_WAITING ? query_begin(query, &error) : 1;
+
+                if (r > 0)
+                        continue;
+                bus_finish_call(query->message, r, &error);
+                query_free(query);
+        }
 }
 
 static int query_new(Bus *bus, sd_bus_message *m, const char *action, const AccessSubject *subject,
@@ -164,7 +215,7 @@ static int query_new(Bus *bus, sd_bus_message *m, const char *action, const Acce
 {
         _cleanup_(query_freep) AccessQuery *query = NULL;
 
-        if (too_many_queries(bus, sd_bus_message_get_sender(m)))
+        if (count_queries(bus, QUERY_WAITING, NULL) >= ACCESS_WAITING_MAX)
                 return -ENOBUFS;
         query = calloc(1, sizeof(*query));
         if (!query)
@@ -186,7 +237,6 @@ int access_ask(Bus *bus, sd_bus_message *m, const AccessSubject *subject, Access
         const AccessRow *row = access_find(sd_bus_message_get_interface(m), sd_bus_message_get_member(m));
         const char *sender = sd_bus_message_get_sender(m);
         _cleanup_(query_freep) AccessQuery *query = NULL;
-        const Caller *caller;
         int r;
 
         if (!row || !row->action || !sender)
@@ -195,14 +245,7 @@ int access_ask(Bus *bus, sd_bus_message *m, const AccessSubject *subject, Access
                       granted, &query);
         if (r < 0)
                 return bus_refuse(error, r);
-        caller = sender_find(bus, sender);
-        if (caller) {
-                query->caller = *caller;
-                r = query_proceed(query, error);
-        } else {
-                r = sender_ask(bus, sender, on_sender_answer, query, &query->slot);
-                r = r < 0 ? bus_refuse(error, r) : 1;
-        }
+        r = query_begin(query, error);
         if (r > 0)
                 TAKE_PTR(query);
         return r < 0 ? r : 1;

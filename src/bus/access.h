@@ -7,9 +7,13 @@
 
 #include "bus/bus.h"
 
-/* Calls that wait for the bus driver or polkit, of all callers and of one; more are refused with QueueFull. */
-#define ACCESS_QUERIES_MAX            1024U
-#define ACCESS_QUERIES_PER_SENDER_MAX 64U
+/* Questions to polkit that wait for an answer, about one caller and about all, and calls that wait until it is known who
+ * calls. More are refused with QueueFull. The bus itself lets a connection wait for 128 answers, and the launcher and the
+ * workers' checks need some of them. */
+#define ACCESS_QUESTIONS_PER_SENDER_MAX 16U
+#define ACCESS_QUESTIONS_MAX            48U
+#define ACCESS_WAITING_MAX              1024U
+#define ACCESS_LOOKUPS_AT_ONCE_MAX      16U /* questions to the bus driver; others wait for their turn */
 
 typedef struct AccessRow {
         const char *interface;

@@ -16,9 +16,6 @@
 /* Bytes of JSON in one EventsCommitted signal; the events of a larger commit go out in several, in order. */
 #define EVENTS_SIGNAL_BYTES_MAX (256 * KIB)
 
-/* Calls that wait for the engine; more are refused with QueueFull. */
-#define PENDING_CALLS_MAX 4096U
-
 struct Bus {
         BusOptions options;
         EngineObserver observer;
@@ -37,10 +34,10 @@ struct Bus {
         struct PublishedConnection *connections;
 
         struct Pending *pendings;
-        unsigned n_pendings;
         struct Sender *senders;
         struct AccessQuery *queries;
         struct WorkerCheck *worker_checks;
+        unsigned n_worker_checks_begun;
         struct TrustedWorker *trusted_workers;
 };
 
@@ -101,7 +98,7 @@ typedef struct Pending {
         struct Pending *prev, *next;
 } Pending;
 
-/* Return: 0; -ENOBUFS (PENDING_CALLS_MAX); -ENOMEM. */
+/* How many there may be is the engine's to say. Return: 0; -ENOMEM. */
 int pending_new(Bus *bus, sd_bus_message *m, Pending **ret) _must_check_;
 Pending *pending_free(Pending *pending);
 DEFINE_TRIVIAL_CLEANUP_FUNC(Pending *, pending_free);

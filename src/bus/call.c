@@ -10,17 +10,13 @@
 
 int pending_new(Bus *bus, sd_bus_message *m, Pending **ret)
 {
-        Pending *pending;
+        Pending *pending = calloc(1, sizeof(*pending));
 
-        if (bus->n_pendings >= PENDING_CALLS_MAX)
-                return -ENOBUFS;
-        pending = calloc(1, sizeof(*pending));
         if (!pending)
                 return -ENOMEM;
         pending->bus = bus;
         pending->message = sd_bus_message_ref(m);
         DL_APPEND(bus->pendings, pending);
-        bus->n_pendings++;
         *ret = pending;
         return 0;
 }
@@ -30,7 +26,6 @@ Pending *pending_free(Pending *pending)
         if (!pending)
                 return NULL;
         DL_DELETE(pending->bus->pendings, pending);
-        pending->bus->n_pendings--;
         sd_bus_message_unref(pending->message);
         free(pending);
         return NULL;

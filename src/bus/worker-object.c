@@ -19,7 +19,11 @@
 
 /* Calls of one sender that wait until it is verified, and senders that do; more are refused with QueueFull. */
 #define WORKER_WAITING_MAX 16U
-#define WORKER_CHECKS_MAX  1024U
+#define WORKER_CHECKS_MAX  4096U
+
+/* Of those so many are asked about at a time: after the daemon's restart all workers come at once, and the bus lets a
+ * connection wait for 128 answers. */
+#define WORKER_CHECKS_AT_ONCE_MAX 32U
 
 /* Who speaks for a connector's active run. */
 typedef struct TrustedWorker {
@@ -37,6 +41,7 @@ typedef struct WorkerCheck {
         char *sender;
         sd_bus_message *waiting[WORKER_WAITING_MAX];
         size_t n_waiting;
+        bool begun;
         sd_bus_slot *slot; /* of the question to the bus driver */
         struct WorkerCheck *prev, *next;
 } WorkerCheck;
@@ -281,6 +286,8 @@ static WorkerCheck *worker_check_free(WorkerCheck *check)
         if (!check)
                 return NULL;
         DL_DELETE(check->bus->worker_checks, check);
+        if (check->begun)
+                check->bus->n_worker_checks_begun--;
         for (size_t i = 0; i < check->n_waiting; i++)
                 sd_bus_message_unref(check->waiting[i]);
         sd_bus_slot_unref(check->slot);
@@ -291,15 +298,18 @@ static WorkerCheck *worker_check_free(WorkerCheck *check)
 }
 DEFINE_TRIVIAL_CLEANUP_FUNC(WorkerCheck *, worker_check_free);
 
+static void worker_checks_begin(Bus *bus);
+
 /* All waiting calls are answered here and now, so that none that comes later gets before them. */
-static void worker_checked(WorkerCheck *check, int result)
+static void worker_check_end(WorkerCheck *check, int result)
 {
-        const Connector *connector = engine_find_connector(check->bus->engine, check->connector);
+        Bus *bus = check->bus;
+        const Connector *connector = engine_find_connector(bus->engine, check->connector);
 
         if (result >= 0 && (!connector || !connector->run))
                 result = -ESRCH;
         if (result >= 0)
-                result = worker_trust(check->bus, check->connector, check->sender, connector->run->id);
+                result = worker_trust(bus, check->connector, check->sender, connector->run->id);
         for (size_t i = 0; i < check->n_waiting; i++) {
                 _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
                 int r = result;
@@ -310,7 +320,7 @@ static void worker_checked(WorkerCheck *check, int result)
                 else if (r >= 0)
                         r = sd_bus_message_rewind(check->waiting[i], true);
                 if (r >= 0)
-                        r = worker_call(check->bus, check->waiting[i], check->connector, &error);
+                        r = worker_call(bus, check->waiting[i], check->connector, &error);
                 bus_finish_call(check->waiting[i], r, &error);
         }
         worker_check_free(check);
@@ -318,7 +328,11 @@ static void worker_checked(WorkerCheck *check, int result)
 
 static void on_verified(int error, void *userdata)
 {
-        worker_checked(userdata, error);
+        WorkerCheck *check = userdata;
+        Bus *bus = check->bus;
+
+        worker_check_end(check, error);
+        worker_checks_begin(bus);
 }
 
 static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
@@ -332,7 +346,7 @@ static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *u
                 r = engine_verify_worker(check->bus->engine, check->connector, caller.uid, caller.pid, on_verified,
                                          check);
         if (r < 0)
-                worker_checked(check, r);
+                on_verified(r, check);
         return 0;
 }
 
@@ -363,33 +377,47 @@ static int worker_check_begin(WorkerCheck *check)
 {
         const Caller *caller = sender_find(check->bus, check->sender);
 
+        check->begun = true;
+        check->bus->n_worker_checks_begun++;
         if (caller)
                 return engine_verify_worker(check->bus->engine, check->connector, caller->uid, caller->pid,
                                             on_verified, check);
         return sender_ask(check->bus, check->sender, on_credentials, check, &check->slot);
 }
 
+/* The next ones in line. */
+static void worker_checks_begin(Bus *bus)
+{
+        WorkerCheck *check = bus->worker_checks;
+
+        while (check && bus->n_worker_checks_begun < WORKER_CHECKS_AT_ONCE_MAX) {
+                WorkerCheck *next = check->next;
+                int r = check->begun ? 0 : worker_check_begin(check);
+
+                if (r < 0)
+                        worker_check_end(check, r);
+                check = next;
+        }
+}
+
 static int worker_verify(Bus *bus, sd_bus_message *m, const char *connector, sd_bus_error *error)
 {
         const char *sender = sd_bus_message_get_sender(m);
-        _cleanup_(worker_check_freep) WorkerCheck *fresh = NULL;
         WorkerCheck *check;
-        int r = 0;
+        int r;
 
         DL_FOREACH(bus->worker_checks, check)
                 if (streq(check->sender, sender) && streq(check->connector, connector))
                         break;
         if (!check) {
-                r = worker_check_new(bus, connector, sender, &fresh);
-                if (r >= 0)
-                        r = worker_check_begin(fresh);
+                r = worker_check_new(bus, connector, sender, &check);
                 if (r < 0)
                         return bus_refuse(error, r);
-                check = TAKE_PTR(fresh);
         }
         if (check->n_waiting >= WORKER_WAITING_MAX)
                 return bus_refuse(error, -ENOBUFS);
         check->waiting[check->n_waiting++] = sd_bus_message_ref(m);
+        worker_checks_begin(bus);
         return 1;
 }
 

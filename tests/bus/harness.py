@@ -217,16 +217,19 @@ class Worker:
         self.name, self.pid = hello["name"], hello["pid"]
         self.run = None
 
-    def ask(self, **request):
-        self.stream.write(json.dumps(request) + "\n")
+    def send(self, connector=None, **request):
+        self.stream.write(json.dumps({"connector": connector or self.name, **request}) + "\n")
         self.stream.flush()
+
+    def receive(self):
         answer = json.loads(self.stream.readline())
         if "error" in answer:
             raise CallError(answer["error"], answer["message"])
         return answer["value"]
 
     def call(self, method, signature="()", *args, connector=None):
-        return self.ask(method=method, signature=signature, args=args, connector=connector or self.name)
+        self.send(connector, method=method, signature=signature, args=args)
+        return self.receive()
 
     def attach(self):
         """run id, sequence, full resync, settings, cursor, options"""
@@ -365,18 +368,21 @@ class Daemon:
         return False
 
     def close(self):
+        status = 0
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(TIMEOUT_SEC)
+                status = self.process.wait(TIMEOUT_SEC)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait()
+                status = self.process.wait()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
             end.sendto(b"", str(self.sockets / "notify"))
         self.listener.join()
         self.notify.close()
         self.control.close()
+        # A sanitizer that has found something says so at the end.
+        assert status == 0, self.log()
 
 
 class Question:

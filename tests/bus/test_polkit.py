@@ -244,12 +244,40 @@ loop.run()
 """
 
 
-def test_limit_of_questions_of_one_caller(daemon, bus, slow_polkit):
-    """64 wait; the next one is refused at once."""
-    process = subprocess.Popen([sys.executable, "-c", CALLER, bus.address, "65"], user=NOBODY, group=NOBODY,
-                               stdout=subprocess.PIPE, text=True)
-    questions = [slow_polkit.wait_question() for _ in range(64)]
+@pytest.fixture
+def many(bus):
+    """A process of nobody's that makes so many calls at once, and prints how each ended."""
+    started = []
+
+    def start(number):
+        started.append(subprocess.Popen([sys.executable, "-c", CALLER, bus.address, str(number)], user=NOBODY,
+                                        group=NOBODY, stdout=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_limit_of_questions_of_one_caller(daemon, slow_polkit, many):
+    """16 wait; the next one is refused at once."""
+    process = many(17)
+    questions = [slow_polkit.wait_question() for _ in range(16)]
     assert process.stdout.readline() == "org.syncrun1.Error.QueueFull\n"
     for question in questions:
         question.answer(True)
-    assert process.communicate(timeout=40)[0].split() == ["ok"] * 64
+    assert process.communicate(timeout=40)[0].split() == ["ok"] * 16
+
+
+def test_limit_of_questions_of_all_callers(daemon, client, slow_polkit, many):
+    """48 wait; one of another caller is refused, root is not."""
+    processes = [many(16) for _ in range(3)]
+    questions = [slow_polkit.wait_question() for _ in range(48)]
+    late = many(1)
+    assert late.communicate(timeout=40)[0] == "org.syncrun1.Error.QueueFull\n"
+    client.start("bank")
+    for question in questions:
+        question.answer(True)
+    for process in processes:
+        assert process.communicate(timeout=40)[0].split() == ["ok"] * 16

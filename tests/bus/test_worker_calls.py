@@ -208,3 +208,25 @@ def test_senders_beyond_the_limit_are_forgotten_and_asked_for_anew(daemon, clien
     worker.report(1, processed=1)
     assert worker.attach()[1] == 1
     worker.exit()
+
+
+def test_all_workers_come_back_at_once(new_daemon, client):
+    """After a restart each is a stranger: more of them than are asked about at a time, and none is turned away."""
+    number = 40
+    new_daemon.write("syncrun.conf", "[Daemon]\nMaxConcurrentRuns=100\nMaxConcurrentRunsPerProvider=100\n")
+    for i in range(number):
+        new_daemon.add(f"c{i}")
+    new_daemon.start()
+    for i in range(number):
+        client.start(f"c{i}")
+    workers = [new_daemon.worker() for _ in range(number)]
+    for worker in workers:
+        worker.attach()
+    new_daemon.stop()
+    for worker in workers:
+        worker.send(method="Report", signature="(sts)", args=[worker.run, 1, '{"processed":1}'])
+    new_daemon.start()
+    for worker in workers:
+        assert worker.receive() is None
+    for worker in workers:
+        worker.exit()
