@@ -7,9 +7,9 @@
 
 #include "bus/bus.h"
 
-/* Questions to polkit that wait for an answer, about one caller and about all, and calls that wait until it is known who
- * calls. More are refused with QueueFull. The bus itself lets a connection wait for 128 answers, and the launcher and the
- * workers' checks need some of them. */
+/* Questions to polkit that wait for an answer, about one caller and about all, and calls that wait until it is known
+ * who calls. More are refused with QueueFull. The bus itself lets a connection wait for 128 answers, and the launcher
+ * and the workers' checks need some of them. */
 #define ACCESS_QUESTIONS_PER_SENDER_MAX 16U
 #define ACCESS_QUESTIONS_MAX            48U
 #define ACCESS_WAITING_MAX              1024U
