@@ -309,14 +309,13 @@ static int open_destination(Worker *worker)
         return r;
 }
 
-/* A cursor that cannot be read again is as good as none; a full resync has none of before. */
+/* A cursor that cannot be read again is as good as none. A full resync begins with none, and where it failed it is
+ * gone on with its own: the daemon knows which. */
 static int load_cursor(Worker *worker)
 {
         WorkerAttachment *attachment = &worker->attachment;
         int r;
 
-        if (attachment->full_resync && attachment->sequence == 0)
-                attachment->cursor[0] = 0;
         r = cursor_load(&worker->intake->seen, attachment->cursor);
         if (r >= 0)
                 r = cursor_load(&worker->intake->returned, attachment->cursor);
