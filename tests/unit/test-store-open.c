@@ -233,9 +233,9 @@ static void test_foreign_files(void **state)
 
 static void test_not_a_database(void **state)
 {
-        static const char *const texts[] = { "x", "SQLite format 3",
-                                             "This is a letter, and quite a long one at that, so "
-                                             "that it has more bytes than the header of a database has." };
+        static const char letter[] = "This is a letter, and quite a long one at that, so that it has more bytes than "
+                                     "the header of a database has.";
+        static const char *const texts[] = { "x", "SQLite format 3", letter };
         StoreFixture *f = *state;
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
