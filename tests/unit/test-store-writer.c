@@ -10,8 +10,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/string-util.h"
 #include "unit/fault-vfs.h"
@@ -328,6 +330,23 @@ static void test_log_is_bounded(void **state)
         assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM users"), 40000);
 }
 
+/* The log is moved into the database as soon as nothing else is to be done; nobody has to ask for it. */
+static void test_log_is_moved_when_idle(void **state)
+{
+        StoreFixture *f = *state;
+        struct inotify_event event;
+        int fd;
+
+        fd = inotify_init1(IN_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_true(inotify_add_watch(fd, f->path, IN_MODIFY) >= 0);
+        put_users(f->store, 0, 20000); /* more than the writer lets lie, far less than the limit */
+        store_fixture_commit(f);
+        assert_int_equal(read(fd, &event, sizeof(event)), sizeof(event));
+        assert_true(event.mask & IN_MODIFY);
+        (void) close(fd);
+}
+
 typedef struct ReaderThread {
         const char *path;
         atomic_bool stop;
@@ -400,6 +419,7 @@ int main(void)
                 STORE_TEST(test_what_is_put_before_the_news_is_dropped),
                 STORE_TEST(test_close_while_failed),
                 STORE_TEST(test_log_is_bounded),
+                STORE_TEST(test_log_is_moved_when_idle),
                 STORE_TEST(test_readers_beside),
         };
 
