@@ -304,12 +304,14 @@ static void worker_checks_begin(Bus *bus);
 static void worker_check_end(WorkerCheck *check, int result)
 {
         Bus *bus = check->bus;
-        const Connector *connector = engine_find_connector(bus->engine, check->connector);
 
-        if (result >= 0 && (!connector || !connector->run))
-                result = -ESRCH;
-        if (result >= 0)
-                result = worker_trust(bus, check->connector, check->sender, connector->run->id);
+        if (result >= 0) {
+                const Connector *connector = engine_find_connector(bus->engine, check->connector);
+
+                result = connector && connector->run
+                                 ? worker_trust(bus, check->connector, check->sender, connector->run->id)
+                                 : -ESRCH;
+        }
         for (size_t i = 0; i < check->n_waiting; i++) {
                 _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
                 int r = result;
@@ -332,7 +334,8 @@ static void on_verified(int error, void *userdata)
         Bus *bus = check->bus;
 
         worker_check_end(check, error);
-        worker_checks_begin(bus);
+        if (error != -ESHUTDOWN)
+                worker_checks_begin(bus);
 }
 
 static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *unused)

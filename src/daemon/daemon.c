@@ -312,6 +312,8 @@ static void on_loaded(int error, void *userdata)
         Daemon *d = userdata;
         int r;
 
+        if (error == -ESHUTDOWN)
+                return;
         r = publish(d);
         if (r < 0)
                 (void) sd_event_exit(d->event, r);
