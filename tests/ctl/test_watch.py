@@ -85,3 +85,5 @@ def test_bus_goes_away(three, ctl):
     three.bus.process.kill()
     _, err = process.communicate(timeout=30)
     assert process.returncode == 69 and "Lost the connection" in err
+    # The daemon ends too, as a failure, for systemd to start it anew.
+    assert three.daemon.process.wait(timeout=30) != 0
