@@ -58,12 +58,13 @@ class Syncrun:
     def call(self, method, *arguments, path="/org/syncrun1", interface="org.syncrun1.Manager", **options):
         """A method call: what `busctl call` exits with. Arguments as busctl takes them, signature first."""
         command = ["busctl", "--json=short", "call", "org.syncrun1", path, interface, method, *map(str, arguments)]
-        while method.startswith(("Get", "Describe")):
-            # A read that met a daemon which was just killed: as any client, ask the next one.
+        done = self.machine.run(*command, **{**options, "check": False})
+        # A read that met a daemon which was just killed: as any client, ask the next one.
+        while method.startswith(("Get", "Describe")) and "without replying" in done.stderr:
             done = self.machine.run(*command, **{**options, "check": False})
-            if "without replying" not in done.stderr:
-                break
-        return self.machine.run(*command, **options)
+        if options.get("check", True) and done.returncode != 0:
+            raise AssertionError(f"{command} exited with {done.returncode}\n{done.stderr}\n{self.machine.log_tail()}")
+        return done
 
     def data(self, *arguments, **options):
         """The values of a method's reply."""
