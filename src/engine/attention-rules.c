@@ -28,7 +28,7 @@ static const Account *account_in_need(const Run *run)
 }
 
 /* A failure that names nothing a person could do, and that does not pass either. */
-static int raise_unexplained(ConnectorRecord *record, const Run *run)
+static int raise_lasting(ConnectorRecord *record, const Run *run, AttentionCategory category)
 {
         _cleanup_free_ char *message = NULL;
 
@@ -38,10 +38,10 @@ static int raise_unexplained(ConnectorRecord *record, const Run *run)
                                   : asprintf_or_null("%s", strempty(run->error));
         if (!message)
                 return -ENOMEM;
-        return raise_attention(&record->attention, ATTENTION_CONFIGURATION_ERROR, message, run);
+        return raise_attention(&record->attention, category, message, run);
 }
 
-int attention_apply(ConnectorRecord *record, const Run *run, bool final, unsigned notify_after)
+int attention_apply(ConnectorRecord *record, const Run *run, AttentionCategory lasting, unsigned notify_after)
 {
         const Account *account = account_in_need(run);
         AttentionCategory category = run->category >= 0 ? run->category : account ? account->category : run->category;
@@ -63,8 +63,9 @@ int attention_apply(ConnectorRecord *record, const Run *run, bool final, unsigne
                         record->consecutive_failures++;
                 if (category >= 0)
                         return raise_attention(&record->attention, category, message, run);
-                if (final && record->attention.category < 0 && record->consecutive_failures >= notify_after)
-                        return raise_unexplained(record, run);
+                if (lasting >= 0 && record->attention.category < 0 && record->retry_at_usec == 0 &&
+                    record->consecutive_failures >= notify_after)
+                        return raise_lasting(record, run, lasting);
                 return 0;
         default:
                 return 0;

@@ -7,14 +7,17 @@
 
 /**
  * attention_apply() - count failures in a row, raise or clear the connector's attention
+ * @record:       retry_at_usec is decided: 0 where no retry follows
  * @run:          has just ended; not skipped
- * @final:        no retry follows
+ * @lasting:      what the failure is where it names no category and lasts, see run_fail(); _ATTENTION_INVALID: nothing
+ *                that a person could mend
  * @notify_after: NotifyAfter= of the connector
  *
- * What only the user can mend is raised at once. A failure without such a category is raised as configuration_error
- * when it is the NotifyAfter=th in a row and no retry is left. A success clears; a partial success raises, by its
- * accounts, but does not clear; cancelled runs change nothing.
+ * What only the user can mend is raised at once. A failure without such a category is raised as @lasting when it is
+ * the NotifyAfter=th in a row, or a later one, and no retry is left. A success clears; a partial success raises, by
+ * its accounts, but does not clear; cancelled runs change nothing.
  *
  * Return: 1 the attention has changed; 0 it has not; -ENOMEM.
  */
-int attention_apply(ConnectorRecord *record, const Run *run, bool final, unsigned notify_after) _must_check_;
+int attention_apply(ConnectorRecord *record, const Run *run, AttentionCategory lasting,
+                    unsigned notify_after) _must_check_;

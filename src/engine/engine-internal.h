@@ -44,6 +44,9 @@ struct EngineRun {
         usec_t event_usec;    /* CLOCK_MONOTONIC, of its newest event */
         usec_t ended_usec;    /* CLOCK_MONOTONIC */
 
+        AttentionCategory lasting; /* what its failure is, if it lasts; see run_fail(). Not in the history: what a
+                                    * daemon before us knew better is taken for a worker's word */
+
         bool read;               /* from the store, and to be taken up */
         bool adopting;           /* it is not known yet whether its worker still runs */
         PendingCall *finishing;  /* Finish() came and waits for the resource use */

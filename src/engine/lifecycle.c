@@ -130,16 +130,14 @@ static void run_stop(EngineRun *r)
         run_order_stop(r);
 }
 
-static void time_out(EngineRun *r, const char *setting, usec_t timeout_usec, const char *what)
+static void time_out(EngineRun *r, const char *setting, usec_t timeout_usec, const char *what,
+                     AttentionCategory lasting)
 {
         char span[TIMESPAN_TEXT_MAX];
         _cleanup_free_ char *error = NULL;
 
         error = asprintf_or_null("%s %s (%s)", what, timespan_format(span, sizeof(span), timeout_usec, 0), setting);
-        run_conclude(r, &(RunEnd) { .outcome = RUN_FAILED,
-                                    .error = error ?: what,
-                                    .category = _ATTENTION_INVALID,
-                                    .retry = true });
+        run_fail(r, error ?: what, lasting);
         run_stop(r);
 }
 
@@ -158,10 +156,12 @@ static int on_run_timer(sd_event_source *source, uint64_t usec, void *userdata)
         } else if (r->finishing) {
                 run_heard(r); /* its end is being recorded */
         } else if (now >= r->deadline_usec) {
-                time_out(r, "TimeoutSec=", r->definition->timeout_usec, "The run had not ended after");
+                time_out(r, "TimeoutSec=", r->definition->timeout_usec, "The run had not ended after",
+                         ATTENTION_CONFIGURATION_ERROR);
                 return 0;
         } else if (now >= usec_add(r->heard_usec, stall)) {
-                time_out(r, "StallTimeoutSec=", stall, "Nothing was heard of the connector for");
+                time_out(r, "StallTimeoutSec=", stall, "Nothing was heard of the connector for",
+                         ATTENTION_CONNECTION_LOST);
                 return 0;
         }
         if (run_is_active(r->run))
@@ -248,10 +248,9 @@ int run_begin(ConnectorEntry *c, const RunRequest *request, EngineRun **ret)
 
 /* ---- Launching */
 
-static void launch_failed(EngineRun *r, const char *why)
+static void launch_failed(EngineRun *r, const char *why, AttentionCategory lasting)
 {
-        run_conclude(r,
-                     &(RunEnd) { .outcome = RUN_FAILED, .error = why, .category = _ATTENTION_INVALID, .retry = true });
+        run_fail(r, why, lasting);
         run_finish(r, RUN_LOG_ENDED);
 }
 
@@ -270,7 +269,7 @@ static void on_launch_order(Engine *engine, Publication *publication, int error)
         if (k >= 0)
                 return;
         why = asprintf_or_null("The worker could not be started: %s", strerror(-k));
-        launch_failed(r, why ?: "The worker could not be started");
+        launch_failed(r, why ?: "The worker could not be started", _ATTENTION_INVALID); /* memory, processes */
 }
 
 void run_launch(EngineRun *r)
@@ -393,10 +392,7 @@ static void conclude_lost(EngineRun *r, const WorkerExit *how)
         else if (isempty(why))
                 why = "its worker ended while nobody could see how";
         error = asprintf_or_null("The run was lost: %s", why);
-        run_conclude(r, &(RunEnd) { .outcome = RUN_FAILED,
-                                    .error = error ?: why,
-                                    .category = _ATTENTION_INVALID,
-                                    .retry = true });
+        run_fail(r, error ?: why, _ATTENTION_INVALID);
 }
 
 void run_worker_ended(EngineRun *r, const WorkerExit *how)
@@ -417,10 +413,7 @@ void run_worker_ended(EngineRun *r, const WorkerExit *how)
         if (!said && how)
                 conclude_lost(r, how);
         else if (!said)
-                run_conclude(r, &(RunEnd) { .outcome = RUN_FAILED,
-                                            .error = "The run had no worker",
-                                            .category = _ATTENTION_INVALID,
-                                            .retry = true });
+                run_fail(r, "The run had no worker", _ATTENTION_INVALID);
         run_finish(r, said || r->run->outcome == RUN_CANCELLED ? RUN_LOG_ENDED : RUN_LOG_LOST);
 }
 
@@ -462,7 +455,7 @@ static void on_worker_start_failed(const char *connector, const char *why, void 
         EngineRun *r = launched_run(userdata, connector);
 
         if (r && r->run->state != RUN_QUEUED)
-                launch_failed(r, why);
+                launch_failed(r, why, ATTENTION_CONFIGURATION_ERROR); /* masked, no such user, no such file */
 }
 
 static void on_worker_stopping(const char *connector, void *userdata)

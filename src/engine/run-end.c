@@ -32,7 +32,7 @@ static int decide_retry(EngineRun *r, const RunEnd *end)
         int k;
 
         clear_retry(record);
-        if (!end->retry || (run->outcome != RUN_FAILED && run->outcome != RUN_PARTIAL) || run->category >= 0 ||
+        if (!end->retry || (run->outcome != RUN_FAILED && run->outcome != RUN_PARTIAL) ||
             run->attempt > definition->retry_max)
                 return 0;
         k = free_and_strdup(&record->retry_of, run->retry_of ?: run->id);
@@ -140,6 +140,16 @@ void run_conclude(EngineRun *r, const RunEnd *end)
                 connector_save(r->connector, 0);
 }
 
+void run_fail(EngineRun *r, const char *error, AttentionCategory lasting)
+{
+        if (r->run->outcome < 0)
+                r->lasting = lasting;
+        run_conclude(r, &(RunEnd) { .outcome = RUN_FAILED,
+                                    .error = error,
+                                    .category = _ATTENTION_INVALID,
+                                    .retry = r->run->category < 0 });
+}
+
 /* ---- The end */
 
 /* Accounts that nothing more was heard of. Return: whether there were any. */
@@ -202,7 +212,7 @@ static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_new
         if (k < 0)
                 return k;
         settle_resync(record, r->run);
-        k = attention_apply(record, r->run, record->retry_at_usec == 0, r->definition->notify_after);
+        k = attention_apply(record, r->run, r->lasting, r->definition->notify_after);
         if (k < 0)
                 return k;
         *ret_news = k > 0 ? CONNECTOR_NEWS_ATTENTION : 0;

@@ -12,12 +12,26 @@ typedef struct RunEnd {
         const char *message;        /* NULL: made of outcome and counts */
         const char *error;          /* NULL: none */
         AttentionCategory category; /* _ATTENTION_INVALID: as the run has it */
-        bool retry;                 /* failed for a reason that may pass by itself */
+        bool retry;                 /* failed for a reason that may pass by itself; the worker knows: also beside a
+                                     * category, where the connector itself says to try again */
         usec_t retry_at_usec;       /* not before; 0: by the backoff */
 } RunEnd;
 
 /* Set the outcome and decide on a retry. The caller moves the run on and records it. */
 void run_conclude(EngineRun *r, const RunEnd *end);
+
+/**
+ * run_fail() - conclude a run that the engine itself finds to have failed; what run_conclude() is for a worker's word
+ * @error:   for a person
+ * @lasting: the category under which the connector needs attention where the run names none, no retry is left and
+ *           NotifyAfter= is reached. Only what fits the cause: a transient one must not have people mend settings.
+ *           connection_lost where the provider's side did not answer, as with every failure that a worker tells of
+ *           without a category; configuration_error where a setting was in the way; _ATTENTION_INVALID where the
+ *           machine was (the run was lost), which nobody mends at the connector.
+ *
+ * It is retried, but where the run had said that a person must act first.
+ */
+void run_fail(EngineRun *r, const char *error, AttentionCategory lasting);
 
 /* Its outcome is set and nothing of it runs any more: finished, with all that follows. */
 void run_finish(EngineRun *r, RunLogEntry log);

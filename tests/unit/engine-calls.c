@@ -174,7 +174,7 @@ RunReport report_failure(const char *error, bool retry)
 
 RunReport report_category(AttentionCategory category)
 {
-        RunReport report = report_failure("the bank wants to see you", true);
+        RunReport report = report_failure("the bank wants to see you", false);
 
         report.attention = category;
         return report;

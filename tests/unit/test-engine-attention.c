@@ -15,11 +15,11 @@
 
 static Run ended(RunOutcome outcome, AttentionCategory category)
 {
-        return (Run) { .id = (char *) "run",
-                       .outcome = outcome,
-                       .category = category,
-                       .finished_usec = 7,
-                       .error = (char *) "no" };
+        return (Run){ .id = (char *) "run",
+                      .outcome = outcome,
+                      .category = category,
+                      .finished_usec = 7,
+                      .error = (char *) "no" };
 }
 
 static void test_rules(void **state)
@@ -38,7 +38,7 @@ static void test_rules(void **state)
                 { RUN_FAILED, _ATTENTION_INVALID, false, 0, _ATTENTION_INVALID, 1 },
                 { RUN_CANCELLED, _ATTENTION_INVALID, true, 0, _ATTENTION_INVALID, 1 },
                 { RUN_FAILED, _ATTENTION_INVALID, false, 0, _ATTENTION_INVALID, 2 }, /* a retry follows */
-                { RUN_FAILED, _ATTENTION_INVALID, true, 1, ATTENTION_CONFIGURATION_ERROR, 3 },
+                { RUN_FAILED, _ATTENTION_INVALID, true, 1, ATTENTION_CONNECTION_LOST, 3 },
                 { RUN_FAILED, ATTENTION_CONSENT_EXPIRED, true, 1, ATTENTION_CONSENT_EXPIRED, 4 },
                 { RUN_FAILED, ATTENTION_CONSENT_EXPIRED, true, 0, ATTENTION_CONSENT_EXPIRED, 5 }, /* the same */
                 { RUN_FAILED, _ATTENTION_INVALID, true, 0, ATTENTION_CONSENT_EXPIRED, 6 },
@@ -53,7 +53,8 @@ static void test_rules(void **state)
         for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
                 const Run run = ended(steps[i].outcome, steps[i].category);
 
-                assert_int_equal(attention_apply(&record, &run, steps[i].final, 2), steps[i].changed);
+                record.retry_at_usec = steps[i].final ? 0 : 1;
+                assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 2), steps[i].changed);
                 assert_int_equal(record.attention.category, steps[i].attention);
                 assert_int_equal(record.consecutive_failures, steps[i].failures);
         }
@@ -65,13 +66,13 @@ static void test_message(void **state)
         ConnectorRecord record = CONNECTOR_RECORD_INIT;
         Run run = ended(RUN_FAILED, _ATTENTION_INVALID);
 
-        assert_int_equal(attention_apply(&record, &run, true, 1), 1);
+        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONFIGURATION_ERROR, 1), 1);
         assert_string_equal(record.attention.message, "no");
         assert_int_equal(record.attention.since_usec, 7);
         assert_string_equal(record.attention.run_id, "run");
         attention_done(&record.attention);
         record.attention.category = _ATTENTION_INVALID;
-        assert_int_equal(attention_apply(&record, &run, true, 1), 1);
+        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONFIGURATION_ERROR, 1), 1);
         assert_string_equal(record.attention.message, "Failed 2 times in a row: no");
 
         /* Other words for the same need are news; since when is not. */
@@ -79,9 +80,23 @@ static void test_message(void **state)
         run.error = (char *) "no such account";
         run.finished_usec = 9;
         run.id = (char *) "run2";
-        assert_int_equal(attention_apply(&record, &run, true, 1), 1);
+        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 1), 1);
         assert_int_equal(record.attention.since_usec, 7);
         assert_string_equal(record.attention.run_id, "run2");
+        connector_record_done(&record);
+}
+
+/* A cause that no person mends at the connector raises nothing, however often; the next failure counts on. */
+static void test_lasting_without_a_category(void **state)
+{
+        ConnectorRecord record = CONNECTOR_RECORD_INIT;
+        Run run = ended(RUN_FAILED, _ATTENTION_INVALID);
+
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(attention_apply(&record, &run, _ATTENTION_INVALID, 1), 0);
+        assert_int_equal(record.attention.category, _ATTENTION_INVALID);
+        assert_int_equal(record.consecutive_failures, 3);
+        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 4), 1);
         connector_record_done(&record);
 }
 
@@ -126,9 +141,97 @@ static void test_notify_after(void **state)
         fixture_whole_run(f, "bank", &report, id);
         assert_false(fixture_has(f->news, "attention"));
         fixture_whole_run(f, "bank", &report, id);
-        assert_true(fixture_has(f->news, "attention bank configuration_error"));
+        assert_true(fixture_has(f->news, "attention bank connection_lost"));
         assert_string_equal(fixture_connector(f, "bank")->record.attention.message,
                             "Failed 2 times in a row: exit status 1");
+}
+
+static AttentionCategory attention_of(EngineFixture *f, const char *name)
+{
+        return fixture_connector(f, name)->record.attention.category;
+}
+
+/* However a run was lost, it says nothing about settings. */
+static void test_lost_runs_raise_nothing(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a;
+
+        fixture_write_connector(f, "bank", CONNECTOR("[Run]\nRetryMax=0\n"));
+        fixture_open(f);
+        expect_ok(fixture_start(f, "bank", false).error);
+        expect_ok(fixture_attach(f, "bank").error);
+        fixture_worker_ends(f, "bank", "killed by signal KILL");
+        assert_int_equal(attention_of(f, "bank"), _ATTENTION_INVALID);
+
+        expect_ok(fixture_start(f, "bank", false).error);
+        a = fixture_attach(f, "bank");
+        expect_ok(a.error);
+        fixture_worker_vanishes(f, "bank");
+        fixture_close(f);
+        fixture_advance_clock(fixture_now(CLOCK_BOOTTIME) + USEC_PER_DAY); /* and the machine went down */
+        fixture_open(f);
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_FAILED);
+        assert_int_equal(attention_of(f, "bank"), _ATTENTION_INVALID);
+        assert_int_equal(fixture_connector(f, "bank")->record.consecutive_failures, 2);
+}
+
+/* What a limit or a launch that failed says. */
+static void test_lasting_by_cause(void **state)
+{
+        static const struct {
+                const char *name, *text;
+                AttentionCategory category;
+        } limits[] = {
+                { "stall", CONNECTOR("[Run]\nRetryMax=0\nStallTimeoutSec=50ms\n"), ATTENTION_CONNECTION_LOST },
+                { "slow", CONNECTOR("[Run]\nRetryMax=0\nTimeoutSec=50ms\n"), ATTENTION_CONFIGURATION_ERROR },
+        };
+        EngineFixture *f = *state;
+        Answer a;
+
+        for (size_t i = 0; i < ELEMENTSOF(limits); i++)
+                fixture_write_connector(f, limits[i].name, limits[i].text);
+        fixture_write_connector(f, "bank", CONNECTOR("[Run]\nRetryMax=0\n"));
+        fixture_open(f);
+        for (size_t i = 0; i < ELEMENTSOF(limits); i++) {
+                expect_ok(fixture_start(f, limits[i].name, false).error);
+                a = fixture_attach(f, limits[i].name);
+                fixture_run_until(f, fixture_run(f, a.run_id)->state == RUN_STOPPING);
+                fixture_settle(f);
+                fixture_worker_ends(f, limits[i].name, "killed by signal TERM");
+                assert_int_equal(attention_of(f, limits[i].name), limits[i].category);
+        }
+        f->start_slowly = true;
+        expect_ok(fixture_start(f, "bank", false).error);
+        fixture_settle(f);
+        fixture_worker_start_failed(f, "bank", "it is masked");
+        assert_int_equal(attention_of(f, "bank"), ATTENTION_CONFIGURATION_ERROR);
+}
+
+/* A category keeps a run from being retried, but where the connector itself says to: both sides agree. */
+static void test_retry_beside_a_category(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_category(ATTENTION_CONSENT_EXPIRED), progress = RUN_REPORT_INIT;
+        char id[RUN_ID_MAX + 1];
+
+        fixture_write_connector(f, "bank", CONNECTOR());
+        fixture_open(f);
+        fixture_whole_run(f, "bank", &report, id);
+        assert_int_equal(fixture_connector(f, "bank")->record.retry_at_usec, 0);
+        report.retry = true;
+        fixture_whole_run(f, "bank", &report, id);
+        assert_int_equal(attention_of(f, "bank"), ATTENTION_CONSENT_EXPIRED);
+        assert_int_equal(fixture_connector(f, "bank")->record.retry_attempt, 2);
+
+        /* The engine's own ends do not know better than the category. */
+        progress.attention = ATTENTION_CONSENT_EXPIRED;
+        expect_ok(fixture_start(f, "bank", false).error);
+        (void) snprintf(id, sizeof(id), "%s", fixture_attach(f, "bank").run_id);
+        expect_ok(fixture_report(f, "bank", id, 1, &progress));
+        fixture_worker_ends(f, "bank", "killed by signal KILL");
+        assert_int_equal(fixture_run(f, id)->outcome, RUN_FAILED);
+        assert_int_equal(fixture_connector(f, "bank")->record.retry_at_usec, 0);
 }
 
 /* ---- Bulk reads */
@@ -202,7 +305,7 @@ static void test_describe_connectors(void **state)
         object = parse(json);
         assert_int_equal(length_of(object, "connectors"), 1);
         json_object_put(object);
-        filter = (ConnectorFilter) { .attention = -1, .provider = "zoo" };
+        filter = (ConnectorFilter){ .attention = -1, .provider = "zoo" };
         expect_ok(engine_describe_connectors(f->engine, &filter, &json));
         object = parse(json);
         assert_string_equal(text_of(element(object, "connectors", 0), "name"), "zoo");
@@ -213,12 +316,12 @@ static void test_describe_connectors(void **state)
         assert_string_equal(text_of(object, "connection"), "acme");
         json_object_put(object);
 
-        expect_ok(engine_describe_connections(f->engine, &(ConnectionFilter) { .provider = "acme" }, &json));
+        expect_ok(engine_describe_connections(f->engine, &(ConnectionFilter){ .provider = "acme" }, &json));
         object = parse(json);
         assert_int_equal(length_of(object, "connections"), 1);
         assert_string_equal(text_of(element(object, "connections", 0), "state"), "lost");
         json_object_put(object);
-        expect_ok(engine_describe_connections(f->engine, &(ConnectionFilter) { .provider = "zoo" }, &json));
+        expect_ok(engine_describe_connections(f->engine, &(ConnectionFilter){ .provider = "zoo" }, &json));
         object = parse(json);
         assert_int_equal(length_of(object, "connections"), 0);
         json_object_put(object);
@@ -320,10 +423,18 @@ static void test_retention(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_rules),          cmocka_unit_test(test_message),
-                ENGINE_TEST(test_raised_and_cleared),  ENGINE_TEST(test_notify_after),
-                ENGINE_TEST(test_describe_connectors), ENGINE_TEST(test_describe_runs),
-                ENGINE_TEST(test_describe_events),     ENGINE_TEST(test_retention),
+                cmocka_unit_test(test_rules),
+                cmocka_unit_test(test_message),
+                cmocka_unit_test(test_lasting_without_a_category),
+                ENGINE_TEST(test_raised_and_cleared),
+                ENGINE_TEST(test_notify_after),
+                ENGINE_TEST(test_lost_runs_raise_nothing),
+                ENGINE_TEST(test_lasting_by_cause),
+                ENGINE_TEST(test_retry_beside_a_category),
+                ENGINE_TEST(test_describe_connectors),
+                ENGINE_TEST(test_describe_runs),
+                ENGINE_TEST(test_describe_events),
+                ENGINE_TEST(test_retention),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
