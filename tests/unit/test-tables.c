@@ -8,6 +8,7 @@
 #include "model/connector.h"
 #include "model/run.h"
 #include "model/settings.h"
+#include "model/webhook.h"
 #include "unit/expect.h"
 #include "worker/intake.h"
 #include "worker/json-scan.h"
@@ -37,6 +38,7 @@
         TABLE(account_status, AccountStatus, _ACCOUNT_STATUS_MAX)                                                    \
         TABLE(attention_category, AttentionCategory, _ATTENTION_MAX)                                                 \
         TABLE(connection_state, ConnectionState, _CONNECTION_STATE_MAX)                                              \
+        TABLE(delivery_state, DeliveryState, _DELIVERY_STATE_MAX)                                                    \
         TABLE(destination_type, DestinationType, _DESTINATION_MAX)                                                   \
         TABLE(failure_type, FailureType, _FAILURE_TYPE_MAX)                                                          \
         TABLE(json_fault, JsonFault, _JSON_FAULT_MAX)                                                                \
@@ -52,7 +54,9 @@
         TABLE(run_trigger, RunTrigger, _RUN_TRIGGER_MAX)                                                             \
         TABLE(sync_stage, SyncStage, _SYNC_STAGE_MAX)                                                                \
         TABLE(sync_status, SyncStatus, _SYNC_STATUS_MAX)                                                             \
-        TABLE(trace_type, TraceType, _TRACE_TYPE_MAX)
+        TABLE(trace_type, TraceType, _TRACE_TYPE_MAX)                                                                \
+        TABLE(webhook_disabled, WebhookDisabled, _WEBHOOK_DISABLED_MAX)                                              \
+        TABLE(webhook_type, WebhookType, _WEBHOOK_TYPE_MAX)
 
 FOR_EACH_TABLE(DEFINE_TEST)
 
