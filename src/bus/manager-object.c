@@ -122,6 +122,10 @@ static int reload_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_
                 r = pending_new(bus, m, &pending);
         if (r >= 0)
                 r = engine_sync(bus->engine, pending_reply, pending);
+        if (r == -EROFS)
+                return bus_refuse_text(error, r,
+                                       "The history cannot be written: connector files are read as soon as it can be "
+                                       "again. 'systemctl status syncrund' says why.");
         if (r < 0)
                 return bus_refuse(error, r);
         TAKE_PTR(pending);

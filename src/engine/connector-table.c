@@ -226,16 +226,19 @@ void connector_table_free(Engine *engine)
 int connector_table_read_records(Engine *engine)
 {
         ConnectorRecord *records;
+        ConnectorEntry *c, *next;
         size_t n;
         int r;
 
         r = store_load_connectors(engine->store, &records, &n);
+        HASH_ITER(hh, engine->connectors, c, next)
+                c->stored = false;
         for (size_t i = 0; r >= 0 && i < n; i++) {
-                ConnectorEntry *c = find_entry(engine, records[i].name);
-
+                c = find_entry(engine, records[i].name);
                 if (!c)
                         r = entry_new(engine, records[i].name, records[i].id, &c);
                 if (r >= 0) {
+                        c->stored = true;
                         connector_record_done(&c->record);
                         c->record = records[i];
                         records[i] = (ConnectorRecord) { .attention.category = _ATTENTION_INVALID };
@@ -248,37 +251,55 @@ int connector_table_read_records(Engine *engine)
 
 /* ---- Files */
 
-static int entry_new_at_first_sight(Engine *engine, const char *name, ConnectorEntry **ret)
+static int entry_new_with_id(Engine *engine, const char *name, ConnectorEntry **ret)
 {
         char id[UUID_TEXT_MAX];
-        ConnectorEntry *c;
         int r;
 
         r = uuid_new_v4(id);
+        return r < 0 ? r : entry_new(engine, name, id, ret);
+}
+
+/* At first sight, and again where that never came to the disk. */
+static int begin_record(ConnectorEntry *c)
+{
+        Engine *engine = c->published.engine;
+        ConnectorRecord *record = &c->record;
+        int r;
+
+        connector_record_done(record);
+        *record = (ConnectorRecord) CONNECTOR_RECORD_INIT;
+        record->first_seen_usec = engine_now(engine, CLOCK_REALTIME);
+        r = free_and_strdup(&record->name, c->name);
         if (r >= 0)
-                r = entry_new(engine, name, id, &c);
+                r = free_and_strdup(&record->id, c->id);
+        if (r >= 0)
+                r = store_put_connector(engine->store, record);
         if (r < 0)
                 return r;
-        c->record.active_override = -1;
-        c->record.last_outcome = _RUN_OUTCOME_INVALID;
-        c->record.pending_trigger = _RUN_TRIGGER_INVALID;
-        c->record.first_seen_usec = engine_now(engine, CLOCK_REALTIME);
-        r = free_and_strdup(&c->record.name, name);
-        if (r >= 0)
-                r = free_and_strdup(&c->record.id, id);
-        if (r >= 0)
-                r = store_put_connector(engine->store, &c->record);
-        if (r < 0)
-                return r;
-        *ret = c;
+        c->stored = true;
         return 0;
+}
+
+int connector_remember(ConnectorEntry *c, const ConnectorDefinition *definition)
+{
+        Engine *engine = c->published.engine;
+        int r;
+
+        if (!c->stored) {
+                r = begin_record(c);
+                if (r < 0)
+                        return r;
+        }
+        if (!definition->user_id)
+                return 0;
+        return store_put_user(engine->store, definition->user_id, engine_now(engine, CLOCK_REALTIME));
 }
 
 /* @definition is taken over. */
 static int take_definition(ConnectorEntry *c, ConnectorDefinition *definition)
 {
         Engine *engine = c->published.engine;
-        usec_t now = engine_now(engine, CLOCK_REALTIME);
         bool was_wanted = connector_may_run(c);
         bool other_schedule = c->definition && !scheduler_same_schedule(c->definition, definition);
         bool pass_over;
@@ -288,8 +309,6 @@ static int take_definition(ConnectorEntry *c, ConnectorDefinition *definition)
         c->definition = c->published.definition = definition;
         c->has_file = true;
         r = connection_table_update(c);
-        if (r >= 0 && definition->user_id)
-                r = store_put_user(engine->store, definition->user_id, now);
         if (r < 0)
                 return r;
         /* A new schedule does not make up for times that it would have had, nor one that nobody wanted until now. */
@@ -316,10 +335,13 @@ static int load_connector(Engine *engine, const char *name)
 
         r = connector_definition_load(engine->config_dirs, name, &d, &definition);
         if (r >= 0 && !c)
-                r = entry_new_at_first_sight(engine, name, &c);
+                r = entry_new_with_id(engine, name, &c);
         if (r >= 0 && !(c->has_file && connector_definition_equal(c->definition, definition))) {
-                connector_log(definition, &d, is_news);
-                r = take_definition(c, TAKE_PTR(definition));
+                r = connector_remember(c, definition);
+                if (r >= 0) {
+                        connector_log(definition, &d, is_news);
+                        r = take_definition(c, TAKE_PTR(definition));
+                }
         }
         if (r >= 0)
                 c->in_files = true;

@@ -16,6 +16,10 @@ int connector_table_load(Engine *engine) _must_check_;
 /* Replace all records by those of the store. Return: 0; negative errno. Context: blocks. */
 int connector_table_read_records(Engine *engine) _must_check_;
 
+/* Put into the history what @definition, its file's, brings by itself: its record, where there is none, and its user.
+ * Return: 0; what store_put_connector() returns. */
+int connector_remember(ConnectorEntry *c, const ConnectorDefinition *definition) _must_check_;
+
 void connector_table_free(Engine *engine);
 
 /* NULL where it has no file, even if a run of it is active. */

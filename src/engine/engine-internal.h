@@ -66,6 +66,7 @@ struct ConnectorEntry {
         ConnectorDefinition *definition; /* NULL: there is no file and no active run */
         bool has_file;
         bool in_files;          /* seen by the reading of files under way */
+        bool stored;            /* the history has its record, or will with what is put */
         bool announced;         /* connector_added() was told */
         ConnectorRecord record; /* working copy */
         EngineRun *run;         /* the active one, or NULL */

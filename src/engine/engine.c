@@ -122,6 +122,7 @@ static void recover(Engine *engine)
         engine->status.storage_error = 0;
         engine->status_changed = true;
         publications_wake(engine);
+        retention_start(engine);
 }
 
 static int on_recover_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -268,8 +269,10 @@ int engine_reload(Engine *engine, const Settings *settings)
 {
         int r;
 
-        if (engine->broken < 0)
-                return -EROFS;
+        if (engine->broken < 0) { /* recover() does the rest */
+                engine->settings = settings;
+                return 0;
+        }
         r = connector_table_load(engine);
         if (r < 0)
                 return r;

@@ -181,8 +181,9 @@ int engine_reconnect(Engine *engine, const char *connection, const char *request
 int engine_report_outside(Engine *engine, const OutsideEvent *events, size_t n, const char *requested_by,
                           EngineReply reply, void *userdata, char **ret_why) _must_check_;
 
-/* Read all connector files anew; @settings replaces the settings (borrowed, as before) unless this fails. Return: 0;
- * -EROFS; negative errno of reading. Context: blocks for reading files. */
+/* Read all connector files anew; @settings replaces the settings (borrowed, as before) unless this fails. While the
+ * history cannot be written, files are read as soon as it can be again, and engine_sync() refuses until then. Return:
+ * 0; negative errno of reading. Context: blocks for reading files. */
 int engine_reload(Engine *engine, const Settings *settings) _must_check_;
 
 /* Replies when all that was done before is committed and can be seen: what engine_start() or engine_reload() loaded,

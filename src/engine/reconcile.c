@@ -232,18 +232,23 @@ static int take_up_runs(Engine *engine)
         return 0;
 }
 
-/* The files were read before: their schedules follow the records that were read anew. */
-static void update_connectors(Engine *engine)
+/* Of the files that were read before, schedules follow the records that were read anew. */
+static int update_connectors(Engine *engine)
 {
         ConnectorEntry *c, *next;
+        int k;
 
         HASH_ITER(hh, engine->connectors, c, next) {
                 if (!c->has_file)
                         continue;
+                k = connector_remember(c, c->definition);
+                if (k < 0)
+                        return k;
                 scheduler_update(c, SCHEDULE_STARTING);
                 connector_publish(c, CONNECTOR_NEWS_ATTENTION * (c->published.record.attention.category !=
                                                                  c->record.attention.category));
         }
+        return 0;
 }
 
 int engine_reconcile(Engine *engine)
@@ -262,9 +267,9 @@ int engine_reconcile(Engine *engine)
         if (k < 0)
                 return k;
         if (engine->started)
-                update_connectors(engine);
-        else
-                k = connector_table_load(engine);
+                k = update_connectors(engine);
+        if (k >= 0)
+                k = connector_table_load(engine); /* also what was changed or not taken while nothing could be written */
         if (k >= 0)
                 k = publish_missed_events(engine);
         if (k >= 0)

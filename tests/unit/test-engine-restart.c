@@ -349,7 +349,6 @@ static void test_disk_is_full(void **state)
         expect_errno(fixture_finish(f, "bank", a.run_id, 1, &report), -EROFS);
         assert_int_equal(fixture_start(f, "other", false).error, -EROFS);
         expect_errno(fixture_cancel(f, a.run_id), -EROFS);
-        expect_errno(engine_reload(f->engine, &f->settings), -EROFS);
         assert_int_equal(fixture_run(f, a.run_id)->state, RUN_RUNNING);
         assert_null(f->calls);
         assert_false(fixture_has(f->news, "event"));
@@ -372,6 +371,36 @@ static void test_disk_is_full(void **state)
         engine_status(f->engine, &status);
         assert_int_equal(status.n_active_runs, 1);
         assert_int_equal(status.n_queued_runs, 0);
+}
+
+/* Files that were read, but not recorded any more, and others that are changed while nothing can be written. */
+static void test_reload_while_disk_is_full(void **state)
+{
+        EngineFixture *f = *state;
+        _cleanup_free_ char *id = NULL;
+
+        open_bank(f);
+        fault_vfs_arm(1, SQLITE_FULL);
+        fixture_write_connector(f, "young",
+                                CONNECTOR("[Connector]\nUser=6f1ed002-ab5d-4f2b-9c3b-000000000001\n"));
+        expect_ok(engine_reload(f->engine, &f->settings));
+        fixture_run_until(f, f->engine->broken < 0);
+        fixture_write_connector(f, "late", CONNECTOR());
+        fixture_write_connector(f, "bank", CONNECTOR("[Connector]\nDescription=edited\n"));
+        expect_ok(engine_reload(f->engine, &f->settings));
+        expect_errno(engine_sync(f->engine, on_answer, &(Answer){}), -EROFS);
+        assert_null(engine_find_connector(f->engine, "late"));
+
+        (void) fault_vfs_disarm();
+        fixture_run_until(f, f->engine->broken == 0);
+        fixture_settle(f);
+        assert_string_equal(fixture_connector(f, "bank")->definition->description, "edited");
+        assert_non_null(engine_find_connector(f->engine, "late"));
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connectors"), 3);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM users"), 1);
+        id = strdup(fixture_connector(f, "young")->record.id);
+        reopen(f);
+        assert_string_equal(fixture_connector(f, "young")->record.id, id);
 }
 
 /* The worker ends while nothing can be written: seen when the disk is back. */
@@ -537,6 +566,7 @@ int main(void)
                 ENGINE_TEST(test_reload_schedule),
                 ENGINE_TEST(test_reload_enables),
                 ENGINE_TEST(test_disk_is_full),
+                ENGINE_TEST(test_reload_while_disk_is_full),
                 ENGINE_TEST(test_end_while_disk_is_full),
                 ENGINE_TEST(test_each_write_may_fail),
                 ENGINE_TEST(test_start_is_torn),
