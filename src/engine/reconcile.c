@@ -269,7 +269,7 @@ int engine_reconcile(Engine *engine)
         if (engine->started)
                 k = update_connectors(engine);
         if (k >= 0)
-                k = connector_table_load(engine); /* also what was changed or not taken while nothing could be written */
+                k = connector_table_load(engine); /* also what was changed while nothing could be written */
         if (k >= 0)
                 k = publish_missed_events(engine);
         if (k >= 0)
