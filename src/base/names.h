@@ -29,6 +29,9 @@
 #define SYNCRUN_UNIT_PREFIX        "syncrun@"
 #define SYNCRUN_UNIT_SUFFIX        ".service"
 
+/* The HTTP shim's. */
+#define SYNCRUN_HTTP_UNIT          "syncrun-http.service"
+
 /* Environment that a connector's programs get. */
 #define SYNCRUN_ENV_PREFIX         "SYNCRUN_"                  /* of all that we set */
 #define SYNCRUN_ENV_CONNECTOR      "SYNCRUN_CONNECTOR"
@@ -63,6 +66,7 @@
 #define FIELD_UPDATED      "SYNCRUN_UPDATED"
 #define FIELD_DEDUPED      "SYNCRUN_DEDUPED"
 #define FIELD_DURATION     "SYNCRUN_DURATION_USEC"
+#define FIELD_KEY_NAME     "SYNCRUN_KEY_NAME"
 #define FIELD_CONFIG_FILE  "CONFIG_FILE"
 #define FIELD_CONFIG_LINE  "CONFIG_LINE"
 
@@ -87,3 +91,5 @@
 #define MSG_STORE_FAILED       "ab12cd34ef564789a0b1c2d3e4f5a6b7"
 #define MSG_STORE_RECOVERED    "ba21dc43fe654987b1a0d3c2f5e4b7a6"
 #define MSG_STORE_REFUSED      "cd34ef56ab784912c2d3e4f5a6b7c8d9"
+#define MSG_KEY_ADDED          "0c50bed3885a471ba17f0d35ad81a04b"
+#define MSG_KEY_REVOKED        "708ae0f7fc6947cca1c7f51ee427743c"

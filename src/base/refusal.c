@@ -12,6 +12,7 @@ static const Refusal refusals[] = {
         { ESRCH, "NoSuchRun", 404, 4, "There is no such run. See 'syncrunctl runs'." },
         { ENOLINK, "NoSuchConnection", 404, 4, "There is no such connection. See 'syncrunctl connections'." },
         { ENODEV, "NoSuchUser", 404, 4, "There is no such user. See 'syncrunctl users'." },
+        { ENOKEY, "NoSuchKey", 401, 4, "There is no such API key. See 'syncrunctl key list'." },
         { EHOSTDOWN, "ConnectorInactive", 409, 5, "The connector is inactive. 'syncrunctl enable' makes it active." },
         { ENOEXEC, "BadSetting", 409, 6,
           "The connector's file has an error. 'syncrunctl verify' says what is wrong." },

@@ -11,13 +11,21 @@
 #include "bus/bus-private.h"
 #include "bus/polkit.h"
 #include "bus/sender.h"
+#include "bus/shim.h"
 
 const AccessRow access_table[] = {
-        { SYNCRUN_IFACE_MANAGER, "StartRun", POLKIT_ACTION_TRIGGER, POLKIT_ACTION_FULL_RESYNC },
+        { SYNCRUN_IFACE_MANAGER, "StartRun", POLKIT_ACTION_TRIGGER, POLKIT_ACTION_FULL_RESYNC, SHIM_ON_BEHALF },
         { SYNCRUN_IFACE_MANAGER, "CancelRun", POLKIT_ACTION_CANCEL },
+        { SYNCRUN_IFACE_MANAGER, "CancelRunWithOptions", POLKIT_ACTION_CANCEL, NULL, SHIM_ON_BEHALF },
+        { SYNCRUN_IFACE_MANAGER, "ReconnectConnection", POLKIT_ACTION_RECONNECT, NULL, SHIM_ON_BEHALF },
         { SYNCRUN_IFACE_MANAGER, "Reload", POLKIT_ACTION_CONFIGURE },
         { SYNCRUN_IFACE_MANAGER, "ReportEvent", POLKIT_ACTION_REPORT },
         { SYNCRUN_IFACE_MANAGER, "ReportEvents", POLKIT_ACTION_REPORT },
+        { SYNCRUN_IFACE_MANAGER, "ReportEventsWithOptions", POLKIT_ACTION_REPORT, NULL, SHIM_ON_BEHALF },
+        { SYNCRUN_IFACE_MANAGER, "AddApiKey", POLKIT_ACTION_MANAGE_KEYS },
+        { SYNCRUN_IFACE_MANAGER, "DescribeApiKeys", POLKIT_ACTION_MANAGE_KEYS },
+        { SYNCRUN_IFACE_MANAGER, "RevokeApiKey", POLKIT_ACTION_MANAGE_KEYS },
+        { SYNCRUN_IFACE_MANAGER, "CheckApiKey", NULL, NULL, SHIM_ALONE },
         { SYNCRUN_IFACE_MANAGER, "GetRun" },
         { SYNCRUN_IFACE_MANAGER, "GetConnector" },
         { SYNCRUN_IFACE_MANAGER, "DescribeRuns" },
@@ -25,7 +33,7 @@ const AccessRow access_table[] = {
         { SYNCRUN_IFACE_MANAGER, "DescribeConnectors" },
         { SYNCRUN_IFACE_MANAGER, "DescribeConnections" },
         { SYNCRUN_IFACE_MANAGER, "DescribeUsers" },
-        { SYNCRUN_IFACE_CONNECTOR, "Start", POLKIT_ACTION_TRIGGER, POLKIT_ACTION_FULL_RESYNC },
+        { SYNCRUN_IFACE_CONNECTOR, "Start", POLKIT_ACTION_TRIGGER, POLKIT_ACTION_FULL_RESYNC, SHIM_ON_BEHALF },
         { SYNCRUN_IFACE_CONNECTOR, "SetActive", POLKIT_ACTION_CONFIGURE },
         { SYNCRUN_IFACE_CONNECTOR, "Describe" },
         { SYNCRUN_IFACE_RUN, "Cancel", POLKIT_ACTION_CANCEL },
@@ -44,6 +52,7 @@ const AccessRow access_table[] = {
 typedef enum QueryState {
         QUERY_WAITING, /* its turn */
         QUERY_LOOKUP,  /* the bus driver: who calls? */
+        QUERY_SHIM,    /* PID 1: which uid has the shim? */
         QUERY_ASKED,   /* polkit: may the caller? */
 } QueryState;
 
@@ -52,6 +61,7 @@ typedef struct AccessQuery {
         QueryState state;
         sd_bus_message *message;
         const char *action;
+        bool for_shim;
         char *connector;
         char *run;
         Caller caller;
@@ -101,6 +111,11 @@ static int query_refuse(PolkitAnswer answer, const char *action, sd_bus_error *e
         }
 }
 
+static int refuse_others(sd_bus_error *error)
+{
+        return bus_refuse_text(error, -EACCES, "Only " SYNCRUN_HTTP_UNIT " may do this.");
+}
+
 static int query_grant(AccessQuery *query, sd_bus_error *error)
 {
         int r;
@@ -134,6 +149,47 @@ static unsigned count_queries(Bus *bus, QueryState state, const char *sender)
         return n;
 }
 
+static void lookups_begin(Bus *bus);
+
+static int on_shim_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
+{
+        _cleanup_(query_freep) AccessQuery *query = userdata;
+        _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        Bus *bus = query->bus;
+        uid_t uid;
+        int r;
+
+        r = shim_read(reply, &uid);
+        query->caller.is_shim = r >= 0 && uid == query->caller.uid;
+        /* Where PID 1 did not answer, the next call asks again. */
+        if (r >= 0 || r == -ENOENT)
+                sender_set_shim(bus, sd_bus_message_get_sender(query->message), query->caller.is_shim);
+        r = query->caller.is_shim ? query_grant(query, &error) : refuse_others(&error);
+        bus_finish_call(query->message, r, &error);
+        query = query_free(query);
+        lookups_begin(bus);
+        return 0;
+}
+
+/* Only the shim may. Return: as query_proceed(). */
+static int query_shim(AccessQuery *query, sd_bus_error *error)
+{
+        int r;
+
+        if (query->caller.is_shim >= 0) {
+                r = query->caller.is_shim ? query_grant(query, error) : refuse_others(error);
+                return MIN(r, 0);
+        }
+        /* One question for all calls of a sender: the others wait for what it finds. */
+        query->state = QUERY_WAITING;
+        if (count_queries(query->bus, QUERY_SHIM, sd_bus_message_get_sender(query->message)) > 0 ||
+            count_queries(query->bus, QUERY_SHIM, NULL) >= ACCESS_LOOKUPS_AT_ONCE_MAX)
+                return 1;
+        query->state = QUERY_SHIM;
+        r = shim_ask(query->bus, on_shim_answer, query, &query->slot);
+        return r < 0 ? bus_refuse(error, r) : 1;
+}
+
 /* The caller is known. Return: 1, and the query is kept; 0 it is done; negative errno. */
 static int query_proceed(AccessQuery *query, sd_bus_error *error)
 {
@@ -145,6 +201,8 @@ static int query_proceed(AccessQuery *query, sd_bus_error *error)
                 r = query_grant(query, error);
                 return r < 0 ? r : 0;
         }
+        if (query->for_shim)
+                return query_shim(query, error);
         if (count_queries(query->bus, QUERY_ASKED, NULL) >= ACCESS_QUESTIONS_MAX ||
             count_queries(query->bus, QUERY_ASKED, sd_bus_message_get_sender(query->message)) >=
                     ACCESS_QUESTIONS_PER_SENDER_MAX)
@@ -153,8 +211,6 @@ static int query_proceed(AccessQuery *query, sd_bus_error *error)
         r = polkit_ask(query->message, query->action, &subject, on_polkit_answer, query, &query->slot);
         return r < 0 ? bus_refuse(error, r) : 1;
 }
-
-static void lookups_begin(Bus *bus);
 
 static int on_sender_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
 {
@@ -239,12 +295,13 @@ int access_ask(Bus *bus, sd_bus_message *m, const AccessSubject *subject, Access
         _cleanup_(query_freep) AccessQuery *query = NULL;
         int r;
 
-        if (!row || !row->action || !sender)
+        if (!row || !sender || (row->shim == SHIM_AS_OTHERS && (!row->action || subject->on_behalf)))
                 return bus_refuse(error, -EACCES);
         r = query_new(bus, m, subject->full_resync && row->action_full ? row->action_full : row->action, subject,
                       granted, &query);
         if (r < 0)
                 return bus_refuse(error, r);
+        query->for_shim = row->shim == SHIM_ALONE || subject->on_behalf;
         r = query_begin(query, error);
         if (r > 0)
                 TAKE_PTR(query);

@@ -15,11 +15,19 @@
 #define ACCESS_WAITING_MAX              1024U
 #define ACCESS_LOOKUPS_AT_ONCE_MAX      16U /* questions to the bus driver; others wait for their turn */
 
+/* What the HTTP shim may do without being asked about at polkit. */
+typedef enum ShimAccess {
+        SHIM_AS_OTHERS,
+        SHIM_ON_BEHALF, /* for one of its clients: with on_behalf_of, which nobody else may say */
+        SHIM_ALONE,     /* nobody else may */
+} ShimAccess;
+
 typedef struct AccessRow {
         const char *interface;
         const char *member;
         const char *action;      /* of polkit; NULL: everyone may, or (org.syncrun1.Worker) the worker alone */
         const char *action_full; /* instead, for a full resync; NULL: the same */
+        ShimAccess shim;
 } AccessRow;
 
 /* Every method of every interface has a row; closed by a row without an interface. */
@@ -31,7 +39,8 @@ const AccessRow *access_find(const char *interface, const char *member);
 /* Who calls, as the bus vouches for it. */
 typedef struct Caller {
         uid_t uid;
-        pid_t pid; /* 0: the bus does not tell */
+        pid_t pid;   /* 0: the bus does not tell */
+        int is_shim; /* 1 yes, 0 no, -1 nobody has asked yet */
 } Caller;
 
 /* What polkit's rules may look at; NULL: none. Borrowed. */
@@ -39,6 +48,7 @@ typedef struct AccessSubject {
         const char *connector;
         const char *run;
         bool full_resync;
+        bool on_behalf; /* the call has on_behalf_of */
 } AccessSubject;
 
 /* A handler that runs once the caller is known and allowed to call. The message stands at its beginning. Objects are
@@ -48,7 +58,8 @@ typedef int (*AccessGranted)(Bus *bus, sd_bus_message *m, const Caller *caller, 
 /**
  * access_ask() - call @granted when the caller of @m may, else answer with NotAllowed
  *
- * Root and the daemon's own user pass; others are asked about at polkit, with interaction where the call allows it.
+ * Root and the daemon's own user pass. Who calls on another's behalf has to be the HTTP shim, by its uid, and passes
+ * then; others are asked about at polkit, with interaction where the call allows it.
  *
  * Return: what a method handler returns.
  */

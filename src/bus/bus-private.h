@@ -80,15 +80,14 @@ extern const PropertyTable connection_properties;
 
 /* ---- Methods that more than one object has. */
 
-/* "uid:1000" */
-#define REQUESTED_BY_MAX 16U
-const char *requested_by_format(char buf[static REQUESTED_BY_MAX], uid_t uid);
-
 /* StartRun() of the manager and Start() of a connector. */
 int method_start_run(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
-/* Manager.CancelRun() and Run.Cancel(). */
-int cancel_run_call(Bus *bus, sd_bus_message *m, const char *run_id, sd_bus_error *error);
+/* Manager.CancelRun(), CancelRunWithOptions() and Run.Cancel(). */
+int method_cancel_run(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+/* Manager.ReconnectConnection() and Connection.Reconnect(). */
+int method_reconnect(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* ---- Calls that wait for the engine (call.c). */
 

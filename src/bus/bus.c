@@ -69,12 +69,6 @@ int object_name(const char *path, const char *prefix, char **ret)
         return sd_bus_path_decode(path, prefix, ret);
 }
 
-const char *requested_by_format(char buf[static REQUESTED_BY_MAX], uid_t uid)
-{
-        (void) snprintf(buf, REQUESTED_BY_MAX, "uid:%u", (unsigned) uid);
-        return buf;
-}
-
 static int add_object(Bus *bus, const BusObject *object)
 {
         sd_bus *b = bus->options.bus;

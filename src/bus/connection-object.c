@@ -8,6 +8,7 @@
 #include "bus/access.h"
 #include "bus/bus-error.h"
 #include "bus/bus-private.h"
+#include "bus/shim.h"
 #include "engine/describe.h"
 
 static int compare_strings(const void *a, const void *b)
@@ -121,29 +122,56 @@ static int connection_enumerate(sd_bus *b, const char *prefix, void *userdata, c
 
 /* ---- Methods */
 
+/* Connection.Reconnect() or Manager.ReconnectConnection(s connection, a{sv} options) */
+static int reconnect_request_read(sd_bus_message *m, char **name, const char **on_behalf_of, sd_bus_error *error)
+{
+        const char *argument;
+        int r;
+
+        *on_behalf_of = NULL;
+        r = object_name(sd_bus_message_get_path(m), SYNCRUN_PATH_CONNECTION, name);
+        if (r > 0)
+                return 0;
+        if (r == 0)
+                r = sd_bus_message_read(m, "s", &argument);
+        if (r >= 0)
+                r = free_and_strdup(name, argument);
+        return r < 0 ? bus_refuse(error, r) : on_behalf_of_read(m, on_behalf_of, error);
+}
+
 static int reconnect_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
 {
         _cleanup_(pending_freep) Pending *pending = NULL;
         char requested_by[REQUESTED_BY_MAX];
         _cleanup_free_ char *name = NULL;
+        const char *on_behalf_of;
         int r;
 
-        r = object_name(sd_bus_message_get_path(m), SYNCRUN_PATH_CONNECTION, &name);
+        r = reconnect_request_read(m, &name, &on_behalf_of, error);
         if (r >= 0)
-                r = pending_new(bus, m, &pending);
+                r = requested_by_read(bus, caller->uid, on_behalf_of, requested_by, error);
+        if (r < 0)
+                return r;
+        r = pending_new(bus, m, &pending);
         if (r >= 0)
-                r = engine_reconnect(bus->engine, name, requested_by_format(requested_by, caller->uid), pending_reply,
-                                     pending);
+                r = engine_reconnect(bus->engine, name, requested_by, pending_reply, pending);
         if (r < 0)
                 return bus_refuse(error, r);
         TAKE_PTR(pending);
         return 1;
 }
 
-static int method_reconnect(sd_bus_message *m, void *userdata, sd_bus_error *error)
+int method_reconnect(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        AccessSubject subject = { 0 };
+        _cleanup_free_ char *name = NULL;
+        const char *on_behalf_of;
+        AccessSubject subject;
+        int r;
 
+        r = reconnect_request_read(m, &name, &on_behalf_of, error);
+        if (r < 0)
+                return r;
+        subject = (AccessSubject) { .on_behalf = on_behalf_of != NULL };
         return access_ask(bus_current(sd_bus_message_get_bus(m)), m, &subject, reconnect_granted, error);
 }
 

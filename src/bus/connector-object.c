@@ -8,6 +8,7 @@
 #include "bus/bus-error.h"
 #include "bus/bus-private.h"
 #include "bus/option.h"
+#include "bus/shim.h"
 #include "engine/describe.h"
 
 #define READ(name, member, expression)                                  \
@@ -129,6 +130,7 @@ typedef struct StartRequest {
         char **accounts;
         const char *reason;
         const char *trigger;
+        const char *on_behalf_of;
 } StartRequest;
 
 static void start_request_done(StartRequest *request)
@@ -142,6 +144,7 @@ static const OptionRow start_options[] = {
         { "accounts", OPTION_STRV, offsetof(StartRequest, accounts) },
         { "reason", OPTION_STRING, offsetof(StartRequest, reason) },
         { "trigger", OPTION_STRING, offsetof(StartRequest, trigger) },
+        { "on_behalf_of", OPTION_STRING, offsetof(StartRequest, on_behalf_of) },
         { 0 },
 };
 
@@ -207,12 +210,16 @@ static int start_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_b
         int r;
 
         r = start_request_read(m, &request, error);
+        if (r >= 0)
+                r = requested_by_read(bus, caller->uid, request.on_behalf_of, requested_by, error);
         if (r < 0)
                 return r;
         options = (StartOptions) {
                 .full_resync = request.full_resync,
-                .trigger = request.trigger ? run_trigger_from_string(request.trigger) : RUN_TRIGGER_MANUAL,
-                .requested_by = requested_by_format(requested_by, caller->uid),
+                .trigger = request.on_behalf_of ? RUN_TRIGGER_REMOTE
+                           : request.trigger    ? run_trigger_from_string(request.trigger)
+                                                : RUN_TRIGGER_MANUAL,
+                .requested_by = requested_by,
                 .reason = request.reason,
                 .accounts = request.accounts,
         };
@@ -237,7 +244,11 @@ int method_start_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return r;
         if (!engine_find_connector(bus->engine, request.connector))
                 return bus_refuse(error, -ENXIO);
-        subject = (AccessSubject) { .connector = request.connector, .full_resync = request.full_resync };
+        subject = (AccessSubject) {
+                .connector = request.connector,
+                .full_resync = request.full_resync,
+                .on_behalf = request.on_behalf_of != NULL,
+        };
         return access_ask(bus, m, &subject, start_granted, error);
 }
 

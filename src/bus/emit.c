@@ -489,6 +489,16 @@ static void on_attention_changed(const Connector *connector, void *userdata)
 
 /* ---- The manager */
 
+static void on_api_key_revoked(const char *name, void *userdata)
+{
+        Bus *bus = userdata;
+
+        if (bus->published)
+                emit_failed(sd_bus_emit_signal(bus->options.bus, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, "ApiKeyRevoked",
+                                               "s", name),
+                            "the revocation of key", name);
+}
+
 static void on_status_changed(void *userdata)
 {
         char *names[6];
@@ -530,6 +540,7 @@ void emit_init(Bus *bus)
                 .connector_added = on_connector_added,
                 .connector_changed = on_connector_changed,
                 .connector_removed = on_connector_removed,
+                .api_key_revoked = on_api_key_revoked,
                 .status_changed = on_status_changed,
                 .userdata = bus,
         };

@@ -10,6 +10,7 @@
 #include "bus/bus-error.h"
 #include "bus/bus-private.h"
 #include "bus/manager-describe.h"
+#include "bus/manager-keys.h"
 #include "bus/report-event.h"
 #include "config.h"
 
@@ -60,15 +61,6 @@ static int property_get_last_sequence(sd_bus *b, const char *path, const char *i
 }
 
 /* ---- Methods */
-
-static int method_cancel_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        const char *id;
-        int r;
-
-        r = sd_bus_message_read(m, "s", &id);
-        return r < 0 ? bus_refuse(error, r) : cancel_run_call(userdata, m, id, error);
-}
 
 static int reply_path(sd_bus_message *m, const char *prefix, const char *id, sd_bus_error *error)
 {
@@ -148,6 +140,8 @@ static const sd_bus_vtable vtable[] = {
         METHOD("StartRun", SD_BUS_ARGS("s", connector, "a{sv}", options),
                SD_BUS_RESULT("s", id, "o", run, "b", already_active, "a{sv}", result), method_start_run, EVERYONE),
         METHOD("CancelRun", SD_BUS_ARGS("s", id), SD_BUS_NO_RESULT, method_cancel_run, EVERYONE),
+        METHOD("CancelRunWithOptions", SD_BUS_ARGS("s", id, "a{sv}", options), SD_BUS_NO_RESULT, method_cancel_run,
+               EVERYONE),
         METHOD("GetRun", SD_BUS_ARGS("s", id), SD_BUS_RESULT("o", run), method_get_run, EVERYONE),
         METHOD("GetConnector", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", connector), method_get_connector, EVERYONE),
         METHOD("DescribeRuns", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", runs), method_describe_runs, EVERYONE),
@@ -159,9 +153,20 @@ static const sd_bus_vtable vtable[] = {
                method_describe_connections, EVERYONE),
         METHOD("DescribeUsers", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", users), method_describe_users,
                EVERYONE),
+        METHOD("ReconnectConnection", SD_BUS_ARGS("s", connection, "a{sv}", options), SD_BUS_NO_RESULT,
+               method_reconnect, EVERYONE),
+        METHOD("AddApiKey", SD_BUS_ARGS("s", name, "a{sv}", options), SD_BUS_RESULT("s", key), method_add_api_key,
+               EVERYONE),
+        METHOD("DescribeApiKeys", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", keys), method_describe_api_keys,
+               EVERYONE),
+        METHOD("RevokeApiKey", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT, method_revoke_api_key, EVERYONE),
+        METHOD("CheckApiKey", SD_BUS_ARGS("s", sha256), SD_BUS_RESULT("s", name, "as", scopes, "s", user),
+               method_check_api_key, EVERYONE),
         METHOD("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, EVERYONE),
         METHOD("ReportEvent", SD_BUS_ARGS("a{sv}", event), SD_BUS_NO_RESULT, method_report_event, EVERYONE),
         METHOD("ReportEvents", SD_BUS_ARGS("s", events), SD_BUS_NO_RESULT, method_report_events, EVERYONE),
+        METHOD("ReportEventsWithOptions", SD_BUS_ARGS("s", events, "a{sv}", options), SD_BUS_NO_RESULT,
+               method_report_events, EVERYONE),
 
         SD_BUS_PROPERTY("Version", "s", property_get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         NUMBER("NConnectors"),
@@ -176,6 +181,7 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_SIGNAL_WITH_ARGS("AttentionChanged",
                                 SD_BUS_ARGS("s", connector, "o", path, "s", category, "s", message), 0),
         SD_BUS_SIGNAL_WITH_ARGS("EventsCommitted", SD_BUS_ARGS("a(tsss)", events), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("ApiKeyRevoked", SD_BUS_ARGS("s", name), 0),
         SD_BUS_VTABLE_END,
 };
 

@@ -10,6 +10,7 @@
 #include "bus/bus-error.h"
 #include "bus/bus-private.h"
 #include "bus/option.h"
+#include "bus/shim.h"
 #include "model/outside-event.h"
 
 typedef struct ReportedEvent {
@@ -138,12 +139,11 @@ static int parse_events(struct json_object *const *objects, size_t n, OutsideEve
         return 0;
 }
 
-static int report(Bus *bus, sd_bus_message *m, const Caller *caller, struct json_object *const *objects, size_t n,
+static int report(Bus *bus, sd_bus_message *m, const char *requested_by, struct json_object *const *objects, size_t n,
                   sd_bus_error *error)
 {
         _cleanup_(outside_events_done) OutsideEvents list = { 0 };
         _cleanup_(pending_freep) Pending *pending = NULL;
-        char requested_by[REQUESTED_BY_MAX];
         _cleanup_free_ char *why = NULL;
         int r;
 
@@ -152,8 +152,7 @@ static int report(Bus *bus, sd_bus_message *m, const Caller *caller, struct json
                 return r;
         r = pending_new(bus, m, &pending);
         if (r >= 0)
-                r = engine_report_outside(bus->engine, list.events, list.n,
-                                          requested_by_format(requested_by, caller->uid), pending_reply, pending,
+                r = engine_report_outside(bus->engine, list.events, list.n, requested_by, pending_reply, pending,
                                           &why);
         if (r < 0)
                 return why ? bus_refuse_text(error, r, "%s", why) : bus_refuse(error, r);
@@ -164,23 +163,41 @@ static int report(Bus *bus, sd_bus_message *m, const Caller *caller, struct json
 static int report_event_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
 {
         _cleanup_json_ struct json_object *object = NULL;
+        char requested_by[REQUESTED_BY_MAX];
         int r;
 
         r = dictionary_to_json(m, &object, error);
-        return r < 0 ? r : report(bus, m, caller, &object, 1, error);
+        if (r >= 0)
+                r = requested_by_read(bus, caller->uid, NULL, requested_by, error);
+        return r < 0 ? r : report(bus, m, requested_by, &object, 1, error);
+}
+
+/* ReportEvents(s events) or ReportEventsWithOptions(s events, a{sv} options) */
+static int report_events_read(sd_bus_message *m, const char **json, const char **on_behalf_of, sd_bus_error *error)
+{
+        int r;
+
+        *on_behalf_of = NULL;
+        r = sd_bus_message_read(m, "s", json);
+        if (r < 0)
+                return bus_refuse(error, r);
+        return sd_bus_message_at_end(m, true) ? 0 : on_behalf_of_read(m, on_behalf_of, error);
 }
 
 static int report_events_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
 {
         _cleanup_json_ struct json_object *array = NULL;
         _cleanup_free_ struct json_object **objects = NULL;
-        const char *json;
+        char requested_by[REQUESTED_BY_MAX];
+        const char *json, *on_behalf_of;
         size_t n;
         int r;
 
-        r = sd_bus_message_read(m, "s", &json);
+        r = report_events_read(m, &json, &on_behalf_of, error);
+        if (r >= 0)
+                r = requested_by_read(bus, caller->uid, on_behalf_of, requested_by, error);
         if (r < 0)
-                return bus_refuse(error, r);
+                return r;
         if (strlen(json) > REPORTED_EVENTS_BYTES_MAX)
                 return bus_refuse_text(error, -E2BIG, "At most %llu bytes at a time.", REPORTED_EVENTS_BYTES_MAX);
         r = json_parse(json, strlen(json), &array);
@@ -198,7 +215,7 @@ static int report_events_granted(Bus *bus, sd_bus_message *m, const Caller *call
                 return bus_refuse(error, -ENOMEM);
         for (size_t i = 0; i < n; i++)
                 objects[i] = json_object_array_get_idx(array, i);
-        return report(bus, m, caller, objects, n, error);
+        return report(bus, m, requested_by, objects, n, error);
 }
 
 int method_report_event(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -210,7 +227,13 @@ int method_report_event(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 int method_report_events(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        AccessSubject subject = { 0 };
+        const char *json, *on_behalf_of;
+        AccessSubject subject;
+        int r;
 
+        r = report_events_read(m, &json, &on_behalf_of, error);
+        if (r < 0)
+                return r;
+        subject = (AccessSubject) { .on_behalf = on_behalf_of != NULL };
         return access_ask(userdata, m, &subject, report_events_granted, error);
 }

@@ -2,10 +2,13 @@
 
 /* org.syncrun1.Run at /org/syncrun1/run/ID: active runs, and finished ones for some minutes. */
 
+#include <stdlib.h>
+
 #include "base/string-util.h"
 #include "bus/access.h"
 #include "bus/bus-error.h"
 #include "bus/bus-private.h"
+#include "bus/shim.h"
 #include "engine/describe.h"
 
 #define READ_WORD(field, to_string)                                      \
@@ -97,44 +100,72 @@ static int run_enumerate(sd_bus *b, const char *prefix, void *userdata, char ***
 
 /* ---- Methods */
 
-static int cancel_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
+typedef struct CancelRequest {
+        char *id;
+        const char *on_behalf_of;
+} CancelRequest;
+
+static void cancel_request_done(CancelRequest *request)
 {
-        _cleanup_(pending_freep) Pending *pending = NULL;
-        char requested_by[REQUESTED_BY_MAX];
-        _cleanup_free_ char *id = NULL;
-        const char *argument;
+        free(request->id);
+}
+
+/* Run.Cancel(), Manager.CancelRun(s id) or Manager.CancelRunWithOptions(s id, a{sv} options) */
+static int cancel_request_read(sd_bus_message *m, CancelRequest *request, sd_bus_error *error)
+{
+        const char *id;
         int r;
 
-        r = object_name(sd_bus_message_get_path(m), SYNCRUN_PATH_RUN, &id);
+        r = object_name(sd_bus_message_get_path(m), SYNCRUN_PATH_RUN, &request->id);
         if (r == 0) {
-                r = sd_bus_message_read(m, "s", &argument);
+                r = sd_bus_message_read(m, "s", &id);
                 if (r >= 0)
-                        r = free_and_strdup(&id, argument);
+                        r = free_and_strdup(&request->id, id);
         }
+        if (r < 0)
+                return bus_refuse(error, r);
+        return sd_bus_message_at_end(m, true) ? 0 : on_behalf_of_read(m, &request->on_behalf_of, error);
+}
+
+static int cancel_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
+{
+        _cleanup_(cancel_request_done) CancelRequest request = { 0 };
+        _cleanup_(pending_freep) Pending *pending = NULL;
+        char requested_by[REQUESTED_BY_MAX];
+        int r;
+
+        r = cancel_request_read(m, &request, error);
         if (r >= 0)
-                r = pending_new(bus, m, &pending);
+                r = requested_by_read(bus, caller->uid, request.on_behalf_of, requested_by, error);
+        if (r < 0)
+                return r;
+        r = pending_new(bus, m, &pending);
         if (r >= 0)
-                r = engine_cancel_run(bus->engine, id, requested_by_format(requested_by, caller->uid), pending_reply,
-                                      pending);
+                r = engine_cancel_run(bus->engine, request.id, requested_by, pending_reply, pending);
         if (r < 0)
                 return bus_refuse(error, r);
         TAKE_PTR(pending);
         return 1;
 }
 
-int cancel_run_call(Bus *bus, sd_bus_message *m, const char *run_id, sd_bus_error *error)
+int method_cancel_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        const Run *run = engine_find_run(bus->engine, run_id);
-        AccessSubject subject = { .run = run_id, .connector = run ? run->connector : NULL };
+        Bus *bus = bus_current(sd_bus_message_get_bus(m));
+        _cleanup_(cancel_request_done) CancelRequest request = { 0 };
+        AccessSubject subject;
+        const Run *run;
+        int r;
 
+        r = cancel_request_read(m, &request, error);
+        if (r < 0)
+                return r;
+        run = engine_find_run(bus->engine, request.id);
+        subject = (AccessSubject) {
+                .run = request.id,
+                .connector = run ? run->connector : NULL,
+                .on_behalf = request.on_behalf_of != NULL,
+        };
         return access_ask(bus, m, &subject, cancel_granted, error);
-}
-
-static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        const Run *run = userdata;
-
-        return cancel_run_call(bus_current(sd_bus_message_get_bus(m)), m, run->id, error);
 }
 
 static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -150,7 +181,7 @@ static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *erro
 
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD("Cancel", NULL, NULL, method_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Cancel", NULL, NULL, method_cancel_run, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", run), method_describe,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         RUN_PROPERTIES(PROPERTY_VTABLE_ENTRY)

@@ -38,6 +38,15 @@ const Caller *sender_find(Bus *bus, const char *name)
         return sender ? &sender->caller : NULL;
 }
 
+void sender_set_shim(Bus *bus, const char *name, bool is_shim)
+{
+        Sender *sender;
+
+        HASH_FIND_STR(bus->senders, name, sender);
+        if (sender)
+                sender->caller.is_shim = is_shim;
+}
+
 static int sender_remember(Bus *bus, const char *name, const Caller *caller)
 {
         _cleanup_(sender_freep) Sender *sender = calloc(1, sizeof(*sender));
@@ -93,7 +102,7 @@ static int read_credentials(sd_bus_message *m, Caller *ret)
                 return r;
         if (uid == UINT32_MAX)
                 return -EACCES;
-        *ret = (Caller) { .uid = uid, .pid = (pid_t) pid };
+        *ret = (Caller) { .uid = uid, .pid = (pid_t) pid, .is_shim = -1 };
         return 0;
 }
 

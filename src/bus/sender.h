@@ -24,4 +24,7 @@ int sender_ask(Bus *bus, const char *name, sd_bus_message_handler_t callback, vo
  * -ENOMEM. */
 int sender_read(Bus *bus, const char *name, sd_bus_message *reply, Caller *ret) _must_check_;
 
+/* It was found out; forgotten with the sender. */
+void sender_set_shim(Bus *bus, const char *name, bool is_shim);
+
 void senders_free(Bus *bus);

@@ -20,6 +20,7 @@
 
 #define TIMER_ACCURACY_USEC (50 * USEC_PER_MSEC) /* timers of many connectors fire together within it */
 
+typedef struct ApiKeyEntry ApiKeyEntry;
 typedef struct ConnectorEntry ConnectorEntry;
 typedef struct EngineRun EngineRun;
 typedef struct PendingCall PendingCall;
@@ -113,6 +114,9 @@ struct Engine {
         ConnectorEntry *connectors;
         ConnectorEntry *connectors_by_id;
         ConnectionEntry *connections;
+
+        ApiKeyEntry *api_keys; /* by name */
+        unsigned n_api_keys;
 
         EngineRun *runs;
         EngineRun *finished; /* oldest first */

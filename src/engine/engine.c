@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "engine/api-keys.h"
 #include "engine/connector-table.h"
 #include "engine/lifecycle.h"
 #include "engine/outside-runs.h"
@@ -247,6 +248,7 @@ Engine *engine_free(Engine *engine)
         HASH_ITER(hh, engine->runs, r, next)
                 engine_run_free(r);
         connector_table_free(engine);
+        api_keys_done(engine);
         engine->store = store_close(engine->store);
         strv_free(engine->config_dirs);
         sd_event_unref(engine->event);

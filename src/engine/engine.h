@@ -52,6 +52,7 @@ typedef struct EngineObserver {
         void (*connector_added)(const Connector *connector, void *userdata);
         void (*connector_changed)(const Connector *connector, void *userdata);
         void (*connector_removed)(const char *name, void *userdata);
+        void (*api_key_revoked)(const char *name, void *userdata);
         void (*status_changed)(void *userdata); /* numbers for sd_notify STATUS= */
         void *userdata;
 } EngineObserver;

@@ -3,6 +3,7 @@
 #include "engine/reconcile.h"
 
 #include "base/log.h"
+#include "engine/api-keys.h"
 #include "engine/connector-table.h"
 #include "engine/lifecycle.h"
 #include "engine/outside-runs.h"
@@ -259,7 +260,9 @@ int engine_reconcile(Engine *engine)
         engine->last_seq = store_last_seq(engine->store);
         if (!engine->started)
                 engine->published_seq = engine->last_seq;
-        k = connector_table_read_records(engine);
+        k = api_keys_read(engine);
+        if (k >= 0)
+                k = connector_table_read_records(engine);
         if (k >= 0)
                 k = read_active_runs(engine);
         if (k >= 0)

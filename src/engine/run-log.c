@@ -182,6 +182,18 @@ void connector_log_removed(const char *name)
         log_info("%s: connector removed", name);
 }
 
+void api_key_log(const ApiKey *key, const char *requested_by, bool added)
+{
+        const LogField fields[] = {
+                { FIELD_KEY_NAME, key->name },
+                { FIELD_USER_ID, key->user_id },
+                { FIELD_REQUESTED_BY, requested_by },
+        };
+
+        log_fields(LOG_NOTICE, added ? MSG_KEY_ADDED : MSG_KEY_REVOKED, fields, ELEMENTSOF(fields),
+                   "API key %s %s by %s", key->name, added ? "made" : "revoked", strna(requested_by));
+}
+
 void store_log_failed(int error)
 {
         errno = -error;

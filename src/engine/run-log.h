@@ -28,5 +28,8 @@ void attention_log(const Connector *connector);
 void connector_log(const ConnectorDefinition *definition, const Diagnostics *d, bool is_news);
 void connector_log_removed(const char *name);
 
+/* A key was @added or revoked, by whom. */
+void api_key_log(const ApiKey *key, const char *requested_by, bool added);
+
 void store_log_failed(int error);
 void store_log_recovered(void);

@@ -11,6 +11,7 @@
 
 const Migration store_migrations[] = {
         { 1, schema_v1 },
+        { 2, schema_v2 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

@@ -66,6 +66,13 @@ void query_bind_null(Query *query)
         query_bind_text(query, NULL);
 }
 
+void query_bind_blob(Query *query, const void *value, size_t size)
+{
+        query->n_bound++;
+        if (query->error == 0)
+                check_bind(query, sqlite3_bind_blob(query->stmt, query->n_bound, value, (int) size, SQLITE_STATIC));
+}
+
 static void bind_double(Query *query, double value)
 {
         query->n_bound++;
@@ -111,6 +118,17 @@ uint64_t query_get_uint(Query *query)
         if (value < 0 && query->error == 0)
                 query->error = -EUCLEAN;
         return value < 0 ? 0 : (uint64_t) value;
+}
+
+void query_get_blob(Query *query, void *ret, size_t size)
+{
+        int column = query->n_read++;
+        const void *bytes = sqlite3_column_blob(query->stmt, column);
+
+        if (bytes && (size_t) sqlite3_column_bytes(query->stmt, column) == size)
+                (void) memcpy(ret, bytes, size);
+        else if (query->error == 0)
+                query->error = -EUCLEAN;
 }
 
 const char *query_get_borrowed(Query *query)

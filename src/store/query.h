@@ -25,6 +25,7 @@ void query_bind_text(Query *query, const char *value); /* NULL: NULL */
 void query_bind_int(Query *query, int64_t value);
 void query_bind_uint(Query *query, uint64_t value);    /* more than INT64_MAX becomes that */
 void query_bind_null(Query *query);
+void query_bind_blob(Query *query, const void *value, size_t size);
 
 /* Return: 1 there is a row; 0 no more; negative errno, also a remembered one. */
 int query_step(Query *query) _must_check_;
@@ -38,6 +39,7 @@ void query_again(Query *query);
 int64_t query_get_int(Query *query);
 uint64_t query_get_uint(Query *query);
 char *query_get_text(Query *query);             /* a copy, freed by the caller; NULL for NULL */
+void query_get_blob(Query *query, void *ret, size_t size); /* exactly so many bytes, else -EUCLEAN is remembered */
 const char *query_get_borrowed(Query *query);   /* until the next step */
 
 /* A failure of a getter: -ENOMEM, or -EUCLEAN for a value that cannot be. */

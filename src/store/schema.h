@@ -199,3 +199,19 @@ static const char schema_v1[] =
         ") STRICT;"
         "CREATE INDEX events_by_run ON events (run);"
         "CREATE INDEX events_by_user ON events (user);";
+
+static const char schema_v2[] =
+        /* Keys that hold; one that is revoked is deleted. One column for each scope; user NULL: sees all. */
+        "CREATE TABLE api_keys ("
+        "  key            INTEGER PRIMARY KEY,"
+        "  name           TEXT NOT NULL UNIQUE,"
+        "  hash           BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),"
+        "  user           INTEGER REFERENCES users (key),"
+        "  may_read       INTEGER NOT NULL CHECK (may_read IN (0, 1)),"
+        "  may_write      INTEGER NOT NULL CHECK (may_write IN (0, 1)),"
+        "  may_admin      INTEGER NOT NULL CHECK (may_admin IN (0, 1)),"
+        "  created_usec   INTEGER NOT NULL,"
+        "  created_by     TEXT,"
+        "  last_used_usec INTEGER,"
+        "  CHECK (may_read + may_write + may_admin > 0)"
+        ") STRICT;";

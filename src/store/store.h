@@ -10,12 +10,13 @@
 
 #include <systemd/sd-event.h>
 
+#include "model/api-key.h"
 #include "model/event.h"
 #include "model/run.h"
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 
 /* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {
@@ -211,7 +212,7 @@ void stored_events_free(StoredEvent *events, size_t n);
 /* Lowest sequence number that is still kept, last + 1 where there is none: for readers that resume. */
 int store_first_seq(Store *store, uint64_t *ret) _must_check_;
 
-/* ---- Users: every UUID that a run or a connector named */
+/* ---- Users: every UUID that a run, a connector or an API key named */
 
 typedef struct UserRecord {
         char *id;
@@ -225,6 +226,15 @@ int store_user_exists(Store *store, const char *user_id); /* 1, 0 or negative er
 /* By id. @after_id: the last of the page before; NULL: from the first. Return: 0; -EINVAL (limit); negative errno. */
 int store_list_users(Store *store, const char *after_id, unsigned limit, UserRecord **ret, size_t *ret_n) _must_check_;
 void user_records_free(UserRecord *users, size_t n);
+
+/* ---- API keys that hold */
+
+int store_put_api_key(Store *store, const ApiKey *key) _must_check_; /* a new name and hash, and its user */
+int store_put_api_key_use(Store *store, const char *name, usec_t last_used_usec) _must_check_; /* or nothing happens */
+int store_delete_api_key(Store *store, const char *name) _must_check_;
+
+/* All of them, by name. Context: blocks for reading. The array is freed by api_keys_free(). */
+int store_load_api_keys(Store *store, ApiKey **ret, size_t *ret_n) _must_check_;
 
 /* ---- Retention */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Users: each UUID that a run or a connector named. */
+/* Users: each UUID that a run, a connector or an API key named. */
 
 #include <stdlib.h>
 #include <string.h>

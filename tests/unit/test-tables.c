@@ -4,6 +4,7 @@
  * that no table is missing here. */
 
 #include "engine/engine.h"
+#include "model/api-key.h"
 #include "model/attention.h"
 #include "model/connector.h"
 #include "model/run.h"
@@ -36,6 +37,7 @@
 /* name, enum, its _MAX */
 #define FOR_EACH_TABLE(TABLE)                                                                                        \
         TABLE(account_status, AccountStatus, _ACCOUNT_STATUS_MAX)                                                    \
+        TABLE(api_scope, ApiScope, _API_SCOPE_MAX)                                                                   \
         TABLE(attention_category, AttentionCategory, _ATTENTION_MAX)                                                 \
         TABLE(connection_state, ConnectionState, _CONNECTION_STATE_MAX)                                              \
         TABLE(delivery_state, DeliveryState, _DELIVERY_STATE_MAX)                                                    \
