@@ -7,6 +7,7 @@
 #define uthash_nonfatal_oom(element) (element)->kept = false
 #include <uthash.h>
 
+#include "base/time-util.h"
 #include "store/store-private.h"
 
 /* Keys to look at. Where there was no memory for one, or at first, all are looked at. */
@@ -28,6 +29,7 @@ typedef enum RetainPhase {
         RETAIN_OLD_RUNS,
         RETAIN_CONNECTORS_RUNS,
         RETAIN_USERS_RUNS, /* from outside */
+        RETAIN_WEBHOOK_MESSAGES,
         _RETAIN_PHASE_MAX,
 } RetainPhase;
 
@@ -443,13 +445,42 @@ static int users_runs(Step *step)
         return each_key(step, &step->retention->run_users, next_user_sql, outside_runs_of_user);
 }
 
+/* From the oldest on, so that keys have no gaps and their number is the newest less the oldest. */
+static int webhook_messages(Step *step)
+{
+        static const char sql[] = "SELECT key, created_usec, (SELECT max(key) FROM webhook_messages)"
+                                  " FROM webhook_messages ORDER BY key LIMIT ?";
+        static const char delete_sql[] = "DELETE FROM webhook_messages WHERE key = ?";
+        const RetentionPolicy *policy = &step->retention->policy;
+        usec_t max_age_usec = policy->webhook_messages_max_age_usec;
+        _cleanup_query_ Query query = query_begin(step->db, sql);
+        int r = 0;
+
+        query_bind_uint(&query, step->budget);
+        while (step->budget > 0 && (r = query_step(&query)) > 0) {
+                int64_t key = query_get_int(&query);
+                uint64_t created_usec = query_get_uint(&query);
+                int64_t n = query_get_int(&query) - key + 1;
+                bool old = max_age_usec > 0 && created_usec < usec_sub(step->now_usec, max_age_usec);
+
+                if (!old && (policy->webhook_messages_max == 0 || n <= (int64_t) policy->webhook_messages_max))
+                        return 1;
+                r = delete_row(step, delete_sql, key);
+                if (r < 0)
+                        return r;
+        }
+        return r < 0 ? r : step->budget > 0;
+}
+
 static bool policy_equal(const RetentionPolicy *a, const RetentionPolicy *b)
 {
         return a->events_max_age_usec == b->events_max_age_usec &&
                a->events_max_per_user == b->events_max_per_user && a->runs_max_age_usec == b->runs_max_age_usec &&
                a->runs_max_per_connector == b->runs_max_per_connector &&
                a->failed_runs_max_age_usec == b->failed_runs_max_age_usec &&
-               a->failed_runs_max_per_connector == b->failed_runs_max_per_connector;
+               a->failed_runs_max_per_connector == b->failed_runs_max_per_connector &&
+               a->webhook_messages_max_age_usec == b->webhook_messages_max_age_usec &&
+               a->webhook_messages_max == b->webhook_messages_max;
 }
 
 int retention_step(Retention *retention, Db *db, const RetentionPolicy *policy, usec_t now_usec)
@@ -457,7 +488,7 @@ int retention_step(Retention *retention, Db *db, const RetentionPolicy *policy, 
         static int (*const phases[])(Step *step) = {
                 [RETAIN_OLD_EVENTS] = old_events,           [RETAIN_USERS_EVENTS] = users_events,
                 [RETAIN_OLD_RUNS] = old_runs,               [RETAIN_CONNECTORS_RUNS] = connectors_runs,
-                [RETAIN_USERS_RUNS] = users_runs,
+                [RETAIN_USERS_RUNS] = users_runs,           [RETAIN_WEBHOOK_MESSAGES] = webhook_messages,
         };
         Step step = { .retention = retention, .db = db, .now_usec = now_usec, .budget = RETAIN_STEP_ROWS };
         int r;

@@ -50,6 +50,7 @@ static inline void store_write_free(Write *write)
 
 /* A growing array of @size bytes each; @p_n elements are used. Return: 0; -ENOMEM. */
 int store_array_grow(void **p_array, size_t *p_allocated, size_t n, size_t size) _must_check_;
+void store_array_reverse(void *array, size_t n, size_t size);
 
 /* In one transaction, for run-store.c: rows that a run refers to. Return: 0; negative errno. */
 int user_ensure(Db *db, const char *id, usec_t first_seen_usec) _must_check_;

@@ -359,6 +359,20 @@ int store_array_grow(void **p_array, size_t *p_allocated, size_t n, size_t size)
         return 0;
 }
 
+void store_array_reverse(void *array, size_t n, size_t size)
+{
+        for (size_t i = 0; i < n / 2; i++) {
+                char *a = (char *) array + i * size, *b = (char *) array + (n - 1 - i) * size;
+
+                for (size_t k = 0; k < size; k++) {
+                        char byte = a[k];
+
+                        a[k] = b[k];
+                        b[k] = byte;
+                }
+        }
+}
+
 int64_t store_find_key(Db *db, const char *sql, const char *text)
 {
         _cleanup_query_ Query query = query_begin(db, sql);

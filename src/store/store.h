@@ -16,7 +16,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 2
+#define STORE_SCHEMA_VERSION 3
 
 /* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {
@@ -245,6 +245,8 @@ typedef struct RetentionPolicy {
         unsigned runs_max_per_connector;       /* of runs from outside: per user; 0: no limit */
         usec_t failed_runs_max_age_usec;       /* failed and partial */
         unsigned failed_runs_max_per_connector;
+        usec_t webhook_messages_max_age_usec;  /* with their deliveries and attempts */
+        unsigned webhook_messages_max;         /* the oldest go first, whether sent or not */
 } RetentionPolicy;
 
 /**

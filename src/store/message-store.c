@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Webhook messages and their way to each endpoint. At most one delivery of a lane is pending: the schema's triggers
+ * let the next one go when it ends. */
+
+#include <stdlib.h>
+
+#include "base/string-util.h"
+#include "store/store-private.h"
+#include "store/webhook-store.h"
+
+/* ---- A message */
+
+typedef struct MessageWrite {
+        Write write;
+        WebhookMessage message;
+        char *endpoint_id;
+        usec_t due_usec;
+} MessageWrite;
+
+/* Return: its key; 0 its run has made one of this type already; negative errno. */
+static int64_t insert_message(Db *db, const WebhookMessage *message)
+{
+        static const char sql[] = "INSERT INTO webhook_messages (id, type, user_id, run_id, created_usec, body)"
+                                  " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, type) DO NOTHING RETURNING key";
+        _cleanup_query_ Query query = query_begin(db, sql);
+        int64_t key;
+        int r;
+
+        query_bind_text(&query, message->id);
+        query_bind_text(&query, webhook_type_to_string(message->type));
+        query_bind_text(&query, message->user_id);
+        query_bind_text(&query, message->run_id);
+        query_bind_uint(&query, message->created_usec);
+        query_bind_text(&query, message->body);
+        r = query_step(&query);
+        if (r <= 0)
+                return r;
+        key = query_get_int(&query);
+        r = query_step(&query);
+        return r < 0 ? r : key;
+}
+
+#define IS_ON_ITS_WAY "state IN ('waiting', 'pending')"
+
+/* ?1 message, ?2 lane, ?3 due */
+#define DELIVER_SQL(where)                                                                                           \
+        "INSERT INTO webhook_deliveries (message, endpoint, lane, state, due_usec)"                                  \
+        " SELECT ?1, key, ?2, state, CASE state WHEN 'pending' THEN ?3 END FROM (SELECT key,"                        \
+        "   CASE WHEN disabled IS NOT NULL THEN 'held'"                                                              \
+        "        WHEN EXISTS (SELECT 1 FROM webhook_deliveries AS other WHERE other.endpoint = e.key"                \
+        "                     AND other.lane = ?2 AND other." IS_ON_ITS_WAY ") THEN 'waiting'"                       \
+        "        ELSE 'pending' END AS state FROM webhook_endpoints AS e WHERE " where ")"
+
+static int insert_deliveries(Db *db, int64_t key, const MessageWrite *m)
+{
+        static const char all_sql[] = DELIVER_SQL("(types = '' OR instr(' ' || types || ' ', ' ' || ?4 || ' ') > 0)"
+                                                  " AND (user_id IS NULL OR user_id = ?5)");
+        static const char one_sql[] = DELIVER_SQL("id = ?4");
+        _cleanup_query_ Query query = query_begin(db, m->endpoint_id ? one_sql : all_sql);
+
+        query_bind_int(&query, key);
+        query_bind_text(&query, m->message.run_id);
+        query_bind_uint(&query, m->due_usec);
+        if (m->endpoint_id)
+                query_bind_text(&query, m->endpoint_id);
+        else {
+                query_bind_text(&query, webhook_type_to_string(m->message.type));
+                query_bind_text(&query, m->message.user_id);
+        }
+        return query_run(&query);
+}
+
+static int apply_message(Write *write, Db *db, Retention *retention)
+{
+        MessageWrite *m = container_of(write, MessageWrite, write);
+        int64_t key;
+
+        key = insert_message(db, &m->message);
+        return key <= 0 ? (int) key : insert_deliveries(db, key, m);
+}
+
+static void free_message(Write *write)
+{
+        MessageWrite *m = container_of(write, MessageWrite, write);
+
+        webhook_message_done(&m->message);
+        free(m->endpoint_id);
+}
+
+static const WriteType message_write = { apply_message, free_message };
+
+static int copy_message(const WebhookMessage *message, WebhookMessage *ret)
+{
+        ret->type = message->type;
+        ret->created_usec = message->created_usec;
+        return free_and_strdup(&ret->id, message->id) < 0 || free_and_strdup(&ret->user_id, message->user_id) < 0 ||
+                               free_and_strdup(&ret->run_id, message->run_id) < 0 ||
+                               free_and_strdup(&ret->body, message->body) < 0
+                       ? -ENOMEM
+                       : 0;
+}
+
+int store_put_webhook_message(Store *store, const WebhookMessage *message, const char *endpoint_id, usec_t due_usec)
+{
+        MessageWrite *m;
+        int r;
+
+        r = store_may_put(store);
+        if (r < 0)
+                return r;
+        m = store_write_new(MessageWrite, &message_write);
+        if (!m)
+                return -ENOMEM;
+        m->due_usec = due_usec;
+        r = copy_message(message, &m->message);
+        if (r >= 0)
+                r = free_and_strdup(&m->endpoint_id, endpoint_id);
+        if (r < 0) {
+                store_write_free(&m->write);
+                return r;
+        }
+        return store_put(store, &m->write);
+}
+
+int store_webhook_message_exists(Store *store, const char *message_id)
+{
+        static const char sql[] = "SELECT key FROM webhook_messages WHERE id = ?";
+        int64_t key = store_find_key(store->reader, sql, message_id);
+
+        return key < 0 ? (int) key : key > 0;
+}
+
+/* ---- Changes of many at once */
+
+typedef struct ChangeWrite {
+        Write write;
+        char *endpoint_id;
+        char *message_id;
+        usec_t since_usec, now_usec;
+        int64_t step_usec;
+} ChangeWrite;
+
+#define OF_ENDPOINT "endpoint = (SELECT key FROM webhook_endpoints WHERE id = ?1)"
+
+/* Those that wait first, so that none of them is let go. */
+static int apply_hold(Write *write, Db *db, Retention *retention)
+{
+        static const char waiting_sql[] = "UPDATE webhook_deliveries SET state = 'held' WHERE " OF_ENDPOINT
+                                          " AND state = 'waiting' AND " IS_ON_ITS_WAY;
+        static const char pending_sql[] = "UPDATE webhook_deliveries SET state = 'held', due_usec = NULL"
+                                          " WHERE " OF_ENDPOINT " AND state = 'pending'";
+        const char *const sqls[] = { waiting_sql, pending_sql };
+        ChangeWrite *c = container_of(write, ChangeWrite, write);
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(sqls) && r >= 0; i++) {
+                _cleanup_query_ Query query = query_begin(db, sqls[i]);
+
+                query_bind_text(&query, c->endpoint_id);
+                r = query_run(&query);
+        }
+        return r;
+}
+
+static int apply_recovery(Write *write, Db *db, Retention *retention)
+{
+        static const char wait_sql[] = "UPDATE webhook_deliveries SET state = 'waiting', n_attempts = 0 WHERE "
+                                       OF_ENDPOINT " AND state IN ('failed', 'held') AND message IN"
+                                       " (SELECT key FROM webhook_messages WHERE created_usec >= ?2)";
+        static const char go_sql[] = "UPDATE webhook_deliveries AS d SET state = 'pending', due_usec = ?2 WHERE "
+                                     OF_ENDPOINT " AND state = 'waiting' AND " IS_ON_ITS_WAY
+                                     " AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS other"
+                                     "                 WHERE other.endpoint = d.endpoint AND other.lane = d.lane"
+                                     "                   AND other." IS_ON_ITS_WAY " AND (other.key < d.key OR"
+                                     "                       other.state = 'pending'))";
+        ChangeWrite *c = container_of(write, ChangeWrite, write);
+        _cleanup_query_ Query wait = query_begin(db, wait_sql), go = query_begin(db, go_sql);
+        int r;
+
+        query_bind_text(&wait, c->endpoint_id);
+        query_bind_uint(&wait, c->since_usec);
+        r = query_run(&wait);
+        if (r < 0)
+                return r;
+        query_bind_text(&go, c->endpoint_id);
+        query_bind_uint(&go, c->now_usec);
+        return query_run(&go);
+}
+
+static int apply_resend(Write *write, Db *db, Retention *retention)
+{
+        static const char sql[] =
+                "INSERT INTO webhook_deliveries (message, endpoint, lane, state, due_usec, manual)"
+                " SELECT m.key, e.key, m.run_id, 'pending', ?3, 1 FROM webhook_messages AS m, webhook_endpoints AS e"
+                " WHERE e.id = ?1 AND m.id = ?2"
+                " ON CONFLICT (message, endpoint) DO UPDATE SET state = 'pending', due_usec = excluded.due_usec,"
+                "  n_attempts = 0, manual = 1";
+        ChangeWrite *c = container_of(write, ChangeWrite, write);
+        _cleanup_query_ Query query = query_begin(db, sql);
+
+        query_bind_text(&query, c->endpoint_id);
+        query_bind_text(&query, c->message_id);
+        query_bind_uint(&query, c->now_usec);
+        return query_run(&query);
+}
+
+static int apply_clock_step(Write *write, Db *db, Retention *retention)
+{
+        static const char due_sql[] = "UPDATE webhook_deliveries SET due_usec = min(max(due_usec + ?1, 1), ?2)"
+                                      " WHERE state = 'pending' AND (?1 <> 0 OR due_usec > ?2)";
+        ChangeWrite *c = container_of(write, ChangeWrite, write);
+        _cleanup_query_ Query query = query_begin(db, due_sql);
+
+        query_bind_int(&query, c->step_usec);
+        query_bind_uint(&query, c->now_usec);
+        return query_run(&query);
+}
+
+static void free_change(Write *write)
+{
+        ChangeWrite *c = container_of(write, ChangeWrite, write);
+
+        free(c->endpoint_id);
+        free(c->message_id);
+}
+
+static const WriteType hold_write = { apply_hold, free_change };
+static const WriteType recovery_write = { apply_recovery, free_change };
+static const WriteType resend_write = { apply_resend, free_change };
+static const WriteType clock_step_write = { apply_clock_step, free_change };
+
+/* @change is copied with its strings. */
+static int put_change(Store *store, const WriteType *type, const ChangeWrite *change)
+{
+        ChangeWrite *c;
+        int r;
+
+        r = store_may_put(store);
+        if (r < 0)
+                return r;
+        c = store_write_new(ChangeWrite, type);
+        if (!c)
+                return -ENOMEM;
+        c->since_usec = change->since_usec;
+        c->now_usec = change->now_usec;
+        c->step_usec = change->step_usec;
+        if (free_and_strdup(&c->endpoint_id, change->endpoint_id) < 0 ||
+            free_and_strdup(&c->message_id, change->message_id) < 0) {
+                store_write_free(&c->write);
+                return -ENOMEM;
+        }
+        return store_put(store, &c->write);
+}
+
+int store_put_webhook_hold(Store *store, const char *endpoint_id)
+{
+        return put_change(store, &hold_write, &(ChangeWrite) { .endpoint_id = (char *) endpoint_id });
+}
+
+int store_put_webhook_recovery(Store *store, const char *endpoint_id, usec_t since_usec, usec_t now_usec)
+{
+        return put_change(store, &recovery_write,
+                          &(ChangeWrite) { .endpoint_id = (char *) endpoint_id,
+                                           .since_usec = since_usec,
+                                           .now_usec = now_usec });
+}
+
+int store_put_webhook_resend(Store *store, const char *endpoint_id, const char *message_id, usec_t now_usec)
+{
+        return put_change(store, &resend_write,
+                          &(ChangeWrite) { .endpoint_id = (char *) endpoint_id,
+                                           .message_id = (char *) message_id,
+                                           .now_usec = now_usec });
+}
+
+int store_put_webhook_clock_step(Store *store, int64_t step_usec, usec_t latest_usec)
+{
+        return put_change(store, &clock_step_write,
+                          &(ChangeWrite) { .step_usec = step_usec, .now_usec = latest_usec });
+}
