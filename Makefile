@@ -4,6 +4,8 @@
 PYTHON ?= /usr/bin/python3
 BUILD ?= build
 FUZZ_SECONDS ?= 60
+COUNT ?= 2000
+SEED ?=
 
 # Debian packages that building, testing or the demo needs.
 DEPS = meson ninja-build pkg-config gcc clang clang-tidy clang-format cppcheck libclang-rt-14-dev \
@@ -13,7 +15,7 @@ DEPS = meson ninja-build pkg-config gcc clang clang-tidy clang-format cppcheck l
 
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help deps build demo check bench fuzz install clean
+.PHONY: help deps build demo check bench fuzz torture install clean
 
 help:
 	@echo 'make deps      install what is missing of the Debian packages that the rest needs'
@@ -22,6 +24,7 @@ help:
 	@echo 'make check     build with -Werror and run every test, also under ASan and UBSan'
 	@echo 'make bench     run the benchmarks in a release build'
 	@echo 'make fuzz      run each libFuzzer target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make torture   kill the daemon and its workers COUNT=$(COUNT) times under load (SEED= draws the same again)'
 	@echo 'make install   install from $(BUILD)/ (DESTDIR= is respected)'
 	@echo 'make clean     remove all build folders'
 
@@ -58,6 +61,10 @@ fuzz: deps
 		-Db_sanitize=address,undefined -Db_lundef=false
 	ninja -C build-fuzz
 	@$(PYTHON) tests/fuzz/run.py --seconds $(FUZZ_SECONDS) build-fuzz
+
+torture: deps build
+	@SYNCRUND=$(abspath $(BUILD))/src/daemon/syncrund SYNCRUN_WORKER_PROGRAM=$(abspath $(BUILD))/src/worker/syncrun-worker \
+		$(PYTHON) tests/fault/campaign.py --kills=$(COUNT) $(if $(SEED),--seed=$(SEED))
 
 install: build
 	meson install -C $(BUILD) --no-rebuild
