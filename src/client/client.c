@@ -279,6 +279,55 @@ int client_cancel_run(Client *client, const char *run_id, ClientError *e)
         return r < 0 ? fail(e, NULL, r) : call(client, m, NULL, e);
 }
 
+static int read_key(sd_bus_message *reply, ApiKeyText *ret)
+{
+        const char *text;
+        int r;
+
+        r = sd_bus_message_sensitive(reply);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "s", &text);
+        if (r < 0)
+                return r;
+        if (!api_key_text_is_valid(text))
+                return -EBADMSG;
+        (void) memcpy(ret->text, text, sizeof(ret->text));
+        return 0;
+}
+
+int client_add_api_key(Client *client, const char *name, const ClientOption *options, size_t n, ApiKeyText *ret,
+                       ClientError *e)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        int r;
+
+        r = new_call(client, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, "AddApiKey", &m, e);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", name);
+        if (r >= 0)
+                r = client_append_options(m, options, n);
+        if (r < 0)
+                return fail(e, NULL, r);
+        r = call(client, m, &reply, e);
+        if (r < 0)
+                return r;
+        r = read_key(reply, ret);
+        return r < 0 ? fail(e, NULL, r) : 0;
+}
+
+int client_revoke_api_key(Client *client, const char *name, ClientError *e)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = new_call(client, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, "RevokeApiKey", &m, e);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", name);
+        return r < 0 ? fail(e, NULL, r) : call(client, m, NULL, e);
+}
+
 int client_reload(Client *client, ClientError *e)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;

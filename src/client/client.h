@@ -8,6 +8,7 @@
 #include <systemd/sd-bus.h>
 
 #include "base/refusal.h"
+#include "model/api-key.h"
 
 typedef struct Client Client;
 
@@ -77,6 +78,10 @@ int client_start_run(Client *client, const char *connector, const ClientOption *
 int client_cancel_run(Client *client, const char *run_id, ClientError *e) _must_check_;
 int client_set_active(Client *client, const char *connector, bool active, ClientError *e) _must_check_;
 int client_reconnect(Client *client, const char *connection, ClientError *e) _must_check_;
+/* @ret: the caller erases it. */
+int client_add_api_key(Client *client, const char *name, const ClientOption *options, size_t n, ApiKeyText *ret,
+                       ClientError *e) _must_check_;
+int client_revoke_api_key(Client *client, const char *name, ClientError *e) _must_check_;
 int client_reload(Client *client, ClientError *e) _must_check_;
 
 /* A property of Manager that is a string. @ret: freed by the caller; set on success only. */
@@ -84,7 +89,8 @@ int client_get_text(Client *client, const char *property, char **ret, ClientErro
 
 /**
  * client_describe() - a bulk read of Manager
- * @member:   "DescribeRuns", "DescribeEvents", "DescribeConnectors", "DescribeConnections" or "DescribeUsers"
+ * @member:   "DescribeRuns", "DescribeEvents", "DescribeConnectors", "DescribeConnections", "DescribeUsers" or
+ *            "DescribeApiKeys"
  * @filter:   n entries; may be NULL
  * @ret_json: set on success only; freed by the caller
  */

@@ -88,7 +88,7 @@ const char *relative_text(char *buf, usec_t usec);
 /* "1min 4s"; "-" where one of the ends is 0. */
 const char *duration_text(char *buf, usec_t from_usec, usec_t to_usec);
 
-/* ---- The verbs. argv[0] is the verb's name. */
+/* ---- The verbs. argv[0] is the verb's name, the last word of it. */
 int verb_list(Ctl *ctl, int argc, char **argv);
 int verb_status(Ctl *ctl, int argc, char **argv);
 int verb_start(Ctl *ctl, int argc, char **argv);
@@ -101,6 +101,9 @@ int verb_set_active(Ctl *ctl, int argc, char **argv);
 int verb_connections(Ctl *ctl, int argc, char **argv);
 int verb_reconnect(Ctl *ctl, int argc, char **argv);
 int verb_items(Ctl *ctl, int argc, char **argv);
+int verb_key_add(Ctl *ctl, int argc, char **argv);
+int verb_key_list(Ctl *ctl, int argc, char **argv);
+int verb_key_revoke(Ctl *ctl, int argc, char **argv);
 int verb_users(Ctl *ctl, int argc, char **argv);
 int verb_verify(Ctl *ctl, int argc, char **argv);
 int verb_calendar(Ctl *ctl, int argc, char **argv);

@@ -15,7 +15,7 @@
 #define BIT(option) (1U << OPTION_##option)
 
 typedef struct Verb {
-        const char *name;
+        const char *name; /* one word or two */
         const char *arguments;
         const char *help;
         int min_args; /* without the verb */
@@ -49,6 +49,11 @@ static const Verb verbs[] = {
         { "reconnect", "CONNECTION...", "Say that a connection works again; its waiting syncs run", 1, -1, false,
           BIT(HOST), verb_reconnect },
         { "items", "CONNECTOR [STREAM]", "What a connector has stored", 1, 2, true, BIT(LINES), verb_items },
+        { "key add", "NAME", "Make a key for remote clients, and print it this once", 1, 1, false,
+          BIT(HOST) | BIT(SCOPE) | BIT(USER), verb_key_add },
+        { "key list", "", "Keys of remote clients: scopes, user, last use", 0, 0, true, BIT(HOST) | BIT(USER),
+          verb_key_list },
+        { "key revoke", "NAME...", "End keys at once", 1, -1, false, BIT(HOST), verb_key_revoke },
         { "users", "", "Persons whose data is synced", 0, 0, true, BIT(HOST) | BIT(LINES) | BIT(PAGE), verb_users },
         { "verify", "[FILE...]", "Check configuration without loading it; without a file, all of it", 0, -1, false, 0,
           verb_verify },
@@ -81,7 +86,10 @@ static void help(void)
                       "     --wait                 Show progress until the end; the exit status tells the outcome\n"
                       "     --reason=TEXT          Recorded with the run\n"
                       "     --accounts=NAME,...    Only these accounts, where the connector can\n"
-                      "\n%sChoosing (list, runs, watch, connections, users):%s\n"
+                      "\n%sMaking keys (key add):%s\n"
+                      "     --scope=WORD,...       sync:read, sync:write, sync:admin\n"
+                      "     --user=UUID            For the data of this person alone\n"
+                      "\n%sChoosing (list, runs, watch, connections, users, key list):%s\n"
                       "     --provider=SLUG        Of this provider\n"
                       "     --user=UUID            Of this person\n"
                       "     --source=WORD          pull, webhook, sdk, backfill, xml_import, linked_account\n"
@@ -96,30 +104,43 @@ static void help(void)
                       "     --iterations=N         Show the next N times\n"
                       "\nExit status: 0 success; with --wait 1 failed, 3 partial, 4 cancelled, 5 skipped. See "
                       "syncrunctl(1).\n",
-                      bold, normal, bold, normal, bold, normal, bold, normal);
+                      bold, normal, bold, normal, bold, normal, bold, normal, bold, normal);
 }
 
-static const Verb *find_verb(const char *name)
+/* @ret_words: how many words its name has; where there is none, 2 if the first one begins some verb's. */
+static const Verb *find_verb(int argc, char **argv, int *ret_words)
 {
-        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                if (streq(verbs[i].name, name))
+        *ret_words = 1;
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+                const char *rest = startswith(verbs[i].name, argv[0]);
+
+                if (rest && isempty(rest))
                         return &verbs[i];
+                if (!rest || *rest != ' ')
+                        continue;
+                *ret_words = 2;
+                if (argc > 1 && streq(rest + 1, argv[1]))
+                        return &verbs[i];
+        }
         return NULL;
 }
 
 static int run_verb(Ctl *ctl, int argc, char **argv)
 {
         static char *default_words[] = { (char *) "list", NULL };
+        int n_words, status;
         const Verb *verb;
-        int status;
 
         if (argc == 0) {
                 argv = default_words;
                 argc = 1;
         }
-        verb = find_verb(argv[0]);
+        verb = find_verb(argc, argv, &n_words);
         if (!verb)
-                return ctl_usage_error("There is no command \"%s\". See 'syncrunctl --help'.", argv[0]);
+                return ctl_usage_error("There is no command \"%s%s%s\". See 'syncrunctl --help'.", argv[0],
+                                       argc > 1 && n_words > 1 ? " " : "", argc > 1 && n_words > 1 ? argv[1] : "");
+        argv += n_words - 1;
+        argc -= n_words - 1;
         if (argc - 1 < verb->min_args || (verb->max_args >= 0 && argc - 1 > verb->max_args))
                 return ctl_usage_error("Usage: syncrunctl %s%s%s", verb->name, isempty(verb->arguments) ? "" : " ",
                                        verb->arguments);

@@ -8,6 +8,7 @@
 #include "base/time-util.h"
 #include "ctl/ctl.h"
 #include "ctl/time-parse.h"
+#include "model/api-key.h"
 #include "model/run.h"
 
 /* The first ones are a CtlOption + ARG_FIRST. */
@@ -38,6 +39,7 @@ static const struct option long_options[] = {
         [OPTION_PAGE] = { "page", required_argument, NULL, ARG_FIRST + OPTION_PAGE },
         [OPTION_BASE_TIME] = { "base-time", required_argument, NULL, ARG_FIRST + OPTION_BASE_TIME },
         [OPTION_ITERATIONS] = { "iterations", required_argument, NULL, ARG_FIRST + OPTION_ITERATIONS },
+        [OPTION_SCOPE] = { "scope", required_argument, NULL, ARG_FIRST + OPTION_SCOPE },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, ARG_VERSION },
         { "json", required_argument, NULL, ARG_JSON },
@@ -111,6 +113,21 @@ static int parse_user(const char *text, const char **ret)
         return 0;
 }
 
+static int parse_scope(const char *text, const char **ret)
+{
+        _cleanup_strv_free_ char **words = NULL;
+        unsigned scopes;
+
+        if (strv_split(text, ",", &words) < 0)
+                return ctl_oom();
+        if (api_scopes_from_words(words, NULL, &scopes) < 0)
+                return ctl_usage_error("--scope= takes sync:read, sync:write and sync:admin, with commas between "
+                                       "them, not \"%s\".",
+                                       text);
+        *ret = text;
+        return 0;
+}
+
 static int parse_some(CtlOptions *o, CtlOption option, const char *value)
 {
         const char *name = long_options[option].name;
@@ -144,6 +161,8 @@ static int parse_some(CtlOptions *o, CtlOption option, const char *value)
         case OPTION_PAGE:
                 o->page = value;
                 return 0;
+        case OPTION_SCOPE:
+                return parse_scope(value, &o->scope);
         case OPTION_BASE_TIME:
                 return parse_time(name, value, &o->base_usec);
         case OPTION_ITERATIONS:

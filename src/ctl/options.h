@@ -37,6 +37,7 @@ typedef enum CtlOption {
         OPTION_PAGE,
         OPTION_BASE_TIME,
         OPTION_ITERATIONS,
+        OPTION_SCOPE,
         _CTL_OPTION_MAX,
         _CTL_OPTION_INVALID = -EINVAL,
 } CtlOption;
@@ -57,6 +58,7 @@ typedef struct CtlOptions {
         const char *source;
         const char *outcome;
         const char *page;
+        const char *scope; /* comma-separated */
         usec_t since_usec;
         usec_t until_usec;
         usec_t base_usec;

@@ -24,6 +24,9 @@ declare -gA __syncrunctl_options=(
         [connections]="--host= --provider= --user="
         [reconnect]="--host="
         [items]="--lines="
+        [key add]="--host= --scope= --user="
+        [key list]="--host= --user="
+        [key revoke]="--host="
         [users]="--host= --lines= --page="
         [verify]=""
         [calendar]="--base-time= --iterations="
@@ -36,6 +39,7 @@ __syncrunctl_option_words() {
         --outcome) echo succeeded partial failed cancelled skipped ;;
         --source) echo pull webhook sdk backfill xml_import linked_account ;;
         --since | --until | --base-time) echo now today yesterday tomorrow ;;
+        --scope) echo sync:read sync:write sync:admin ;;
         --user) __syncrunctl_names users ;;
         --host | -H) compgen -A hostname ;;
         esac
@@ -43,8 +47,8 @@ __syncrunctl_option_words() {
 
 _syncrunctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= i
-        local verbs="list status start cancel runs show log watch enable disable connections reconnect items users
-                     verify calendar reload"
+        local verbs="list status start cancel runs show log watch enable disable connections reconnect items key
+                     users verify calendar reload"
 
         # bash splits --option=value into three words.
         if [[ $cur == "=" ]]; then
@@ -63,7 +67,8 @@ _syncrunctl() {
                 -H | -n) ((i++)) ;;
                 =) ((i++)) ;;
                 -*) ;;
-                *) verb=${COMP_WORDS[i]} && break ;;
+                key) verb=key ;;
+                *) verb+=${verb:+ }${COMP_WORDS[i]} && break ;;
                 esac
         done
         if [[ $cur == -* ]]; then
@@ -81,6 +86,9 @@ _syncrunctl() {
                 COMPREPLY=($(compgen -W "$(__syncrunctl_names list) $(__syncrunctl_names runs)" -- "$cur")) ;;
         show) COMPREPLY=($(compgen -W "$(__syncrunctl_names runs)" -- "$cur")) ;;
         reconnect) COMPREPLY=($(compgen -W "$(__syncrunctl_names connections)" -- "$cur")) ;;
+        key) COMPREPLY=($(compgen -W "add list revoke" -- "$cur")) ;;
+        # For others the names are behind a password, and a Tab is not to ask for one.
+        "key revoke") ((EUID == 0)) && COMPREPLY=($(compgen -W "$(__syncrunctl_names key list)" -- "$cur")) ;;
         verify) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
         esac
 }

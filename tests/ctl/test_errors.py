@@ -8,7 +8,8 @@ import pytest
 
 TALKS = [["list"], ["status"], ["status", "bank"], ["start", "bank"], ["start", "--wait", "bank"], ["cancel", "bank"],
          ["runs"], ["show", "x"], ["watch"], ["enable", "bank"], ["disable", "bank"], ["connections"],
-         ["reconnect", "home"], ["users"], ["reload"]]
+         ["reconnect", "home"], ["users"], ["reload"],
+         ["key", "add", "x", "--scope=sync:read"], ["key", "list"], ["key", "revoke", "x"]]
 
 by_words = pytest.mark.parametrize("words", TALKS, ids="-".join)
 
@@ -57,6 +58,10 @@ def test_refusals_say_what_to_do(daemon, ctl):
 def test_usage(ctl):
     assert "no command \"lst\"" in refused(ctl, 2, "lst")
     assert refused(ctl, 2, "start") == "syncrunctl: Usage: syncrunctl start CONNECTOR...\n"
+    assert refused(ctl, 2, "key", "add") == "syncrunctl: Usage: syncrunctl key add NAME\n"
+    assert "no command \"key\"" in refused(ctl, 2, "key")
+    assert "no command \"key lost\"" in refused(ctl, 2, "key", "lost")
+    assert "no command \"ke\"" in refused(ctl, 2, "ke", "add")
     assert refused(ctl, 2, "reload", "now") == "syncrunctl: Usage: syncrunctl reload\n"
     assert "short, pretty or off" in refused(ctl, 2, "--json=long", "list")
     assert "succeeded, partial" in refused(ctl, 2, "runs", "--outcome=fine")

@@ -52,9 +52,9 @@ def options(text):
 
 
 def verbs(text):
-    """The first words of the table of commands in syncrunctl --help."""
+    """The names in the table of commands in syncrunctl --help, of one word or two."""
     block = re.search(r"^Commands:\n(.*?)\n\n", text, re.M | re.S)[1]
-    return re.findall(r"^  ([a-z]+)", block, re.M)
+    return re.findall(r"^  ([a-z]+(?: [a-z]+)?)", block, re.M)
 
 
 @pytest.mark.parametrize("program", [name for name, (_, manual) in PROGRAMS.items() if manual])
@@ -65,14 +65,14 @@ def test_options_of_help_and_page(program):
 def test_verbs_of_help_and_page():
     block = re.search(r"^COMMANDS\n(.*?)^OPTIONS", page("syncrunctl.1"), re.M | re.S)[1]
     heads = re.findall(r"^       (\S.*)$", block, re.M)
-    told = [verb for head in heads for verb in re.findall(r"(?:^|, )([a-z]+)", head)]
+    told = [verb for head in heads for verb in re.findall(r"(?:^|, )([a-z]+(?: [a-z]+)?)", head)]
     assert told == verbs(help_of("syncrunctl"))
 
 
 def test_verbs_and_options_of_completion():
     names = set(verbs(help_of("syncrunctl")))
-    assert set(re.search(r'local verbs="(.*?)"', COMPLETION, re.S)[1].split()) == names
-    table = dict(re.findall(r'^\s+\[(\w+)\]="(.*)"$', COMPLETION, re.M))
+    assert set(re.search(r'local verbs="(.*?)"', COMPLETION, re.S)[1].split()) == {name.split()[0] for name in names}
+    table = dict(re.findall(r'^\s+\[([\w ]+)\]="(.*)"$', COMPLETION, re.M))
     assert set(table) == names | {"__common"}
     assert options(" ".join(table.values())) == options(help_of("syncrunctl"))
 
@@ -87,14 +87,14 @@ def test_completion_offers_what_the_verb_takes():
     """Every option that is offered is taken, and every other refused."""
     common = options(re.search(r'\[__common\]="(.*)"', COMPLETION)[1])
     for verb in verbs(help_of("syncrunctl")):
-        offered = options(" ".join(complete("syncrunctl", verb, "--")))
+        offered = options(" ".join(complete("syncrunctl", *verb.split(), "--")))
         for option in options(help_of("syncrunctl")) - common:
             values = {"user": "00000000-0000-4000-8000-000000000000", "outcome": "failed", "source": "sdk", "since": "1h",
-                      "until": "1h", "base-time": "now"}
+                      "until": "1h", "base-time": "now", "scope": "sync:read"}
             switch = option in ("full", "wait", "active", "attention")
             word = f"--{option}" if switch else f"--{option}={values.get(option, '1')}"
-            done = subprocess.run([BUILD / PROGRAMS["syncrunctl"][0], verb, *(["x"] if verb not in
-                                   ("list", "connections", "users", "reload") else []), word],
+            done = subprocess.run([BUILD / PROGRAMS["syncrunctl"][0], *verb.split(), *(["x"] if verb not in
+                                   ("list", "connections", "users", "reload", "key list") else []), word],
                                   env={"PATH": "/nonexistent", "SYNCRUN_BUS_ADDRESS": "unix:path=/nonexistent",
                                        "SYNCRUN_WORKER": "/nonexistent"}, capture_output=True, text=True)
             assert (f"does not take --{option}." in done.stderr) == (option not in offered), (verb, option, done.stderr)
@@ -105,6 +105,8 @@ def test_completion_of_words():
     assert complete("syncrunctl", "runs", "--outcome", "=", "s") == ["succeeded", "skipped"]
     assert complete("syncrunctl", "runs", "--json", "=") == ["short", "pretty", "off"]
     assert "start" in complete("syncrunctl", "-H", "host", "st")
+    assert complete("syncrunctl", "key", "") == ["add", "list", "revoke"]
+    assert complete("syncrunctl", "key", "add", "x", "--scope", "=", "sync:w") == ["sync:write"]
 
 
 @pytest.mark.parametrize("name", PAGES)
