@@ -3,7 +3,6 @@
 #include "model/event.h"
 
 #include "base/json-util.h"
-#include "base/json-writer.h"
 #include "base/string-util.h"
 
 void event_done(Event *event)
@@ -62,20 +61,24 @@ static void write_metadata(JsonWriter *w, const Run *run)
         json_close_object(w);
 }
 
-static void write_event(JsonWriter *w, const Run *run, const Event *event)
+static bool stage_is_last(SyncStage stage)
 {
-        bool ended = run->stage == SYNC_STAGE_COMPLETED || run->stage == SYNC_STAGE_FAILED ||
-                     run->stage == SYNC_STAGE_CANCELLED;
-        SyncStatus status = ended ? sync_status_from_outcome(run->outcome) : SYNC_STATUS_IN_PROGRESS;
+        return stage == SYNC_STAGE_COMPLETED || stage == SYNC_STAGE_FAILED || stage == SYNC_STAGE_CANCELLED;
+}
 
-        json_open_object(w, NULL);
-        json_write_string(w, "event_id", event->event_id);
+SyncStatus event_status(const Run *run)
+{
+        return stage_is_last(run->stage) ? sync_status_from_outcome(run->outcome) : SYNC_STATUS_IN_PROGRESS;
+}
+
+void event_write_standing(JsonWriter *w, const Run *run)
+{
         json_write_string(w, "run_id", run->id);
         json_write_string(w, "user_id", run->user_id);
         json_write_string(w, "provider", run->provider);
         json_write_string(w, "source", run_source_to_string(run->source));
         json_write_string(w, "stage", sync_stage_to_string(run->stage));
-        json_write_string(w, "status", sync_status_to_string(status));
+        json_write_string(w, "status", sync_status_to_string(event_status(run)));
         json_write_string(w, "message", run->message);
         if (run->stage == SYNC_STAGE_COMPLETED)
                 json_write_double(w, "progress", 1.0);
@@ -87,9 +90,16 @@ static void write_event(JsonWriter *w, const Run *run, const Event *event)
         write_optional_count(w, "items_total", run->items_total);
         json_write_string(w, "error", run->error);
         json_write_string(w, "primary_user_id", run->primary_user_id);
+}
+
+static void write_event(JsonWriter *w, const Run *run, const Event *event)
+{
+        json_open_object(w, NULL);
+        json_write_string(w, "event_id", event->event_id);
+        event_write_standing(w, run);
         write_metadata(w, run);
         json_write_timestamp(w, "started_at", run->stage == SYNC_STAGE_STARTED ? run->started_usec : 0);
-        json_write_timestamp(w, "ended_at", ended ? run->finished_usec : 0);
+        json_write_timestamp(w, "ended_at", stage_is_last(run->stage) ? run->finished_usec : 0);
         json_write_timestamp(w, "timestamp", event->timestamp_usec);
         json_close_object(w);
 }

@@ -3,6 +3,7 @@
 
 /* One event of a run: what readers of the stream see. An event is the run as it stood at that moment. */
 
+#include "base/json-writer.h"
 #include "model/run.h"
 
 /* In the order of interfaces.md: the daemon gives sequence numbers in commit order. */
@@ -28,3 +29,9 @@ void event_done(Event *event);
  * Return: 0; -ENOMEM; errno of getrandom(2).
  */
 int event_make(const Run *run, uint64_t seq, usec_t now_usec, Event *ret_event) _must_check_;
+
+/* What an event of @run would say of its status now. */
+SyncStatus event_status(const Run *run) _pure_;
+
+/* The keys from run_id to primary_user_id, for events and for summaries of runs (C27). */
+void event_write_standing(JsonWriter *w, const Run *run);

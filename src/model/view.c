@@ -4,6 +4,14 @@
 
 #include "base/string-util.h"
 
+static const char *const view_table[] = {
+        [VIEW_SYNCRUN] = "syncrun",
+        [VIEW_REPO] = "repo",
+        [VIEW_OPEN_WEARABLES] = "open-wearables",
+        [VIEW_REDBARK] = "redbark",
+};
+DEFINE_STRING_TABLE(view, View, _VIEW_MAX);
+
 static void write_optional(JsonWriter *w, const char *key, uint64_t value)
 {
         if (value == COUNT_UNKNOWN)

@@ -8,6 +8,17 @@
 #include "base/json-writer.h"
 #include "model/run.h"
 
+/* Whose words a bulk read answers in: ours, or one of the three documents'. */
+typedef enum View {
+        VIEW_SYNCRUN,
+        VIEW_REPO,
+        VIEW_OPEN_WEARABLES,
+        VIEW_REDBARK,
+        _VIEW_MAX,
+        _VIEW_INVALID = -EINVAL,
+} View;
+DECLARE_STRING_TABLE(view, View);
+
 /* One object with everything of a run; accounts as an array under "accounts" when @with_accounts. */
 void view_run(JsonWriter *w, const char *key, const Run *run, bool with_accounts);
 void view_account(JsonWriter *w, const char *key, const Account *account);

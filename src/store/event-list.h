@@ -16,3 +16,13 @@ typedef enum EventLead {
 /* Static SQL with the parameters: after, before, since, and but for SEQ the led key; for CONNECTOR how many runs,
  * too. */
 const char *event_lead_sql(EventLead lead, bool newest_first) _const_;
+
+/* How runs are read by their newest event. For news-list.c and the test. */
+typedef enum NewsLead {
+        NEWS_LEAD_USER,
+        NEWS_LEAD_SEQ,
+        _NEWS_LEAD_MAX,
+} NewsLead;
+
+/* Static SQL with the parameters: after, and for USER the user. */
+const char *news_lead_sql(NewsLead lead) _const_;

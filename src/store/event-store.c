@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Events, by their sequence number. */
+/* Events, by their sequence number. Where a reader may begin stands in event-seq.c. */
 
 #include "store/event-list.h"
 
@@ -84,15 +84,14 @@ void stored_events_free(StoredEvent *events, size_t n)
         free(events);
 }
 
-#define LIST_SQL(by, where, order)                                                                                   \
-        "SELECT connectors.name, runs.provider, users.id, events.seq, runs.id, events.json FROM events " by          \
-        " JOIN runs ON runs.row = events.run LEFT JOIN connectors ON connectors.key = runs.connector"                \
-        " LEFT JOIN users ON users.key = events.user"                                                                \
-        " WHERE events.seq > ?1 AND events.seq < ?2 AND events.time_usec >= ?3" where                                \
-        " ORDER BY events.seq " order
+#define LIST_SQL(by, where, order)                                                                          \
+        "SELECT connectors.name, runs.provider, users.id, events.seq, runs.id, events.json FROM events " by \
+        " JOIN runs ON runs.row = events.run LEFT JOIN connectors ON connectors.key = runs.connector"       \
+        " LEFT JOIN users ON users.key = events.user"                                                       \
+        " WHERE events.seq > ?1 AND events.seq < ?2 AND events.time_usec >= ?3" where " ORDER BY events.seq " order
 
-#define OF_NEWEST_RUNS                                                                                               \
-        " AND events.run IN (SELECT newest.row FROM runs AS newest INDEXED BY runs_by_connector"                     \
+#define OF_NEWEST_RUNS                                                                           \
+        " AND events.run IN (SELECT newest.row FROM runs AS newest INDEXED BY runs_by_connector" \
         " WHERE newest.connector = ?4 ORDER BY newest.created_usec DESC, newest.row DESC LIMIT ?5)"
 
 static const char *const lead_sql[_EVENT_LEAD_MAX][2] = {
@@ -178,16 +177,21 @@ static int read_event(Query *query, const EventFilter *filter, StoredEvent *even
 
 static int read_events(Query *query, const EventFilter *filter, StoredEvent **events, size_t *n)
 {
-        size_t allocated = 0, n_examined = 0;
+        size_t allocated = 0, n_examined = 0, n_bytes = 0;
+        bool full = false;
         int r = 0;
 
-        while (*n < filter->limit && n_examined++ < EVENTS_EXAMINED_MAX && (r = query_step(query)) > 0) {
+        while (!full && *n < filter->limit && n_examined++ < EVENTS_EXAMINED_MAX && (r = query_step(query)) > 0) {
                 StoredEvent event = {};
 
                 r = read_event(query, filter, &event);
-                if (r > 0)
+                if (r > 0 && filter->limit_bytes > 0) {
+                        n_bytes += strlen(event.json);
+                        full = *n > 0 && n_bytes > filter->limit_bytes;
+                }
+                if (r > 0 && !full)
                         r = store_array_grow((void **) events, &allocated, *n, sizeof(StoredEvent)) < 0 ? -ENOMEM : 1;
-                if (r > 0) {
+                if (r > 0 && !full) {
                         (*events)[(*n)++] = event;
                         continue;
                 }
@@ -224,18 +228,4 @@ int store_list_events(Store *store, const EventFilter *filter, StoredEvent **ret
         *ret = events;
         *ret_n = n;
         return 0;
-}
-
-int store_first_seq(Store *store, uint64_t *ret)
-{
-        static const char sql[] = "SELECT ifnull((SELECT min(seq) FROM events),"
-                                  " (SELECT value + 1 FROM meta WHERE name = 'last_seq'))";
-        _cleanup_query_ Query query = query_begin(store->reader, sql);
-        int r;
-
-        r = query_step(&query);
-        if (r < 0)
-                return r;
-        *ret = query_get_uint(&query);
-        return query_error(&query);
 }

@@ -13,17 +13,27 @@
 #include "store/page-token.h"
 #include "store/run-columns.h"
 
-#define LIST_SQL(index, where)                                                                                       \
-        RUN_SELECT("runs INDEXED BY " index)                                                                         \
-        " WHERE runs.created_usec >= ?1 AND (runs.created_usec, runs.row) < (?2, ?3)" where                          \
-        " ORDER BY runs.created_usec DESC, runs.row DESC"
+#define PART_SQL(index, where)               \
+        RUN_SELECT("runs INDEXED BY " index) \
+        " WHERE runs.created_usec >= ?1 AND (runs.created_usec, runs.row) < (?2, ?3)" where
+
+#define LIST_SQL(index, where) PART_SQL(index, where) " ORDER BY runs.created_usec DESC, runs.row DESC"
+
+/* A stopping run has its outcome already. Parts of a union are each read in the order of the whole, and merged. */
+#define ENDED_SQL(word) PART_SQL("runs_by_outcome", " AND runs.outcome = '" word "' AND runs.state = 'finished'")
+#define MERGED          " ORDER BY runs.created_usec DESC, runs.row DESC"
 
 static const char *const lead_sql[] = {
         [RUN_LEAD_CONNECTOR] = LIST_SQL("runs_by_connector", " AND runs.connector = ?4"),
         [RUN_LEAD_USER] = LIST_SQL("runs_by_user", " AND runs.user = ?4"),
+        [RUN_LEAD_QUEUED] = LIST_SQL("runs_active", " AND runs.state <> 'finished' AND runs.state = 'queued'"),
+        [RUN_LEAD_RUNNING] = LIST_SQL("runs_active", " AND runs.state <> 'finished' AND runs.state <> 'queued'"),
         [RUN_LEAD_ACTIVE] = LIST_SQL("runs_active", " AND runs.state <> 'finished'"),
         [RUN_LEAD_PROVIDER] = LIST_SQL("runs_by_provider", " AND runs.provider = ?4"),
         [RUN_LEAD_OUTCOME] = LIST_SQL("runs_by_outcome", " AND runs.outcome = ?4"),
+        [RUN_LEAD_SUCCEEDED] = ENDED_SQL("succeeded") " UNION ALL " ENDED_SQL("partial") " UNION ALL " ENDED_SQL(
+                        "skipped") MERGED,
+        [RUN_LEAD_FAILED] = ENDED_SQL("failed") " UNION ALL " ENDED_SQL("cancelled") MERGED,
         [RUN_LEAD_SOURCE] = LIST_SQL("runs_by_source", " AND runs.source = ?4"),
         [RUN_LEAD_TIME] = LIST_SQL("runs_by_time", ""),
 };
@@ -41,12 +51,16 @@ static RunLead choose_lead(const RunFilter *filter)
                 return RUN_LEAD_CONNECTOR;
         if (filter->user_id)
                 return RUN_LEAD_USER;
+        if (filter->status == REPO_QUEUED || filter->status == REPO_RUNNING)
+                return filter->status == REPO_QUEUED ? RUN_LEAD_QUEUED : RUN_LEAD_RUNNING;
         if (filter->active > 0)
                 return RUN_LEAD_ACTIVE;
         if (filter->provider)
                 return RUN_LEAD_PROVIDER;
         if (filter->outcome >= 0)
                 return RUN_LEAD_OUTCOME;
+        if (filter->status >= 0)
+                return filter->status == REPO_FAILED ? RUN_LEAD_FAILED : RUN_LEAD_SUCCEEDED;
         return filter->source >= 0 ? RUN_LEAD_SOURCE : RUN_LEAD_TIME;
 }
 
@@ -60,8 +74,8 @@ static int bind_lead(Query *query, Db *db, const RunFilter *filter, RunLead lead
 
         switch (lead) {
         case RUN_LEAD_CONNECTOR:
-                key = filter->connector ? store_find_key(db, by_name, filter->connector) :
-                                          store_find_key(db, by_id, filter->connector_id);
+                key = filter->connector ? store_find_key(db, by_name, filter->connector)
+                                        : store_find_key(db, by_id, filter->connector_id);
                 break;
         case RUN_LEAD_USER:
                 key = store_find_key(db, user, filter->user_id);
@@ -92,6 +106,7 @@ static bool matches(const RunFilter *filter, const Run *run)
                (!filter->provider || streq(filter->provider, run->provider)) &&
                (filter->source < 0 || filter->source == run->source) &&
                (filter->outcome < 0 || filter->outcome == run->outcome) &&
+               (filter->status < 0 || filter->status == repo_status_of(run)) &&
                (filter->active < 0 || filter->active == run_is_active(run));
 }
 
@@ -107,7 +122,7 @@ static int find_beginning(const RunFilter *filter, PagePlace *ret)
                         return r;
         }
         if (filter->until_usec > 0 && filter->until_usec <= place.created_usec)
-                place = (PagePlace) { filter->until_usec, 0 };
+                place = (PagePlace){ filter->until_usec, 0 };
         *ret = place;
         return 0;
 }
@@ -134,7 +149,7 @@ static int read_page(Query *query, Db *db, const RunFilter *filter, RunPage *pag
                 r = run_read(query, &run);
                 if (r < 0)
                         return r;
-                page->end = (PagePlace) { run->created_usec, (uint64_t) run->row };
+                page->end = (PagePlace){ run->created_usec, (uint64_t) run->row };
                 if (!matches(filter, run))
                         continue;
                 if (filter->with_accounts) {

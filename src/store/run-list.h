@@ -8,13 +8,18 @@
 typedef enum RunLead {
         RUN_LEAD_CONNECTOR,
         RUN_LEAD_USER,
+        RUN_LEAD_QUEUED,
+        RUN_LEAD_RUNNING,
         RUN_LEAD_ACTIVE,
         RUN_LEAD_PROVIDER,
         RUN_LEAD_OUTCOME,
+        RUN_LEAD_SUCCEEDED, /* of Repo's words, as QUEUED, RUNNING and FAILED are; several outcomes, merged */
+        RUN_LEAD_FAILED,
         RUN_LEAD_SOURCE,
         RUN_LEAD_TIME,
         _RUN_LEAD_MAX,
 } RunLead;
 
-/* Static SQL with the parameters: from, until, row, and but for ACTIVE and TIME the led value. */
+/* Static SQL with the parameters: from, until, row, and for CONNECTOR, USER, PROVIDER, OUTCOME and SOURCE the
+ * led value. */
 const char *run_lead_sql(RunLead lead) _const_;

@@ -13,6 +13,7 @@
 #include "model/api-key.h"
 #include "model/event.h"
 #include "model/run.h"
+#include "model/view-repo.h"
 
 typedef struct Store Store;
 
@@ -149,6 +150,7 @@ typedef struct RunFilter {
         const char *provider;
         RunSource source;         /* _RUN_SOURCE_INVALID: any */
         RunOutcome outcome;       /* _RUN_OUTCOME_INVALID: any */
+        RepoStatus status;        /* _REPO_STATUS_INVALID: any */
         int active;               /* 1 active only, 0 finished only, -1 any */
         usec_t since_usec;        /* created at or after; 0: any */
         usec_t until_usec;        /* created before; 0: any */
@@ -156,7 +158,11 @@ typedef struct RunFilter {
         unsigned limit;           /* 1..RUNS_PAGE_MAX */
         const char *page;         /* what the page before gave as ret_next; NULL: the newest */
 } RunFilter;
-#define RUN_FILTER_INIT { .source = _RUN_SOURCE_INVALID, .outcome = _RUN_OUTCOME_INVALID, .active = -1, .limit = 50 }
+#define RUN_FILTER_INIT                                                                                              \
+        {                                                                                                            \
+                .source = _RUN_SOURCE_INVALID, .outcome = _RUN_OUTCOME_INVALID, .status = _REPO_STATUS_INVALID,      \
+                .active = -1, .limit = 50                                                                            \
+        }
 #define RUNS_PAGE_MAX 10000U
 
 /* Rows that one call looks at. Only a filter of several parts can come to it; its page is then short, and ret_next is
@@ -170,6 +176,26 @@ typedef struct RunFilter {
  * Return: 0; -EINVAL (limit, page); negative errno. Context: blocks for an indexed read.
  */
 int store_list_runs(Store *store, const RunFilter *filter, Run ***ret, size_t *ret_n, char **ret_next) _must_check_;
+
+typedef struct NewsFilter {
+        const char *user_id;  /* NULL: any */
+        const char *provider; /* NULL: any */
+        RunSource source;     /* _RUN_SOURCE_INVALID: any */
+        SyncStatus status;    /* as the newest event says; _SYNC_STATUS_INVALID: any */
+        uint64_t after_seq;   /* with a newer event */
+        usec_t since_usec;    /* ... that is not older */
+        unsigned limit;       /* 1..RUNS_PAGE_MAX */
+} NewsFilter;
+#define NEWS_FILTER_INIT { .source = _RUN_SOURCE_INVALID, .status = _SYNC_STATUS_INVALID, .limit = 50 }
+
+/**
+ * store_list_news() - runs, that with the newest event first; without accounts
+ *
+ * Looks at the EVENTS_EXAMINED_MAX newest events.
+ *
+ * Return: 0; -EINVAL (limit); negative errno. Context: blocks for an indexed read.
+ */
+int store_list_news(Store *store, const NewsFilter *filter, Run ***ret, size_t *ret_n) _must_check_;
 
 /* ---- Events */
 
@@ -197,6 +223,7 @@ typedef struct EventFilter {
         usec_t since_usec;    /* timestamp at or after; 0: any */
         bool newest_first;
         unsigned limit;       /* 1..EVENTS_PAGE_MAX */
+        size_t limit_bytes;   /* of their JSON, but for one event in any case; 0: no limit */
 } EventFilter;
 #define EVENTS_PAGE_MAX 10000U
 
@@ -211,6 +238,13 @@ void stored_events_free(StoredEvent *events, size_t n);
 
 /* Lowest sequence number that is still kept, last + 1 where there is none: for readers that resume. */
 int store_first_seq(Store *store, uint64_t *ret) _must_check_;
+
+/* The lowest whose event is not older than that, whether older ones are gone already or not. Numbers go up with time
+ * but where the clock was set back: a filter by time is needed besides. */
+int store_first_seq_since(Store *store, usec_t since_usec, uint64_t *ret) _must_check_;
+
+/* The lowest of a person's events, of @from_seq or above; last + 1 where there is none. */
+int store_first_seq_of_user(Store *store, const char *user_id, uint64_t from_seq, uint64_t *ret) _must_check_;
 
 /* ---- Users: every UUID that a run, a connector or an API key named */
 

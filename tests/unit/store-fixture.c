@@ -146,6 +146,32 @@ static char *copy(const char *s)
         return c;
 }
 
+void assert_plan(StoreFixture *f, const char *sql, const char *by, bool sorted_afterwards)
+{
+        _cleanup_free_ char *explain = asprintf_or_null("EXPLAIN QUERY PLAN %s", sql);
+        sqlite3_stmt *stmt;
+        bool found = false;
+        sqlite3 *db;
+
+        assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_prepare_v2(db, explain, -1, &stmt, NULL), SQLITE_OK);
+        while (sqlite3_step(stmt) == SQLITE_ROW) {
+                const char *detail = (const char *) sqlite3_column_text(stmt, 3);
+
+                bool good = !strstr(detail, "SCAN") && (sorted_afterwards || !strstr(detail, "TEMP B-TREE"));
+
+                if (!good)
+                        print_error("%s: %s\n", sql, detail);
+                assert_true(good);
+                found = found || strstr(detail, by);
+        }
+        if (!found)
+                print_error("%s: not %s\n", sql, by);
+        assert_true(found);
+        (void) sqlite3_finalize(stmt);
+        (void) sqlite3_close(db);
+}
+
 Run *make_run(const char *connector, const char *user_id, unsigned number, usec_t created_usec)
 {
         Run *run = run_new();

@@ -37,6 +37,9 @@ void store_fixture_await_recovery(StoreFixture *f, unsigned n);
  */
 int64_t store_fixture_sql(const char *path, const char *sql);
 
+/* SQLite says how it would run @sql: by the index, in its order, without going through everything. */
+void assert_plan(StoreFixture *f, const char *sql, const char *by, bool sorted_afterwards);
+
 /* A run that has just been queued at @created_usec; its id is made of @number. The caller frees. */
 Run *make_run(const char *connector, const char *user_id, unsigned number, usec_t created_usec);
 

@@ -5,7 +5,6 @@
 
 #include "unit/expect.h"
 
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -66,6 +65,7 @@ static bool run_matches(const RunFilter *filter, const Run *run)
                (!filter->provider || streq(run->provider, filter->provider)) &&
                (filter->source < 0 || run->source == filter->source) &&
                (filter->outcome < 0 || run->outcome == filter->outcome) &&
+               (filter->status < 0 || repo_status_of(run) == filter->status) &&
                (filter->active < 0 || run_is_active(run) == filter->active) &&
                (filter->since_usec == 0 || run->created_usec >= filter->since_usec) &&
                (filter->until_usec == 0 || run->created_usec < filter->until_usec);
@@ -137,7 +137,7 @@ static void test_runs_by_every_filter(void **state)
         StoreFixture *f = *state;
         Run *some = make_run("shop", NULL, 0, 0);
 
-        for (unsigned mask = 0; mask < 1U << 8; mask++) {
+        for (unsigned mask = 0; mask < (1U << 8) * (_REPO_STATUS_MAX + 1); mask++) {
                 RunFilter filter = RUN_FILTER_INIT;
 
                 if (mask & 1)
@@ -158,6 +158,7 @@ static void test_runs_by_every_filter(void **state)
                         filter.since_usec = A_TIME + 10;
                         filter.until_usec = A_TIME + 50;
                 }
+                filter.status = (RepoStatus) (mask >> 8) - 1;
                 filter.with_accounts = mask % 3 == 0;
                 check_filter(f, filter);
         }
@@ -168,13 +169,19 @@ static void test_runs_of_nobody(void **state)
 {
         StoreFixture *f = *state;
         const RunFilter filters[] = {
-                { .connector = "nobody", .source = -1, .outcome = -1, .active = -1, .limit = 1 },
-                { .connector_id = USER_1, .source = -1, .outcome = -1, .active = -1, .limit = 1 },
-                { .user_id = "nobody", .source = -1, .outcome = -1, .active = -1, .limit = 1 },
-                { .provider = "nobody", .source = -1, .outcome = -1, .active = -1, .limit = 1 },
-                { .connector = "bank", .connector_id = USER_1, .source = -1, .outcome = -1, .active = -1, .limit = 1 },
-                { .until_usec = 1, .source = -1, .outcome = -1, .active = -1, .limit = 1 },
-                { .since_usec = A_TIME * 2, .source = -1, .outcome = -1, .active = -1, .limit = 1 },
+                { .connector = "nobody", .source = -1, .outcome = -1, .status = -1, .active = -1, .limit = 1 },
+                { .connector_id = USER_1, .source = -1, .outcome = -1, .status = -1, .active = -1, .limit = 1 },
+                { .user_id = "nobody", .source = -1, .outcome = -1, .status = -1, .active = -1, .limit = 1 },
+                { .provider = "nobody", .source = -1, .outcome = -1, .status = -1, .active = -1, .limit = 1 },
+                { .connector = "bank",
+                  .connector_id = USER_1,
+                  .source = -1,
+                  .outcome = -1,
+                  .status = -1,
+                  .active = -1,
+                  .limit = 1 },
+                { .until_usec = 1, .source = -1, .outcome = -1, .status = -1, .active = -1, .limit = 1 },
+                { .since_usec = A_TIME * 2, .source = -1, .outcome = -1, .status = -1, .active = -1, .limit = 1 },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(filters); i++) {
@@ -327,33 +334,6 @@ static void test_events_of_a_rare_provider(void **state)
         run_free(common);
 }
 
-/* SQLite says how it would run @sql: by the index, in its order, without going through everything. */
-static void assert_plan(StoreFixture *f, const char *sql, const char *by, bool sorted_afterwards)
-{
-        _cleanup_free_ char *explain = asprintf_or_null("EXPLAIN QUERY PLAN %s", sql);
-        sqlite3_stmt *stmt;
-        bool found = false;
-        sqlite3 *db;
-
-        assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-        assert_int_equal(sqlite3_prepare_v2(db, explain, -1, &stmt, NULL), SQLITE_OK);
-        while (sqlite3_step(stmt) == SQLITE_ROW) {
-                const char *detail = (const char *) sqlite3_column_text(stmt, 3);
-
-                bool good = !strstr(detail, "SCAN") && (sorted_afterwards || !strstr(detail, "TEMP B-TREE"));
-
-                if (!good)
-                        print_error("%s: %s\n", sql, detail);
-                assert_true(good);
-                found = found || strstr(detail, by);
-        }
-        if (!found)
-                print_error("%s: not %s\n", sql, by);
-        assert_true(found);
-        (void) sqlite3_finalize(stmt);
-        (void) sqlite3_close(db);
-}
-
 static void test_plans(void **state)
 {
         static const char *const run_plans[] = {
@@ -362,6 +342,10 @@ static void test_plans(void **state)
                 [RUN_LEAD_ACTIVE] = "INDEX runs_active (created_usec>? AND created_usec<?)",
                 [RUN_LEAD_PROVIDER] = "INDEX runs_by_provider (provider=? AND created_usec>? AND created_usec<?)",
                 [RUN_LEAD_OUTCOME] = "INDEX runs_by_outcome (outcome=? AND created_usec>? AND created_usec<?)",
+                [RUN_LEAD_QUEUED] = "INDEX runs_active (created_usec>? AND created_usec<?)",
+                [RUN_LEAD_RUNNING] = "INDEX runs_active (created_usec>? AND created_usec<?)",
+                [RUN_LEAD_SUCCEEDED] = "INDEX runs_by_outcome (outcome=? AND created_usec>? AND created_usec<?)",
+                [RUN_LEAD_FAILED] = "INDEX runs_by_outcome (outcome=? AND created_usec>? AND created_usec<?)",
                 [RUN_LEAD_SOURCE] = "INDEX runs_by_source (source=? AND created_usec>? AND created_usec<?)",
                 [RUN_LEAD_TIME] = "INDEX runs_by_time (created_usec>? AND created_usec<?)",
         };
@@ -371,14 +355,21 @@ static void test_plans(void **state)
                 [EVENT_LEAD_CONNECTOR] = "INDEX events_by_run (run=? AND rowid>? AND rowid<?)",
                 [EVENT_LEAD_SEQ] = "INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
         };
+        static const char *const news_plans[] = {
+                [NEWS_LEAD_USER] = "INDEX events_by_user (user=? AND rowid>?)",
+                [NEWS_LEAD_SEQ] = "INTEGER PRIMARY KEY (rowid>?)",
+        };
         StoreFixture *f = *state;
 
         static_assert(ELEMENTSOF(run_plans) == _RUN_LEAD_MAX && ELEMENTSOF(event_plans) == _EVENT_LEAD_MAX, "all");
+        static_assert(ELEMENTSOF(news_plans) == _NEWS_LEAD_MAX, "all");
         for (RunLead lead = 0; lead < _RUN_LEAD_MAX; lead++)
                 assert_plan(f, run_lead_sql(lead), run_plans[lead], false);
         for (EventLead lead = 0; lead < _EVENT_LEAD_MAX; lead++)
                 for (int newest = 0; newest < 2; newest++)
                         assert_plan(f, event_lead_sql(lead, newest), event_plans[lead], lead == EVENT_LEAD_CONNECTOR);
+        for (NewsLead lead = 0; lead < _NEWS_LEAD_MAX; lead++)
+                assert_plan(f, news_lead_sql(lead), news_plans[lead], false);
 }
 
 static bool event_matches(const EventFilter *filter, const Run *run, uint64_t seq)

@@ -9,6 +9,8 @@
 #include "model/connector.h"
 #include "model/run.h"
 #include "model/settings.h"
+#include "model/view-repo.h"
+#include "model/view.h"
 #include "model/webhook.h"
 #include "unit/expect.h"
 #include "worker/intake.h"
@@ -50,6 +52,7 @@
         TABLE(message_dialect, MessageDialect, _MESSAGE_DIALECT_MAX)                                                 \
         TABLE(message_type, MessageType, _MESSAGE_TYPE_MAX)                                                          \
         TABLE(overlap_policy, OverlapPolicy, _OVERLAP_MAX)                                                           \
+        TABLE(repo_status, RepoStatus, _REPO_STATUS_MAX)                                                             \
         TABLE(run_outcome, RunOutcome, _RUN_OUTCOME_MAX)                                                             \
         TABLE(run_source, RunSource, _RUN_SOURCE_MAX)                                                                \
         TABLE(run_state, RunState, _RUN_STATE_MAX)                                                                   \
@@ -57,6 +60,7 @@
         TABLE(sync_stage, SyncStage, _SYNC_STAGE_MAX)                                                                \
         TABLE(sync_status, SyncStatus, _SYNC_STATUS_MAX)                                                             \
         TABLE(trace_type, TraceType, _TRACE_TYPE_MAX)                                                                \
+        TABLE(view, View, _VIEW_MAX)                                                                                 \
         TABLE(webhook_disabled, WebhookDisabled, _WEBHOOK_DISABLED_MAX)                                              \
         TABLE(webhook_type, WebhookType, _WEBHOOK_TYPE_MAX)
 
