@@ -7,9 +7,10 @@
 #include "bus/access.h"
 #include "bus/bus-error.h"
 #include "bus/bus-private.h"
-#include "bus/option.h"
+#include "bus/describe-filter.h"
 #include "bus/shim.h"
 #include "engine/describe.h"
+#include "engine/views.h"
 
 #define READ(name, member, expression)                                  \
         static void read_##name(const void *object, PropertyValue *ret) \
@@ -131,6 +132,9 @@ typedef struct StartRequest {
         const char *reason;
         const char *trigger;
         const char *on_behalf_of;
+        const char *view;
+        const char *user;
+        char user_id[UUID_TEXT_MAX];
 } StartRequest;
 
 static void start_request_done(StartRequest *request)
@@ -145,10 +149,12 @@ static const OptionRow start_options[] = {
         { "reason", OPTION_STRING, offsetof(StartRequest, reason) },
         { "trigger", OPTION_STRING, offsetof(StartRequest, trigger) },
         { "on_behalf_of", OPTION_STRING, offsetof(StartRequest, on_behalf_of) },
+        { "view", OPTION_STRING, offsetof(StartRequest, view) },
+        { "user", OPTION_STRING, offsetof(StartRequest, user) },
         { 0 },
 };
 
-static int start_request_check(const StartRequest *request, sd_bus_error *error)
+static int start_request_check(StartRequest *request, sd_bus_error *error)
 {
         if (request->reason && strlen(request->reason) > MESSAGE_TEXT_MAX)
                 return bus_refuse_text(error, -E2BIG, "reason: at most %u bytes.", MESSAGE_TEXT_MAX);
@@ -160,7 +166,22 @@ static int start_request_check(const StartRequest *request, sd_bus_error *error)
                                                ACCOUNT_NAME_MAX);
         if (request->trigger && !streq(request->trigger, "manual") && !streq(request->trigger, "remote"))
                 return bus_refuse_text(error, -EINVAL, "trigger: 'manual' or 'remote', not '%s'.", request->trigger);
-        return 0;
+        if (request->view && view_from_string(request->view) != VIEW_REPO)
+                return bus_refuse_text(error, -EINVAL, "view: 'repo', not '%s'.", request->view);
+        return filter_user(&request->user, request->user_id, error);
+}
+
+/* The connector, which may be named by its id, too. */
+static Connector *start_request_connector(Bus *bus, const StartRequest *request)
+{
+        char id[UUID_TEXT_MAX];
+        Connector *connector = uuid_normalize(request->connector, id) >= 0
+                                               ? engine_find_connector_by_id(bus->engine, id)
+                                               : engine_find_connector(bus->engine, request->connector);
+
+        if (connector && request->user && !streq_null(connector->definition->user_id, request->user))
+                return NULL;
+        return connector;
 }
 
 /* Manager.StartRun(s connector, a{sv} options) or Connector.Start(a{sv} options) */
@@ -181,9 +202,24 @@ static int start_request_read(sd_bus_message *m, StartRequest *request, sd_bus_e
         return r < 0 ? r : start_request_check(request, error);
 }
 
-static void start_reply(int error, const StartReply *reply, void *userdata)
+static int send_started(sd_bus_message *m, const StartReply *reply, const char *body)
 {
         _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = sd_bus_path_encode(SYNCRUN_PATH_RUN, reply->run_id, &path);
+        if (r < 0)
+                return r;
+        if (body)
+                return sd_bus_reply_method_return(m, "soba{sv}", reply->run_id, path, (int) reply->already_active, 2,
+                                                  "full_resync_pending", "b", (int) reply->full_resync_pending, "body",
+                                                  "s", body);
+        return sd_bus_reply_method_return(m, "soba{sv}", reply->run_id, path, (int) reply->already_active, 1,
+                                          "full_resync_pending", "b", (int) reply->full_resync_pending);
+}
+
+static void start_reply(int error, const StartReply *reply, void *userdata)
+{
         Pending *pending = userdata;
         int r;
 
@@ -191,14 +227,27 @@ static void start_reply(int error, const StartReply *reply, void *userdata)
                 pending_refuse(pending, error);
                 return;
         }
-        r = sd_bus_path_encode(SYNCRUN_PATH_RUN, reply->run_id, &path);
-        if (r >= 0)
-                r = sd_bus_reply_method_return(pending->message, "soba{sv}", reply->run_id, path,
-                                               (int) reply->already_active, 1, "full_resync_pending", "b",
-                                               (int) reply->full_resync_pending);
+        r = send_started(pending->message, reply, NULL);
         if (r < 0)
                 (void) log_debug_errno(r, "Cannot answer %s(): %m", sd_bus_message_get_member(pending->message));
         pending_free(pending);
+}
+
+/* The same with the body of Repo's answer. */
+static void start_reply_repo(int error, const StartReply *reply, void *userdata)
+{
+        _cleanup_free_ char *body = NULL;
+        Pending *pending = userdata;
+        int r = error;
+
+        if (r >= 0)
+                r = engine_view_repo_started(pending->bus->engine, reply->run_id, reply->already_active, &body);
+        if (r >= 0)
+                r = send_started(pending->message, reply, body);
+        if (r < 0)
+                pending_refuse(pending, r);
+        else
+                pending_free(pending);
 }
 
 static int start_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
@@ -206,6 +255,7 @@ static int start_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_b
         _cleanup_(start_request_done) StartRequest request = { 0 };
         _cleanup_(pending_freep) Pending *pending = NULL;
         char requested_by[REQUESTED_BY_MAX];
+        Connector *connector;
         StartOptions options;
         int r;
 
@@ -214,6 +264,9 @@ static int start_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_b
                 r = requested_by_read(bus, caller->uid, request.on_behalf_of, requested_by, error);
         if (r < 0)
                 return r;
+        connector = start_request_connector(bus, &request); /* may have gone while polkit was asked */
+        if (!connector)
+                return bus_refuse(error, -ENXIO);
         options = (StartOptions) {
                 .full_resync = request.full_resync,
                 .trigger = request.on_behalf_of ? RUN_TRIGGER_REMOTE
@@ -225,7 +278,8 @@ static int start_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_b
         };
         r = pending_new(bus, m, &pending);
         if (r >= 0)
-                r = engine_start_run(bus->engine, request.connector, &options, start_reply, pending);
+                r = engine_start_run(bus->engine, connector->definition->name, &options,
+                                     request.view ? start_reply_repo : start_reply, pending);
         if (r < 0)
                 return bus_refuse(error, r);
         TAKE_PTR(pending);
@@ -237,15 +291,17 @@ int method_start_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
         _cleanup_(start_request_done) StartRequest request = { 0 };
         Bus *bus = bus_current(sd_bus_message_get_bus(m));
         AccessSubject subject;
+        Connector *connector;
         int r;
 
         r = start_request_read(m, &request, error);
         if (r < 0)
                 return r;
-        if (!engine_find_connector(bus->engine, request.connector))
+        connector = start_request_connector(bus, &request);
+        if (!connector)
                 return bus_refuse(error, -ENXIO);
         subject = (AccessSubject) {
-                .connector = request.connector,
+                .connector = connector->definition->name,
                 .full_resync = request.full_resync,
                 .on_behalf = request.on_behalf_of != NULL,
         };
@@ -300,8 +356,7 @@ static const sd_bus_vtable vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", connector), method_describe,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
-        CONNECTOR_PROPERTIES(PROPERTY_VTABLE_ENTRY)
-        SD_BUS_VTABLE_END,
+        CONNECTOR_PROPERTIES(PROPERTY_VTABLE_ENTRY) SD_BUS_VTABLE_END,
 };
 
 const BusObject connector_object = {

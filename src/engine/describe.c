@@ -48,6 +48,23 @@ int engine_describe_run(Engine *engine, const char *run_id, char **ret_json)
 
 /* ---- Events */
 
+int engine_keep_young(Engine *engine, EventFilter *filter, uint64_t *ret_first)
+{
+        usec_t max_age = engine->settings->events_max_age_usec, since = 0;
+        uint64_t first;
+        int r;
+
+        if (max_age != USEC_INFINITY)
+                since = usec_sub(engine_now(engine, CLOCK_REALTIME), max_age);
+        r = store_first_seq_since(engine->store, since, &first);
+        if (r < 0)
+                return r;
+        filter->since_usec = MAX(filter->since_usec, since);
+        filter->after_seq = MAX(filter->after_seq, first - 1);
+        *ret_first = first;
+        return 0;
+}
+
 static void write_events(JsonWriter *w, const StoredEvent *events, size_t n)
 {
         json_open_array(w, "events");
@@ -65,15 +82,12 @@ int engine_describe_events(Engine *engine, const EventFilter *filter, char **ret
         _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
         EventFilter young = *filter;
-        usec_t max_age = engine->settings->events_max_age_usec;
         StoredEvent *events;
         uint64_t first;
         size_t n;
         int r;
 
-        if (max_age != USEC_INFINITY)
-                young.since_usec = MAX(filter->since_usec, usec_sub(engine_now(engine, CLOCK_REALTIME), max_age));
-        r = store_first_seq(engine->store, &first);
+        r = engine_keep_young(engine, &young, &first);
         if (r >= 0)
                 r = store_list_events(engine->store, &young, &events, &n);
         if (r < 0)

@@ -19,6 +19,10 @@ int engine_describe_run(Engine *engine, const char *run_id, char **ret_json) _mu
  * age are left out, whether they were deleted already or not. */
 int engine_describe_events(Engine *engine, const EventFilter *filter, char **ret_json) _must_check_;
 
+/* Narrows @filter to events within EventsMaxAgeSec=, whether older ones were deleted already or not. @ret_first: the
+ * lowest number of those that are kept, or last + 1. */
+int engine_keep_young(Engine *engine, EventFilter *filter, uint64_t *ret_first) _must_check_;
+
 typedef struct ConnectorFilter {
         const char *name; /* or id (UUID); NULL: any */
         const char *user_id;

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The option `view`: bulk reads in the words of the three documents, whole as HTTP sends them; and ListEvents()."""
+
+import json
+import uuid
+
+import pytest
+from harness import CONNECTOR, MANAGER, RUN, CallError, connector_path, options, run_path, wait_for
+
+USER = "7f9c0d5e-1111-4222-8333-444455556666"
+OTHER = "7f9c0d5e-1111-4222-8333-444455557777"
+NOBODY = "7f9c0d5e-1111-4222-8333-444455558888"
+
+B2_KEYS = ["id", "connectorId", "status", "fullResync", "startedAt", "finishedAt", "itemsDiscovered", "itemsIngested",
+           "errorMessage", "createdAt"]
+B8_KEYS = ["id", "connectorId", "status", "fullResync", "createdAt"]
+C11_KEYS = ["event_id", "run_id", "user_id", "provider", "source", "stage", "status", "message", "progress",
+            "items_processed", "items_total", "error", "primary_user_id", "metadata", "started_at", "ended_at", "timestamp"]
+C27_KEYS = ["run_id", "user_id", "provider", "source", "stage", "status", "message", "progress", "items_processed",
+            "items_total", "error", "primary_user_id", "started_at", "ended_at", "last_update"]
+
+
+def refusal(call, *args, **kwargs):
+    with pytest.raises(CallError) as caught:
+        call(*args, **kwargs)
+    return caught.value
+
+
+def finish_run(daemon, client, connector, **report):
+    run = client.start(connector)[0]
+    worker = daemon.worker()
+    worker.attach()
+    worker.finish(1, **{"outcome": "succeeded", **report})
+    worker.exit()
+    wait_for(lambda: client.get(run_path(run), RUN, "State") == "finished", "the end")
+    return run
+
+
+def report(client, run_id, stage="fetching", status="in_progress", user=USER, provider="garmin", source="sdk", **more):
+    client.manager("ReportEvent", "(a{sv})", options(run_id=run_id, user_id=user, provider=provider, source=source,
+                                                      stage=stage, status=status, **more))
+
+
+def repo(client, **values):
+    return client.describe("DescribeRuns", view="repo", **values)
+
+
+def wearables(client, method, **values):
+    return client.describe(method, view="open-wearables", **values)
+
+
+def list_events(client, **values):
+    events, first_kept, last = client.manager("ListEvents", "(a{sv})", options(**values))
+    return [event[0] for event in events], first_kept, last
+
+
+def connector_id(client, name):
+    return client.get(connector_path(name), CONNECTOR, "Id")
+
+
+# ---- The option itself
+
+
+@pytest.mark.parametrize("method, values, named", [
+    ("DescribeRuns", {"view": "repository"}, "view: there is no 'repository'"),
+    ("DescribeEvents", {"view": "repo"}, "view: 'repo'"),
+    ("DescribeRuns", {"view": "repo", "outcome": "failed"}, "outcome: does not go with the view 'repo'"),
+    ("DescribeRuns", {"status": "failed"}, "status: does not go with the view 'syncrun'"),
+    ("DescribeRuns", {"view": "open-wearables", "page": "x"}, "page: "),
+    ("DescribeRuns", {"view": "repo", "status": "partial"}, "status: there is no 'partial'"),
+    ("DescribeRuns", {"view": "open-wearables", "status": "succeeded"}, "status: there is no 'succeeded'"),
+    ("DescribeRuns", {"view": "repo", "page": "x"}, "page: "),
+    ("DescribeRuns", {"view": "repo", "user": "x"}, "user: 'x'"),
+])
+def test_what_does_not_go_together_is_refused_by_name(daemon, client, method, values, named):
+    refused = refusal(client.describe, method, **values)
+    assert refused.name == "InvalidArgument"
+    assert named in refused.message
+
+
+@pytest.mark.parametrize("method, values, most", [
+    ("DescribeRuns", {"view": "repo"}, 200),
+    ("DescribeRuns", {"view": "open-wearables", "user": USER}, 200),
+    ("DescribeRuns", {"view": "open-wearables", "user": USER, "check_user": False}, 10000),
+    ("DescribeRuns", {"view": "open-wearables"}, 10000),
+    ("DescribeEvents", {"view": "open-wearables", "user": USER}, 200),
+    ("ListEvents", {"user": USER}, 10000),
+])
+def test_limits_of_each_view(daemon, client, method, values, most):
+    report(client, "r1")
+    for limit in (1, most):
+        client.manager(method, "(a{sv})", options(**values, limit=limit))
+    for limit in (0, most + 1, 2**32 - 2, 2**40):
+        refused = refusal(client.manager, method, "(a{sv})", options(**values, limit=limit))
+        assert refused.name == "InvalidArgument"
+        assert "limit" in refused.message
+
+
+# ---- Repo
+
+
+def test_b2_keys_and_order(daemon, client):
+    run = finish_run(daemon, client, "bank", discovered=18, added=2, updated=1, deduped=15)
+    answer = repo(client)
+    assert list(answer) == ["syncRuns", "nextCursor"]
+    assert answer["nextCursor"] is None
+    [one] = answer["syncRuns"]
+    assert list(one) == [*B2_KEYS, "outcome"]
+    assert (one["id"], one["connectorId"]) == (run, connector_id(client, "bank"))
+    assert (one["status"], one["outcome"], one["errorMessage"]) == ("succeeded", "succeeded", None)
+    assert (one["itemsDiscovered"], one["itemsIngested"]) == (18, 3)
+
+
+def test_b3_states_fold_into_four_and_are_filtered_by(daemon, client):
+    runs = {
+        "succeeded": finish_run(daemon, client, "bank"),
+        "partial": finish_run(daemon, client, "bank", outcome="partial", error="one account"),
+        "failed": finish_run(daemon, client, "bank", outcome="failed", error="no such host", retry=False),
+    }
+    cancelled = client.start("books")[0]
+    worker = daemon.worker()
+    worker.attach()
+    client.manager("CancelRun", "(s)", cancelled)
+    wait_for(lambda: client.get(run_path(cancelled), RUN, "State") == "finished", "the end")
+    running = client.start("mail")[0]
+    mail = daemon.worker()
+    mail.attach()
+    wait_for(lambda: client.get(run_path(running), RUN, "State") == "running", "the start")
+
+    def ids(**values):
+        return [run["id"] for run in repo(client, **values)["syncRuns"]]
+
+    assert ids(status="succeeded") == [runs["partial"], runs["succeeded"]]
+    assert ids(status="failed") == [cancelled, runs["failed"]]
+    assert ids(status="running") == [running]
+    assert ids(status="queued") == []
+    assert ids(status="failed", connector=connector_id(client, "bank")) == [runs["failed"]]
+    assert ids(status="failed", connector="books") == [cancelled]
+    errors = {run["id"]: run["errorMessage"] for run in repo(client)["syncRuns"]}
+    assert errors[runs["failed"]] == "no such host"
+    assert errors[runs["partial"]] == "one account"
+    assert errors[cancelled] and errors[running] is None
+    mail.exit()
+
+
+def test_b12_pages_and_since(daemon, client):
+    runs = [finish_run(daemon, client, "bank") for _ in range(3)]
+    first = repo(client, limit=2, status="succeeded")
+    assert [run["id"] for run in first["syncRuns"]] == runs[:0:-1]
+    second = repo(client, limit=2, status="succeeded", page=first["nextCursor"])
+    assert [run["id"] for run in second["syncRuns"]] == runs[:1]
+    assert second["nextCursor"] is None
+    created = client.get(run_path(runs[1]), RUN, "CreatedUSec")
+    assert [run["id"] for run in repo(client, since=created)["syncRuns"]] == runs[:0:-1]
+
+
+def test_b8_answer_to_a_post(daemon, client):
+    bank = connector_id(client, "bank")
+    run, _, active, result = client.start(bank, view="repo", trigger="remote", full_resync=True)
+    body = json.loads(result["body"])
+    assert list(body) == ["syncRun", "alreadyActive"]
+    assert list(body["syncRun"]) == B8_KEYS
+    assert body["syncRun"] | {"createdAt": 0} == {"id": run, "connectorId": bank, "status": "queued", "fullResync": True,
+                                                  "createdAt": 0}
+    assert (active, body["alreadyActive"]) == (False, False)
+    worker = daemon.worker()
+    worker.attach()
+    again = client.start("bank", view="repo")
+    assert again[0] == run
+    assert json.loads(again[3]["body"]) == body | {"alreadyActive": True,
+                                                   "syncRun": body["syncRun"] | {"status": "running"}}
+    assert refusal(client.start, "bank", view="redbark").name == "InvalidArgument"
+    worker.exit()
+
+
+def test_start_of_somebody_elses_connector(daemon, client):
+    daemon.add("mine", User=USER)
+    client.manager("Reload")
+    assert refusal(client.start, "mine", user=OTHER).name == "NoSuchConnector"
+    assert refusal(client.start, "bank", user=USER).name == "NoSuchConnector"
+    assert refusal(client.start, str(uuid.uuid4())).name == "NoSuchConnector"
+    client.start("mine", user=USER.upper())
+    daemon.worker().exit()
+
+
+def test_one_run_with_its_accounts_and_events(daemon, client):
+    run = client.start("bank")[0]
+    worker = daemon.worker()
+    worker.attach()
+    worker.report(1, accounts=[{"account": "checking", "status": "success", "discovered": 3, "added": 2, "deduped": 1}])
+    worker.finish(2, outcome="succeeded")
+    worker.exit()
+    wait_for(lambda: client.get(run_path(run), RUN, "State") == "finished", "the end")
+    one = repo(client, id=run)["syncRun"]
+    assert list(one) == [*B2_KEYS, "outcome", "accounts", "events"]
+    assert [account["account"] for account in one["accounts"]] == ["checking"]
+    assert one["accounts"][0]["itemsAdded"] == 2
+    assert [event["stage"] for event in one["events"]][::len(one["events"]) - 1] == ["queued", "completed"]
+    assert all(list(event) == C11_KEYS for event in one["events"])
+    assert refusal(repo, client, id="nothing").name == "NoSuchRun"
+    assert refusal(repo, client, id=run, user=USER).name == "NoSuchRun"
+
+
+# ---- Open Wearables
+
+
+def test_c2_recent_is_a_bare_array_newest_first(daemon, client):
+    for n in range(3):
+        report(client, "r1", items_processed=n)
+    report(client, "r2", user=OTHER)
+    events = wearables(client, "DescribeEvents", user=USER)
+    assert [event["items_processed"] for event in events] == [2, 1, 0]
+    assert all(list(event) == C11_KEYS for event in events)
+    assert [event["items_processed"] for event in wearables(client, "DescribeEvents", user=USER, limit=2)] == [2, 1]
+
+
+def test_c8_unknown_user(daemon, client):
+    report(client, "r1")
+    assert refusal(wearables, client, "DescribeEvents", user=NOBODY).name == "NoSuchUser"
+    assert refusal(wearables, client, "DescribeRuns", user=NOBODY).name == "NoSuchUser"
+
+
+def test_c4_unknown_user_among_all_runs(daemon, client):
+    report(client, "r1")
+    assert wearables(client, "DescribeRuns", user=NOBODY, check_user=False) == []
+
+
+def test_c27_newest_event_of_each_run(daemon, client):
+    report(client, "r1", stage="started", started_at="2026-05-30T20:00:00Z")
+    report(client, "r2", source="backfill")
+    report(client, "r3", user=OTHER, provider="oura")
+    report(client, "r1", items_processed=7)
+    report(client, "r2", stage="failed", status="failed", error="timeout", source="backfill")
+    report(client, "r1", items_processed=8)
+    runs = wearables(client, "DescribeRuns", user=USER)
+    assert all(list(run) == C27_KEYS for run in runs)
+    assert [run["run_id"] for run in runs] == ["r1", "r2"]
+    newest = wearables(client, "DescribeEvents", user=USER)
+    for run, event in zip(runs, newest):
+        assert run["last_update"] == event["timestamp"]
+        assert all(run[key] == event[key] for key in C27_KEYS if key not in ("started_at", "last_update"))
+    assert runs[0]["started_at"] == "2026-05-30T20:00:00Z"
+    assert [run["run_id"] for run in wearables(client, "DescribeRuns", user=USER, limit=1)] == ["r1"]
+
+    def ids(**values):
+        return [run["run_id"] for run in wearables(client, "DescribeRuns", **values)]
+
+    assert ids() == ["r1", "r2", "r3"]
+    assert ids(provider="oura") == ["r3"]
+    assert ids(status="failed") == ["r2"]
+    assert ids(status="in_progress") == ["r1", "r3"]
+    assert ids(source="backfill") == ["r2"]
+    assert ids(user=OTHER) == ["r3"]
+    assert ids(user=OTHER, status="failed") == []
+
+
+# ---- ListEvents
+
+
+def test_list_events_are_those_that_were_told(daemon, client):
+    told = client.signals(MANAGER, "EventsCommitted")
+    for n in range(3):
+        report(client, "r1", items_processed=n)
+    report(client, "r2", user=OTHER)
+    events, first_kept, last = client.manager("ListEvents", "(a{sv})", {})
+    signalled = [event for _, _, (batch,) in told for event in batch]  # all up to `last`, by now
+    assert events == signalled
+    assert (first_kept, last) == (events[0][0], events[-1][0])
+    own = [event for event in signalled if event[1] == USER]
+    assert client.manager("ListEvents", "(a{sv})", options(user=USER))[0] == own
+
+
+def test_c22_the_newest_oldest_first(daemon, client):
+    for n in range(5):
+        report(client, "r1", items_processed=n)
+    everything, _, last = list_events(client, user=USER)
+    assert last == everything[-1]
+    assert list_events(client, user=USER, newest=True, limit=2)[0] == everything[-2:]
+    assert list_events(client, user=USER, limit=2)[0] == everything[:2]
+    assert list_events(client, user=USER, after=everything[1])[0] == everything[2:]
+    assert list_events(client, user=USER, after=last)[0] == []
+
+
+def test_first_kept_is_of_that_user(daemon, client):
+    report(client, "r1")
+    report(client, "r2", user=OTHER)
+    [first], first_kept, last = list_events(client, user=USER)
+    assert (first_kept, last) == (first, first + 1)
+    assert list_events(client, user=OTHER) == ([last], last, last)
+    assert list_events(client, user=NOBODY) == ([], last + 1, last)
+
+
+def test_an_answer_of_list_events_ends_at_so_many_bytes(daemon, client):
+    metadata = json.dumps({"pad": "x" * 16000})
+    for n in range(0, 300, 50):
+        client.manager("ReportEvents", "(s)", json.dumps(
+            [{"run_id": "r1", "user_id": USER, "provider": "garmin", "source": "sdk", "stage": "fetching",
+              "status": "in_progress", "items_processed": n + i, "metadata": {"pad": "x" * 16000}} for i in range(50)]))
+    assert len(metadata) < 16384
+    seen, after = [], 0
+    while page := client.manager("ListEvents", "(a{sv})", options(user=USER, after=after))[0]:
+        assert sum(len(event[3]) for event in page) <= 4 * 1024 * 1024
+        seen += [event[0] for event in page]
+        after = seen[-1]
+        pages = len(seen)
+    assert len(seen) == 300 == pages
+    newest = list_events(client, user=USER, newest=True)[0]
+    assert newest == seen[-len(newest):] and 200 < len(newest) < 300
