@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The installed system under kills and power losses: several runs at once, at whatever they are just then. What has to hold is
+what the campaign on a private bus checks (tests/fault/promises.py)."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from machine import Machine
+from syncrun import MSG, Syncrun
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fault"))
+from promises import Promises, check_cursor, check_items, live
+
+NAMES = [f"busy{i}" for i in range(5)]
+SOURCE = (Path(__file__).resolve().parents[1] / "fault/source").read_text()
+ENDED_WITHIN_SEC = 10
+LOSSES = 3
+
+
+@pytest.fixture
+def own(installed):
+    with Machine(installed) as machine:
+        machine.write("/usr/local/bin/source", SOURCE, mode=0o755)
+        machine.write("/etc/syncrun/syncrun.conf.d/test.conf", "[Daemon]\nMaxConcurrentRuns=4\nMaxConcurrentRunsPerProvider=4\n")
+        machine.boot()
+        machine.run("systemctl", "add-wants", "test.target", "syncrund.service")
+        yield Syncrun(machine)
+
+
+def add_all(own, batches, **options):
+    for name in NAMES:
+        own.add(name, f"/usr/local/bin/source {batches} 20", reload=False, **options)
+    own.call("Reload")
+
+
+def items_path(own, name):
+    return Path(f"{own.machine.root}/var/lib/private/syncrun-connector/{name}/items.db")
+
+
+def check(own, promises, exact):
+    with live(Path(f"{own.machine.root}/var/lib/syncrun/history.db")) as history:
+        promises.check(history, whole=True)
+        for name in NAMES:
+            check_cursor(history, name, items_path(own, name))
+            check_items(history, name, items_path(own, name), exact)
+
+
+def start_all(own, promises):
+    for name in NAMES:
+        promises.runs[own.start(name)] = name
+
+
+def end_all(own, promises):
+    """A last run of each, which also tells what a killed worker left untold."""
+    add_all(own, 1)
+    for name in NAMES:
+        run = own.start(name)
+        promises.runs[run] = name
+        assert own.wait_end(run)["outcome"] == "succeeded"
+    check(own, promises, exact=True)
+
+
+def unfinished(own):
+    return [run for name in NAMES for run in own.runs(name) if run["state"] != "finished"]
+
+
+def test_power_losses(own):
+    """Each run that was cut off fails with a reason within seconds; queued ones go on; nothing is told that is not stored."""
+    machine, promises = own.machine, Promises()
+    add_all(own, 200)
+    for loss in range(LOSSES):
+        start_all(own, promises)
+        after = machine.now()
+        own.wait("RUN_STARTED", f"SYNCRUN_CONNECTOR={NAMES[loss]}")
+        cut_off = {run["id"] for run in unfinished(own) if run["state"] in ("starting", "running")}
+        assert cut_off
+        machine.power_loss()
+        machine.boot()
+        for run in cut_off:
+            own.wait("RUN_LOST", f"SYNCRUN_RUN_ID={run}", timeout=ENDED_WITHIN_SEC)
+            told = own.run(run)
+            assert (told["state"], told["outcome"]) == ("finished", "failed")
+            assert told["error"]
+        check(own, promises, exact=False)
+        for run in unfinished(own):
+            own.call("CancelRun", "s", run["id"], check=False)
+            own.wait_end(run["id"], after=after)
+    end_all(own, promises)
+
+
+def test_kills(own):
+    """The daemon and its workers, by turns, while all connectors run."""
+    machine, promises = own.machine, Promises()
+    add_all(own, 30)
+    for victim in ("syncrund", "syncrun@busy1", "syncrund", "syncrun@busy2", "syncrun@busy3"):
+        start_all(own, promises)
+        own.wait("RUN_STARTED", f"SYNCRUN_CONNECTOR={NAMES[-2]}")
+        machine.run("systemctl", "kill", "--signal=KILL", f"{victim}.service", check=False)
+        check(own, promises, exact=False)
+        for run in unfinished(own):
+            assert own.wait_end(run["id"])["outcome"] in ("succeeded", "failed")
+        active = machine.output("systemctl", "list-units", "--plain", "--no-legend", "--state=active", "syncrun@*")
+        assert active == ""
+        check(own, promises, exact=False)
+    end_all(own, promises)
+    assert machine.properties("syncrund.service", "NRestarts")["NRestarts"] == "2"
+    failed = [entry for entry in machine.journal(f"MESSAGE_ID={MSG['RUN_FAILED']}")]
+    assert failed and all(entry["SYNCRUN_ERROR"] for entry in failed)
