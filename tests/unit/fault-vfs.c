@@ -7,9 +7,12 @@
 #include <sqlite3.h>
 #include <string.h>
 
+#include "unit/power.h"
+
 typedef struct FaultFile {
         sqlite3_file base;
         sqlite3_file *real; /* in the bytes that follow */
+        PowerFile *power;   /* NULL: not remembered */
 } FaultFile;
 
 static sqlite3_vfs *usual;
@@ -52,7 +55,8 @@ unsigned fault_vfs_disarm(void)
         return n;
 }
 
-#define REAL(file) (((FaultFile *) (file))->real)
+#define REAL(file)  (((FaultFile *) (file))->real)
+#define POWER(file) (((FaultFile *) (file))->power)
 
 static int fault_close(sqlite3_file *file)
 {
@@ -68,6 +72,8 @@ static int fault_write(sqlite3_file *file, const void *data, int n, sqlite3_int6
 {
         int code = next_result();
 
+        if (POWER(file) && code == SQLITE_OK)
+                power_write(POWER(file), data, n, offset);
         return code != SQLITE_OK ? code : REAL(file)->pMethods->xWrite(REAL(file), data, n, offset);
 }
 
@@ -75,6 +81,8 @@ static int fault_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
         int code = next_result();
 
+        if (POWER(file) && code == SQLITE_OK)
+                power_truncate(POWER(file), size);
         return code != SQLITE_OK ? code : REAL(file)->pMethods->xTruncate(REAL(file), size);
 }
 
@@ -82,6 +90,8 @@ static int fault_sync(sqlite3_file *file, int flags)
 {
         int code = next_result();
 
+        if (POWER(file) && code == SQLITE_OK)
+                power_sync(POWER(file));
         return code != SQLITE_OK ? code : REAL(file)->pMethods->xSync(REAL(file), flags);
 }
 
@@ -168,7 +178,14 @@ static int fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, in
         f->real = (sqlite3_file *) (f + 1);
         code = usual->xOpen(usual, name, f->real, flags, ret_flags);
         f->base.pMethods = f->real->pMethods ? &methods : NULL;
+        f->power = code == SQLITE_OK ? power_open(name, flags, f->real) : NULL;
         return code;
+}
+
+static int fault_delete(sqlite3_vfs *vfs, const char *name, int sync_folder)
+{
+        power_delete(name);
+        return usual->xDelete(usual, name, sync_folder);
 }
 
 void fault_vfs_register(void)
@@ -181,6 +198,7 @@ void fault_vfs_register(void)
         vfs.zName = "fault";
         vfs.szOsFile = (int) sizeof(FaultFile) + usual->szOsFile;
         vfs.xOpen = fault_open;
+        vfs.xDelete = fault_delete;
         if (sqlite3_vfs_register(&vfs, 1) != SQLITE_OK)
                 __builtin_trap();
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* SQLite's usual VFS, but for writes that fail when a test says so: a full or broken disk. */
+/* SQLite's usual VFS, but for writes that fail when a test says so: a full or broken disk. What it writes is told to
+ * power.h. */
 
 /* Makes it the default one; once per process, before any database is opened. */
 void fault_vfs_register(void);
