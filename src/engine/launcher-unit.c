@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Workers as syncrun@NAME.service, started and stopped through PID 1 as the polkit rule allows it. How a unit fares is
- * told by its PropertiesChanged and JobRemoved signals: matches stand for one unit each, and only while it has a run,
- * because PID 1 has much to say. Measured on systemd 252: the last PropertiesChanged of the Service interface, with
- * the result, comes directly before that of the Unit interface which says "inactive" or "failed"; a unit that ended
- * well is dropped at once, so nothing can be read of it afterwards. UnitRemoved is no end: it comes with each
- * daemon-reload. */
+ * told by its PropertiesChanged and JobRemoved signals: one match for those of all units each, because dbus-daemon
+ * allows a connection 512 in all, and only while there is a run, because PID 1 has much to say. Measured on systemd
+ * 252: the last PropertiesChanged of the Service interface, with the result, comes directly before that of the Unit
+ * interface which says "inactive" or "failed"; a unit that ended well is dropped at once, so nothing can be read of it
+ * afterwards. UnitRemoved is no end: it comes with each daemon-reload. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -19,20 +19,18 @@
 #include "base/log.h"
 #include "base/names.h"
 #include "base/string-util.h"
+#include "base/time-util.h"
 #include "engine/launcher-impl.h"
-#include "engine/unit-properties.h"
+#include "engine/unit-question.h"
 
-#define SYSTEMD_NAME          "org.freedesktop.systemd1"
-#define SYSTEMD_PATH          "/org/freedesktop/systemd1"
-#define SYSTEMD_IFACE_MANAGER "org.freedesktop.systemd1.Manager"
-#define SYSTEMD_IFACE_UNIT    "org.freedesktop.systemd1.Unit"
-#define SYSTEMD_IFACE_SERVICE "org.freedesktop.systemd1.Service"
-#define PROPERTIES_IFACE      "org.freedesktop.DBus.Properties"
+/* A question after a unit to which PID 1 had no answer is asked again after this, then after twice this, and so on. */
+#define ADOPT_AGAIN_USEC     (100 * USEC_PER_MSEC)
+#define ADOPT_AGAIN_MAX_USEC (30 * USEC_PER_SEC)
 
 typedef enum UnitPhase {
         UNIT_STARTING, /* StartUnit() was called */
         UNIT_RUNNING,  /* started() was announced */
-        UNIT_ADOPTING, /* asked how it stands, after the daemon's start */
+        UNIT_ADOPTING, /* to be asked how it stands, after the daemon's start */
 } UnitPhase;
 
 typedef struct UnitLauncher UnitLauncher;
@@ -49,30 +47,22 @@ typedef struct Unit {
         bool start_when_ended; /* an older instance was still going away when we asked */
         bool lost;             /* could not be put into the table */
         UnitProperties properties;
-        sd_bus_slot *properties_slot;
-        sd_bus_slot *job_slot;
-        sd_bus_slot *call_slot;
-        sd_bus_slot *stop_slot;
+        QueuedCall *call; /* to start or to adopt it */
+        QueuedCall *stop;
+        sd_event_source *again_source;
+        usec_t again_usec;
         UT_hash_handle hh;
+        UT_hash_handle hh_path;
 } Unit;
-
-/* A question to PID 1 that somebody waits for. */
-typedef struct Question {
-        UnitLauncher *launcher;
-        sd_bus_slot *slot;
-        LauncherVerifyCallback verify_cb;
-        LauncherUsageCallback usage_cb;
-        uid_t uid;
-        void *userdata;
-        struct Question *prev, *next;
-} Question;
 
 struct UnitLauncher {
         Launcher base;
-        sd_bus *bus;
-        sd_bus_slot *subscribe_slot;
-        Unit *units; /* by connector */
-        Question *questions;
+        Pid1 pid1;
+        UnitQuestions questions;
+        sd_bus_slot *properties_slot; /* with job_slot: while there are units */
+        sd_bus_slot *job_slot;
+        Unit *units;         /* by connector */
+        Unit *units_by_path; /* the same */
 };
 
 static UnitLauncher *unit_launcher(Launcher *launcher)
@@ -80,16 +70,29 @@ static UnitLauncher *unit_launcher(Launcher *launcher)
         return container_of(launcher, UnitLauncher, base);
 }
 
+/* Out of the tables: nothing is heard of it any more, and its connector may have another. */
+static void unit_detach(Unit *unit)
+{
+        UnitLauncher *launcher = TAKE_PTR(unit->launcher);
+
+        if (!launcher)
+                return;
+        HASH_DELETE(hh, launcher->units, unit);
+        HASH_DELETE(hh_path, launcher->units_by_path, unit);
+        unit->call = queued_call_forget(unit->call);
+        unit->stop = queued_call_forget(unit->stop);
+        if (!launcher->units) {
+                launcher->properties_slot = sd_bus_slot_unref(launcher->properties_slot);
+                launcher->job_slot = sd_bus_slot_unref(launcher->job_slot);
+        }
+}
+
 static Unit *unit_free(Unit *unit)
 {
         if (!unit)
                 return NULL;
-        if (unit->launcher)
-                HASH_DEL(unit->launcher->units, unit);
-        sd_bus_slot_unref(unit->properties_slot);
-        sd_bus_slot_unref(unit->job_slot);
-        sd_bus_slot_unref(unit->call_slot);
-        sd_bus_slot_unref(unit->stop_slot);
+        unit_detach(unit);
+        sd_event_source_disable_unref(unit->again_source);
         free(unit->connector);
         free(unit->name);
         free(unit->path);
@@ -107,14 +110,7 @@ static Unit *unit_find(UnitLauncher *launcher, const char *connector)
         return unit;
 }
 
-static void fill_usage(const UnitProperties *p, WorkerExit *how)
-{
-        how->cpu_usec = p->cpu_nsec == UINT64_MAX ? COUNT_UNKNOWN : p->cpu_nsec / NSEC_PER_USEC;
-        how->io_read_bytes = p->io_read_bytes;
-        how->io_write_bytes = p->io_write_bytes;
-}
-
-/* ---- Telling the engine. Each forgets the unit first: the callback may start it anew. */
+/* ---- Telling the engine. An end forgets the unit first: the callback may start it anew. */
 
 static void unit_announce_end(Unit *unit, bool gone)
 {
@@ -123,13 +119,12 @@ static void unit_announce_end(Unit *unit, bool gone)
         const UnitProperties *p = &ended->properties;
         WorkerExit how = WORKER_EXIT_INIT;
 
-        HASH_DEL(launcher->units, unit);
-        ended->launcher = NULL;
+        unit_detach(unit);
         how.stop_requested = ended->stop_requested;
         how.gone = gone;
         if (!gone && p->exit_code != 0) {
                 worker_exit_set(&how, p->exit_code, p->exit_status);
-                fill_usage(p, &how);
+                unit_usage(p, &how);
         }
         if (!gone && !isempty(p->result) && !streq(p->result, "success")) {
                 how.clean = false;
@@ -145,8 +140,7 @@ static void unit_announce_start_failure(Unit *unit, const char *why)
         _cleanup_(unit_freep) Unit *failed = unit;
         UnitLauncher *launcher = unit->launcher;
 
-        HASH_DEL(launcher->units, unit);
-        failed->launcher = NULL;
+        unit_detach(unit);
         launcher->base.callbacks.start_failed(failed->connector, why, launcher->base.userdata);
 }
 
@@ -165,35 +159,24 @@ static void unit_announce_start(Unit *unit)
 
 static int unit_call_start(Unit *unit);
 
-static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void unit_changed(Unit *unit)
 {
-        Unit *unit = userdata;
-        UnitProperties *p = &unit->properties;
-        const char *interface;
+        const UnitProperties *p = &unit->properties;
         bool stopping;
         int r;
 
-        if (sd_bus_message_read_basic(m, 's', &interface) < 0)
-                return 0;
-        r = unit_properties_read(m, p);
-        if (r < 0) {
-                log_debug_errno(r, "Could not read a change of %s: %m", unit->name);
-                return 0;
-        }
-        if (!streq(interface, SYSTEMD_IFACE_UNIT))
-                return 0;
         if (unit_has_ended(p)) {
-                if (unit->phase == UNIT_RUNNING)
+                if (unit->phase != UNIT_STARTING)
                         unit_announce_end(unit, false);
-                else if (unit->phase == UNIT_STARTING && unit->start_when_ended && unit->stop_requested)
+                else if (unit->start_when_ended && unit->stop_requested)
                         unit_announce_end(unit, true); /* ours has not even begun */
-                else if (unit->phase == UNIT_STARTING && unit->start_when_ended) {
+                else if (unit->start_when_ended) {
                         unit->start_when_ended = false;
                         r = unit_call_start(unit);
                         if (r < 0)
                                 unit_announce_start_failure(unit, strerror(-r));
                 }
-                return 0;
+                return;
         }
         /* Left-over processes are killed in stop-sigkill without anybody's asking; stop-sigterm is a stop by
          * someone. */
@@ -203,45 +186,30 @@ static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error
                 if (unit->phase == UNIT_RUNNING)
                         unit->launcher->base.callbacks.stopping(unit->connector, unit->launcher->base.userdata);
         }
+}
+
+static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        UnitLauncher *launcher = userdata;
+        const char *path = sd_bus_message_get_path(m), *interface;
+        Unit *unit = NULL;
+        int r;
+
+        HASH_FIND(hh_path, launcher->units_by_path, path, strlen(path), unit);
+        if (!unit || sd_bus_message_read_basic(m, 's', &interface) < 0)
+                return 0;
+        r = unit_properties_read(m, &unit->properties);
+        if (r < 0)
+                log_debug_errno(r, "Could not read a change of %s: %m", unit->name);
+        else if (streq(interface, SYSTEMD_IFACE_UNIT))
+                unit_changed(unit);
         return 0;
 }
 
-/* Why PID 1 could not run the worker at all, for the statuses that it gives itself. */
-static void describe_launch_failure(const Unit *unit, const char *result, char *ret, size_t size)
+static void start_job_ended(Unit *unit, const char *result)
 {
-        static const struct {
-                int status;
-                const char *what;
-        } statuses[] = {
-                { 203, "its program could not be executed" },
-                { 217, "its user could not be made" },
-                { 226, "its mount namespace could not be set up" },
-                { 238, "its state directory could not be made" },
-                { 243, "its credentials could not be loaded" },
-        };
-        const char *what = NULL;
-
-        for (size_t i = 0; i < ELEMENTSOF(statuses); i++)
-                if (unit->properties.exit_status == statuses[i].status)
-                        what = statuses[i].what;
-        if (what)
-                (void) snprintf(ret, size, "%s could not be started: %s. See 'systemctl status %s'.", unit->name, what,
-                                unit->name);
-        else
-                (void) snprintf(ret, size, "%s could not be started (job result \"%s\"). See 'systemctl status %s'.",
-                                unit->name, result, unit->name);
-}
-
-static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        Unit *unit = userdata;
-        const char *path, *name, *result;
         char why[256];
-        uint32_t id;
 
-        /* Jobs of other units, and other jobs of this one, such as the stop of an instance before, are not ours. */
-        if (sd_bus_message_read(m, "uoss", &id, &path, &name, &result) < 0 || !streq_null(path, unit->job))
-                return 0;
         unit->job = (free(unit->job), NULL);
         if (streq(result, "done")) {
                 unit_announce_start(unit);
@@ -254,56 +222,83 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
                 if (unit_has_ended(&unit->properties))
                         unit_announce_end(unit, false);
         } else {
-                describe_launch_failure(unit, result, why, sizeof(why));
+                pid1_explain_job(unit->name, unit->properties.exit_status, result, why, sizeof(why));
                 unit_announce_start_failure(unit, why);
         }
+}
+
+static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        UnitLauncher *launcher = userdata;
+        const char *path, *name, *result, *connector;
+        Unit *unit = NULL;
+        uint32_t id;
+
+        if (sd_bus_message_read(m, "uoss", &id, &path, &name, &result) < 0)
+                return 0;
+        connector = startswith(name, SYNCRUN_UNIT_PREFIX);
+        if (connector && endswith(connector, SYNCRUN_UNIT_SUFFIX))
+                HASH_FIND(hh, launcher->units, connector, strlen(connector) - strlen(SYNCRUN_UNIT_SUFFIX), unit);
+        /* Other jobs of it, such as the stop of an instance before, are not ours. */
+        if (unit && streq_null(path, unit->job))
+                start_job_ended(unit, result);
         return 0;
 }
 
 /* ---- Starting */
 
-static int on_start_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void take_start_job(Unit *unit, sd_bus_message *reply)
 {
-        Unit *unit = userdata;
-        const sd_bus_error *e = sd_bus_message_get_error(m);
         const char *job;
-        char why[512];
         int r;
 
-        if (!e) {
-                /* JobRemoved, which comes after this, says how it went. */
-                r = sd_bus_message_read_basic(m, 'o', &job);
-                if (r >= 0)
-                        r = free_and_strdup(&unit->job, job);
-                if (r < 0)
-                        unit_announce_start_failure(unit, strerror(-r));
-                return 0;
+        /* JobRemoved, which comes after this, says how it went. */
+        r = sd_bus_message_read_basic(reply, 'o', &job);
+        if (r >= 0)
+                r = free_and_strdup(&unit->job, job);
+        if (r < 0)
+                unit_announce_start_failure(unit, strerror(-r));
+}
+
+static void on_start_reply(int error, sd_bus_message *reply, void *userdata)
+{
+        Unit *unit = userdata;
+        char why[512];
+
+        unit->call = NULL;
+        if (error >= 0) {
+                take_start_job(unit, reply);
+                return;
         }
-        if (sd_bus_error_has_name(e, SYSTEMD_NAME ".TransactionIsDestructive")) {
+        if (reply && sd_bus_message_is_method_error(reply, SYSTEMD_NAME ".TransactionIsDestructive")) {
                 unit->start_when_ended = true;
-                return 0;
+                return;
         }
-        if (sd_bus_error_has_name(e, SYSTEMD_NAME ".UnitMasked"))
-                (void) snprintf(why, sizeof(why), "%s is masked. 'systemctl unmask %s' lets it run again.", unit->name,
-                                unit->name);
-        else if (sd_bus_error_has_name(e, SD_BUS_ERROR_ACCESS_DENIED))
-                (void) snprintf(why, sizeof(why),
-                                "PID 1 does not let syncrund start %s: is polkit running, and is syncrun's rule "
-                                "installed?",
-                                unit->name);
-        else
-                (void) snprintf(why, sizeof(why), "%s could not be started: %s", unit->name, e->message);
+        pid1_explain_refusal(unit->name, error, reply, why, sizeof(why));
         unit_announce_start_failure(unit, why);
-        return 0;
 }
 
 static int unit_call_start(Unit *unit)
 {
-        unit->call_slot = sd_bus_slot_unref(unit->call_slot);
         unit->properties = (UnitProperties) UNIT_PROPERTIES_INIT;
-        return sd_bus_call_method_async(unit->launcher->bus, &unit->call_slot, SYSTEMD_NAME, SYSTEMD_PATH,
-                                        SYSTEMD_IFACE_MANAGER, "StartUnit", on_start_reply, unit, "ss", unit->name,
-                                        "fail");
+        return pid1_call_manager(&unit->launcher->pid1, "StartUnit", unit->name, "fail", on_start_reply, unit,
+                                 &unit->call);
+}
+
+/* In order with the calls that follow on the same connection, so nothing is missed. */
+static int launcher_listen(UnitLauncher *launcher)
+{
+        int r = 0;
+
+        if (!launcher->properties_slot)
+                r = sd_bus_add_match_async(launcher->pid1.bus, &launcher->properties_slot,
+                                           "type='signal',sender='" SYSTEMD_NAME "',path_namespace='" SYSTEMD_PATH_UNIT
+                                           "',interface='" PROPERTIES_IFACE "',member='PropertiesChanged'",
+                                           on_properties_changed, NULL, launcher);
+        if (r >= 0 && !launcher->job_slot)
+                r = sd_bus_match_signal_async(launcher->pid1.bus, &launcher->job_slot, SYSTEMD_NAME, SYSTEMD_PATH,
+                                              SYSTEMD_IFACE_MANAGER, "JobRemoved", on_job_removed, NULL, launcher);
+        return r;
 }
 
 static int unit_new(UnitLauncher *launcher, const char *connector, Unit **ret)
@@ -318,21 +313,20 @@ static int unit_new(UnitLauncher *launcher, const char *connector, Unit **ret)
         unit->name = asprintf_or_null(SYNCRUN_UNIT_PREFIX "%s" SYNCRUN_UNIT_SUFFIX, connector);
         if (!unit->connector || !unit->name)
                 return -ENOMEM;
-        r = sd_bus_path_encode(SYSTEMD_PATH "/unit", unit->name, &unit->path);
+        r = sd_bus_path_encode(SYSTEMD_PATH_UNIT, unit->name, &unit->path);
         if (r < 0)
                 return r;
-        /* In order with the calls that follow on the same connection, so nothing is missed. */
-        r = sd_bus_match_signal_async(launcher->bus, &unit->properties_slot, SYSTEMD_NAME, unit->path,
-                                      PROPERTIES_IFACE, "PropertiesChanged", on_properties_changed, NULL, unit);
-        if (r >= 0)
-                /* Of all units: sd-bus does not match an argument that comes after one which is no string. */
-                r = sd_bus_match_signal_async(launcher->bus, &unit->job_slot, SYSTEMD_NAME, SYSTEMD_PATH,
-                                              SYSTEMD_IFACE_MANAGER, "JobRemoved", on_job_removed, NULL, unit);
+        r = launcher_listen(launcher);
         if (r < 0)
                 return r;
         HASH_ADD_KEYPTR(hh, launcher->units, unit->connector, strlen(unit->connector), unit);
         if (unit->lost)
                 return -ENOMEM;
+        HASH_ADD_KEYPTR(hh_path, launcher->units_by_path, unit->path, strlen(unit->path), unit);
+        if (unit->lost) {
+                HASH_DELETE(hh, launcher->units, unit);
+                return -ENOMEM;
+        }
         unit->launcher = launcher;
         *ret = TAKE_PTR(unit);
         return 0;
@@ -359,22 +353,19 @@ static int unit_start(Launcher *base, const char *connector)
 
 /* ---- Stopping */
 
-static int on_stop_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void on_stop_reply(int error, sd_bus_message *reply, void *userdata)
 {
         Unit *unit = userdata;
-        const sd_bus_error *e = sd_bus_message_get_error(m);
 
-        unit->stop_slot = sd_bus_slot_unref(unit->stop_slot);
-        if (e)
-                log_debug("PID 1 did not stop %s: %s", unit->name, e->message);
-        return 0;
+        unit->stop = NULL;
+        if (error < 0)
+                log_debug_errno(error, "PID 1 did not stop %s: %m", unit->name);
 }
 
 static int unit_call_stop(Unit *unit)
 {
-        return sd_bus_call_method_async(unit->launcher->bus, &unit->stop_slot, SYSTEMD_NAME, SYSTEMD_PATH,
-                                        SYSTEMD_IFACE_MANAGER, "StopUnit", on_stop_reply, unit, "ss", unit->name,
-                                        "replace");
+        return pid1_call_manager(&unit->launcher->pid1, "StopUnit", unit->name, "replace", on_stop_reply, unit,
+                                 &unit->stop);
 }
 
 /* Whether the unit of our run is there, as GetAll() tells it. PID 1 answers for units that it does not have, too, with
@@ -385,32 +376,30 @@ static bool is_ours(const Unit *unit, const UnitProperties *p)
         return !isempty(p->invocation) && (isempty(unit->invocation) || streq(unit->invocation, p->invocation));
 }
 
-static int on_stop_check_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void on_stop_check_reply(int error, sd_bus_message *reply, void *userdata)
 {
         Unit *unit = userdata;
         UnitProperties p = UNIT_PROPERTIES_INIT;
-        bool known = !sd_bus_message_is_method_error(m, NULL) && unit_properties_read(m, &p) >= 0;
+        bool known = pid1_read_properties(error, reply, &p) >= 0;
         int r;
 
-        unit->stop_slot = sd_bus_slot_unref(unit->stop_slot);
+        unit->stop = NULL;
         if (known && (unit_has_ended(&p) || (unit->phase == UNIT_RUNNING && !is_ours(unit, &p)))) {
                 known = is_ours(unit, &p);
                 unit->properties = p;
                 unit_announce_end(unit, !known);
-                return 0;
+                return;
         }
         r = unit_call_stop(unit);
         if (r < 0)
                 log_debug_errno(r, "Could not stop %s again: %m", unit->name);
-        return 0;
 }
 
 /* One that should have ended by now: PID 1's word of its end may have been lost, and a stop of what is not there tells
  * nothing. */
 static int unit_stop_again(Unit *unit)
 {
-        return sd_bus_call_method_async(unit->launcher->bus, &unit->stop_slot, SYSTEMD_NAME, unit->path,
-                                        PROPERTIES_IFACE, "GetAll", on_stop_check_reply, unit, "s", "");
+        return pid1_get_all(&unit->launcher->pid1, unit->path, "", on_stop_check_reply, unit, &unit->stop);
 }
 
 static int unit_stop(Launcher *base, const char *connector)
@@ -422,27 +411,43 @@ static int unit_stop(Launcher *base, const char *connector)
                 return -ENOENT;
         again = unit->stop_requested;
         unit->stop_requested = true;
-        if (unit->stop_slot)
+        if (unit->stop)
                 return 0;
         return again && unit->phase != UNIT_ADOPTING ? unit_stop_again(unit) : unit_call_stop(unit);
 }
 
 /* ---- After the daemon's start */
 
-static int on_adopt_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static int on_ask_again(sd_event_source *source, uint64_t usec, void *userdata);
+
+/* No word of its end: it is taken to run until its signals tell otherwise, and asked for again. */
+static void adopt_later(Unit *unit)
+{
+        sd_event *event = sd_bus_get_event(unit->launcher->pid1.bus);
+        int r;
+
+        unit->phase = UNIT_RUNNING;
+        unit->again_usec = CLAMP(2 * unit->again_usec, ADOPT_AGAIN_USEC, ADOPT_AGAIN_MAX_USEC);
+        unit->again_source = sd_event_source_disable_unref(unit->again_source);
+        r = sd_event_add_time_relative(event, &unit->again_source, CLOCK_MONOTONIC, unit->again_usec, 0, on_ask_again,
+                                       unit);
+        if (r < 0)
+                log_debug_errno(r, "Could not arm the timer for %s, its time limits remain: %m", unit->name);
+}
+
+static void on_adopt_reply(int error, sd_bus_message *reply, void *userdata)
 {
         Unit *unit = userdata;
         UnitProperties p = UNIT_PROPERTIES_INIT;
         bool same;
         int r;
 
-        unit->call_slot = sd_bus_slot_unref(unit->call_slot);
-        r = sd_bus_message_is_method_error(m, NULL) ? -sd_bus_message_get_errno(m) : unit_properties_read(m, &p);
+        unit->call = NULL;
+        r = pid1_read_properties(error, reply, &p);
         if (r < 0) {
-                /* No word of its end: it is taken to run until its signals or the time limits tell otherwise. */
                 log_debug_errno(r, "Could not ask PID 1 about %s: %m", unit->name);
-                unit->phase = UNIT_RUNNING;
-                return 0;
+                adopt_later(unit);
+                return;
         }
         same = is_ours(unit, &p);
         unit->properties = p;
@@ -450,6 +455,19 @@ static int on_adopt_reply(sd_bus_message *m, void *userdata, sd_bus_error *error
                 unit_announce_start(unit);
         else
                 unit_announce_end(unit, !same);
+}
+
+static int unit_call_adopt(Unit *unit)
+{
+        return pid1_get_all(&unit->launcher->pid1, unit->path, "", on_adopt_reply, unit, &unit->call);
+}
+
+static int on_ask_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Unit *unit = userdata;
+
+        if (unit_call_adopt(unit) < 0)
+                adopt_later(unit);
         return 0;
 }
 
@@ -466,8 +484,7 @@ static int unit_adopt(Launcher *base, const Run *run)
                 return r;
         unit->phase = UNIT_ADOPTING;
         (void) snprintf(unit->invocation, sizeof(unit->invocation), "%s", strempty(run->invocation_id));
-        r = sd_bus_call_method_async(launcher->bus, &unit->call_slot, SYSTEMD_NAME, unit->path, PROPERTIES_IFACE,
-                                     "GetAll", on_adopt_reply, unit, "s", "");
+        r = unit_call_adopt(unit);
         if (r < 0)
                 return r;
         TAKE_PTR(unit);
@@ -476,67 +493,15 @@ static int unit_adopt(Launcher *base, const Run *run)
 
 /* ---- Questions */
 
-static void question_free(Question *question)
-{
-        DL_DELETE(question->launcher->questions, question);
-        sd_bus_slot_unref(question->slot);
-        free(question);
-}
-
-static int on_question_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        Question *question = userdata;
-        UnitProperties p = UNIT_PROPERTIES_INIT;
-        WorkerExit usage = WORKER_EXIT_INIT;
-        int r;
-
-        r = sd_bus_message_is_method_error(m, NULL) ? -sd_bus_message_get_errno(m) : unit_properties_read(m, &p);
-        if (question->usage_cb) {
-                if (r >= 0)
-                        fill_usage(&p, &usage);
-                question->usage_cb(&usage, question->userdata);
-        } else {
-                if (r >= 0 && (p.uid == UINT32_MAX || p.uid != question->uid))
-                        r = -EACCES;
-                question->verify_cb(MIN(r, 0), question->userdata);
-        }
-        question_free(question);
-        return 0;
-}
-
-static int unit_ask(UnitLauncher *launcher, const char *connector, const Question *question)
-{
-        _cleanup_free_ char *name = asprintf_or_null(SYNCRUN_UNIT_PREFIX "%s" SYNCRUN_UNIT_SUFFIX, connector);
-        _cleanup_free_ Question *copy = malloc(sizeof(Question));
-        _cleanup_free_ char *path = NULL;
-        int r;
-
-        if (!name || !copy)
-                return -ENOMEM;
-        *copy = *question;
-        copy->launcher = launcher;
-        r = sd_bus_path_encode(SYSTEMD_PATH "/unit", name, &path);
-        if (r < 0)
-                return r;
-        r = sd_bus_call_method_async(launcher->bus, &copy->slot, SYSTEMD_NAME, path, PROPERTIES_IFACE, "GetAll",
-                                     on_question_reply, copy, "s", SYSTEMD_IFACE_SERVICE);
-        if (r < 0)
-                return r;
-        DL_APPEND(launcher->questions, copy);
-        TAKE_PTR(copy);
-        return 0;
-}
-
 static int unit_verify(Launcher *base, const char *connector, uid_t uid, pid_t pid, LauncherVerifyCallback cb,
                        void *userdata)
 {
-        return unit_ask(unit_launcher(base), connector,
-                        &(Question){ .verify_cb = cb, .uid = uid, .userdata = userdata });
+        return unit_question_verify(&unit_launcher(base)->questions, connector, uid, cb, userdata);
 }
 
-static int unit_usage(Launcher *base, const char *connector, LauncherUsageCallback cb, void *userdata)
+static int unit_ask_usage(Launcher *base, const char *connector, LauncherUsageCallback cb, void *userdata)
 {
-        return unit_ask(unit_launcher(base), connector, &(Question) { .usage_cb = cb, .userdata = userdata });
+        return unit_question_usage(&unit_launcher(base)->questions, connector, cb, userdata);
 }
 
 static void unit_launcher_free(Launcher *base)
@@ -546,10 +511,8 @@ static void unit_launcher_free(Launcher *base)
 
         HASH_ITER(hh, launcher->units, unit, next)
                 unit_free(unit);
-        while (launcher->questions)
-                question_free(launcher->questions);
-        sd_bus_slot_unref(launcher->subscribe_slot);
-        sd_bus_unref(launcher->bus);
+        unit_questions_done(&launcher->questions);
+        pid1_done(&launcher->pid1);
         free(launcher);
 }
 
@@ -559,17 +522,8 @@ static const LauncherVTable unit_vtable = {
         .stop = unit_stop,
         .adopt = unit_adopt,
         .verify = unit_verify,
-        .usage = unit_usage,
+        .usage = unit_ask_usage,
 };
-
-static int on_subscribed(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        const sd_bus_error *e = sd_bus_message_get_error(m);
-
-        if (e)
-                log_debug("Could not subscribe to PID 1's signals: %s", e->message);
-        return 0;
-}
 
 int launcher_unit_new(sd_bus *bus, const LauncherCallbacks *callbacks, void *userdata, Launcher **ret)
 {
@@ -579,9 +533,8 @@ int launcher_unit_new(sd_bus *bus, const LauncherCallbacks *callbacks, void *use
         if (!launcher)
                 return -ENOMEM;
         launcher->base = (Launcher) { .vtable = &unit_vtable, .callbacks = *callbacks, .userdata = userdata };
-        launcher->bus = sd_bus_ref(bus);
-        r = sd_bus_call_method_async(bus, &launcher->subscribe_slot, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_IFACE_MANAGER,
-                                     "Subscribe", on_subscribed, launcher, NULL);
+        launcher->questions.pid1 = &launcher->pid1;
+        r = pid1_init(&launcher->pid1, bus);
         if (r < 0) {
                 unit_launcher_free(&launcher->base);
                 return r;

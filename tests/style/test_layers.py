@@ -10,7 +10,7 @@ from source import SRC, TOP, files
 
 # Where sd_bus_error may stand besides bus/ and client/, and why.
 BUS_ERROR_EXCEPTIONS = {
-    "engine/launcher-unit.c": "asks PID 1 for units, and tells its refusals apart by their names",
+    "engine/pid1.c": "asks PID 1 for units, and tells its refusals apart by their names",
 }
 BUS_ERROR_ROOMS = {"bus", "client"}
 SQLITE_ROOMS = {"store", "worker"}

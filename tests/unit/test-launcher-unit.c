@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Workers as units, against a PID 1 that the test plays at the other end of a socket: what does not happen on a system
- * that is well, words that are lost and questions without an answer. */
+/* Workers as units, against a bus and a PID 1 that the test plays at the other end of a socket: what does not happen on
+ * a system that is well, words that are lost and questions without an answer; and very many runs at once. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,10 +16,13 @@
 
 #include "base/time-util.h"
 #include "engine/launcher.h"
+#include "engine/pid1.h"
 
 #define UNIT_PATH  "/org/freedesktop/systemd1/unit/syncrun_40bank_2eservice"
 #define INVOCATION "0102030405060708090a0b0c0d0e0f10"
-#define TURNS_MAX  100
+#define TURNS_MAX  20000
+#define MANY       1000U
+#define MATCHES    2U /* with so many rules all units are watched */
 
 typedef struct Fixture {
         sd_event *event;
@@ -30,6 +33,10 @@ typedef struct Fixture {
         bool loaded;              /* has an invocation */
         const char *start_error;
         unsigned n_starts, n_stops, n_questions;
+        unsigned n_matches;
+        sd_bus_message *held[MANY]; /* calls that are not answered yet, where hold is set */
+        bool hold;
+        unsigned n_held;
         unsigned n_started, n_ended;
         WorkerExit how;
 } Fixture;
@@ -56,10 +63,39 @@ static int reply_properties(Fixture *f, sd_bus_message *m)
         return 1;
 }
 
+static int on_bus_call(Fixture *f, sd_bus_message *m)
+{
+        if (sd_bus_message_is_method_call(m, NULL, "Hello"))
+                return sd_bus_reply_method_return(m, "s", ":1.1");
+        if (sd_bus_message_is_method_call(m, NULL, "AddMatch"))
+                f->n_matches++;
+        else if (sd_bus_message_is_method_call(m, NULL, "RemoveMatch"))
+                f->n_matches--;
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int answer(Fixture *f, sd_bus_message *m)
+{
+        return f->active_state ? reply_properties(f, m) : sd_bus_reply_method_errorf(m, SD_BUS_ERROR_NO_REPLY, "no");
+}
+
+static void answer_held(Fixture *f)
+{
+        unsigned n = f->n_held;
+
+        f->n_held = 0;
+        for (unsigned i = 0; i < n; i++) {
+                assert_return_code(answer(f, f->held[i]), 0);
+                sd_bus_message_unref(f->held[i]);
+        }
+}
+
 static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Fixture *f = userdata;
 
+        if (sd_bus_message_is_method_call(m, "org.freedesktop.DBus", NULL))
+                return on_bus_call(f, m);
         if (sd_bus_message_is_method_call(m, NULL, "Subscribe"))
                 return sd_bus_reply_method_return(m, NULL);
         if (sd_bus_message_is_method_call(m, NULL, "StartUnit")) {
@@ -74,20 +110,41 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (!sd_bus_message_is_method_call(m, NULL, "GetAll"))
                 return 0;
         f->n_questions++;
-        return f->active_state ? reply_properties(f, m) : sd_bus_reply_method_errorf(m, SD_BUS_ERROR_NO_REPLY, "no");
+        if (!f->hold)
+                return answer(f, m);
+        f->held[f->n_held++] = sd_bus_message_ref(m);
+        return 1;
 }
 
-static void tell_state(Fixture *f, const char *state)
+static void tell_state_of(Fixture *f, const char *path, const char *state)
 {
         sd_bus_message *m = NULL;
 
-        assert_return_code(sd_bus_message_new_signal(f->pid1, &m, UNIT_PATH, "org.freedesktop.DBus.Properties",
+        assert_return_code(sd_bus_message_new_signal(f->pid1, &m, path, "org.freedesktop.DBus.Properties",
                                                      "PropertiesChanged"),
                            0);
         assert_return_code(sd_bus_message_set_sender(m, "org.freedesktop.systemd1"), 0);
         assert_return_code(sd_bus_message_append(m, "sa{sv}as", "org.freedesktop.systemd1.Unit", 1, "ActiveState", "s",
                                                  state, 0),
                            0);
+        assert_return_code(sd_bus_send(f->pid1, m, NULL), 0);
+        sd_bus_message_unref(m);
+}
+
+static void tell_state(Fixture *f, const char *state)
+{
+        tell_state_of(f, UNIT_PATH, state);
+}
+
+static void tell_job_removed(Fixture *f, const char *unit, const char *job, const char *result)
+{
+        sd_bus_message *m = NULL;
+
+        assert_return_code(sd_bus_message_new_signal(f->pid1, &m, "/org/freedesktop/systemd1",
+                                                     "org.freedesktop.systemd1.Manager", "JobRemoved"),
+                           0);
+        assert_return_code(sd_bus_message_set_sender(m, "org.freedesktop.systemd1"), 0);
+        assert_return_code(sd_bus_message_append(m, "uoss", 1, job, unit, result), 0);
         assert_return_code(sd_bus_send(f->pid1, m, NULL), 0);
         sd_bus_message_unref(m);
 }
@@ -132,11 +189,16 @@ static void run_loop(Fixture *f)
         fail_msg("the loop does not come to rest");
 }
 
-static void adopt(Fixture *f)
+static void begin_adopting(Fixture *f, const char *connector)
 {
-        const Run run = { .connector = (char *) "bank", .invocation_id = (char *) INVOCATION };
+        const Run run = { .connector = (char *) connector, .invocation_id = (char *) INVOCATION };
 
         assert_return_code(launcher_adopt(f->launcher, &run), 0);
+}
+
+static void adopt(Fixture *f)
+{
+        begin_adopting(f, "bank");
         run_loop(f);
 }
 
@@ -158,6 +220,7 @@ static int set_up(void **state)
         assert_return_code(sd_bus_attach_event(f->pid1, f->event, SD_EVENT_PRIORITY_NORMAL), 0);
         assert_return_code(sd_bus_new(&f->bus), 0);
         assert_return_code(sd_bus_set_fd(f->bus, fds[1], fds[1]), 0);
+        assert_return_code(sd_bus_set_bus_client(f->bus, true), 0);
         assert_return_code(sd_bus_start(f->bus), 0);
         assert_return_code(sd_bus_attach_event(f->bus, f->event, SD_EVENT_PRIORITY_NORMAL), 0);
         assert_return_code(launcher_unit_new(f->bus, &callbacks, f, &f->launcher), 0);
@@ -173,6 +236,8 @@ static int tear_down(void **state)
         Fixture *f = *state;
 
         launcher_free(f->launcher);
+        while (f->n_held > 0)
+                sd_bus_message_unref(f->held[--f->n_held]);
         sd_bus_close_unref(f->bus);
         sd_bus_close_unref(f->pid1);
         sd_event_unref(f->event);
@@ -226,11 +291,115 @@ static void test_adopting_without_an_answer(void **state)
 
         f->active_state = NULL;
         adopt(f);
-        assert_int_equal(f->n_questions, 1);
+        assert_true(f->n_questions > 0);
         assert_int_equal(f->n_started + f->n_ended, 0);
         tell_state(f, "inactive");
         run_loop(f);
         assert_int_equal(f->n_ended, 1);
+}
+
+/* It is asked again, until it is known. */
+static void test_adopting_with_a_late_answer(void **state)
+{
+        Fixture *f = *state;
+
+        f->active_state = NULL;
+        adopt(f);
+        while (f->n_questions < 2)
+                assert_return_code(sd_event_run(f->event, USEC_INFINITY), 0);
+        assert_int_equal(f->n_started, 0);
+        f->active_state = "active";
+        while (f->n_started == 0)
+                assert_return_code(sd_event_run(f->event, USEC_INFINITY), 0);
+        run_loop(f);
+        assert_int_equal(f->n_questions, 3);
+        assert_int_equal(f->n_started, 1);
+        assert_int_equal(f->n_ended, 0);
+}
+
+/* An end that is told while the question waits for its turn is this one's. */
+static void test_end_while_adopting(void **state)
+{
+        Fixture *f = *state;
+
+        f->hold = true;
+        adopt(f);
+        tell_state(f, "inactive");
+        run_loop(f);
+        assert_int_equal(f->n_ended, 1);
+        assert_false(f->how.gone);
+        assert_int_equal(f->n_matches, 0);
+        answer_held(f);
+        run_loop(f);
+        assert_int_equal(f->n_started, 0);
+        assert_int_equal(f->n_ended, 1);
+}
+
+static void unit_path(unsigned i, char ret[static 128])
+{
+        (void) snprintf(ret, 128, "/org/freedesktop/systemd1/unit/syncrun_40c%u_2eservice", i);
+}
+
+/* Neither the bus's limit of unanswered calls of a connection (128) nor that of its match rules (512) is met, and each
+ * unit's words come to its own run. */
+static void test_many_at_once(void **state)
+{
+        Fixture *f = *state;
+        char name[16], path[128];
+        unsigned n_answered = 0;
+
+        f->hold = true;
+        for (unsigned i = 0; i < MANY; i++) {
+                (void) snprintf(name, sizeof(name), "c%u", i);
+                begin_adopting(f, name);
+        }
+        while (n_answered < MANY) {
+                run_loop(f);
+                assert_true(f->n_held > 0 && f->n_held <= PID1_CALLS_AT_ONCE_MAX);
+                assert_int_equal(f->n_matches, MATCHES);
+                n_answered += f->n_held;
+                answer_held(f);
+        }
+        run_loop(f);
+        assert_int_equal(f->n_questions, MANY);
+        assert_int_equal(f->n_started, MANY);
+        for (unsigned i = 0; i < MANY; i++) {
+                unit_path(i, path);
+                tell_state_of(f, path, i % 2 == 0 ? "inactive" : "active");
+        }
+        tell_state(f, "inactive"); /* somebody else's */
+        run_loop(f);
+        assert_int_equal(f->n_ended, MANY / 2);
+        for (unsigned i = 1; i < MANY; i += 2) {
+                unit_path(i, path);
+                tell_state_of(f, path, "failed");
+        }
+        run_loop(f);
+        assert_int_equal(f->n_ended, MANY);
+        assert_int_equal(f->n_matches, 0);
+}
+
+static void test_many_starts(void **state)
+{
+        Fixture *f = *state;
+        char name[64];
+
+        for (unsigned i = 0; i < MANY; i++) {
+                (void) snprintf(name, sizeof(name), "c%u", i);
+                assert_return_code(launcher_start(f->launcher, name), 0);
+        }
+        run_loop(f);
+        assert_int_equal(f->n_starts, MANY);
+        tell_job_removed(f, "other@c1.service", "/job/1", "done");
+        tell_job_removed(f, "syncrun@c1.service", "/job/7", "done");
+        run_loop(f);
+        assert_int_equal(f->n_started, 0);
+        for (unsigned i = 0; i < MANY; i++) {
+                (void) snprintf(name, sizeof(name), "syncrun@c%u.service", i);
+                tell_job_removed(f, name, "/job/1", "done");
+        }
+        run_loop(f);
+        assert_int_equal(f->n_started, MANY);
 }
 
 /* One that waits for an older instance's end, and is cancelled meanwhile, is not started any more. */
@@ -256,6 +425,10 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_an_end_that_is_told, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_an_end_that_is_not_told, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_adopting_without_an_answer, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_adopting_with_a_late_answer, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_end_while_adopting, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_many_at_once, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_many_starts, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_stop_before_the_start, set_up, tear_down),
         };
 
