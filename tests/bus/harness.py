@@ -421,6 +421,45 @@ class SlowPolkit:
         self.client.close()
 
 
+class FakeSystemd:
+    """PID 1 as the daemon asks it for the uid of the HTTP shim's unit: one that is set, or (hold) answers by the test."""
+
+    PATH = "/org/freedesktop/systemd1/unit/syncrun_2dhttp_2eservice"
+    XML = """<node><interface name="org.freedesktop.DBus.Properties"><method name="Get">
+        <arg type="s" direction="in"/><arg type="s" direction="in"/><arg type="v" direction="out"/>
+        </method></interface></node>"""
+    NO_UID = 0xffffffff
+
+    def __init__(self, address):
+        self.uid = self.NO_UID
+        self.hold = False
+        self.n_questions = 0
+        self.held = []
+        self.client = Client(address)
+        interface = Gio.DBusNodeInfo.new_for_xml(self.XML).interfaces[0]
+        self.client.bus.register_object(self.PATH, interface, self.on_call, None, None)
+        self.client.call("/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName", "(su)",
+                         "org.freedesktop.systemd1", 0, destination="org.freedesktop.DBus")
+
+    def on_call(self, _bus, _sender, _path, _interface, _method, parameters, invocation):
+        assert parameters.unpack() == ("org.freedesktop.systemd1.Service", "UID")
+        self.n_questions += 1
+        self.held.append(invocation)
+        if not self.hold:
+            self.answer()
+
+    def answer(self):
+        for invocation in self.held:
+            if self.uid is None:
+                invocation.return_dbus_error("org.freedesktop.DBus.Error.Failed", "no")
+            else:
+                invocation.return_value(GLib.Variant("(v)", (GLib.Variant("u", self.uid),)))
+        self.held = []
+
+    def close(self):
+        self.client.close()
+
+
 def path_of(kind, name):
     """sd_bus_path_encode(): letters and digits stand for themselves, but no digit begins."""
     label = "".join(c if c.isascii() and c.isalnum() and not (i == 0 and c.isdigit()) else f"_{ord(c):02x}"
