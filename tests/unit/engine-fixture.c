@@ -128,6 +128,11 @@ static void on_connector_removed(const char *name, void *userdata)
         note(userdata, asprintf_or_null("connector- %s", name));
 }
 
+static void on_api_key_revoked(const char *name, void *userdata)
+{
+        note(userdata, asprintf_or_null("key- %s", name));
+}
+
 static void on_status(void *userdata)
 {
         note(userdata, asprintf_or_null("status"));
@@ -223,6 +228,7 @@ void fixture_open(EngineFixture *f)
                 .connector_added = on_connector_added,
                 .connector_changed = on_connector_changed,
                 .connector_removed = on_connector_removed,
+                .api_key_revoked = on_api_key_revoked,
                 .status_changed = on_status,
                 .userdata = f,
         };

@@ -465,6 +465,31 @@ static void check_connectors_of_version_1(StoreFixture *f)
         connector_records_free(records, n);
 }
 
+/* What stands in tests/data/history-v2.sql besides. */
+static void check_keys(StoreFixture *f, unsigned version)
+{
+        ApiKey *keys;
+        size_t n;
+
+        expect_ok(store_load_api_keys(f->store, &keys, &n));
+        assert_int_equal(n, version < 2 ? 0 : 2);
+        if (n > 0) {
+                assert_string_equal(keys[0].name, "backup@host");
+                assert_null(keys[0].user_id);
+                assert_int_equal(keys[0].scopes, API_SCOPE_BIT(API_SCOPE_ADMIN));
+                assert_int_equal(keys[0].last_used_usec, 0);
+                assert_string_equal(keys[1].name, "page");
+                assert_string_equal(keys[1].user_id, USER_1);
+                assert_int_equal(keys[1].scopes, API_SCOPE_BIT(API_SCOPE_READ) | API_SCOPE_BIT(API_SCOPE_WRITE));
+                assert_string_equal(keys[1].created_by, "uid:1000");
+                assert_int_equal(keys[1].created_usec, A_TIME);
+                assert_int_equal(keys[1].last_used_usec, A_TIME + USEC_PER_MINUTE);
+                for (unsigned i = 0; i < SHA256_SIZE; i++)
+                        assert_int_equal(keys[1].hash[i], i);
+        }
+        api_keys_free(keys, n);
+}
+
 /* All of a schema's text, in one number. */
 static int64_t schema_sum(const char *path)
 {
@@ -485,24 +510,36 @@ static int64_t schema_sum(const char *path)
 }
 
 /* An old file is read, and has afterwards the schema of a new one, to the letter. */
-static void test_version_1(void **state)
+static void check_version(StoreFixture *f, unsigned version)
 {
-        StoreFixture *f = *state;
         _cleanup_free_ char *script = NULL, *fresh = beside(f, ".fresh");
+        char path[sizeof(TESTS_DATA) + 32];
         sqlite3 *db;
 
         store_fixture_close(f);
         assert_int_equal(rename(f->path, fresh), 0);
-        expect_ok(read_file(TESTS_DATA "/history-v1.sql", MIB, &script, NULL));
+        (void) snprintf(path, sizeof(path), "%s/history-v%u.sql", TESTS_DATA, version);
+        expect_ok(read_file(path, MIB, &script, NULL));
         assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
         assert_int_equal(sqlite3_exec(db, script, NULL, NULL, NULL), SQLITE_OK);
         (void) sqlite3_close(db);
         expect_ok(store_fixture_open(f, NULL));
         check_version_1(f);
         check_connectors_of_version_1(f);
+        check_keys(f, version);
         store_fixture_close(f);
         assert_true(schema_sum(f->path) == schema_sum(fresh));
         assert_int_equal(store_fixture_sql(f->path, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
+}
+
+static void test_version_1(void **state)
+{
+        check_version(*state, 1);
+}
+
+static void test_version_2(void **state)
+{
+        check_version(*state, 2);
 }
 
 #define CLOSED_TEST(test) cmocka_unit_test_setup_teardown(test, setup_closed, store_fixture_teardown)
@@ -524,6 +561,7 @@ int main(void)
                 STORE_TEST(test_migrations),
                 cmocka_unit_test(test_versions_go_up_to_ours),
                 STORE_TEST(test_version_1),
+                STORE_TEST(test_version_2),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
