@@ -98,7 +98,7 @@ def test_every_method_is_a_reader_or_asks(run):
         interface = ET.parse(path).find("interface")
         methods |= {(interface.get("name"), method.get("name")) for method in interface.findall("method")}
     asking = {(words[1], words[2]) for _, words in changing_calls(run)}
-    reading = {(name, method) for name, method in methods if method.startswith(("Describe", "Get"))}
+    reading = {(name, method) for name, method in methods if method.startswith(("Describe", "Get", "List"))}
     shim = {(MANAGER, "CheckApiKey")}
     worker = {(name, method) for name, method in methods if name == "org.syncrun1.Worker"}
     assert methods == asking | reading | worker | shim
@@ -115,6 +115,7 @@ def test_readers_need_no_right(run, nobody):
                   (PATH, MANAGER, "DescribeConnectors", "a{sv}", "0"), (PATH, MANAGER, "GetRun", "s", run),
                   (PATH, MANAGER, "DescribeConnections", "a{sv}", "0"), (PATH, MANAGER, "DescribeUsers", "a{sv}", "0"),
                   (PATH, MANAGER, "GetConnector", "s", "bank"), (run_path(run), RUN, "Describe"),
+                  (PATH, MANAGER, "ListEvents", "a{sv}", "0"),
                   (connector_path("bank"), CONNECTOR, "Describe"),
                   (path_of("connection", "shared"), CONNECTION, "Describe"),
                   (PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")):
