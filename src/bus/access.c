@@ -33,6 +33,7 @@ const AccessRow access_table[] = {
         { SYNCRUN_IFACE_MANAGER, "DescribeConnectors" },
         { SYNCRUN_IFACE_MANAGER, "DescribeConnections" },
         { SYNCRUN_IFACE_MANAGER, "DescribeUsers" },
+        { SYNCRUN_IFACE_MANAGER, "ListEvents" },
         { SYNCRUN_IFACE_CONNECTOR, "Start", POLKIT_ACTION_TRIGGER, POLKIT_ACTION_FULL_RESYNC, SHIM_ON_BEHALF },
         { SYNCRUN_IFACE_CONNECTOR, "SetActive", POLKIT_ACTION_CONFIGURE },
         { SYNCRUN_IFACE_CONNECTOR, "Describe" },
