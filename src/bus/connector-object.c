@@ -171,19 +171,6 @@ static int start_request_check(StartRequest *request, sd_bus_error *error)
         return filter_user(&request->user, request->user_id, error);
 }
 
-/* The connector, which may be named by its id, too. */
-static Connector *start_request_connector(Bus *bus, const StartRequest *request)
-{
-        char id[UUID_TEXT_MAX];
-        Connector *connector = uuid_normalize(request->connector, id) >= 0
-                                               ? engine_find_connector_by_id(bus->engine, id)
-                                               : engine_find_connector(bus->engine, request->connector);
-
-        if (connector && request->user && !streq_null(connector->definition->user_id, request->user))
-                return NULL;
-        return connector;
-}
-
 /* Manager.StartRun(s connector, a{sv} options) or Connector.Start(a{sv} options) */
 static int start_request_read(sd_bus_message *m, StartRequest *request, sd_bus_error *error)
 {
@@ -264,7 +251,8 @@ static int start_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_b
                 r = requested_by_read(bus, caller->uid, request.on_behalf_of, requested_by, error);
         if (r < 0)
                 return r;
-        connector = start_request_connector(bus, &request); /* may have gone while polkit was asked */
+        /* It may have gone while polkit was asked. */
+        connector = describe_find_connector(bus, request.connector, request.user);
         if (!connector)
                 return bus_refuse(error, -ENXIO);
         options = (StartOptions) {
@@ -297,7 +285,7 @@ int method_start_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = start_request_read(m, &request, error);
         if (r < 0)
                 return r;
-        connector = start_request_connector(bus, &request);
+        connector = describe_find_connector(bus, request.connector, request.user);
         if (!connector)
                 return bus_refuse(error, -ENXIO);
         subject = (AccessSubject) {

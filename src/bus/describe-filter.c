@@ -2,6 +2,7 @@
 
 #include "bus/describe-filter.h"
 
+#include "base/string-util.h"
 #include "bus/bus-error.h"
 
 int filter_read(sd_bus_message *m, const OptionRow *rows, const uint8_t *views, void *object, const char *const *word,
@@ -57,4 +58,13 @@ int filter_user_is_known(Bus *bus, const char *user, sd_bus_error *error)
         int r = store_user_exists(engine_store(bus->engine), user);
 
         return r > 0 ? 0 : bus_refuse(error, r < 0 ? r : -ENODEV);
+}
+
+Connector *describe_find_connector(Bus *bus, const char *name, const char *user_id)
+{
+        char id[UUID_TEXT_MAX];
+        Connector *connector = uuid_normalize(name, id) >= 0 ? engine_find_connector_by_id(bus->engine, id)
+                                                             : engine_find_connector(bus->engine, name);
+
+        return connector && user_id && !streq_null(connector->definition->user_id, user_id) ? NULL : connector;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the filters of the bulk reads have in common: the view, which of the options go with it, limits, users. */
+/* What the filters of the bulk reads have in common: the view, which of the options go with it, limits, users,
+ * connectors. */
 
 #include "base/uuid.h"
 #include "bus/bus-private.h"
@@ -61,3 +62,6 @@ int filter_user_is_known(Bus *bus, const char *user, sd_bus_error *error) _must_
                 }                                                                                                    \
                 _r;                                                                                                  \
         })
+
+/* By name or id (UUID); with @user_id only if it is that person's. NULL for "none". */
+Connector *describe_find_connector(Bus *bus, const char *name, const char *user_id);

@@ -9,6 +9,7 @@
 #include "bus/describe-filter.h"
 #include "bus/manager-describe.h"
 #include "engine/describe.h"
+#include "engine/views-redbark.h"
 #include "engine/views.h"
 #include "model/view-open-wearables.h"
 
@@ -54,13 +55,21 @@ static const LimitRange limits[_VIEW_MAX] = {
         [VIEW_REPO] = { REPO_RUNS_DEFAULT, REPO_RUNS_MAX },
         [VIEW_OPEN_WEARABLES] = { WEARABLES_RUNS_DEFAULT, WEARABLES_RUNS_MAX },
 };
-static const LimitRange limits_of_all_users = { WEARABLES_ALL_RUNS_DEFAULT, WEARABLES_ALL_RUNS_MAX };
+
+static LimitRange limit_range(Bus *bus, const RunsRequest *request)
+{
+        if (request->view == VIEW_REDBARK)
+                return (LimitRange){ engine_activity_max(bus->engine), engine_activity_max(bus->engine) };
+        if (request->view == VIEW_OPEN_WEARABLES && (!request->filter.user_id || !request->check_user))
+                return (LimitRange){ WEARABLES_ALL_RUNS_DEFAULT, WEARABLES_ALL_RUNS_MAX };
+        return limits[request->view];
+}
 
 /* The words of the request as the store wants them. */
-static int request_check(RunsRequest *request, sd_bus_error *error)
+static int request_check(Bus *bus, RunsRequest *request, sd_bus_error *error)
 {
         RunFilter *filter = &request->filter;
-        const LimitRange *range = &limits[request->view];
+        LimitRange range;
         int r;
 
         r = filter_word(run_source, "source", request->source, &filter->source, error);
@@ -78,9 +87,10 @@ static int request_check(RunsRequest *request, sd_bus_error *error)
                 filter->connector_id = request->connector_id;
         else
                 filter->connector = request->connector;
-        if (request->view == VIEW_OPEN_WEARABLES && (!filter->user_id || !request->check_user))
-                range = &limits_of_all_users;
-        return filter_limit("limit", &filter->limit, range, error);
+        if (request->view == VIEW_REDBARK && !request->connector)
+                return bus_refuse_text(error, -EINVAL, "connector: the view 'redbark' is of one.");
+        range = limit_range(bus, request);
+        return filter_limit("limit", &filter->limit, &range, error);
 }
 
 /* Whether a run found by its id is also all else that the filter wants. */
@@ -165,12 +175,22 @@ static int describe_wearables(Bus *bus, const RunsRequest *request, char **ret_j
         return engine_view_wearables_runs(bus->engine, &filter, ret_json);
 }
 
+static int describe_redbark(Bus *bus, const RunsRequest *request, char **ret_json)
+{
+        const Connector *connector = describe_find_connector(bus, request->connector, request->filter.user_id);
+
+        if (!connector)
+                return -ENXIO;
+        return engine_view_redbark_activity(bus->engine, connector, request->filter.limit, ret_json);
+}
+
 int method_describe_runs(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         static int (*const describe[_VIEW_MAX])(Bus *, const RunsRequest *, char **) = {
                 [VIEW_SYNCRUN] = describe_syncrun,
                 [VIEW_REPO] = describe_repo,
                 [VIEW_OPEN_WEARABLES] = describe_wearables,
+                [VIEW_REDBARK] = describe_redbark,
         };
         RunsRequest request = { .filter = RUN_FILTER_INIT, .check_user = true, .sync_status = _SYNC_STATUS_INVALID };
         Bus *bus = userdata;
@@ -180,9 +200,7 @@ int method_describe_runs(sd_bus_message *m, void *userdata, sd_bus_error *error)
         request.filter.limit = LIMIT_USUAL;
         r = filter_read(m, options, option_views, &request, &request.view_word, &request.view, error);
         if (r >= 0)
-                r = filter_view(request.view, IN_SYNCRUN | IN_REPO | IN_OPEN_WEARABLES, error);
-        if (r >= 0)
-                r = request_check(&request, error);
+                r = request_check(bus, &request, error);
         if (r >= 0 && request.view == VIEW_OPEN_WEARABLES && request.filter.user_id && request.check_user)
                 r = filter_user_is_known(bus, request.filter.user_id, error);
         if (r < 0)

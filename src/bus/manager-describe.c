@@ -5,9 +5,11 @@
 
 #include "bus/manager-describe.h"
 
+#include "base/string-util.h"
 #include "bus/bus-error.h"
 #include "bus/describe-filter.h"
 #include "engine/describe.h"
+#include "engine/views-redbark.h"
 #include "engine/views.h"
 #include "model/view-open-wearables.h"
 
@@ -86,52 +88,114 @@ int method_describe_events(sd_bus_message *m, void *userdata, sd_bus_error *erro
 
 /* ---- Connectors and connections */
 
-static const OptionRow connectors_options[] = {
-        { "name", OPTION_STRING, offsetof(ConnectorFilter, name) },
-        { "user", OPTION_STRING, offsetof(ConnectorFilter, user_id) },
-        { "provider", OPTION_STRING, offsetof(ConnectorFilter, provider) },
-        { "connection", OPTION_STRING, offsetof(ConnectorFilter, connection) },
-        { "attention", OPTION_TRISTATE, offsetof(ConnectorFilter, attention) },
-        { 0 },
-};
+typedef struct ConnectorsRequest {
+        ConnectorFilter filter;
+        RedbarkFilter redbark;
+        View view;
+        const char *view_word;
+        char user[UUID_TEXT_MAX];
+} ConnectorsRequest;
+
+#define FILTER_OF ConnectorsRequest
+#define CONNECTORS_OPTIONS(ROW)                                               \
+        ROW("view", STRING, view_word, IN_ALL)                                \
+        ROW("name", STRING, filter.name, IN_SYNCRUN | IN_REDBARK)             \
+        ROW("user", STRING, filter.user_id, IN_SYNCRUN | IN_REDBARK)          \
+        ROW("provider", STRING, filter.provider, IN_SYNCRUN | IN_REDBARK)     \
+        ROW("connection", STRING, filter.connection, IN_SYNCRUN | IN_REDBARK) \
+        ROW("attention", TRISTATE, filter.attention, IN_SYNCRUN | IN_REDBARK) \
+        ROW("outcomes", UNSIGNED, redbark.n_outcomes, IN_REDBARK)             \
+        ROW("limit", UNSIGNED, redbark.limit, IN_REDBARK)                     \
+        ROW("page", STRING, redbark.page, IN_REDBARK)
+
+static const OptionRow connectors_options[] = { CONNECTORS_OPTIONS(FILTER_ROW){ 0 } };
+static const uint8_t connectors_option_views[] = { CONNECTORS_OPTIONS(FILTER_VIEWS) };
+#undef FILTER_OF
+
+static int redbark_request_check(ConnectorsRequest *request, sd_bus_error *error)
+{
+        static const LimitRange limits = { REDBARK_CONNECTORS_DEFAULT, REDBARK_CONNECTORS_MAX };
+        RedbarkFilter *filter = &request->redbark;
+
+        filter->connectors = request->filter;
+        if (filter->n_outcomes > REDBARK_OUTCOMES_MAX)
+                return bus_refuse_text(error, -EINVAL, "outcomes: 0 to %u, not %u.", REDBARK_OUTCOMES_MAX,
+                                       filter->n_outcomes);
+        if (filter->page && !connector_name_is_valid(filter->page))
+                return bus_refuse_text(error, -EINVAL, "page: this is not what a page before gave as nextCursor.");
+        return filter_limit("limit", &filter->limit, &limits, error);
+}
+
+static int describe_redbark_connectors(Bus *bus, const ConnectorsRequest *request, char **ret_json)
+{
+        const ConnectorFilter *filter = &request->filter;
+        const Connector *connector;
+
+        if (!filter->name)
+                return engine_view_redbark_connectors(bus->engine, &request->redbark, ret_json);
+        connector = describe_find_connector(bus, filter->name, filter->user_id);
+        if (!connector)
+                return -ENXIO;
+        return engine_view_redbark_connector(bus->engine, connector, request->redbark.n_outcomes, ret_json);
+}
 
 int method_describe_connectors(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        ConnectorFilter filter = CONNECTOR_FILTER_INIT;
-        char user[UUID_TEXT_MAX];
+        ConnectorsRequest request = { .filter = CONNECTOR_FILTER_INIT, .redbark.limit = LIMIT_USUAL };
         Bus *bus = userdata;
         char *json = NULL;
         int r;
 
-        r = options_read(m, connectors_options, &filter, NULL, error);
+        r = filter_read(m, connectors_options, connectors_option_views, &request, &request.view_word, &request.view,
+                        error);
         if (r >= 0)
-                r = filter_user(&filter.user_id, user, error);
+                r = filter_view(request.view, IN_SYNCRUN | IN_REDBARK, error);
+        if (r >= 0)
+                r = filter_user(&request.filter.user_id, request.user, error);
+        if (r >= 0)
+                r = redbark_request_check(&request, error);
         if (r < 0)
                 return r;
-        r = engine_describe_connectors(bus->engine, &filter, &json);
+        r = request.view == VIEW_REDBARK ? describe_redbark_connectors(bus, &request, &json)
+                                         : engine_describe_connectors(bus->engine, &request.filter, &json);
         return reply_json(m, r, json, error);
 }
 
-static const OptionRow connections_options[] = {
-        { "user", OPTION_STRING, offsetof(ConnectionFilter, user_id) },
-        { "provider", OPTION_STRING, offsetof(ConnectionFilter, provider) },
-        { 0 },
-};
+typedef struct ConnectionsRequest {
+        ConnectionFilter filter;
+        View view;
+        const char *view_word;
+        char user[UUID_TEXT_MAX];
+} ConnectionsRequest;
+
+#define FILTER_OF ConnectionsRequest
+#define CONNECTIONS_OPTIONS(ROW)                                     \
+        ROW("view", STRING, view_word, IN_ALL)                       \
+        ROW("name", STRING, filter.name, IN_SYNCRUN | IN_REDBARK)    \
+        ROW("user", STRING, filter.user_id, IN_SYNCRUN | IN_REDBARK) \
+        ROW("provider", STRING, filter.provider, IN_SYNCRUN | IN_REDBARK)
+
+static const OptionRow connections_options[] = { CONNECTIONS_OPTIONS(FILTER_ROW){ 0 } };
+static const uint8_t connections_option_views[] = { CONNECTIONS_OPTIONS(FILTER_VIEWS) };
+#undef FILTER_OF
 
 int method_describe_connections(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        ConnectionFilter filter = { 0 };
-        char user[UUID_TEXT_MAX];
+        ConnectionsRequest request = { 0 };
         Bus *bus = userdata;
         char *json = NULL;
         int r;
 
-        r = options_read(m, connections_options, &filter, NULL, error);
+        r = filter_read(m, connections_options, connections_option_views, &request, &request.view_word, &request.view,
+                        error);
         if (r >= 0)
-                r = filter_user(&filter.user_id, user, error);
+                r = filter_view(request.view, IN_SYNCRUN | IN_REDBARK, error);
+        if (r >= 0)
+                r = filter_user(&request.filter.user_id, request.user, error);
         if (r < 0)
                 return r;
-        r = engine_describe_connections(bus->engine, &filter, &json);
+        r = request.view == VIEW_REDBARK ? engine_view_redbark_connections(bus->engine, &request.filter, &json)
+                                         : engine_describe_connections(bus->engine, &request.filter, &json);
         return reply_json(m, r, json, error);
 }
 

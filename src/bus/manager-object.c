@@ -5,10 +5,10 @@
 
 #include <string.h>
 
-#include "base/uuid.h"
 #include "bus/access.h"
 #include "bus/bus-error.h"
 #include "bus/bus-private.h"
+#include "bus/describe-filter.h"
 #include "bus/manager-describe.h"
 #include "bus/manager-keys.h"
 #include "bus/report-event.h"
@@ -88,7 +88,6 @@ static int method_get_run(sd_bus_message *m, void *userdata, sd_bus_error *error
 
 static int method_get_connector(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        char id[UUID_TEXT_MAX];
         Connector *connector;
         Bus *bus = userdata;
         const char *name;
@@ -97,8 +96,7 @@ static int method_get_connector(sd_bus_message *m, void *userdata, sd_bus_error 
         r = sd_bus_message_read(m, "s", &name);
         if (r < 0)
                 return bus_refuse(error, r);
-        connector = uuid_normalize(name, id) >= 0 ? engine_find_connector_by_id(bus->engine, id)
-                                                  : engine_find_connector(bus->engine, name);
+        connector = describe_find_connector(bus, name, NULL);
         if (!connector)
                 return bus_refuse(error, -ENXIO);
         return reply_path(m, SYNCRUN_PATH_CONNECTOR, connector->definition->name, error);

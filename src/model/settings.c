@@ -33,6 +33,9 @@ static const ConfItem items[] = {
         ITEM("History", "FailedRunsMaxAgeSec", conf_parse_timeout, failed_runs_max_age_usec),
         ITEM("History", "FailedRunsMaxPerConnector", conf_parse_count, failed_runs_max_per_connector),
 
+        ITEM("Activity", "MaxRuns", conf_parse_count, activity_max_runs),
+        ITEM("Activity", "MaxAccountRows", conf_parse_count, activity_max_account_rows),
+
         ITEM("Reports", "SilenceTimeoutSec", conf_parse_timeout, silence_timeout_usec),
         ITEM("Reports", "MaxOpenRuns", conf_parse_count, max_open_runs),
         {},
@@ -51,6 +54,8 @@ void settings_init(Settings *settings)
                 .runs_max_per_connector = 1000,
                 .failed_runs_max_age_usec = 365 * USEC_PER_DAY,
                 .failed_runs_max_per_connector = 1000,
+                .activity_max_runs = 25,
+                .activity_max_account_rows = 250,
                 .silence_timeout_usec = USEC_PER_HOUR,
                 .max_open_runs = 10000,
         };

@@ -33,6 +33,10 @@ typedef struct Settings {
         usec_t failed_runs_max_age_usec;           /* failed and partial: they are looked at longer */
         unsigned failed_runs_max_per_connector;
 
+        /* [Activity]: the feed of one connector */
+        unsigned activity_max_runs;
+        unsigned activity_max_account_rows; /* of all its runs; the newest run is shown in any case */
+
         /* [Reports] */
         usec_t silence_timeout_usec; /* a run reported from outside that says nothing for so long has failed */
         unsigned max_open_runs;      /* reported runs that have not ended; further ones are refused */

@@ -2,6 +2,8 @@
 
 #include "model/view-repo.h"
 
+#include "model/view.h"
+
 static const char *const repo_status_table[] = {
         [REPO_QUEUED] = "queued",
         [REPO_RUNNING] = "running",
@@ -17,13 +19,6 @@ RepoStatus repo_status_of(const Run *run)
         if (run->state != RUN_FINISHED)
                 return REPO_RUNNING;
         return run->outcome == RUN_FAILED || run->outcome == RUN_CANCELLED ? REPO_FAILED : REPO_SUCCEEDED;
-}
-
-static const char *error_message(const Run *run)
-{
-        if (run->state != RUN_FINISHED || run->outcome == RUN_SUCCEEDED || run->outcome == RUN_SKIPPED)
-                return NULL;
-        return run->error ?: run->message;
 }
 
 static void write_items(JsonWriter *w, const Run *run)
@@ -49,7 +44,7 @@ void view_repo_run(JsonWriter *w, const Run *run)
         json_write_timestamp(w, "startedAt", run->started_usec);
         json_write_timestamp(w, "finishedAt", run->finished_usec);
         write_items(w, run);
-        json_write_string(w, "errorMessage", error_message(run));
+        json_write_string(w, "errorMessage", view_error_message(run));
         json_write_timestamp(w, "createdAt", run->created_usec);
         json_write_string(w, "outcome", run->state == RUN_FINISHED ? run_outcome_to_string(run->outcome) : NULL);
 }

@@ -120,3 +120,10 @@ void view_run(JsonWriter *w, const char *key, const Run *run, bool with_accounts
         }
         json_close_object(w);
 }
+
+const char *view_error_message(const Run *run)
+{
+        if (run->state != RUN_FINISHED || run->outcome == RUN_SUCCEEDED || run->outcome == RUN_SKIPPED)
+                return NULL;
+        return run->error ?: run->message;
+}

@@ -24,3 +24,7 @@ void view_run(JsonWriter *w, const char *key, const Run *run, bool with_accounts
 void view_account(JsonWriter *w, const char *key, const Account *account);
 void view_counts(JsonWriter *w, const char *key, const Counts *counts);
 void view_attention(JsonWriter *w, const char *key, const Attention *attention); /* null where none is needed */
+
+/* Why a run that has ended did not end well: the provider's words, or the run's message; NULL where it did. For the
+ * documents, which know no other place for it. */
+const char *view_error_message(const Run *run) _pure_;

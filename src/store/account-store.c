@@ -121,3 +121,8 @@ int accounts_read(Db *db, Run *run)
         }
         return r;
 }
+
+int store_read_accounts(Store *store, Run *run)
+{
+        return accounts_read(store->reader, run);
+}

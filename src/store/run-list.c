@@ -209,3 +209,58 @@ int store_list_runs(Store *store, const RunFilter *filter, Run ***ret, size_t *r
         *ret_n = page.n;
         return 0;
 }
+
+/* ---- Runs in short */
+
+static const char marks_sql[] = "SELECT runs.id, runs.state, runs.outcome, runs.started_usec, runs.finished_usec"
+                                " FROM connectors CROSS JOIN runs INDEXED BY runs_by_connector"
+                                " ON runs.connector = connectors.key WHERE connectors.name = ?"
+                                " ORDER BY runs.created_usec DESC, runs.row DESC LIMIT ?";
+
+const char *run_marks_sql(void)
+{
+        return marks_sql;
+}
+
+static int read_mark(Query *query, RedbarkMark *ret)
+{
+        RedbarkMark mark;
+
+        mark.run_id = query_get_text(query);
+        mark.state = run_state_from_string(query_get_borrowed(query));
+        mark.outcome = run_outcome_from_string(query_get_borrowed(query));
+        mark.started_usec = query_get_uint(query);
+        mark.finished_usec = query_get_uint(query);
+        if (query_error(query) < 0) {
+                free(mark.run_id);
+                return query_error(query);
+        }
+        *ret = mark;
+        return 0;
+}
+
+int store_list_marks(Store *store, const char *connector, unsigned limit, RedbarkMark **ret, size_t *ret_n)
+{
+        _cleanup_query_ Query query = query_begin(store->reader, marks_sql);
+        RedbarkMark *marks = NULL;
+        size_t n = 0, allocated = 0;
+        int r;
+
+        query_bind_text(&query, connector);
+        query_bind_uint(&query, limit);
+        while ((r = query_step(&query)) > 0) {
+                r = store_array_grow((void **) &marks, &allocated, n, sizeof(RedbarkMark));
+                if (r >= 0)
+                        r = read_mark(&query, &marks[n]);
+                if (r < 0)
+                        break;
+                n++;
+        }
+        if (r < 0) {
+                redbark_marks_free(marks, n);
+                return r;
+        }
+        *ret = marks;
+        *ret_n = n;
+        return 0;
+}

@@ -13,6 +13,7 @@
 #include "model/api-key.h"
 #include "model/event.h"
 #include "model/run.h"
+#include "model/view-redbark.h"
 #include "model/view-repo.h"
 
 typedef struct Store Store;
@@ -176,6 +177,14 @@ typedef struct RunFilter {
  * Return: 0; -EINVAL (limit, page); negative errno. Context: blocks for an indexed read.
  */
 int store_list_runs(Store *store, const RunFilter *filter, Run ***ret, size_t *ret_n, char **ret_next) _must_check_;
+
+/* Adds its accounts to a run that was read without. Return: 0; negative errno. Context: blocks for an indexed read. */
+int store_read_accounts(Store *store, Run *run) _must_check_;
+
+/* A connector's runs in short, newest first; freed by redbark_marks_free(). Return: 0; negative errno. Context: as
+ * above. */
+int store_list_marks(Store *store, const char *connector, unsigned limit, RedbarkMark **ret,
+                     size_t *ret_n) _must_check_;
 
 typedef struct NewsFilter {
         const char *user_id;  /* NULL: any */

@@ -2,6 +2,7 @@
 """The option `view`: bulk reads in the words of the three documents, whole as HTTP sends them; and ListEvents()."""
 
 import json
+import sqlite3
 import uuid
 
 import pytest
@@ -306,3 +307,172 @@ def test_an_answer_of_list_events_ends_at_so_many_bytes(daemon, client):
     assert len(seen) == 300 == pages
     newest = list_events(client, user=USER, newest=True)[0]
     assert newest == seen[-len(newest):] and 200 < len(newest) < 300
+
+
+# ---- Redbark
+
+
+def redbark(client, method, **values):
+    return client.describe(method, view="redbark", **values)
+
+
+def test_a10_list_of_connectors(daemon, client):
+    run = finish_run(daemon, client, "bank", outcome="failed", attention="consent_expired", attention_message="ITEM_EXPIRED")
+    client.call(connector_path("books"), CONNECTOR, "SetActive", "(b)", False)
+    active = client.start("mail")[0]
+    mail = daemon.worker()
+    mail.attach()
+    answer = redbark(client, "DescribeConnectors")
+    assert list(answer) == ["connectors", "nextCursor"] and answer["nextCursor"] is None
+    bank, books, mail_entry = answer["connectors"]
+    assert [c["name"] for c in answer["connectors"]] == ["bank", "books", "mail"]
+    assert (bank["status"], books["status"], mail_entry["status"]) == ("Needs attention", "Inactive", "Syncing")
+    assert bank["attention"] == {
+        "category": "consent_expired", "title": "Bank consent expired or withdrawn",
+        "advice": client.get(connector_path("bank"), CONNECTOR, "AttentionAdvice"),
+        "since": bank["attention"]["since"], "message": "ITEM_EXPIRED", "runId": run}
+    assert bank["attention"]["since"] == bank["lastRun"]["finishedAt"]
+    assert bank["lastRun"]["status"] == "Failed"
+    assert mail_entry["activeRunId"] == active
+    assert "outcomes" not in bank
+    assert [c["name"] for c in redbark(client, "DescribeConnectors", attention=True)["connectors"]] == ["bank"]
+    mail.exit()
+
+
+def test_strip_of_outcomes(daemon, client):
+    runs = [finish_run(daemon, client, "bank"), finish_run(daemon, client, "bank", outcome="partial")]
+    bank, books, _ = redbark(client, "DescribeConnectors", outcomes=30)["connectors"]
+    assert [mark["id"] for mark in bank["outcomes"]] == runs[::-1]
+    assert [(mark["status"], mark["outcome"]) for mark in bank["outcomes"]] == [("Success", "partial"),
+                                                                               ("Success", "succeeded")]
+    assert all(mark["durationMs"] >= 0 for mark in bank["outcomes"])
+    assert books["outcomes"] == []
+    one = redbark(client, "DescribeConnectors", name="bank", outcomes=1)["connector"]
+    assert [mark["id"] for mark in one["outcomes"]] == runs[1:]
+    assert refusal(redbark, client, "DescribeConnectors", outcomes=31).name == "InvalidArgument"
+
+
+def test_pages_of_connectors(daemon, client):
+    for n in range(7):
+        daemon.add(f"x{n}", User=USER if n % 2 else OTHER)
+    client.manager("Reload")
+    seen, page = [], {}
+    while True:
+        answer = redbark(client, "DescribeConnectors", limit=3, **page)
+        seen += [c["name"] for c in answer["connectors"]]
+        if not answer["nextCursor"]:
+            break
+        page = {"page": answer["nextCursor"]}
+    assert seen == ["bank", "books", "mail"] + [f"x{n}" for n in range(7)]
+    assert [c["name"] for c in redbark(client, "DescribeConnectors", user=USER)["connectors"]] == ["x1", "x3", "x5"]
+    for limit in (0, 201):
+        assert refusal(redbark, client, "DescribeConnectors", limit=limit).name == "InvalidArgument"
+    assert len(redbark(client, "DescribeConnectors", limit=200)["connectors"]) == 10
+    assert refusal(redbark, client, "DescribeConnectors", page="No Such").name == "InvalidArgument"
+
+
+def test_a8_one_connector_with_its_connection_and_destination(daemon, client):
+    daemon.add("mine", """
+        [Schedule]
+        OnCalendar=hourly
+        [Pipeline]
+        ExecPull=/bin/true
+    """, User=USER, Connection="login")
+    daemon.add("theirs", User=OTHER, Connection="login")
+    client.manager("Reload")
+    finish_run(daemon, client, "theirs", outcome="failed", attention="connection_lost", attention_message="theirs alone")
+    finish_run(daemon, client, "mine", outcome="failed", attention="connection_lost", attention_message="LOST")
+    one = redbark(client, "DescribeConnectors", name="mine")["connector"]
+    assert one == redbark(client, "DescribeConnectors", name=one["id"], user=USER)["connector"]
+    assert one["destination"] == {"type": "sqlite", "target": "%S/items.db"}
+    assert one["schedule"] == ["hourly"] and one["nextRunAt"]
+    assert one["consecutiveFailures"] == 1
+    [login] = one["connections"]
+    assert (login["name"], login["status"], login["message"], login["connectors"]) == ("login", "Lost", "LOST", ["mine"])
+    assert refusal(redbark, client, "DescribeConnectors", name="nothing").name == "NoSuchConnector"
+    assert refusal(redbark, client, "DescribeConnectors", name="mine", user=OTHER).name == "NoSuchConnector"
+
+
+def test_connector_whose_file_is_wrong_needs_attention(daemon, client):
+    daemon.add("wrong", "[Schedule]\nOnCalendar=never ever\n[Pipeline]\nExecPull=/bin/true\n")
+    client.manager("Reload")
+    wrong = redbark(client, "DescribeConnectors", name="wrong")["connector"]
+    assert (wrong["status"], wrong["loadState"]) == ("Needs attention", "bad-setting")
+    assert wrong["attention"]["category"] == "configuration_error"
+    assert wrong["attention"]["message"] == wrong["loadError"]
+
+
+def test_connections(daemon, client):
+    daemon.add("one", User=USER, Connection="login")
+    daemon.add("two", User=OTHER, Connection="login")
+    daemon.add("three", User=OTHER, Connection="another")
+    client.manager("Reload")
+    finish_run(daemon, client, "two", outcome="failed", attention="consent_withdrawn", attention_message="gone")
+    connections = redbark(client, "DescribeConnections")["connections"]
+    assert [(c["name"], c["status"], c["connectors"]) for c in connections] == [
+        ("another", "Active", ["three"]), ("login", "Withdrawn", ["one", "two"])]
+    [own] = redbark(client, "DescribeConnections", user=USER)["connections"]
+    assert (own["name"], own["status"], own["message"], own["connectors"]) == ("login", "Active", None, ["one"])
+    assert redbark(client, "DescribeConnections", name="login", user=USER) == {"connection": own}
+    assert refusal(redbark, client, "DescribeConnections", name="nothing").name == "NoSuchConnection"
+    assert refusal(redbark, client, "DescribeConnections", name="another", user=USER).name == "NoSuchConnection"
+
+
+def finish_with_accounts(daemon, client, n):
+    run = client.start("bank")[0]
+    worker = daemon.worker()
+    worker.attach()
+    worker.report(1, accounts=[{"account": f"a{i}", "status": "success", "discovered": 1, "added": 1} for i in range(n)])
+    worker.finish(2, outcome="succeeded")
+    worker.exit()
+    wait_for(lambda: client.get(run_path(run), RUN, "State") == "finished", "the end")
+    return run
+
+
+def activity(client, **values):
+    return [(run["id"], len(run["accounts"]), run["accountsOmitted"])
+            for run in redbark(client, "DescribeRuns", connector="bank", **values)["activity"]]
+
+
+def test_a4_feed_within_its_runs_and_rows(new_daemon, client):
+    new_daemon.add("bank", User=USER)
+    new_daemon.write("syncrun.conf", "[Activity]\nMaxRuns=3\nMaxAccountRows=5\n")
+    daemon = new_daemon.start()
+    first = finish_with_accounts(daemon, client, 2)
+    second = finish_with_accounts(daemon, client, 3)
+    assert activity(client) == [(second, 3, 0), (first, 2, 0)]
+    third = finish_with_accounts(daemon, client, 1)
+    assert activity(client) == [(third, 1, 0), (second, 3, 0)]
+    fourth = finish_with_accounts(daemon, client, 6)
+    assert activity(client) == [(fourth, 5, 1)]
+    none = [finish_with_accounts(daemon, client, 0) for _ in range(4)]
+    assert activity(client) == [(run, 0, 0) for run in none[:0:-1]]
+    assert activity(client, limit=2) == [(run, 0, 0) for run in none[:1:-1]]
+    assert refusal(activity, client, limit=4).name == "InvalidArgument"
+    assert refusal(redbark, client, "DescribeRuns").name == "InvalidArgument"
+    assert refusal(redbark, client, "DescribeRuns", connector="nothing").name == "NoSuchConnector"
+    assert refusal(redbark, client, "DescribeRuns", connector="bank", user=OTHER).name == "NoSuchConnector"
+    assert activity(client, user=USER) == activity(client)
+
+
+# ---- Age
+
+
+def test_c26_age_counts_for_each_event_before_it_is_deleted(new_daemon, client):
+    """What is too old is not told, whether it has been deleted or not: retention never comes to it here."""
+    new_daemon.add("bank")
+    daemon = new_daemon.start()
+    report(client, "old")
+    report(client, "both", items_processed=1)
+    daemon.stop()
+    database = sqlite3.connect(daemon.state / "history.db")
+    database.execute("UPDATE events SET time_usec = time_usec - 86400 * 1000000")
+    database.commit()
+    database.close()
+    daemon.start()
+    report(client, "both", items_processed=2)
+    assert [event["items_processed"] for event in wearables(client, "DescribeEvents", user=USER)] == [2]
+    assert [run["run_id"] for run in wearables(client, "DescribeRuns", user=USER)] == ["both"]
+    assert [event["event"]["items_processed"] for event in client.describe("DescribeEvents")["events"]] == [2]
+    [kept], first_kept, last = list_events(client, user=USER)
+    assert kept == first_kept == last

@@ -35,6 +35,8 @@ static void test_defaults(void **state)
         assert_int_equal(s.runs_max_per_connector, 1000);
         assert_int_equal(s.failed_runs_max_age_usec, 365 * USEC_PER_DAY);
         assert_int_equal(s.failed_runs_max_per_connector, 1000);
+        assert_int_equal(s.activity_max_runs, 25);
+        assert_int_equal(s.activity_max_account_rows, 250);
         assert_int_equal(s.silence_timeout_usec, USEC_PER_HOUR);
         assert_int_equal(s.max_open_runs, 10000);
         settings_done(&s);
@@ -51,6 +53,7 @@ static void test_everything(void **state)
               "StateDirectory=/srv/state\n"
               "[History]\nEventsMaxAgeSec=1d\nEventsMaxPerUser=200\nRunsMaxAgeSec=0\nRunsMaxPerConnector=3\n"
               "FailedRunsMaxAgeSec=2w\nFailedRunsMaxPerConnector=infinity\n"
+              "[Activity]\nMaxRuns=5\nMaxAccountRows=infinity\n"
               "[Reports]\nSilenceTimeoutSec=infinity\nMaxOpenRuns=5\n", &d, &s);
         assert_int_equal(d.n_items, 0);
         assert_int_equal(s.max_concurrent_runs, UINT_MAX);
@@ -64,6 +67,8 @@ static void test_everything(void **state)
         assert_int_equal(s.runs_max_per_connector, 3);
         assert_int_equal(s.failed_runs_max_age_usec, 14 * USEC_PER_DAY);
         assert_int_equal(s.failed_runs_max_per_connector, UINT_MAX);
+        assert_int_equal(s.activity_max_runs, 5);
+        assert_int_equal(s.activity_max_account_rows, UINT_MAX);
         assert_true(s.silence_timeout_usec == USEC_INFINITY);
         assert_int_equal(s.max_open_runs, 5);
         settings_done(&s);

@@ -370,6 +370,7 @@ static void test_plans(void **state)
                         assert_plan(f, event_lead_sql(lead, newest), event_plans[lead], lead == EVENT_LEAD_CONNECTOR);
         for (NewsLead lead = 0; lead < _NEWS_LEAD_MAX; lead++)
                 assert_plan(f, news_lead_sql(lead), news_plans[lead], false);
+        assert_plan(f, run_marks_sql(), "INDEX runs_by_connector (connector=?)", false);
 }
 
 static bool event_matches(const EventFilter *filter, const Run *run, uint64_t seq)

@@ -9,6 +9,7 @@
 #include "model/connector.h"
 #include "model/run.h"
 #include "model/settings.h"
+#include "model/view-redbark.h"
 #include "model/view-repo.h"
 #include "model/view.h"
 #include "model/webhook.h"
@@ -52,6 +53,8 @@
         TABLE(message_dialect, MessageDialect, _MESSAGE_DIALECT_MAX)                                                 \
         TABLE(message_type, MessageType, _MESSAGE_TYPE_MAX)                                                          \
         TABLE(overlap_policy, OverlapPolicy, _OVERLAP_MAX)                                                           \
+        TABLE(redbark_run_status, RedbarkRunStatus, _REDBARK_RUN_STATUS_MAX)                                         \
+        TABLE(redbark_sync_status, RedbarkSyncStatus, _REDBARK_SYNC_STATUS_MAX)                                      \
         TABLE(repo_status, RepoStatus, _REPO_STATUS_MAX)                                                             \
         TABLE(run_outcome, RunOutcome, _RUN_OUTCOME_MAX)                                                             \
         TABLE(run_source, RunSource, _RUN_SOURCE_MAX)                                                                \

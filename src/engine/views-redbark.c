@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "engine/views-redbark.h"
+
+#include <stdlib.h>
+
+#include "engine/engine-internal.h"
+#include "model/view-redbark.h"
+
+/* ---- Connectors */
+
+static RedbarkSync sync_of(const Connector *c)
+{
+        return (RedbarkSync){
+                .definition = c->definition,
+                .id = c->record.id,
+                .active = c->active,
+                .active_run_id = c->run ? c->run->id : NULL,
+                .next_usec = c->active ? c->next_elapse_usec : USEC_INFINITY,
+                .last_run_id = c->record.last_run_id,
+                .last_outcome = c->record.last_outcome,
+                .last_finished_usec = c->record.last_finished_usec,
+                .consecutive_failures = c->record.consecutive_failures,
+                .attention = &c->record.attention,
+        };
+}
+
+static bool connector_matches(const Connector *c, const RedbarkFilter *filter)
+{
+        const ConnectorFilter *f = &filter->connectors;
+        RedbarkSync sync = sync_of(c);
+
+        return (!filter->page || strcmp(c->record.name, filter->page) > 0) &&
+               (!f->user_id || streq_null(f->user_id, c->definition->user_id)) &&
+               (!f->provider || streq(f->provider, c->definition->provider)) &&
+               (!f->connection || streq_null(f->connection, c->definition->connection)) &&
+               (f->attention < 0 || (f->attention > 0) == redbark_sync_needs_attention(&sync));
+}
+
+/* Into @list, sorted by name, of which only the first @max are kept. */
+static void insert_sorted(const Connector **list, size_t *n, size_t max, const Connector *c)
+{
+        size_t low = 0, high = *n;
+
+        while (low < high) {
+                size_t middle = (low + high) / 2;
+
+                if (strcmp(list[middle]->record.name, c->record.name) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        if (low >= max)
+                return;
+        if (*n < max)
+                (*n)++;
+        memmove(&list[low + 1], &list[low], (*n - 1 - low) * sizeof(*list));
+        list[low] = c;
+}
+
+/* Fills in the strip of outcomes. */
+static int write_sync(JsonWriter *w, Engine *engine, const Connector *c, unsigned n_outcomes, bool detail)
+{
+        RedbarkSync sync = sync_of(c);
+        RedbarkMark *marks = NULL;
+        int r;
+
+        if (n_outcomes > 0) {
+                r = store_list_marks(engine->store, c->record.name, n_outcomes, &marks, &sync.n_marks);
+                if (r < 0)
+                        return r;
+                sync.marks = marks;
+                sync.with_marks = true;
+        }
+        view_redbark_sync(w, &sync);
+        if (detail)
+                view_redbark_sync_detail(w, &sync);
+        redbark_marks_free(marks, sync.n_marks);
+        return 0;
+}
+
+int engine_view_redbark_connectors(Engine *engine, const RedbarkFilter *filter, char **ret_json)
+{
+        const Connector *list[REDBARK_CONNECTORS_MAX + 1];
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+        const Connector *c = NULL;
+        size_t n = 0;
+        int r;
+
+        while ((c = engine_next_connector(engine, c)))
+                if (connector_matches(c, filter))
+                        insert_sorted(list, &n, filter->limit + 1U, c);
+        json_open_object(&w, NULL);
+        json_open_array(&w, "connectors");
+        for (size_t i = 0; i < n && i < filter->limit; i++) {
+                json_open_object(&w, NULL);
+                r = write_sync(&w, engine, list[i], filter->n_outcomes, false);
+                if (r < 0)
+                        return r;
+                json_close_object(&w);
+        }
+        json_close_array(&w);
+        json_write_string(&w, "nextCursor", n > filter->limit ? list[filter->limit - 1]->record.name : NULL);
+        json_close_object(&w);
+        return buffer_take(&buffer, ret_json);
+}
+
+/* ---- Connections */
+
+static int compare_names(const void *a, const void *b)
+{
+        const char *const *x = a, *const *y = b;
+
+        return strcmp(*x, *y);
+}
+
+/* What those of its connectors that fit say of it: the worst. Return: 1; 0 (none fits); -ENOMEM. */
+static int connection_of(Engine *engine, const char *name, const ConnectionFilter *filter, RedbarkConnection *ret)
+{
+        RedbarkConnection found = { .name = name, .category = _ATTENTION_INVALID };
+        _cleanup_free_ const char **names = NULL;
+        const Connector *c = NULL;
+        size_t n = 0;
+
+        while ((c = engine_next_of_connection(engine, name, c)))
+                n++;
+        names = calloc(n + 1, sizeof(*names));
+        if (!names)
+                return -ENOMEM;
+        while ((c = engine_next_of_connection(engine, name, c))) {
+                const Attention *attention = &c->record.attention;
+
+                if ((filter->provider && !streq(filter->provider, c->definition->provider)) ||
+                    (filter->user_id && !streq_null(filter->user_id, c->definition->user_id)))
+                        continue;
+                names[found.n_connectors++] = c->record.name;
+                if (attention->category < ATTENTION_CONNECTION_LOST ||
+                    attention->category > ATTENTION_CONSENT_WITHDRAWN || attention->category <= found.category)
+                        continue;
+                found.category = attention->category;
+                found.reason = attention->message;
+                found.since_usec = attention->since_usec;
+        }
+        if (found.n_connectors == 0)
+                return 0;
+        qsort(names, found.n_connectors, sizeof(*names), compare_names);
+        found.connectors = TAKE_PTR(names);
+        *ret = found;
+        return 1;
+}
+
+/* Return: as connection_of(). */
+static int write_connection(JsonWriter *w, const char *key, Engine *engine, const char *name,
+                            const ConnectionFilter *filter)
+{
+        RedbarkConnection connection;
+        int r;
+
+        r = connection_of(engine, name, filter, &connection);
+        if (r > 0) {
+                view_redbark_connection(w, key, &connection);
+                free((void *) connection.connectors);
+        }
+        return r;
+}
+
+static int write_connections(JsonWriter *w, Engine *engine, const ConnectionFilter *filter)
+{
+        _cleanup_free_ const char **names = NULL;
+        const char *name = NULL;
+        size_t n = 0;
+        int r = 0;
+
+        names = calloc(HASH_COUNT(engine->connections) + 1, sizeof(*names));
+        if (!names)
+                return -ENOMEM;
+        while ((name = engine_next_connection(engine, name)))
+                names[n++] = name;
+        qsort(names, n, sizeof(*names), compare_names);
+        json_open_array(w, "connections");
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = write_connection(w, NULL, engine, names[i], filter);
+        json_close_array(w);
+        return r;
+}
+
+int engine_view_redbark_connections(Engine *engine, const ConnectionFilter *filter, char **ret_json)
+{
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+        int r;
+
+        json_open_object(&w, NULL);
+        r = filter->name ? write_connection(&w, "connection", engine, filter->name, filter)
+                         : write_connections(&w, engine, filter);
+        json_close_object(&w);
+        if (r < 0 || (r == 0 && filter->name))
+                return r < 0 ? r : -ENOLINK;
+        return buffer_take(&buffer, ret_json);
+}
+
+/* ---- One connector */
+
+int engine_view_redbark_connector(Engine *engine, const Connector *connector, unsigned n_outcomes, char **ret_json)
+{
+        const ConnectionFilter own = { .user_id = connector->definition->user_id };
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+        int r;
+
+        json_open_object(&w, NULL);
+        json_open_object(&w, "connector");
+        r = write_sync(&w, engine, connector, n_outcomes, true);
+        json_open_array(&w, "connections");
+        if (r >= 0 && connector->definition->connection)
+                r = write_connection(&w, NULL, engine, connector->definition->connection, &own);
+        json_close_array(&w);
+        json_close_object(&w);
+        json_close_object(&w);
+        return r < 0 ? r : buffer_take(&buffer, ret_json);
+}
+
+/* ---- The activity feed */
+
+unsigned engine_activity_max(const Engine *engine)
+{
+        return MIN(engine->settings->activity_max_runs, RUNS_PAGE_MAX);
+}
+
+/* Return: 1; 0 (its rows are more than are left); negative errno. */
+static int write_entry(JsonWriter *w, Engine *engine, Run *run, bool newest, size_t *left)
+{
+        size_t n_shown;
+        int r;
+
+        r = store_read_accounts(engine->store, run);
+        if (r < 0)
+                return r;
+        if (run->n_accounts > *left && !newest)
+                return 0;
+        n_shown = MIN(run->n_accounts, *left);
+        view_redbark_run(w, run, n_shown, run->n_accounts - n_shown);
+        *left -= n_shown;
+        return 1;
+}
+
+int engine_view_redbark_activity(Engine *engine, const Connector *connector, unsigned limit, char **ret_json)
+{
+        size_t left = engine->settings->activity_max_account_rows, n;
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+        RunFilter filter = RUN_FILTER_INIT;
+        Run **runs;
+        int r;
+
+        filter.connector = connector->record.name;
+        filter.limit = limit;
+        r = store_list_runs(engine->store, &filter, &runs, &n, NULL);
+        if (r < 0)
+                return r;
+        json_open_object(&w, NULL);
+        json_open_array(&w, "activity");
+        r = 1;
+        for (size_t i = 0; r > 0 && i < n; i++)
+                r = write_entry(&w, engine, runs[i], i == 0, &left);
+        json_close_array(&w);
+        json_close_object(&w);
+        runs_free(runs, n);
+        return r < 0 ? r : buffer_take(&buffer, ret_json);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Bulk reads in Redbark's words: connectors, one of them, its activity, connections; each the whole body of an HTTP
+ * answer, see model/view-redbark.
+ *
+ * Context and Return as in engine/describe.h. */
+
+#include "engine/describe.h"
+
+typedef struct RedbarkFilter {
+        ConnectorFilter connectors; /* name is not looked at */
+        unsigned n_outcomes;        /* runs in the strip of each, 0..REDBARK_OUTCOMES_MAX */
+        unsigned limit;             /* 1..REDBARK_CONNECTORS_MAX */
+        const char *page;           /* what the page before gave as nextCursor; NULL: the first */
+} RedbarkFilter;
+
+/* {"connectors":[...],"nextCursor":"..."|null}, sorted by name. */
+int engine_view_redbark_connectors(Engine *engine, const RedbarkFilter *filter, char **ret_json) _must_check_;
+
+/* {"connector":{...}} with its connections and its destination. */
+int engine_view_redbark_connector(Engine *engine, const Connector *connector, unsigned n_outcomes,
+                                  char **ret_json) _must_check_;
+
+/**
+ * engine_view_redbark_activity() - {"activity":[...]}: its newest runs, each with a row for each account
+ * @limit: 1..engine_activity_max()
+ *
+ * It ends before the run whose rows would be more than are left of MaxAccountRows=. The newest run is shown in
+ * any case, with as many rows as there may be.
+ */
+int engine_view_redbark_activity(Engine *engine, const Connector *connector, unsigned limit,
+                                 char **ret_json) _must_check_;
+unsigned engine_activity_max(const Engine *engine) _pure_;
+
+/* {"connections":[...]}, sorted by name; with a name in @filter {"connection":{...}}, or -ENOLINK. A user sees what
+ * that user's own connectors say of it. */
+int engine_view_redbark_connections(Engine *engine, const ConnectionFilter *filter, char **ret_json) _must_check_;

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Runs by their newest event, runs in short, and where a reader of events may begin. */
+
+#include "unit/expect.h"
+
+#include <stdlib.h>
+
+#include "base/string-util.h"
+#include "unit/store-fixture.h"
+
+static void put_run(StoreFixture *f, Run *run, usec_t event_usec)
+{
+        expect_ok(store_put_run(f->store, run, false));
+        put_event_of(f->store, run, event_usec);
+}
+
+/* The ids that a filter finds, as "3 1 2". */
+static void check_news(StoreFixture *f, NewsFilter filter, const char *expected)
+{
+        _cleanup_free_ char *found = strdup("");
+        Run **runs;
+        size_t n;
+
+        expect_ok(store_list_news(f->store, &filter, &runs, &n));
+        for (size_t i = 0; i < n; i++) {
+                char *longer = asprintf_or_null("%s%s%c", found, *found ? " " : "", runs[i]->id[35]);
+
+                free(found);
+                found = longer;
+                assert_int_equal(runs[i]->n_accounts, 0);
+        }
+        assert_string_equal(found, expected);
+        runs_free(runs, n);
+}
+
+static void test_c27_each_run_once_by_its_newest_event(void **state)
+{
+        StoreFixture *f = *state;
+        Run *a = make_run("bank", USER_1, 1, A_TIME), *b = make_run(NULL, USER_1, 2, A_TIME + 1);
+        Run *c = make_run("shop", USER_2, 3, A_TIME - 5);
+        NewsFilter filter = NEWS_FILTER_INIT;
+        Run **runs;
+        size_t n;
+
+        c->source = RUN_SOURCE_BACKFILL;
+        put_run(f, a, A_TIME + 1);
+        put_run(f, b, A_TIME + 2);
+        put_run(f, c, A_TIME + 3);
+        put_run(f, a, A_TIME + 4);
+        put_run(f, a, A_TIME + 5);
+        b->state = RUN_FINISHED;
+        b->outcome = RUN_FAILED;
+        b->stage = SYNC_STAGE_FAILED;
+        b->finished_usec = A_TIME + 6;
+        put_run(f, b, A_TIME + 6);
+        store_fixture_commit(f);
+
+        check_news(f, filter, "2 1 3");
+        filter.limit = 2;
+        check_news(f, filter, "2 1");
+        filter.limit = RUNS_PAGE_MAX;
+        filter.user_id = USER_1;
+        check_news(f, filter, "2 1");
+        filter.status = SYNC_STATUS_IN_PROGRESS;
+        check_news(f, filter, "1");
+        filter.status = SYNC_STATUS_FAILED;
+        check_news(f, filter, "2");
+        filter.user_id = "33333333-3333-4333-8333-333333333333";
+        check_news(f, filter, "");
+        filter = (NewsFilter) NEWS_FILTER_INIT;
+        filter.provider = "shop";
+        check_news(f, filter, "3");
+        filter.provider = NULL;
+        filter.source = RUN_SOURCE_BACKFILL;
+        check_news(f, filter, "3");
+        filter = (NewsFilter) NEWS_FILTER_INIT;
+        filter.after_seq = 3;
+        check_news(f, filter, "2 1");
+        filter.after_seq = 0;
+        filter.since_usec = A_TIME + 6;
+        check_news(f, filter, "2");
+
+        filter.limit = 0;
+        expect_errno(store_list_news(f->store, &filter, &runs, &n), -EINVAL);
+        filter.limit = RUNS_PAGE_MAX + 1;
+        expect_errno(store_list_news(f->store, &filter, &runs, &n), -EINVAL);
+        run_free(a);
+        run_free(b);
+        run_free(c);
+}
+
+static void test_a_run_behind_very_many_events_of_others(void **state)
+{
+        StoreFixture *f = *state;
+        Run *rare = make_run("bank", USER_1, 1, A_TIME), *common = make_run("shop", USER_2, 2, A_TIME);
+        NewsFilter filter = NEWS_FILTER_INIT;
+
+        put_run(f, rare, A_TIME);
+        expect_ok(store_put_run(f->store, common, false));
+        for (unsigned i = 0; i < EVENTS_EXAMINED_MAX - 1; i++)
+                put_event_of(f->store, common, A_TIME);
+        store_fixture_commit(f);
+        check_news(f, filter, "2 1");
+        put_event_of(f->store, common, A_TIME);
+        store_fixture_commit(f);
+        check_news(f, filter, "2");
+        filter.user_id = USER_1;
+        check_news(f, filter, "1");
+        run_free(rare);
+        run_free(common);
+}
+
+static void check_first_since(StoreFixture *f, usec_t since, uint64_t expected)
+{
+        uint64_t seq;
+
+        expect_ok(store_first_seq_since(f->store, since, &seq));
+        assert_int_equal(seq, expected);
+}
+
+static void test_first_event_that_is_young_enough(void **state)
+{
+        StoreFixture *f = *state;
+        Run *run = make_run(NULL, USER_1, 1, A_TIME);
+
+        check_first_since(f, 0, 1);
+        check_first_since(f, A_TIME, 1);
+        expect_ok(store_put_run(f->store, run, false));
+        for (unsigned i = 1; i <= 100; i++)
+                put_event_of(f->store, run, A_TIME + i / 2);
+        store_fixture_commit(f);
+        check_first_since(f, 0, 1);
+        for (unsigned i = 1; i <= 50; i++)
+                check_first_since(f, A_TIME + i, i * 2);
+        check_first_since(f, A_TIME + 51, 101);
+        (void) store_fixture_sql(f->path, "DELETE FROM events WHERE seq < 11 OR seq BETWEEN 40 AND 59");
+        check_first_since(f, 0, 11);
+        check_first_since(f, A_TIME + 3, 11);
+        check_first_since(f, A_TIME + 6, 12);
+        check_first_since(f, A_TIME + 20, 60);
+        check_first_since(f, A_TIME + 25, 60);
+        check_first_since(f, A_TIME + 31, 62);
+        run_free(run);
+}
+
+static void test_first_event_of_a_user(void **state)
+{
+        StoreFixture *f = *state;
+        Run *a = make_run(NULL, USER_1, 1, A_TIME), *b = make_run(NULL, USER_2, 2, A_TIME);
+        uint64_t seq;
+
+        put_run(f, a, A_TIME);
+        put_run(f, b, A_TIME);
+        put_run(f, a, A_TIME);
+        store_fixture_commit(f);
+        expect_ok(store_first_seq_of_user(f->store, USER_1, 1, &seq));
+        assert_int_equal(seq, 1);
+        expect_ok(store_first_seq_of_user(f->store, USER_1, 2, &seq));
+        assert_int_equal(seq, 3);
+        expect_ok(store_first_seq_of_user(f->store, USER_2, 3, &seq));
+        assert_int_equal(seq, 4);
+        expect_ok(store_first_seq_of_user(f->store, "nobody", 1, &seq));
+        assert_int_equal(seq, 4);
+        run_free(a);
+        run_free(b);
+}
+
+/* The page ends before the event that would be too much, and has one in any case. */
+static void test_events_within_so_many_bytes(void **state)
+{
+        StoreFixture *f = *state;
+        Run *run = make_run(NULL, USER_1, 1, A_TIME);
+        EventFilter filter = { .limit = 10 };
+        StoredEvent *events;
+        size_t n, size;
+
+        expect_ok(store_put_run(f->store, run, false));
+        for (unsigned i = 0; i < 3; i++)
+                put_event_of(f->store, run, A_TIME);
+        store_fixture_commit(f);
+        expect_ok(store_list_events(f->store, &filter, &events, &n));
+        assert_int_equal(n, 3);
+        size = strlen(events[0].json);
+        stored_events_free(events, n);
+        for (size_t i = 0; i < 4; i++) {
+                filter.limit_bytes = i * size + (i == 0);
+                expect_ok(store_list_events(f->store, &filter, &events, &n));
+                assert_int_equal(n, MAX(i, 1U));
+                stored_events_free(events, n);
+                filter.limit_bytes = (i + 1) * size - 1;
+                expect_ok(store_list_events(f->store, &filter, &events, &n));
+                assert_int_equal(n, CLAMP(i, 1U, 3U));
+                stored_events_free(events, n);
+        }
+        run_free(run);
+}
+
+static void test_runs_in_short(void **state)
+{
+        StoreFixture *f = *state;
+        RedbarkMark *marks;
+        size_t n;
+
+        for (unsigned i = 0; i < 4; i++) {
+                Run *run = make_ended_run(i == 2 ? "shop" : "bank", USER_1, i, A_TIME + i,
+                                          (RunOutcome) (i % _RUN_OUTCOME_MAX));
+
+                run->started_usec = i > 0 ? A_TIME + 10 : 0;
+                expect_ok(store_put_run(f->store, run, false));
+                run_free(run);
+        }
+        store_fixture_commit(f);
+        expect_ok(store_list_marks(f->store, "bank", 2, &marks, &n));
+        assert_int_equal(n, 2);
+        assert_int_equal(marks[0].run_id[35], '3');
+        assert_int_equal(marks[0].state, RUN_FINISHED);
+        assert_int_equal(marks[0].outcome, RUN_CANCELLED);
+        assert_true(marks[0].started_usec == A_TIME + 10 && marks[0].finished_usec == A_TIME + 3 + USEC_PER_SEC);
+        assert_int_equal(marks[1].run_id[35], '1');
+        redbark_marks_free(marks, n);
+        expect_ok(store_list_marks(f->store, "bank", 30, &marks, &n));
+        assert_int_equal(n, 3);
+        assert_int_equal(marks[2].started_usec, 0);
+        redbark_marks_free(marks, n);
+        expect_ok(store_list_marks(f->store, "nobody", 30, &marks, &n));
+        assert_int_equal(n, 0);
+        redbark_marks_free(marks, n);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                STORE_TEST(test_c27_each_run_once_by_its_newest_event),
+                STORE_TEST(test_a_run_behind_very_many_events_of_others),
+                STORE_TEST(test_first_event_that_is_young_enough),
+                STORE_TEST(test_first_event_of_a_user),
+                STORE_TEST(test_events_within_so_many_bytes),
+                STORE_TEST(test_runs_in_short),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
