@@ -1,50 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Items in a file of our own (its schema: item-db.h). An item is added if its key is new, updated if its content is
- * another, and deduped otherwise: bytes are compared first, canonical texts only where they differ. Counts are written
- * in the transaction of the items that they count, so that they are exact whenever we are killed. */
+/* Items in a file of our own (its schema: item-db.h): its transactions, and the counts of runs, which are written in
+ * the transaction of the items that they count, so that they are exact whenever we are killed. What becomes of a
+ * record is decided in sqlite-items.c. */
 
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/fd-util.h"
-#include "base/json-util.h"
-#include "base/json-writer.h"
 #include "base/string-util.h"
 #include "base/time-util.h"
-#include "worker/destination.h"
-#include "worker/item-db.h"
-#include "worker/json-canonical.h"
+#include "worker/destination-sqlite.h"
 
-#define ITEM_NOT_FOUND 0
-
-/* After so many new records in a row the next one is put in without looking for it first. */
-#define EXPECT_NEW 16U
-
-typedef struct SqliteDestination {
-        Destination destination; /* first */
-        ItemDb db;
-        int64_t run;     /* our row in table run */
-        usec_t now_usec; /* of the transaction */
-        bool in_transaction;
-        Buffer key;
-        Buffer ours, theirs; /* canonical texts */
-} SqliteDestination;
-
-typedef struct StoredItem {
-        int64_t id; /* ITEM_NOT_FOUND */
-        int64_t run;
-        int64_t version;
-        bool has_version;
-        bool same_content;
-} StoredItem;
-
-static SqliteDestination *sqlite_destination(Destination *destination)
-{
-        return container_of(destination, SqliteDestination, destination);
-}
-
-static int database_error(SqliteDestination *d, int r)
+int sqlite_error(SqliteDestination *d, int r)
 {
         Destination *destination = &d->destination;
 
@@ -60,7 +28,7 @@ static int database_error(SqliteDestination *d, int r)
         return destination_error(destination, r, "%s: %s", destination->context.path, sqlite3_errmsg(d->db.sqlite));
 }
 
-static int begin(SqliteDestination *d)
+int sqlite_begin(SqliteDestination *d)
 {
         int r;
 
@@ -68,7 +36,7 @@ static int begin(SqliteDestination *d)
                 return 0;
         r = item_db_do(&d->db, ITEM_BEGIN);
         if (r < 0)
-                return database_error(d, r);
+                return sqlite_error(d, r);
         d->in_transaction = true;
         d->now_usec = now_usec(CLOCK_REALTIME);
         return 0;
@@ -76,10 +44,12 @@ static int begin(SqliteDestination *d)
 
 static int commit(SqliteDestination *d)
 {
-        int r = item_db_do(&d->db, ITEM_COMMIT);
+        int r;
 
+        item_walk_pause(&d->walk);
+        r = item_db_do(&d->db, ITEM_COMMIT);
         if (r < 0)
-                return database_error(d, r);
+                return sqlite_error(d, r);
         d->in_transaction = false;
         return 0;
 }
@@ -92,7 +62,7 @@ static int read_tallies(SqliteDestination *d, int64_t run, Ledger *ledger)
 
         r = item_db_statement(&d->db, ITEM_TALLY_GET, &statement);
         if (r < 0)
-                return database_error(d, r);
+                return sqlite_error(d, r);
         (void) sqlite3_bind_int64(statement, 1, run);
         while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
                 LedgerAccount *row;
@@ -109,7 +79,7 @@ static int read_tallies(SqliteDestination *d, int64_t run, Ledger *ledger)
                 return r;
         r = item_db_errno(code);
         if (r < 0)
-                return database_error(d, r);
+                return sqlite_error(d, r);
         ledger_commit(ledger);
         return 0;
 }
@@ -121,12 +91,12 @@ static int add_run(SqliteDestination *d)
         sqlite3_stmt *statement;
         int r, code;
 
-        r = begin(d);
+        r = sqlite_begin(d);
         if (r < 0)
                 return r;
         r = item_db_statement(&d->db, ITEM_RUN_ADD, &statement);
         if (r < 0)
-                return database_error(d, r);
+                return sqlite_error(d, r);
         (void) sqlite3_bind_text(statement, 1, context->run_id, -1, SQLITE_STATIC);
         (void) sqlite3_bind_int64(statement, 2, (int64_t) d->now_usec);
         (void) sqlite3_bind_int(statement, 3, context->full_resync);
@@ -138,7 +108,7 @@ static int add_run(SqliteDestination *d)
         (void) sqlite3_reset(statement);
         r = item_db_errno(code);
         if (r < 0)
-                return database_error(d, r);
+                return sqlite_error(d, r);
         r = commit(d);
         return r < 0 ? r : read_tallies(d, d->run, context->ledger);
 }
@@ -152,266 +122,8 @@ static int sqlite_open(Destination *destination)
                 return -errno; /* nothing to settle, and none of our business to make it */
         r = item_db_open(&d->db, destination->context.path);
         if (r < 0)
-                return database_error(d, r);
+                return sqlite_error(d, r);
         return destination->context.event ? add_run(d) : 0;
-}
-
-static int find_stream(SqliteDestination *d, Stream *stream)
-{
-        sqlite3_stmt *statement;
-        int r;
-
-        r = item_db_statement(&d->db, ITEM_STREAM_FIND, &statement);
-        if (r < 0)
-                return database_error(d, r);
-        (void) sqlite3_bind_text(statement, 1, stream->name, -1, SQLITE_STATIC);
-        int code = sqlite3_step(statement);
-        if (code == SQLITE_ROW)
-                stream->id = sqlite3_column_int64(statement, 0);
-        (void) sqlite3_reset(statement);
-        if (stream->id > 0)
-                return 0;
-
-        r = item_db_errno(code);
-        if (r >= 0)
-                r = item_db_statement(&d->db, ITEM_STREAM_ADD, &statement);
-        if (r >= 0) {
-                (void) sqlite3_bind_text(statement, 1, stream->name, -1, SQLITE_STATIC);
-                r = item_db_run(&d->db, statement);
-        }
-        if (r < 0)
-                return database_error(d, r);
-        stream->id = sqlite3_last_insert_rowid(d->db.sqlite);
-        return 0;
-}
-
-/* Notes beside the items what their keys are made of. */
-static int sqlite_schema(Destination *destination, Stream *stream)
-{
-        SqliteDestination *d = sqlite_destination(destination);
-        Buffer text = {};
-        JsonWriter w = JSON_WRITER_INIT(&text);
-        sqlite3_stmt *statement;
-        int r;
-
-        r = begin(d);
-        if (r >= 0 && stream->id == 0)
-                r = find_stream(d, stream);
-        if (r < 0)
-                return r;
-        json_open_array(&w, NULL);
-        for (size_t i = 0; i < stream->n_key_fields; i++) {
-                json_open_array(&w, NULL);
-                STRV_FOREACH(name, stream->key_fields[i])
-                        json_write_string(&w, NULL, *name);
-                json_close_array(&w);
-        }
-        json_close_array(&w);
-        r = text.failed ? -ENOMEM : item_db_statement(&d->db, ITEM_STREAM_SET_KEYS, &statement);
-        if (r >= 0) {
-                (void) sqlite3_bind_int64(statement, 1, stream->id);
-                if (stream->n_key_fields > 0)
-                        (void) sqlite3_bind_text(statement, 2, text.data, (int) text.size, SQLITE_STATIC);
-                else
-                        (void) sqlite3_bind_null(statement, 2);
-                r = item_db_run(&d->db, statement);
-        }
-        buffer_done(&text);
-        return r < 0 ? database_error(d, r) : 0;
-}
-
-/* Whether two texts of one object, of which the bytes differ, mean the same. What is stored may have been edited by
- * hand. */
-static int same_meaning(SqliteDestination *d, JsonSlice ours, JsonSlice theirs)
-{
-        if (json_scan(theirs, JSON_DEPTH_MAX, NULL, NULL, NULL) < 0)
-                return 0;
-        buffer_reset(&d->ours);
-        buffer_reset(&d->theirs);
-        json_canonical_append(&d->ours, ours);
-        json_canonical_append(&d->theirs, theirs);
-        if (d->ours.failed || d->theirs.failed)
-                return -ENOMEM;
-        return d->ours.size == d->theirs.size && memcmp(d->ours.data, d->theirs.data, d->ours.size) == 0;
-}
-
-static int find_item(SqliteDestination *d, const DestinationRecord *record, StoredItem *ret)
-{
-        JsonSlice ours = record->message->payload;
-        StoredItem item = { .id = ITEM_NOT_FOUND };
-        sqlite3_stmt *statement;
-        int r, code;
-
-        r = item_db_statement(&d->db, ITEM_FIND, &statement);
-        if (r < 0)
-                return database_error(d, r);
-        (void) sqlite3_bind_int64(statement, 1, record->stream->id);
-        (void) sqlite3_bind_text(statement, 2, d->key.data, (int) d->key.size, SQLITE_STATIC);
-        code = sqlite3_step(statement);
-        if (code == SQLITE_ROW) {
-                JsonSlice theirs = { sqlite3_column_blob(statement, 3), (size_t) sqlite3_column_bytes(statement, 3) };
-
-                item.id = sqlite3_column_int64(statement, 0);
-                item.run = sqlite3_column_int64(statement, 1);
-                item.has_version = sqlite3_column_type(statement, 2) != SQLITE_NULL;
-                item.version = sqlite3_column_int64(statement, 2);
-                item.same_content = theirs.size == ours.size && memcmp(theirs.data, ours.data, ours.size) == 0;
-                /* under a content hash, one key is one meaning */
-                if (!item.same_content && record->stream->n_key_fields > 0) {
-                        r = same_meaning(d, ours, theirs);
-                        item.same_content = r > 0;
-                } else
-                        item.same_content = true;
-        }
-        (void) sqlite3_reset(statement);
-        if (r < 0)
-                return r;
-        r = item_db_errno(code);
-        if (r < 0)
-                return database_error(d, r);
-        *ret = item;
-        return 0;
-}
-
-static void bind_version(sqlite3_stmt *statement, int column, const Message *message)
-{
-        if (message->has_version)
-                (void) sqlite3_bind_int64(statement, column, message->version);
-        else
-                (void) sqlite3_bind_null(statement, column);
-}
-
-static int write_item(SqliteDestination *d, const DestinationRecord *record, const StoredItem *item)
-{
-        const Message *message = record->message;
-        const char *account = record->account->account.name;
-        bool add = item->id == ITEM_NOT_FOUND;
-        sqlite3_stmt *statement;
-        int r, column = 1;
-
-        r = item_db_statement(&d->db, add ? ITEM_ADD : ITEM_UPDATE, &statement);
-        if (r < 0)
-                return database_error(d, r);
-        if (add) {
-                (void) sqlite3_bind_int64(statement, column++, record->stream->id);
-                (void) sqlite3_bind_text(statement, column++, d->key.data, (int) d->key.size, SQLITE_STATIC);
-        } else
-                (void) sqlite3_bind_int64(statement, column++, item->id);
-        if (account)
-                (void) sqlite3_bind_text(statement, column++, account, -1, SQLITE_STATIC);
-        else
-                (void) sqlite3_bind_null(statement, column++);
-        bind_version(statement, column++, message);
-        (void) sqlite3_bind_int64(statement, column++, (int64_t) d->now_usec);
-        (void) sqlite3_bind_int64(statement, column++, d->run);
-        (void) sqlite3_bind_text(statement, column++, message->payload.data, (int) message->payload.size,
-                                 SQLITE_STATIC);
-        r = item_db_run(&d->db, statement);
-        return r < 0 ? database_error(d, r) : 0;
-}
-
-static int set_version(SqliteDestination *d, const StoredItem *item, const Message *message)
-{
-        sqlite3_stmt *statement;
-        int r;
-
-        r = item_db_statement(&d->db, ITEM_SET_VERSION, &statement);
-        if (r >= 0) {
-                (void) sqlite3_bind_int64(statement, 1, item->id);
-                bind_version(statement, 2, message);
-                r = item_db_run(&d->db, statement);
-        }
-        return r < 0 ? database_error(d, r) : 0;
-}
-
-/* Puts a record in that is expected to be new. Return: 1 if it was; 0 if there is one with its key. */
-static int add_unseen(SqliteDestination *d, const DestinationRecord *record)
-{
-        const StoredItem none = { .id = ITEM_NOT_FOUND };
-        int r;
-
-        if (record->stream->n_new < EXPECT_NEW)
-                return 0;
-        r = write_item(d, record, &none);
-        return r < 0 ? r : sqlite3_changes(d->db.sqlite) > 0;
-}
-
-/* Stores a record under d->key. Return: what became of it, as a LEDGER offset. */
-static int store_record(SqliteDestination *d, const DestinationRecord *record, size_t *ret_outcome)
-{
-        const Message *message = record->message;
-        StoredItem item = { .id = ITEM_NOT_FOUND };
-        int r;
-
-        r = add_unseen(d, record);
-        if (r != 0) {
-                *ret_outcome = LEDGER_ADDED;
-                return MIN(r, 0);
-        }
-        r = find_item(d, record, &item);
-        if (r < 0)
-                return r;
-        if (item.id == ITEM_NOT_FOUND) {
-                record->stream->n_new++;
-                *ret_outcome = LEDGER_ADDED;
-                return write_item(d, record, &item);
-        }
-
-        record->stream->n_new = 0;
-        if (!item.same_content || (d->destination.context.full_resync && item.run != d->run)) {
-                *ret_outcome = LEDGER_UPDATED;
-                return write_item(d, record, &item);
-        }
-        *ret_outcome = LEDGER_DEDUPED;
-        if (message->has_version && (!item.has_version || item.version != message->version))
-                return set_version(d, &item, message);
-        return 0;
-}
-
-static int sqlite_record(Destination *destination, const DestinationRecord *record)
-{
-        SqliteDestination *d = sqlite_destination(destination);
-        const DestinationContext *context = &destination->context;
-        const Message *message = record->message;
-        size_t outcome;
-        int r;
-
-        r = begin(d);
-        if (r >= 0 && _unlikely_(record->stream->id == 0))
-                r = sqlite_schema(destination, record->stream);
-        if (r < 0)
-                return r;
-        r = stream_key(context->streams, record->stream, record->index, message->payload_member, message->payload,
-                       &d->key);
-        if (r == -ENODATA)
-                return destination_error(destination, -EBADMSG, "a record of stream %s has none of its key fields",
-                                         record->stream->name);
-        if (r >= 0)
-                r = store_record(d, record, &outcome);
-        if (r < 0)
-                return r;
-        ledger_add(context->ledger, record->account, 1, outcome);
-        return 0;
-}
-
-static int sqlite_activate_version(Destination *destination, Stream *stream, int64_t version)
-{
-        SqliteDestination *d = sqlite_destination(destination);
-        sqlite3_stmt *statement;
-        int r;
-
-        r = begin(d);
-        if (r >= 0 && stream->id == 0)
-                r = find_stream(d, stream);
-        if (r < 0)
-                return r;
-        r = item_db_statement(&d->db, ITEM_DROP_VERSIONS, &statement);
-        if (r >= 0) {
-                (void) sqlite3_bind_int64(statement, 1, stream->id);
-                (void) sqlite3_bind_int64(statement, 2, version);
-                r = item_db_run(&d->db, statement);
-        }
-        return r < 0 ? database_error(d, r) : 0;
 }
 
 static int write_tally(SqliteDestination *d, const LedgerAccount *row)
@@ -446,7 +158,7 @@ static int sqlite_commit(Destination *destination)
         for (const LedgerAccount *row = ledger->accounts; row && r >= 0; row = row->hh.next)
                 r = write_tally(d, row);
         if (r < 0)
-                return database_error(d, r);
+                return sqlite_error(d, r);
         r = commit(d);
         if (r < 0)
                 return r;
@@ -461,7 +173,7 @@ static int sqlite_settled(Destination *destination, const char *run_id)
         bool in_transaction = d->in_transaction; /* of a run in progress: then it is committed with that run's items */
         int r;
 
-        r = begin(d);
+        r = sqlite_begin(d);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
@@ -473,7 +185,7 @@ static int sqlite_settled(Destination *destination, const char *run_id)
                         r = item_db_run(&d->db, statement);
                 }
                 if (r < 0)
-                        return database_error(d, r);
+                        return sqlite_error(d, r);
         }
         return in_transaction ? 0 : commit(d);
 }
@@ -488,7 +200,7 @@ static int sqlite_next_unsettled(Destination *destination, char **ret_run_id, Le
 
         r = item_db_statement(&d->db, ITEM_RUN_UNSETTLED, &statement);
         if (r < 0)
-                return database_error(d, r);
+                return sqlite_error(d, r);
         (void) sqlite3_bind_text(statement, 1, strempty(destination->context.run_id), -1, SQLITE_STATIC);
         code = sqlite3_step(statement);
         if (code == SQLITE_ROW) {
@@ -498,7 +210,7 @@ static int sqlite_next_unsettled(Destination *destination, char **ret_run_id, Le
         (void) sqlite3_reset(statement);
         r = item_db_errno(code);
         if (r < 0)
-                return database_error(d, r);
+                return sqlite_error(d, r);
         if (code != SQLITE_ROW)
                 return 0;
         if (!run_id)
@@ -525,6 +237,7 @@ const DestinationOps destination_sqlite_ops = {
         .size = sizeof(SqliteDestination),
         .open = sqlite_open,
         .schema = sqlite_schema,
+        .expected = sqlite_expected,
         .record = sqlite_record,
         .activate_version = sqlite_activate_version,
         .commit = sqlite_commit,

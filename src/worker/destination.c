@@ -68,6 +68,11 @@ int destination_schema(Destination *destination, Stream *stream)
         return destination->ops->schema ? destination->ops->schema(destination, stream) : 0;
 }
 
+JsonSlice destination_expected(Destination *destination)
+{
+        return destination->ops->expected ? destination->ops->expected(destination) : (JsonSlice){};
+}
+
 int destination_record(Destination *destination, const DestinationRecord *record)
 {
         return destination->ops->record(destination, record);

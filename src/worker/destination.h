@@ -56,6 +56,7 @@ typedef struct DestinationOps {
         size_t size;         /* of the struct that begins with Destination */
         int (*open)(Destination *destination);
         int (*schema)(Destination *destination, Stream *stream);
+        JsonSlice (*expected)(Destination *destination);
         int (*record)(Destination *destination, const DestinationRecord *record);
         int (*activate_version)(Destination *destination, Stream *stream, int64_t version);
         int (*line)(Destination *destination, JsonSlice line);
@@ -96,6 +97,13 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Destination *, destination_free);
 
 /** destination_schema() - the stream's keys have been set or have changed */
 int destination_schema(Destination *destination, Stream *stream) _must_check_;
+
+/**
+ * destination_expected() - what the next record may well be: one that is stored already
+ *
+ * Return: the bytes of an object, borrowed until the next call on the destination; empty: no idea.
+ */
+JsonSlice destination_expected(Destination *destination);
 
 /** destination_record() - take a record, counting in the ledger what became of it; durable with the next commit */
 int destination_record(Destination *destination, const DestinationRecord *record) _must_check_;

@@ -23,6 +23,7 @@ DEFINE_STRING_TABLE(failure_type, FailureType, _FAILURE_TYPE_MAX);
 int intake_init(Intake *intake, const char *connector, char *const *key_properties)
 {
         memset(intake, 0, offsetof(Intake, index));
+        intake->index.known = (JsonSlice){};
         intake->connector = connector;
         ledger_init(&intake->ledger);
         intake->stage = _SYNC_STAGE_INVALID;
@@ -420,6 +421,22 @@ static bool is_blank(JsonSlice line)
         return true;
 }
 
+static int parse_line(Intake *intake, JsonSlice line, const char **ret_why, Message *ret)
+{
+        JsonSlice *known = &intake->index.known;
+        int r;
+
+        *known = destination_expected(intake->destination);
+        r = message_parse(line, &intake->index, ret_why, ret);
+        if (_unlikely_(r < 0 && known->size > 0)) {
+                /* what is stored may have been edited by hand, and is no JSON then */
+                *known = (JsonSlice){};
+                r = message_parse(line, &intake->index, ret_why, ret);
+        }
+        *known = (JsonSlice){};
+        return r;
+}
+
 int intake_line(Intake *intake, JsonSlice line)
 {
         const char *why = NULL;
@@ -429,7 +446,7 @@ int intake_line(Intake *intake, JsonSlice line)
         if (is_blank(line))
                 return 0;
         intake->n_lines++;
-        r = message_parse(line, &intake->index, &why, &message);
+        r = parse_line(intake, line, &why, &message);
         if (r < 0) {
                 intake_bad_line(intake, line, why);
                 return 0;

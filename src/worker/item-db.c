@@ -9,7 +9,8 @@
 static const char schema[] = "CREATE TABLE stream ("
                              "  id INTEGER PRIMARY KEY,"
                              "  name TEXT NOT NULL UNIQUE,"
-                             "  key_fields TEXT"
+                             "  key_fields TEXT,"
+                             "  keyed_from INTEGER NOT NULL DEFAULT 0"
                              ") STRICT;"
                              "CREATE TABLE run ("
                              "  id INTEGER PRIMARY KEY,"
@@ -50,14 +51,21 @@ static const char schema[] = "CREATE TABLE stream ("
                              "  FROM item JOIN stream ON stream.id = item.stream_id JOIN run ON run.id = item.run"
                              "  JOIN run AS first_run ON first_run.id = item.first_run;";
 
+/* To version 2. What the keys of earlier items were made of, nobody has noted. */
+static const char upgrade[] = "ALTER TABLE stream ADD COLUMN keyed_from INTEGER NOT NULL DEFAULT 0;"
+                              "UPDATE stream SET keyed_from = (SELECT ifnull(max(id), 0) + 1 FROM item);";
+
 static const char *const statement_table[_ITEM_STATEMENT_MAX] = {
         [ITEM_BEGIN] = "BEGIN IMMEDIATE",
         [ITEM_COMMIT] = "COMMIT",
         [ITEM_ROLLBACK] = "ROLLBACK",
-        [ITEM_STREAM_FIND] = "SELECT id FROM stream WHERE name = ?1",
+        [ITEM_STREAM_FIND] = "SELECT id, keyed_from FROM stream WHERE name = ?1",
         [ITEM_STREAM_ADD] = "INSERT INTO stream (name) VALUES (?1)",
-        [ITEM_STREAM_SET_KEYS] = "UPDATE stream SET key_fields = ?2 WHERE id = ?1 AND key_fields IS NOT ?2",
+        [ITEM_STREAM_SET_KEYS] = "UPDATE stream SET key_fields = ?2, keyed_from = (SELECT ifnull(max(id), 0) + 1 FROM "
+                                 "item)"
+                                 " WHERE id = ?1 AND key_fields IS NOT ?2",
         [ITEM_FIND] = "SELECT id, run, version, json FROM item WHERE stream_id = ?1 AND key = ?2",
+        [ITEM_WALK] = "SELECT id, run, version, json, stream_id, key FROM item WHERE id > ?1 ORDER BY id",
         [ITEM_ADD] = "INSERT INTO item (stream_id, key, account, version, first_seen_usec, updated_usec, first_run, "
                      "run, json)"
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?6, ?7) ON CONFLICT (stream_id, key) DO NOTHING",
@@ -129,12 +137,13 @@ static int read_pragma(ItemDb *db, const char *sql, int64_t *ret)
         return item_db_errno(code);
 }
 
-static int make_schema(ItemDb *db)
+/* Runs @schema_sql, and marks the file as ours. */
+static int make_schema(ItemDb *db, const char *schema_sql)
 {
         char sql[128];
         int r;
 
-        r = execute(db, schema);
+        r = execute(db, schema_sql);
         if (r < 0)
                 return r;
         (void) snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d;",
@@ -156,10 +165,12 @@ static int check_schema(ItemDb *db)
         if (r < 0)
                 return r;
         if (application == 0 && version == 0 && tables == 0)
-                return make_schema(db);
+                return make_schema(db, schema);
         if (application != ITEM_DB_APPLICATION_ID)
                 return -EMEDIUMTYPE;
-        return version > ITEM_DB_VERSION ? -EOVERFLOW : 0;
+        if (version > ITEM_DB_VERSION)
+                return -EOVERFLOW;
+        return version < ITEM_DB_VERSION ? make_schema(db, upgrade) : 0;
 }
 
 int item_db_open(ItemDb *db, const char *path)

@@ -2,17 +2,18 @@
 #pragma once
 
 /* The file of the sqlite destination: opening it, its schema, and statements by number. What is written into it is the
- * business of destination-sqlite.c.
+ * business of destination-sqlite.c and sqlite-items.c.
  *
  * The schema is public: people read the file with the sqlite3 shell while no run, or a run, is active.
  *
- *   items    a view, to read: stream, key, account, json, version, first_seen, updated (ISO 8601, UTC), first_run, run
- *   item     one row an item: the record as it came last (json), when and by which run it came first and was changed
- * last; version is that of Singer's ACTIVATE_VERSION. key as stream_key() makes it. Keys are unique in a stream.
- *   stream   names, and the key fields (JSON, a list of paths) that item.key was made of; NULL for a hash of the
- * content run      runs that wrote here; settled: the daemon has its exact counts tally    counts by account of runs
- * that are not settled, written in the transactions of the items that they count; account '' is for records that name
- * none
+ * - items: a view, to read: stream, key, account, json, version, first_seen, updated (ISO 8601, UTC), first_run, run
+ * - item: one row an item: the record as it came last (json), when and by which run it came first and was changed
+ *   last; version is that of Singer's ACTIVATE_VERSION. key as stream_key() makes it. Keys are unique in a stream.
+ * - stream: names, and the key fields (JSON, a list of paths) that item.key is made of; NULL for a hash of the
+ *   content; keyed_from: items with smaller ids may have been given their keys when the fields were others
+ * - run: runs that wrote here; settled: the daemon has its exact counts
+ * - tally: counts by account of runs that are not settled, written in the transactions of the items that they count;
+ *   account '' is for records that name none
  *
  * item is a rowid table with an index on (stream_id, key) and not WITHOUT ROWID: measured with records of 1 KB, keys
  * in random order, on pages of 8 KiB, it takes 90,000 to 113,000 new rows a second and not 16,000, and finds them
@@ -23,7 +24,7 @@
 #include "base/macros.h"
 
 #define ITEM_DB_APPLICATION_ID 0x73794974 /* "syIt" */
-#define ITEM_DB_VERSION        1
+#define ITEM_DB_VERSION        2
 #define ITEM_DB_CACHE_KIB      32768 /* what SQLite may keep of the file in memory */
 #define ITEM_DB_BUSY_MSEC      10000 /* how long a person at the sqlite3 shell may hold us up */
 
@@ -31,10 +32,11 @@ typedef enum ItemStatement {
         ITEM_BEGIN,
         ITEM_COMMIT,
         ITEM_ROLLBACK,
-        ITEM_STREAM_FIND,     /* name → id */
+        ITEM_STREAM_FIND,     /* name → id, keyed_from */
         ITEM_STREAM_ADD,      /* name → id */
         ITEM_STREAM_SET_KEYS, /* id, key fields */
         ITEM_FIND,            /* stream, key → id, run, version, json */
+        ITEM_WALK,            /* id → those behind it: id, run, version, json, stream, key */
         ITEM_ADD,             /* stream, key, account, version, now, run, json; nothing happens if there is one */
         ITEM_UPDATE,          /* id, account, version, now, run, json */
         ITEM_SET_VERSION,     /* id, version */

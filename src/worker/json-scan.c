@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* See json-scan.h. The grammar is followed by recursive descent; strings, which are most of any text, are passed over
- * eight bytes at a time. */
+ * a block of bytes at a time. */
 
 #include <ctype.h>
 #include <endian.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/string-table.h"
 #include "worker/json-scan.h"
@@ -38,7 +41,7 @@ static int fault(Scanner *scanner, JsonFault what)
 
 static void skip_spaces(Scanner *scanner)
 {
-        while (scanner->at < scanner->end &&
+        while (scanner->at < scanner->end && (unsigned char) *scanner->at <= ' ' &&
                (*scanner->at == ' ' || *scanner->at == '\t' || *scanner->at == '\n' || *scanner->at == '\r'))
                 scanner->at++;
 }
@@ -95,8 +98,29 @@ static int scan_escape(Scanner *scanner)
         return 0;
 }
 
-/* How many of eight bytes come before the first that is a quote, a backslash, a control character or not ASCII.
- * Subtracting may mark bytes behind a true mark, never before it. */
+static bool is_plain(char byte)
+{
+        return (unsigned char) byte >= 0x20 && (unsigned char) byte < 0x80 && byte != '"' && byte != '\\';
+}
+
+#ifdef __SSE2__
+#define BLOCK_BYTES 16U
+
+/* How many bytes of a block come before the first that is a quote, a backslash, a control character or not ASCII. */
+static unsigned plain_bytes(const char *bytes)
+{
+        __m128i block = _mm_loadu_si128((const __m128i *) bytes), marks;
+
+        /* compared as signed: what is not ASCII is less than a space as well */
+        marks = _mm_cmplt_epi8(block, _mm_set1_epi8(' '));
+        marks = _mm_or_si128(marks, _mm_cmpeq_epi8(block, _mm_set1_epi8('"')));
+        marks = _mm_or_si128(marks, _mm_cmpeq_epi8(block, _mm_set1_epi8('\\')));
+        return (unsigned) __builtin_ctz((unsigned) _mm_movemask_epi8(marks) | 1U << BLOCK_BYTES);
+}
+#else
+#define BLOCK_BYTES 8U
+
+/* The same in plain C. Subtracting may mark bytes behind a true mark, never before it. */
 static unsigned plain_bytes(const char *bytes)
 {
         const uint64_t ones = 0x0101010101010101ULL, highs = 0x8080808080808080ULL;
@@ -107,7 +131,34 @@ static unsigned plain_bytes(const char *bytes)
         quote = word ^ (ones * '"');
         backslash = word ^ (ones * '\\');
         marks = (word | (word - ones * 0x20) | (quote - ones) | (backslash - ones)) & highs;
-        return marks == 0 ? 8 : (unsigned) __builtin_ctzll(marks) / 8;
+        return marks == 0 ? BLOCK_BYTES : (unsigned) __builtin_ctzll(marks) / 8;
+}
+#endif
+
+/* Passes over the bytes of a string that stand for themselves. */
+static void skip_plain(Scanner *scanner)
+{
+        while (scanner->end - scanner->at >= BLOCK_BYTES) {
+                unsigned n = plain_bytes(scanner->at);
+
+                scanner->at += n;
+                if (n < BLOCK_BYTES)
+                        return;
+        }
+        while (scanner->at < scanner->end && is_plain(*scanner->at))
+                scanner->at++;
+}
+
+static int skip_utf8(Scanner *scanner)
+{
+        do {
+                unsigned length = json_utf8_length((const unsigned char *) scanner->at, scanner->end - scanner->at);
+
+                if (length == 0)
+                        return fault(scanner, JSON_FAULT_UTF8);
+                scanner->at += length;
+        } while (scanner->at < scanner->end && (*scanner->at & 0x80));
+        return 0;
 }
 
 /* On entry at the opening quote, on success behind the closing one. */
@@ -118,33 +169,20 @@ static int scan_string(Scanner *scanner, bool *ret_escaped)
 
         scanner->at++;
         for (;;) {
-                while (scanner->end - scanner->at >= 8) {
-                        unsigned n = plain_bytes(scanner->at);
-
-                        scanner->at += n;
-                        if (n < 8)
-                                break;
-                }
+                skip_plain(scanner);
                 if (scanner->at >= scanner->end)
                         return fault(scanner, JSON_FAULT_TRUNCATED);
-
-                unsigned char c = *scanner->at;
-                if (c == '"')
+                if (*scanner->at == '"')
                         break;
-                if (c == '\\') {
+                if (*scanner->at & 0x80)
+                        r = skip_utf8(scanner);
+                else if (*scanner->at == '\\') {
                         escaped = true;
                         r = scan_escape(scanner);
-                        if (r < 0)
-                                return r;
-                } else if (c < 0x20)
-                        return fault(scanner, JSON_FAULT_CONTROL);
-                else {
-                        unsigned length = json_utf8_length((const unsigned char *) scanner->at,
-                                                           scanner->end - scanner->at);
-                        if (length == 0)
-                                return fault(scanner, JSON_FAULT_UTF8);
-                        scanner->at += length;
-                }
+                } else
+                        r = fault(scanner, JSON_FAULT_CONTROL);
+                if (r < 0)
+                        return r;
         }
         scanner->at++;
         if (ret_escaped)
@@ -203,6 +241,7 @@ static int scan_word(Scanner *scanner, const char *word, size_t size)
 static uint32_t index_reserve(Scanner *scanner, unsigned depth, uint32_t parent)
 {
         JsonIndex *index = scanner->index;
+        uint32_t member, *last;
 
         if (!index || depth >= JSON_INDEX_LEVELS || (depth > 0 && parent == JSON_PARENT_NONE))
                 return JSON_PARENT_NONE;
@@ -210,8 +249,21 @@ static uint32_t index_reserve(Scanner *scanner, unsigned depth, uint32_t parent)
                 index->incomplete = true;
                 return JSON_PARENT_NONE;
         }
-        index->members[index->n_members].parent = parent;
-        return index->n_members++;
+        member = index->n_members++;
+        last = parent == JSON_PARENT_NONE ? &index->last : &index->members[parent].last;
+        index->members[member].previous = *last;
+        index->members[member].last = JSON_PARENT_NONE;
+        *last = member;
+        return member;
+}
+
+/* An object ends by itself: where the bytes of a whole one stand, no other can. */
+static bool at_known(const Scanner *scanner)
+{
+        const JsonSlice *known = &scanner->index->known;
+
+        return at_char(scanner, '{') && known->size > 0 && (size_t) (scanner->end - scanner->at) >= known->size &&
+               memcmp(scanner->at, known->data, known->size) == 0;
 }
 
 static int scan_member(Scanner *scanner, unsigned depth, uint32_t parent)
@@ -219,7 +271,7 @@ static int scan_member(Scanner *scanner, unsigned depth, uint32_t parent)
         uint32_t member = index_reserve(scanner, depth, parent);
         const char *name = scanner->at + 1, *name_end, *value;
         JsonKind kind = _JSON_KIND_INVALID;
-        bool escaped = false;
+        bool escaped = false, known;
         int r;
 
         if (!at_char(scanner, '"'))
@@ -236,9 +288,15 @@ static int scan_member(Scanner *scanner, unsigned depth, uint32_t parent)
         skip_spaces(scanner);
 
         value = scanner->at;
-        r = scan_value(scanner, depth + 1, member, &kind);
-        if (r < 0)
-                return r;
+        known = member != JSON_PARENT_NONE && at_known(scanner);
+        if (known) {
+                kind = JSON_KIND_OBJECT;
+                scanner->at += scanner->index->known.size;
+        } else {
+                r = scan_value(scanner, depth + 1, member, &kind);
+                if (r < 0)
+                        return r;
+        }
         if (member == JSON_PARENT_NONE)
                 return 0;
 
@@ -247,6 +305,7 @@ static int scan_member(Scanner *scanner, unsigned depth, uint32_t parent)
         found->value = (JsonSlice){ value, scanner->at - value };
         found->kind = kind;
         found->escaped = escaped;
+        found->known = known;
         return 0;
 }
 
@@ -337,6 +396,7 @@ int json_scan(JsonSlice text, unsigned depth_max, JsonIndex *ret_index, JsonFaul
         if (ret_index) {
                 ret_index->text = text;
                 ret_index->n_members = 0;
+                ret_index->last = JSON_PARENT_NONE;
                 ret_index->incomplete = false;
         }
 
@@ -436,17 +496,18 @@ int json_index_find(const JsonIndex *index, uint32_t parent, const char *name, J
                                        ret_kind, ret_value);
         }
 
-        for (uint32_t i = index->n_members; i-- > 0 && (parent == JSON_PARENT_NONE || i > parent);) {
+        for (uint32_t i = parent == JSON_PARENT_NONE ? index->last : index->members[parent].last;
+             i != JSON_PARENT_NONE; i = index->members[i].previous) {
                 const JsonMember *member = index->members + i;
 
-                if (member->parent != parent || !name_is(member->name, member->escaped, name, name_size))
+                if (!name_is(member->name, member->escaped, name, name_size))
                         continue;
                 if (ret_kind)
                         *ret_kind = member->kind;
                 if (ret_value)
                         *ret_value = member->value;
                 if (ret_member)
-                        *ret_member = i;
+                        *ret_member = member->known ? JSON_PARENT_NONE : i;
                 return 1;
         }
         return 0;

@@ -10,7 +10,6 @@
 
 #include "base/macros.h"
 
-/* Values may stand inside this many containers. Deeper texts are refused: scanning and comparing recurse. */
 /* Members that an index holds; those past it are found by a second scan. */
 #define JSON_INDEX_MEMBERS_MAX 1024U
 
@@ -52,18 +51,23 @@ typedef struct JsonSlice {
 typedef struct JsonMember {
         JsonSlice name; /* between the quotes, still escaped */
         JsonSlice value;
-        uint32_t parent; /* index of the member whose value is the object around, JSON_PARENT_NONE at the top */
+        uint32_t previous; /* the member before it in its object, or JSON_PARENT_NONE */
+        uint32_t last;     /* the last member of its value, or JSON_PARENT_NONE */
         JsonKind kind;
         bool escaped; /* the name has escapes */
+        bool known;   /* the value is JsonIndex.known */
 } JsonMember;
 
 #define JSON_PARENT_NONE UINT32_MAX
 
 /** JsonIndex - the members of the outer objects of a text, in its order; one may be used for text after text */
 typedef struct JsonIndex {
+        JsonSlice known; /* given to json_scan(): an object that it may meet as a member's value, and that was checked
+                          * before; it is not looked into again. Empty: none */
         JsonSlice text;
         JsonKind kind;
         uint32_t n_members;
+        uint32_t last;   /* member of the outermost object, or JSON_PARENT_NONE */
         bool incomplete; /* there are more than JSON_INDEX_MEMBERS_MAX */
         JsonMember members[JSON_INDEX_MEMBERS_MAX];
 } JsonIndex;
@@ -75,7 +79,7 @@ JsonFault json_fault_from_string(const char *word) _pure_;
  * json_scan() - check a whole text and index its outer members
  * @text:      any bytes; spaces around the value are fine
  * @depth_max: values may stand inside this many containers, as json_tokener_new_ex() counts
- * @ret_index: what was found; undefined on failure; NULL to check only. Its slices borrow @text
+ * @ret_index: what was found; undefined on failure but for @known; NULL to check only. Its slices borrow @text
  * @ret_fault: set where the return value is -EBADMSG; may be NULL
  * @ret_offset: likewise: the byte at which the fault was seen; may be NULL
  *

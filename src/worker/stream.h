@@ -29,6 +29,7 @@ typedef struct Stream {
         char ***key_fields; /* n_key_fields paths of member names */
         size_t n_key_fields;
         int64_t id;           /* the destination's own, 0 until it knows the stream */
+        int64_t keyed_from;   /* likewise: items from this id on have keys of these fields */
         unsigned n_new;       /* records in a row that the destination did not know */
         uint64_t estimate;    /* rows, COUNT_UNKNOWN */
         bool incomplete;      /* STREAM_STATUS INCOMPLETE was its last word */

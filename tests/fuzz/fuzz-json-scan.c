@@ -15,6 +15,8 @@
 /* Texts and names are compared as C strings by json-c. */
 #define NUL_ESCAPE     "\\u0000"
 #define DOUBLE_INT_MAX 9007199254740992.0
+/* Members that are tried as known values. */
+#define KNOWN_MAX      16U
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -97,10 +99,33 @@ static void check_members(struct json_object *object, uint32_t parent)
                                 abort();
                         free(text);
                 }
-                if (member != JSON_PARENT_NONE && json_index.members[member].parent == JSON_PARENT_NONE &&
+                if (member != JSON_PARENT_NONE && parent == JSON_PARENT_NONE &&
                     json_object_is_type(value, json_type_object))
                         check_members(value, member);
         }
+}
+
+/* That a value was checked before changes nothing of what is found, but for what is inside it. */
+static void check_known(JsonSlice text, JsonSlice known)
+{
+        static JsonIndex again;
+        uint32_t a, b;
+
+        if (json_index.incomplete)
+                return;
+        again.known = known;
+        if (json_scan(text, JSON_DEPTH_MAX, &again, NULL, NULL) < 0)
+                abort();
+        for (a = json_index.last, b = again.last; a != JSON_PARENT_NONE && b != JSON_PARENT_NONE;
+             a = json_index.members[a].previous, b = again.members[b].previous) {
+                const JsonMember *x = json_index.members + a, *y = again.members + b;
+
+                if (x->name.data != y->name.data || x->name.size != y->name.size || x->value.data != y->value.data ||
+                    x->value.size != y->value.size || x->kind != y->kind || x->escaped != y->escaped)
+                        abort();
+        }
+        if (a != b)
+                abort();
 }
 
 static void check_canonical(JsonSlice text, struct json_object *expected, bool compare)
@@ -154,6 +179,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         abort();
                 if (compare && json_object_is_type(object, json_type_object))
                         check_members(object, JSON_PARENT_NONE);
+                for (uint32_t i = 0; i < json_index.n_members && i < KNOWN_MAX; i++)
+                        if (json_index.members[i].kind == JSON_KIND_OBJECT)
+                                check_known(slice, json_index.members[i].value);
                 /* json-c makes U+FFFD of lone surrogates, which may make two names one */
                 check_canonical(slice, object, compare && !strcasestr(text, "\\ud"));
         }

@@ -70,23 +70,43 @@ static void test_nul_byte(void **state)
         assert_int_equal(fault, JSON_FAULT_ESCAPE);
 }
 
-/* Specials at each place of the eight-byte stride. */
+/* Specials at each place of a block of bytes. */
 static void test_string_strides(void **state)
 {
         static const char *const specials[] = { "\\n", "\xc3\xa4", "\\ud83d\\ude00" };
 
-        for (size_t before = 0; before < 20; before++)
+        for (size_t before = 0; before < 40; before++)
                 for (size_t i = 0; i < ELEMENTSOF(specials); i++) {
-                        char text[80], decoded[80], expected[80];
+                        static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+                        char text[120], decoded[120], expected[120];
 
-                        snprintf(text, sizeof(text), "\"%.*s%s%.*s\"", (int) before, "abcdefghijklmnopqrstuvwxyz",
-                                 specials[i], 19 - (int) before, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-                        snprintf(expected, sizeof(expected), "%.*s%s%.*s", (int) before, "abcdefghijklmnopqrstuvwxyz",
-                                 i == 0 ? "\n" : i == 1 ? "\xc3\xa4" : "\xf0\x9f\x98\x80", 19 - (int) before,
-                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+                        snprintf(text, sizeof(text), "\"%.*s%s%.*s\"", (int) before, letters, specials[i],
+                                 39 - (int) before, letters);
+                        snprintf(expected, sizeof(expected), "%.*s%s%.*s", (int) before, letters,
+                                 i == 0 ? "\n" : i == 1 ? "\xc3\xa4" : "\xf0\x9f\x98\x80", 39 - (int) before, letters);
                         expect_ok(json_scan(SLICE(text), DEPTH, NULL, NULL, NULL));
                         assert_int_equal(json_string_decode(SLICE(text), decoded), strlen(expected));
                         assert_string_equal(decoded, expected);
+                }
+}
+
+/* Every byte at each place of a block: refused or not, and where. */
+static void test_bytes_of_strings(void **state)
+{
+        for (unsigned byte = 0; byte < 256; byte++)
+                for (size_t before = 0; before < 40; before++) {
+                        char text[80];
+                        JsonFault fault;
+                        size_t offset = 0;
+                        int r;
+
+                        memset(text, 'x', sizeof(text));
+                        text[0] = text[sizeof(text) - 1] = '"';
+                        text[1 + before] = (char) byte;
+                        r = json_scan((JsonSlice) { text, sizeof(text) }, DEPTH, NULL, &fault, &offset);
+                        assert_int_equal(r, byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\' ? 0 : -EBADMSG);
+                        if (r < 0)
+                                assert_int_equal(offset, before + (byte == '"' || byte == '\\' ? 2 : 1));
                 }
 }
 
@@ -152,6 +172,38 @@ static void test_find_repeated_object(void **state)
         assert_int_equal(json_index_find(&json_index, JSON_PARENT_NONE, "record", NULL, NULL, &record), 1);
         expect_member(&json_index, record, "id", NULL);
         expect_member(&json_index, record, "key", "2");
+}
+
+/* A value that was checked before is taken as it is, on every level that is indexed, and nowhere else. */
+static void test_known(void **state)
+{
+        JsonSlice known = SLICE("{\"id\":1,\"bad\":\"\xff\"}"), value;
+        uint32_t member, inner;
+
+        json_index.known = known;
+        expect_ok(json_scan(SLICE("{\"a\":{\"id\":2},\"record\": {\"id\":1,\"bad\":\"\xff\"} ,\"b\":3}"), DEPTH, &json_index, NULL, NULL));
+        assert_int_equal(json_index_find(&json_index, JSON_PARENT_NONE, "record", NULL, &value, &member), 1);
+        assert_int_equal(member, JSON_PARENT_NONE);
+        assert_int_equal(value.size, known.size);
+        assert_memory_equal(value.data, known.data, known.size);
+        assert_int_equal(json_index_find(&json_index, JSON_PARENT_NONE, "b", NULL, &value, NULL), 1);
+        assert_memory_equal(value.data, "3", value.size);
+        assert_int_equal(json_index_find(&json_index, JSON_PARENT_NONE, "a", NULL, NULL, &member), 1);
+        expect_member(&json_index, member, "id", "2");
+
+        expect_ok(json_scan(SLICE("{\"record\":{\"data\":{\"id\":1,\"bad\":\"\xff\"},\"c\":4}}"), DEPTH, &json_index, NULL, NULL));
+        assert_int_equal(json_index_find(&json_index, JSON_PARENT_NONE, "record", NULL, NULL, &member), 1);
+        assert_int_equal(json_index_find(&json_index, member, "data", NULL, NULL, &inner), 1);
+        assert_int_equal(inner, JSON_PARENT_NONE);
+        assert_int_equal(json_index_find(&json_index, member, "c", NULL, &value, NULL), 1);
+        assert_memory_equal(value.data, "4", value.size);
+
+        /* other bytes, the end of the text before that of the value, and a place that is no member */
+        expect_errno(json_scan(SLICE("{\"record\":{\"id\":2,\"bad\":\"\xff\"}}"), DEPTH, &json_index, NULL, NULL), -EBADMSG);
+        expect_errno(json_scan(SLICE("{\"record\":{\"id\":1,\"bad\":"), DEPTH, &json_index, NULL, NULL), -EBADMSG);
+        expect_errno(json_scan(SLICE("{\"record\":[{\"id\":1,\"bad\":\"\xff\"}]}"), DEPTH, &json_index, NULL, NULL), -EBADMSG);
+        json_index.known = (JsonSlice) {};
+        expect_errno(json_scan(SLICE("{\"record\":{\"id\":1,\"bad\":\"\xff\"}}"), DEPTH, &json_index, NULL, NULL), -EBADMSG);
 }
 
 static void test_find_past_the_index(void **state)
@@ -245,9 +297,11 @@ int main(void)
                 cmocka_unit_test(test_refuses),
                 cmocka_unit_test(test_nul_byte),
                 cmocka_unit_test(test_string_strides),
+                cmocka_unit_test(test_bytes_of_strings),
                 cmocka_unit_test(test_depth),
                 cmocka_unit_test(test_find),
                 cmocka_unit_test(test_find_repeated_object),
+                cmocka_unit_test(test_known),
                 cmocka_unit_test(test_find_past_the_index),
                 cmocka_unit_test(test_canonical),
                 cmocka_unit_test(test_canonical_numbers),
