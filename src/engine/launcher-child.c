@@ -2,7 +2,8 @@
 
 /* Workers as child processes, where systemd is not PID 1. Each is watched by its pidfd, so that one that was started
  * by an earlier daemon is watched in the same way; who it is, after a restart, is told by its pid and start time
- * together. A worker that died is followed by `syncrun-worker --settle`, as ExecStopPost= does it in the unit. */
+ * together. Our child is the worker's keeper (`syncrun-worker --keep`), which lets nothing of a run outlive it. A worker
+ * that died is followed by `syncrun-worker --settle`, as ExecStopPost= does it in the unit. */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -19,10 +20,11 @@
 
 #include "base/fd-util.h"
 #include "base/log.h"
+#include "base/proc-stat.h"
 #include "base/string-util.h"
 #include "engine/launcher-impl.h"
 
-#define STOP_TIMEOUT_USEC (30 * USEC_PER_SEC) /* TERM until KILL, as TimeoutStopSec= of the unit */
+#define QUIT_TIMEOUT_USEC (5 * USEC_PER_SEC) /* from telling the keeper to kill all, to killing it */
 
 typedef struct ChildLauncher ChildLauncher;
 
@@ -34,6 +36,7 @@ typedef struct Child {
         int pidfd;
         bool ours;     /* our own child: waitid() tells how it ended */
         bool settling; /* this is `--settle`, after the worker's death */
+        bool quit;     /* the keeper was told to kill all */
         bool lost;     /* could not be put into the table */
         WorkerExit how;
         sd_event_source *exit_source;
@@ -47,6 +50,7 @@ struct ChildLauncher {
         sd_event *event;
         char *worker_path;
         char *state_dir;
+        usec_t stop_timeout_usec;
         Child *children; /* by connector */
 };
 
@@ -103,35 +107,12 @@ static int child_new(ChildLauncher *launcher, const char *connector, Child **ret
         return 0;
 }
 
-/* Field 22 of /proc/PID/stat; the command's name before it may hold anything, so count from its closing
- * parenthesis. */
-static int read_start_ticks(pid_t pid, uint64_t *ret)
-{
-        _cleanup_free_ char *text = NULL;
-        char path[64];
-        unsigned long long ticks;
-        const char *p;
-        int r;
-
-        (void) snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-        r = read_file(path, 4096, &text, NULL);
-        if (r < 0)
-                return r;
-        p = strrchr(text, ')');
-        if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                         &ticks) != 1)
-                return -EIO;
-        *ret = ticks;
-        return 0;
-}
-
 static int spawn_worker(ChildLauncher *launcher, const char *connector, bool settle, pid_t *ret)
 {
         _cleanup_free_ char *state_directory = asprintf_or_null("%s/%s", launcher->state_dir, connector);
         _cleanup_free_ char *variable = asprintf_or_null("STATE_DIRECTORY=%s", strempty(state_directory));
         _cleanup_strv_free_ char **environment = NULL;
-        char *argv[] = { launcher->worker_path, (char *) (settle ? "--settle" : connector),
-                         settle ? (char *) connector : NULL, NULL };
+        char *argv[] = { launcher->worker_path, (char *) (settle ? "--settle" : "--keep"), (char *) connector, NULL };
         posix_spawnattr_t attributes;
         sigset_t none, all;
         int r;
@@ -198,6 +179,9 @@ static void child_announce_end(Child *child)
         launcher->base.callbacks.ended(gone->connector, &gone->how, launcher->base.userdata);
 }
 
+static int child_arm_kill(Child *child, usec_t usec);
+
+/* Bounded by itself, but for a disk that does not answer: it has as long as a stop. */
 static int child_settle(Child *child)
 {
         pid_t pid;
@@ -208,6 +192,8 @@ static int child_settle(Child *child)
                 return r;
         child->settling = true;
         r = child_watch(child, pid, true);
+        if (r >= 0)
+                r = child_arm_kill(child, child->launcher->stop_timeout_usec);
         if (r < 0) {
                 (void) kill(pid, SIGKILL);
                 (void) waitpid(pid, NULL, 0);
@@ -264,6 +250,7 @@ static int child_start(Launcher *base, const char *connector)
 {
         ChildLauncher *launcher = child_launcher(base);
         _cleanup_(child_freep) Child *child = NULL;
+        ProcStat stat = {};
         pid_t pid;
         int r;
 
@@ -277,7 +264,8 @@ static int child_start(Launcher *base, const char *connector)
                 return r;
         r = child_watch(child, pid, true);
         if (r >= 0)
-                r = read_start_ticks(pid, &child->start_ticks);
+                r = proc_stat_read(pid, &stat);
+        child->start_ticks = stat.start_ticks;
         if (r >= 0)
                 r = sd_event_add_defer(launcher->event, &child->announce_source, on_announce_start, child);
         if (r < 0) {
@@ -293,11 +281,21 @@ static int on_kill(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Child *child = userdata;
 
+        bool quit = !child->settling && !child->quit;
+
         log_debug("Worker of connector %s did not end in time, killing it.", child->connector);
-        /* The worker leads a session of its own; its pipeline has groups of its own and dies by their parent's death
-         * signal. */
-        (void) pidfd_send_signal(child->pidfd, SIGKILL, NULL, 0);
-        return 0;
+        /* The keeper kills all that there is of the run. Where it cannot, the worker dies with it, and the worker's
+         * programs with the worker. */
+        (void) pidfd_send_signal(child->pidfd, quit ? SIGQUIT : SIGKILL, NULL, 0);
+        child->quit = true;
+        return quit ? child_arm_kill(child, QUIT_TIMEOUT_USEC) : 0;
+}
+
+static int child_arm_kill(Child *child, usec_t usec)
+{
+        child->kill_source = sd_event_source_disable_unref(child->kill_source);
+        return sd_event_add_time_relative(child->launcher->event, &child->kill_source, CLOCK_MONOTONIC, usec,
+                                          USEC_PER_SEC, on_kill, child);
 }
 
 static int child_stop(Launcher *base, const char *connector)
@@ -308,19 +306,18 @@ static int child_stop(Launcher *base, const char *connector)
         if (!child)
                 return -ENOENT;
         child->how.stop_requested = true;
-        if (child->settling || child->kill_source)
-                return 0;
+        if (child->kill_source)
+                return 0; /* asked already, or settling */
         if (child->pidfd >= 0 && pidfd_send_signal(child->pidfd, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
                 return -errno;
-        return sd_event_add_time_relative(launcher->event, &child->kill_source, CLOCK_MONOTONIC, STOP_TIMEOUT_USEC,
-                                          USEC_PER_SEC, on_kill, child);
+        return child_arm_kill(child, launcher->stop_timeout_usec);
 }
 
 static int child_adopt(Launcher *base, const Run *run)
 {
         ChildLauncher *launcher = child_launcher(base);
         _cleanup_(child_freep) Child *child = NULL;
-        uint64_t ticks = 0;
+        ProcStat stat;
         bool alive;
         int r;
 
@@ -331,9 +328,9 @@ static int child_adopt(Launcher *base, const Run *run)
                 return r;
         /* The pidfd is opened before the start time is read again, so that it cannot be another process's. */
         alive = run->worker_pid > 0 && child_watch(child, run->worker_pid, false) >= 0 &&
-                read_start_ticks(run->worker_pid, &ticks) >= 0 && ticks == run->worker_start_ticks;
+                proc_stat_read(run->worker_pid, &stat) >= 0 && stat.start_ticks == run->worker_start_ticks;
         if (alive)
-                child->start_ticks = ticks;
+                child->start_ticks = stat.start_ticks;
         else
                 child_close_process(child);
         r = sd_event_add_defer(launcher->event, &child->announce_source, alive ? on_announce_start : on_announce_gone,
@@ -344,13 +341,17 @@ static int child_adopt(Launcher *base, const Run *run)
         return 0;
 }
 
-/* Everything runs as one user here; the pid, which the bus tells too, says which worker it is. */
+/* Everything runs as one user here; the pid, which the bus tells too, says which worker it is: its keeper is ours. */
 static int child_verify(Launcher *base, const char *connector, uid_t uid, pid_t pid, LauncherVerifyCallback cb,
                         void *userdata)
 {
         Child *child = child_find(child_launcher(base), connector);
+        ProcStat stat;
+        bool ours;
 
-        cb(child && uid == geteuid() && pid == child->pid ? 0 : -EACCES, userdata);
+        ours = child && uid == geteuid() &&
+               (pid == child->pid || (proc_stat_read(pid, &stat) >= 0 && stat.parent == child->pid));
+        cb(ours ? 0 : -EACCES, userdata);
         return 0;
 }
 
@@ -384,7 +385,7 @@ static const LauncherVTable child_vtable = {
         .usage = child_usage,
 };
 
-int launcher_child_new(sd_event *event, const char *worker_path, const char *state_dir,
+int launcher_child_new(sd_event *event, const char *worker_path, const char *state_dir, usec_t stop_timeout_usec,
                        const LauncherCallbacks *callbacks, void *userdata, Launcher **ret)
 {
         ChildLauncher *launcher = calloc(1, sizeof(ChildLauncher));
@@ -393,6 +394,7 @@ int launcher_child_new(sd_event *event, const char *worker_path, const char *sta
                 return -ENOMEM;
         launcher->base = (Launcher) { .vtable = &child_vtable, .callbacks = *callbacks, .userdata = userdata };
         launcher->event = sd_event_ref(event);
+        launcher->stop_timeout_usec = stop_timeout_usec;
         launcher->worker_path = strdup(worker_path);
         launcher->state_dir = strdup(state_dir);
         if (!launcher->worker_path || !launcher->state_dir) {

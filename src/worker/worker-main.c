@@ -13,9 +13,11 @@
 #include "base/log.h"
 #include "base/string-util.h"
 #include "worker/items.h"
+#include "worker/keeper.h"
 #include "worker/settle.h"
 #include "worker/worker.h"
 
+static bool arg_keep = false;
 static bool arg_settle = false;
 static bool arg_items = false;
 static uint64_t arg_limit = 50;
@@ -26,6 +28,7 @@ static void help(void)
 {
         printf("syncrun-worker [OPTIONS...] CONNECTOR\n\n"
                "Run a connector once, for syncrund, which starts it.\n\n"
+               "     --keep     Where no service manager does: when it has ended, kill what it left behind\n"
                "     --settle   Tell syncrund the counts of runs whose worker has died\n"
                "     --items    Print what the connector has stored, newest first (syncrunctl items)\n"
                "     --stream=NAME, --limit=N   With --items\n"
@@ -37,7 +40,8 @@ static void help(void)
 static int parse_arguments(int argc, char *argv[])
 {
         enum {
-                ARG_SETTLE = 0x100,
+                ARG_KEEP = 0x100,
+                ARG_SETTLE,
                 ARG_ITEMS,
                 ARG_STREAM,
                 ARG_LIMIT,
@@ -45,6 +49,7 @@ static int parse_arguments(int argc, char *argv[])
         };
         static const struct option options[] = {
                 { "help", no_argument, NULL, 'h' },
+                { "keep", no_argument, NULL, ARG_KEEP },
                 { "settle", no_argument, NULL, ARG_SETTLE },
                 { "items", no_argument, NULL, ARG_ITEMS },
                 { "stream", required_argument, NULL, ARG_STREAM },
@@ -59,6 +64,9 @@ static int parse_arguments(int argc, char *argv[])
                 case 'h':
                         help();
                         return 0;
+                case ARG_KEEP:
+                        arg_keep = true;
+                        break;
                 case ARG_SETTLE:
                         arg_settle = true;
                         break;
@@ -120,6 +128,10 @@ int main(int argc, char *argv[])
         if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0) {
                 log_error_errno(errno, "Signals cannot be blocked: %m");
                 return EX_OSERR;
+        }
+        if (arg_keep) {
+                r = keeper_run(argv[0], arg_connector);
+                return r < 0 ? EX_OSERR : r;
         }
         r = arg_settle ? settle_connector(arg_connector) : worker_run(arg_connector);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -13,7 +13,7 @@ from harness import NAME, WORKER, CallError, Client, connector_path
 def main():
     if sys.argv[1] == "--settle":
         return 0
-    name = sys.argv[1]
+    name = sys.argv[-1]  # it keeps itself
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     control.connect(os.environ["SYNCRUN_TEST_CONTROL"])
     stream = control.makefile("rw")

@@ -3,6 +3,7 @@
 
 import json
 import os
+import select
 import signal
 import sqlite3
 import stat
@@ -125,7 +126,7 @@ def test_worker_that_is_killed_ends_its_run_with_exact_counts(real, client):
     assert "KILL" in properties["Error"]
 
 
-def is_worker(pid, daemon):
+def is_worker(pid, daemon, keeper=False):
     """A process of this daemon's alone: tests run beside each other."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
@@ -134,7 +135,36 @@ def is_worker(pid, daemon):
             environment = file.read()
     except OSError:
         return False
-    return command.split(b"\0")[0].endswith(b"syncrun-worker") and str(daemon.state).encode() in environment
+    return command.split(b"\0")[0].endswith(b"syncrun-worker") and (b"--keep" in command.split(b"\0")) == keeper \
+        and str(daemon.state).encode() in environment
+
+
+@pytest.mark.parametrize("end", ["well", "worker", "keeper", "cancel"])
+def test_nothing_outlives_its_run(real, client, end):
+    """Also in a session of its own, and however the run ends: what the cgroup does for a unit."""
+    fifo, left = real.programs / "fifo", real.programs / "left"
+    os.mkfifo(fifo)
+    connector(real, "list", f"{records(1)}\n"
+              f"setsid sh -c 'echo $$ >>{left}; sleep 1000 & echo $! >>{left}; wait' </dev/null >/dev/null 2>&1 &\n"
+              f"until [ \"$(wc -l <{left})\" = 2 ]; do :; done 2>/dev/null\n"
+              f"echo '{{\"type\":\"PROGRESS\",\"stage\":\"saving\"}}'\ncat {fifo}")
+    real.start()
+    run, path, *_ = client.start("list")
+    wait_for(lambda: client.get(path, RUN, "Stage") == "saving", "the middle")
+    pids = [int(pid) for pid in left.read_text().split()]
+    watches = [os.pidfd_open(pid) for pid in pids]
+    if end == "well":
+        fifo.open("w").close()
+    elif end == "cancel":
+        client.manager("CancelRun", "(s)", run)
+    else:
+        keepers = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and is_worker(pid, real, keeper=end == "keeper")]
+        os.kill(keepers[0], signal.SIGQUIT if end == "keeper" else signal.SIGKILL)
+    outcome = finished(client, run)["Outcome"]
+    assert outcome == {"well": "succeeded", "cancel": "cancelled"}.get(end, "failed")
+    for watch in watches:
+        assert select.select([watch], [], [], 0)[0], "something of the run is alive"
+        os.close(watch)
 
 
 def test_items_are_in_the_destination(real, client, tmp_path):

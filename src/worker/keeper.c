@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* See keeper.h. */
+
+#include "worker/keeper.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/proc-stat.h"
+#include "base/string-util.h"
+
+static _noreturn_ void become_worker(const char *program, const char *connector, pid_t keeper)
+{
+        char *argv[] = { (char *) program, (char *) connector, NULL };
+        sigset_t none;
+
+        (void) sigemptyset(&none);
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) >= 0 && getppid() == keeper && sigprocmask(SIG_SETMASK, &none, NULL) >= 0)
+                (void) execv("/proc/self/exe", argv);
+        log_error_errno(errno, "The worker cannot be started: %m");
+        _exit(EXIT_FAILURE);
+}
+
+/* Return: whether there was one. */
+static bool kill_children(void)
+{
+        pid_t self = getpid();
+        DIR *proc = opendir("/proc");
+        struct dirent *entry;
+        bool found = false;
+
+        while (proc && (entry = readdir(proc))) {
+                ProcStat stat;
+                uint64_t pid;
+
+                if (parse_uint64(entry->d_name, &pid) < 0 || pid > INT_MAX ||
+                    proc_stat_read((pid_t) pid, &stat) < 0 || stat.parent != self)
+                        continue;
+                found = true;
+                (void) kill((pid_t) pid, SIGKILL);
+        }
+        if (proc)
+                (void) closedir(proc);
+        return found;
+}
+
+/* Takes note of those that have ended. Return: whether some are left. */
+static bool reap(pid_t worker, int *status)
+{
+        pid_t pid;
+        int how;
+
+        while ((pid = waitpid(-1, &how, WNOHANG)) > 0)
+                if (pid == worker)
+                        *status = how;
+        return pid == 0;
+}
+
+/* The children of one that is killed become ours, so there is an end to it. */
+static void kill_all(pid_t worker, int *status)
+{
+        siginfo_t info;
+
+        while (reap(worker, status) && kill_children())
+                (void) waitid(P_ALL, 0, &info, WEXITED | WNOWAIT);
+}
+
+static int end_as(int status)
+{
+        const struct rlimit none = {};
+        sigset_t set;
+
+        if (!WIFSIGNALED(status))
+                return WEXITSTATUS(status);
+        (void) setrlimit(RLIMIT_CORE, &none); /* it has dumped its own */
+        (void) signal(WTERMSIG(status), SIG_DFL);
+        (void) sigemptyset(&set);
+        (void) sigaddset(&set, WTERMSIG(status));
+        (void) raise(WTERMSIG(status));
+        (void) sigprocmask(SIG_UNBLOCK, &set, NULL);
+        return EXIT_FAILURE;
+}
+
+int keeper_run(const char *program, const char *connector)
+{
+        int status = -1, number;
+        pid_t self = getpid(), worker;
+        sigset_t signals;
+
+        (void) sigemptyset(&signals);
+        (void) sigaddset(&signals, SIGCHLD);
+        (void) sigaddset(&signals, SIGTERM);
+        (void) sigaddset(&signals, SIGINT);
+        (void) sigaddset(&signals, SIGQUIT);
+        if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+                return log_error_errno(-errno, "What a connector leaves behind cannot be kept track of: %m");
+        worker = fork();
+        if (worker < 0)
+                return log_error_errno(-errno, "The worker cannot be started: %m");
+        if (worker == 0)
+                become_worker(program, connector, self);
+
+        while (status < 0) {
+                if (sigwait(&signals, &number) != 0)
+                        continue;
+                if (number == SIGCHLD)
+                        (void) reap(worker, &status);
+                else if (number == SIGQUIT)
+                        (void) kill(worker, SIGKILL);
+                else
+                        (void) kill(worker, number);
+        }
+        kill_all(worker, &status);
+        return end_as(status);
+}
