@@ -41,7 +41,15 @@ static int raise_lasting(ConnectorRecord *record, const Run *run, AttentionCateg
         return raise_attention(&record->attention, category, message, run);
 }
 
-int attention_apply(ConnectorRecord *record, const Run *run, AttentionCategory lasting, unsigned notify_after)
+/* No retry follows, or there were as many failures as retries would have been: a schedule, or a person, that comes
+ * before each retry begins a first attempt every time. */
+static bool is_given_up(const ConnectorRecord *record, unsigned retry_max)
+{
+        return record->retry_at_usec == 0 || record->consecutive_failures > retry_max;
+}
+
+int attention_apply(ConnectorRecord *record, const Run *run, AttentionCategory lasting, unsigned retry_max,
+                    unsigned notify_after)
 {
         const Account *account = account_in_need(run);
         AttentionCategory category = run->category >= 0 ? run->category : account ? account->category : run->category;
@@ -63,7 +71,7 @@ int attention_apply(ConnectorRecord *record, const Run *run, AttentionCategory l
                         record->consecutive_failures++;
                 if (category >= 0)
                         return raise_attention(&record->attention, category, message, run);
-                if (lasting >= 0 && record->attention.category < 0 && record->retry_at_usec == 0 &&
+                if (lasting >= 0 && record->attention.category < 0 && is_given_up(record, retry_max) &&
                     record->consecutive_failures >= notify_after)
                         return raise_lasting(record, run, lasting);
                 return 0;

@@ -11,13 +11,15 @@
  * @run:          has just ended; not skipped
  * @lasting:      what the failure is where it names no category and lasts, see run_fail(); _ATTENTION_INVALID: nothing
  *                that a person could mend
+ * @retry_max:    RetryMax= of the connector
  * @notify_after: NotifyAfter= of the connector
  *
  * What only the user can mend is raised at once. A failure without such a category is raised as @lasting when it is
- * the NotifyAfter=th in a row, or a later one, and no retry is left. A success clears; a partial success raises, by
- * its accounts, but does not clear; cancelled runs change nothing.
+ * the NotifyAfter=th in a row, or a later one, and no retry is left, or would be, had the failures in a row all been
+ * retries of the first. A success clears; a partial success raises, by its accounts, but does not clear; cancelled
+ * runs change nothing.
  *
  * Return: 1 the attention has changed; 0 it has not; -ENOMEM.
  */
-int attention_apply(ConnectorRecord *record, const Run *run, AttentionCategory lasting,
+int attention_apply(ConnectorRecord *record, const Run *run, AttentionCategory lasting, unsigned retry_max,
                     unsigned notify_after) _must_check_;

@@ -212,7 +212,7 @@ static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_new
         if (k < 0)
                 return k;
         settle_resync(record, r->run);
-        k = attention_apply(record, r->run, r->lasting, r->definition->notify_after);
+        k = attention_apply(record, r->run, r->lasting, r->definition->retry_max, r->definition->notify_after);
         if (k < 0)
                 return k;
         *ret_news = k > 0 ? CONNECTOR_NEWS_ATTENTION : 0;

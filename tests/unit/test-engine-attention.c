@@ -32,7 +32,7 @@ static void test_rules(void **state)
                 AttentionCategory attention;
                 unsigned failures;
         } steps[] = {
-                /* NotifyAfter=2 */
+                /* RetryMax=3, NotifyAfter=2 */
                 { RUN_FAILED, _ATTENTION_INVALID, true, 0, _ATTENTION_INVALID, 1 },
                 { RUN_SUCCEEDED, _ATTENTION_INVALID, true, 0, _ATTENTION_INVALID, 0 },
                 { RUN_FAILED, _ATTENTION_INVALID, false, 0, _ATTENTION_INVALID, 1 },
@@ -54,7 +54,7 @@ static void test_rules(void **state)
                 const Run run = ended(steps[i].outcome, steps[i].category);
 
                 record.retry_at_usec = steps[i].final ? 0 : 1;
-                assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 2), steps[i].changed);
+                assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 3, 2), steps[i].changed);
                 assert_int_equal(record.attention.category, steps[i].attention);
                 assert_int_equal(record.consecutive_failures, steps[i].failures);
         }
@@ -66,13 +66,13 @@ static void test_message(void **state)
         ConnectorRecord record = CONNECTOR_RECORD_INIT;
         Run run = ended(RUN_FAILED, _ATTENTION_INVALID);
 
-        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONFIGURATION_ERROR, 1), 1);
+        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONFIGURATION_ERROR, 0, 1), 1);
         assert_string_equal(record.attention.message, "no");
         assert_int_equal(record.attention.since_usec, 7);
         assert_string_equal(record.attention.run_id, "run");
         attention_done(&record.attention);
         record.attention.category = _ATTENTION_INVALID;
-        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONFIGURATION_ERROR, 1), 1);
+        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONFIGURATION_ERROR, 0, 1), 1);
         assert_string_equal(record.attention.message, "Failed 2 times in a row: no");
 
         /* Other words for the same need are news; since when is not. */
@@ -80,7 +80,7 @@ static void test_message(void **state)
         run.error = (char *) "no such account";
         run.finished_usec = 9;
         run.id = (char *) "run2";
-        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 1), 1);
+        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 0, 1), 1);
         assert_int_equal(record.attention.since_usec, 7);
         assert_string_equal(record.attention.run_id, "run2");
         connector_record_done(&record);
@@ -93,10 +93,10 @@ static void test_lasting_without_a_category(void **state)
         Run run = ended(RUN_FAILED, _ATTENTION_INVALID);
 
         for (int i = 0; i < 3; i++)
-                assert_int_equal(attention_apply(&record, &run, _ATTENTION_INVALID, 1), 0);
+                assert_int_equal(attention_apply(&record, &run, _ATTENTION_INVALID, 0, 1), 0);
         assert_int_equal(record.attention.category, _ATTENTION_INVALID);
         assert_int_equal(record.consecutive_failures, 3);
-        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 4), 1);
+        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 0, 4), 1);
         connector_record_done(&record);
 }
 
@@ -144,6 +144,30 @@ static void test_notify_after(void **state)
         assert_true(fixture_has(f->news, "attention bank connection_lost"));
         assert_string_equal(fixture_connector(f, "bank")->record.attention.message,
                             "Failed 2 times in a row: exit status 1");
+}
+
+/* A schedule that always comes before the retry: every run is a first attempt, and the failure lasts all the same. */
+static void test_schedule_before_retries(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport failure = report_failure("HTTP 503", true), success = report_success();
+        char id[RUN_ID_MAX + 1];
+
+        fixture_write_connector(f, "bank", CONNECTOR("[Run]\nRetryMax=2\nRetrySec=1h\n"));
+        fixture_open(f);
+        for (int round = 0; round < 2; round++) {
+                for (int i = 0; i < 2; i++) {
+                        fixture_whole_run(f, "bank", &failure, id);
+                        assert_true(fixture_connector(f, "bank")->record.retry_at_usec > 0);
+                        assert_false(fixture_has(f->news, "attention"));
+                }
+                fixture_whole_run(f, "bank", &failure, id);
+                assert_true(fixture_has(f->news, "attention bank connection_lost"));
+                assert_string_equal(fixture_connector(f, "bank")->record.attention.message,
+                                    "Failed 3 times in a row: HTTP 503");
+                fixture_whole_run(f, "bank", &success, id);
+                fixture_forget(f);
+        }
 }
 
 static AttentionCategory attention_of(EngineFixture *f, const char *name)
@@ -428,6 +452,7 @@ int main(void)
                 cmocka_unit_test(test_lasting_without_a_category),
                 ENGINE_TEST(test_raised_and_cleared),
                 ENGINE_TEST(test_notify_after),
+                ENGINE_TEST(test_schedule_before_retries),
                 ENGINE_TEST(test_lost_runs_raise_nothing),
                 ENGINE_TEST(test_lasting_by_cause),
                 ENGINE_TEST(test_retry_beside_a_category),
