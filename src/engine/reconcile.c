@@ -192,7 +192,7 @@ static int take_up_run(EngineRun *r)
         if (k < 0)
                 return k;
         c->run = r;
-        scheduler_update(c, SCHEDULE_STARTING);
+        scheduler_update(c, engine->started ? SCHEDULE_RESUMED : SCHEDULE_STARTING);
         if (c->has_file)
                 connector_publish(c, 0);
         if (r->run->state != RUN_QUEUED)
@@ -245,7 +245,7 @@ static int update_connectors(Engine *engine)
                 k = connector_remember(c, c->definition);
                 if (k < 0)
                         return k;
-                scheduler_update(c, SCHEDULE_STARTING);
+                scheduler_update(c, SCHEDULE_RESUMED);
                 connector_publish(c, CONNECTOR_NEWS_ATTENTION * (c->published.record.attention.category !=
                                                                  c->record.attention.category));
         }

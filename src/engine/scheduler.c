@@ -10,11 +10,14 @@
 
 #define MOMENT_USEC (200 * USEC_PER_MSEC)
 
-/* A time of the calendar has come already and waits for its random delay: it is not computed anew, which would pass it
- * over. One of Every= begins anew with each run. */
-static bool waits_for_delay(const ConnectorEntry *c, usec_t now)
+/* A time has come already and waits for its random delay: it is not computed anew, which would pass it over or delay
+ * it once more. One of Every= begins anew with each run. */
+static bool waits_for_delay(const ConnectorEntry *c, ScheduleReason reason, usec_t now)
 {
-        return c->schedule.elapse_usec <= now && (c->schedule.missed || c->definition->n_calendars > 0);
+        if (reason != SCHEDULE_RUN_CHANGED && reason != SCHEDULE_RESUMED)
+                return false;
+        return c->schedule.elapse_usec <= now &&
+               (c->schedule.missed || c->definition->n_calendars > 0 || (reason == SCHEDULE_RESUMED && !c->run));
 }
 
 static void compute(ConnectorEntry *c, ScheduleReason reason, usec_t now)
@@ -27,9 +30,10 @@ static void compute(ConnectorEntry *c, ScheduleReason reason, usec_t now)
         };
         int r;
 
-        if (reason == SCHEDULE_RUN_CHANGED && waits_for_delay(c, now))
+        if (waits_for_delay(c, reason, now))
                 return;
-        r = schedule_next(c->definition, &past, now, reason == SCHEDULE_STARTING, c->random_fraction, &c->schedule);
+        r = schedule_next(c->definition, &past, now, reason == SCHEDULE_STARTING || reason == SCHEDULE_RESUMED,
+                          c->random_fraction, &c->schedule);
         if (r < 0)
                 engine_break(c->published.engine, r);
 }
@@ -125,17 +129,35 @@ static int64_t clock_step(Engine *engine)
         return step;
 }
 
+static usec_t shifted(usec_t usec, int64_t step)
+{
+        if (usec == USEC_INFINITY)
+                return usec;
+        return step < 0 && usec <= (usec_t) -step ? 1 : usec + (usec_t) step;
+}
+
 /* A retry waits for a span, not for a time: it is not to lie years ahead because the clock was wrong when it was
  * reckoned. */
 static bool shift_retry(ConnectorEntry *c, int64_t step)
 {
         if (c->record.retry_at_usec == 0 || (usec_t) llabs(step) < USEC_PER_SEC)
                 return false;
-        if (step < 0 && c->record.retry_at_usec <= (usec_t) -step)
-                c->record.retry_at_usec = 1;
-        else
-                c->record.retry_at_usec += (usec_t) step;
+        c->record.retry_at_usec = shifted(c->record.retry_at_usec, step);
         return true;
+}
+
+/* What had come by the old clock, and waits for its random delay, waits on: for a span, where no calendar says when it
+ * was due. */
+static void take_over_delayed(ConnectorEntry *c, int64_t step)
+{
+        usec_t before = shifted(engine_now(c->published.engine, CLOCK_REALTIME), -step);
+
+        if (c->schedule.elapse_usec > before)
+                c->schedule = (ScheduleNext) { .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
+        else if (c->schedule.missed || c->definition->n_calendars == 0) {
+                c->schedule.elapse_usec = shifted(c->schedule.elapse_usec, step);
+                c->schedule.due_usec = shifted(c->schedule.due_usec, step);
+        }
 }
 
 void scheduler_clock_changed(Engine *engine)
@@ -144,13 +166,14 @@ void scheduler_clock_changed(Engine *engine)
         ConnectorEntry *c, *next;
 
         HASH_ITER(hh, engine->connectors, c, next) {
-                bool shifted = shift_retry(c, step);
+                bool retry_shifted = shift_retry(c, step);
                 usec_t before = c->next_elapse_usec;
 
                 if (!c->definition)
                         continue;
-                scheduler_update(c, SCHEDULE_STARTING);
-                if (shifted)
+                take_over_delayed(c, step);
+                scheduler_update(c, SCHEDULE_RESUMED);
+                if (retry_shifted)
                         connector_save(c, 0);
                 else if (c->next_elapse_usec != before)
                         connector_publish(c, 0);

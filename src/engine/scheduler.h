@@ -7,7 +7,9 @@
 #include "engine/engine-internal.h"
 
 typedef enum ScheduleReason {
-        SCHEDULE_STARTING,    /* nobody watched the clock until now: daemon's start, clock set */
+        SCHEDULE_STARTING,    /* nobody watched the clock until now: times may have been missed */
+        SCHEDULE_RESUMED,     /* times may have been missed while the clock was set, or while the history could not be
+                               * written; one that had come, and waits for its random delay, was not */
         SCHEDULE_RELOADED,    /* [Schedule] is a new one */
         SCHEDULE_RUN_CHANGED, /* a run began or ended, the connector was made active or not */
 } ScheduleReason;

@@ -93,7 +93,8 @@ int schedule_next(const ConnectorDefinition *definition, const SchedulePast *pas
         every = next_every(definition, past, now_usec);
         if (every <= now_usec) {
                 missed = missed || catch_up;
-                every = starting && !definition->persistent ? usec_add(now_usec, definition->every_usec) : now_usec;
+                if (starting && !definition->persistent)
+                        every = usec_add(now_usec, definition->every_usec);
         }
 
         /* One run makes up for all that was missed: it counts as that of the last time before now. */

@@ -158,6 +158,98 @@ static void test_random_delay(void **state)
         assert_int_equal(count_runs(f, "schedule"), 0);
 }
 
+/* What a step of the clock, or only of the time zone, makes of a connector that waits for its random delay. */
+typedef struct DelayCase {
+        const char *schedule;
+        usec_t come_usec;  /* its time has come, and it is seen a minute later */
+        bool catch_up;     /* it was missed while the daemon was down */
+        int64_t step_usec; /* then the clock is set by that */
+        int64_t due_usec;  /* after the step: when it is due, from come_usec */
+} DelayCase;
+
+/* Nobody sets the clock. */
+static void time_goes_by(EngineFixture *f, usec_t to_usec)
+{
+        fixture_set_clock(to_usec);
+        f->engine->clock_offset_usec = (int64_t) (fixture_now(CLOCK_REALTIME) - fixture_now(CLOCK_BOOTTIME));
+        engine_clock_changed(f->engine);
+}
+
+static void check_delay(EngineFixture *f, const DelayCase *test)
+{
+        usec_t seen = test->come_usec + USEC_PER_MINUTE, now, next;
+        _cleanup_free_ char *text = asprintf_or_null(CONNECTOR("[Schedule]\nRandomizedDelaySec=10min\n%s\n"),
+                                                     test->schedule);
+        ConnectorEntry *c;
+
+        open_bank(f, text, test->catch_up ? test->come_usec - USEC_PER_HOUR : test->come_usec - USEC_PER_SEC);
+        if (test->catch_up) {
+                fixture_close(f);
+                fixture_set_clock(seen);
+                fixture_open(f);
+        }
+        HASH_FIND_STR(f->engine->connectors, "bank", c);
+        c->random_fraction = 0.5;
+        c->schedule = (ScheduleNext) { .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
+        engine_clock_changed(f->engine);
+        time_goes_by(f, seen);
+
+        fixture_advance_clock((usec_t) test->step_usec);
+        for (int i = 0; i < 3; i++) {
+                engine_clock_changed(f->engine);
+                fixture_settle(f);
+        }
+        now = test->come_usec + (usec_t) test->due_usec;
+        next = fixture_connector(f, "bank")->next_elapse_usec;
+        assert_in_range(next, now - 2 * USEC_PER_SEC, now + 2 * USEC_PER_SEC);
+        time_goes_by(f, next);
+        fixture_run_until(f, fixture_has(f->calls, "start bank"));
+        fixture_settle(f);
+        assert_int_equal(active_run(f)->trigger, test->catch_up ? RUN_TRIGGER_CATCH_UP : RUN_TRIGGER_SCHEDULE);
+        fixture_close(f);
+}
+
+#define MINUTES(n) ((n) * (int64_t) USEC_PER_MINUTE)
+
+static void test_delay_and_time_zone(void **state)
+{
+        check_delay(*state, &(DelayCase) { "OnCalendar=*-*-* 09:00\nPersistent=no", NINE, false, 0, MINUTES(5) });
+}
+
+static void test_delay_and_persistent(void **state)
+{
+        check_delay(*state, &(DelayCase) { "OnCalendar=*-*-* 09:00", NINE, false, 0, MINUTES(5) });
+}
+
+static void test_delay_and_clock_set_on(void **state)
+{
+        check_delay(*state,
+                    &(DelayCase) { "OnCalendar=*-*-* 09:00\nPersistent=no", NINE, false, MINUTES(2), MINUTES(5) });
+}
+
+/* Nine lies ahead again. */
+static void test_delay_and_clock_set_back(void **state)
+{
+        check_delay(*state,
+                    &(DelayCase) { "OnCalendar=*-*-* 09:00\nPersistent=no", NINE, false, -MINUTES(30), MINUTES(5) });
+}
+
+/* A run that makes up for missed ones, and one of Every=, wait for a span. */
+static void test_delayed_catch_up_and_clock(void **state)
+{
+        check_delay(*state, &(DelayCase) { "OnCalendar=*-*-* 09:00", NINE, true, MINUTES(60), MINUTES(66) });
+}
+
+static void test_delayed_catch_up_and_clock_set_back(void **state)
+{
+        check_delay(*state, &(DelayCase) { "OnCalendar=*-*-* 09:00", NINE, true, -MINUTES(30), MINUTES(-24) });
+}
+
+static void test_delayed_every_and_clock(void **state)
+{
+        check_delay(*state, &(DelayCase) { "Every=1s\nPersistent=no", MIDNIGHT, false, MINUTES(60), MINUTES(65) });
+}
+
 /* ---- Overlaps */
 
 static void test_overlap_skip(void **state)
@@ -423,6 +515,13 @@ int main(void)
                 ENGINE_TEST(test_calendar),      ENGINE_TEST(test_every),
                 ENGINE_TEST(test_catch_up),      ENGINE_TEST(test_catch_up_behind_a_lost_run),
                 ENGINE_TEST(test_random_delay),  ENGINE_TEST(test_overlap_skip),
+                ENGINE_TEST(test_delay_and_time_zone),
+                ENGINE_TEST(test_delay_and_persistent),
+                ENGINE_TEST(test_delay_and_clock_set_on),
+                ENGINE_TEST(test_delay_and_clock_set_back),
+                ENGINE_TEST(test_delayed_catch_up_and_clock),
+                ENGINE_TEST(test_delayed_catch_up_and_clock_set_back),
+                ENGINE_TEST(test_delayed_every_and_clock),
                 ENGINE_TEST(test_overlap_queue), ENGINE_TEST(test_queue_is_full),
                 ENGINE_TEST(test_retries),       ENGINE_TEST(test_retry_survives),
                 ENGINE_TEST(test_not_retried),   ENGINE_TEST(test_manual_replaces_retry),
