@@ -7,6 +7,7 @@
 
 #include "base/names.h"
 #include "base/string-util.h"
+#include "client/client-bus.h"
 
 /* A reply may wait for a password to be typed, and for a slow disk. */
 #define CALL_TIMEOUT_USEC (120 * USEC_PER_SEC)
@@ -103,7 +104,6 @@ static int fail_to_connect(ClientError *e, const char *host, int r)
 int client_open(const char *host, Client **ret, ClientError *e)
 {
         _cleanup_(client_freep) Client *client = calloc(1, sizeof(Client));
-        const char *address = getenv(SYNCRUN_ENV_BUS_ADDRESS);
         int r;
 
         if (!client)
@@ -111,17 +111,8 @@ int client_open(const char *host, Client **ret, ClientError *e)
         if (host) {
                 client->host = strdup(host);
                 r = client->host ? sd_bus_open_system_remote(&client->bus, host) : -ENOMEM;
-        } else if (address) {
-                r = sd_bus_new(&client->bus);
-                if (r >= 0)
-                        r = sd_bus_set_address(client->bus, address);
-                if (r >= 0)
-                        r = sd_bus_set_bus_client(client->bus, true);
-                if (r >= 0)
-                        r = sd_bus_start(client->bus);
-        } else {
-                r = sd_bus_open_system(&client->bus);
-        }
+        } else
+                r = client_bus_open(&client->bus);
         if (r < 0)
                 return fail_to_connect(e, host, r);
         (void) sd_bus_set_method_call_timeout(client->bus, CALL_TIMEOUT_USEC);

@@ -9,6 +9,7 @@
 #include "base/names.h"
 #include "base/refusal.h"
 #include "base/string-util.h"
+#include "client/client-bus.h"
 #include "client/worker-proxy.h"
 
 /* How long an answer may take before the call is sent again: the daemon answers after its commit. */
@@ -110,21 +111,11 @@ static void give_reply(WorkerProxy *proxy, int r, const char *error, WorkerAttac
 static int open_bus(WorkerProxy *proxy)
 {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
-        const char *address = getenv(SYNCRUN_ENV_BUS_ADDRESS);
         int r;
 
         if (proxy->bus)
                 return 0;
-        if (address) {
-                r = sd_bus_new(&bus);
-                if (r >= 0)
-                        r = sd_bus_set_address(bus, address);
-                if (r >= 0)
-                        r = sd_bus_set_bus_client(bus, true);
-                if (r >= 0)
-                        r = sd_bus_start(bus);
-        } else
-                r = sd_bus_open_system(&bus);
+        r = client_bus_open(&bus);
         if (r >= 0)
                 r = sd_bus_attach_event(bus, proxy->event, SD_EVENT_PRIORITY_NORMAL);
         if (r < 0)
@@ -156,27 +147,6 @@ static void retry_later(WorkerProxy *proxy, const char *why)
         proxy->retry_usec = MIN(proxy->retry_usec * 2, (usec_t) RETRY_MAX_USEC);
         if (r < 0)
                 give_reply(proxy, r, strerror(-r), NULL);
-}
-
-/* Whether an answer is none of the daemon's: it may be there again in a moment, and the call may have been recorded.
- */
-static bool is_absence(const sd_bus_error *error)
-{
-        static const char *const names[] = {
-                SD_BUS_ERROR_NO_REPLY,          SD_BUS_ERROR_SERVICE_UNKNOWN,
-                SD_BUS_ERROR_NAME_HAS_NO_OWNER, SD_BUS_ERROR_DISCONNECTED,
-                SD_BUS_ERROR_TIMEOUT,           SD_BUS_ERROR_NO_SERVER,
-                SD_BUS_ERROR_LIMITS_EXCEEDED,   SD_BUS_ERROR_NO_MEMORY,
-                SD_BUS_ERROR_IO_ERROR,          "org.freedesktop.DBus.Error.TimedOut",
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (sd_bus_error_has_name(error, names[i]))
-                        return true;
-        /* activation that did not work out, or a job of PID 1 that was cancelled because the daemon is being restarted
-         */
-        return startswith(error->name, "org.freedesktop.DBus.Error.Spawn.") ||
-               startswith(error->name, "org.freedesktop.systemd1.") || startswith(error->name, "System.Error.");
 }
 
 /* Refusals that are about the daemon's state and not about us. */
@@ -271,7 +241,7 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *unused)
         if (error) {
                 const Refusal *refusal = refusal_by_name(error->name);
 
-                if (is_absence(error) || is_passing(refusal))
+                if (client_error_is_absence(error) || is_passing(refusal))
                         retry_later(proxy, error->name);
                 else
                         give_reply(proxy, refusal ? -refusal->error : -sd_bus_error_get_errno(error),

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* See client-async.h. A call is kept with its arguments until it is answered, because a message belongs to one
+ * connection and can not be sent on the next. */
+
+#include "client/client-async.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/log.h"
+#include "base/names.h"
+#include "base/string-util.h"
+#include "base/time-util.h"
+#include "client/client-bus.h"
+
+/* Pause before the bus is tried again, or a daemon that is away; doubled each time up to the second. */
+#define RETRY_USEC          (100 * USEC_PER_MSEC)
+#define RETRY_MAX_USEC      (5 * USEC_PER_SEC)
+#define RETRY_ACCURACY_USEC (10 * USEC_PER_MSEC)
+
+struct ClientCall {
+        ClientAsync *client;
+        ClientCall *prev, *next;
+        char *path;
+        char *interface;
+        char *member;
+        char *text;
+        bool dictionary;
+        ClientOption *options; /* their strings are ours */
+        size_t n_options;
+        bool repeatable;
+        ClientAnswerCallback callback;
+        void *userdata;
+        usec_t give_up_usec; /* CLOCK_MONOTONIC: while it waits for a daemon */
+        unsigned round;      /* of send_waiting(), in which it was looked at */
+        sd_bus_slot *slot;   /* NULL: waits */
+};
+
+struct ClientAsync {
+        sd_event *event;
+        ClientAsyncCallbacks callbacks;
+        sd_bus *bus;
+        sd_bus_slot *slots[5]; /* matches and the question for the name's owner */
+        size_t n_slots;
+        bool up;
+        ClientCall *calls;
+        unsigned n_calls;
+        unsigned round;
+        sd_event_source *timer; /* the next attempt: to connect, or to send what waits */
+        usec_t retry_usec;
+};
+
+static void attempt_later(ClientAsync *client, usec_t usec);
+
+/* ---- One call */
+
+static ClientCall *call_free(ClientCall *call)
+{
+        if (!call)
+                return NULL;
+        for (size_t i = 0; i < call->n_options; i++) {
+                if (call->options[i].type == 's')
+                        free((char *) call->options[i].s);
+                else if (call->options[i].type == 'a')
+                        strv_free((char **) call->options[i].as);
+                free((char *) call->options[i].name);
+        }
+        free(call->options);
+        free(call->path);
+        free(call->interface);
+        free(call->member);
+        free(call->text);
+        sd_bus_slot_unref(call->slot);
+        free(call);
+        return NULL;
+}
+DEFINE_TRIVIAL_CLEANUP_FUNC(ClientCall *, call_free);
+
+ClientCall *client_call_cancel(ClientCall *call)
+{
+        if (!call)
+                return NULL;
+        DL_DELETE(call->client->calls, call);
+        call->client->n_calls--;
+        return call_free(call);
+}
+
+static void finish(ClientCall *call, const ClientAnswer *answer)
+{
+        ClientAnswerCallback callback = call->callback;
+        void *userdata = call->userdata;
+
+        (void) client_call_cancel(call);
+        callback(answer, userdata);
+}
+
+static void finish_error(ClientCall *call, int error)
+{
+        finish(call, &(ClientAnswer){ .error = error });
+}
+
+static int copy_option(const ClientOption *from, ClientOption *to)
+{
+        *to = *from;
+        to->name = strdup(from->name);
+        if (from->type == 's') {
+                to->s = from->s ? strdup(from->s) : NULL;
+                if (from->s && !to->s)
+                        return -ENOMEM;
+        } else if (from->type == 'a') {
+                char **copy;
+
+                to->as = NULL;
+                if (strv_copy(from->as, &copy) < 0)
+                        return -ENOMEM;
+                to->as = copy;
+        }
+        return to->name ? 0 : -ENOMEM;
+}
+
+static int call_new(const ClientRequest *request, ClientCall **ret)
+{
+        _cleanup_(call_freep) ClientCall *call = calloc(1, sizeof(*call));
+
+        if (!call)
+                return -ENOMEM;
+        call->path = strdup(request->path ?: SYNCRUN_PATH);
+        call->interface = strdup(request->interface ?: SYNCRUN_IFACE_MANAGER);
+        call->member = strdup(request->member);
+        call->text = request->text ? strdup(request->text) : NULL;
+        call->dictionary = request->dictionary;
+        call->repeatable = request->repeatable;
+        if (!call->path || !call->interface || !call->member || (request->text && !call->text))
+                return -ENOMEM;
+        call->options = calloc(MAX(request->n_options, 1U), sizeof(ClientOption));
+        if (!call->options)
+                return -ENOMEM;
+        for (size_t i = 0; i < request->n_options; i++) {
+                int r = copy_option(&request->options[i], &call->options[i]);
+
+                call->n_options++;
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(call);
+        return 0;
+}
+
+/* ---- Sending, and what comes back */
+
+static void wait_for_daemon(ClientCall *call)
+{
+        ClientAsync *client = call->client;
+        usec_t now = now_usec(CLOCK_MONOTONIC);
+
+        call->slot = sd_bus_slot_unref(call->slot);
+        if (call->give_up_usec <= now)
+                finish_error(call, -EHOSTUNREACH);
+        else
+                attempt_later(client, MIN(client->retry_usec, call->give_up_usec - now));
+}
+
+static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *unused)
+{
+        const sd_bus_error *error = sd_bus_message_get_error(m);
+        ClientCall *call = userdata;
+        const Refusal *refusal;
+
+        if (!error) {
+                finish(call, &(ClientAnswer){ .reply = m });
+                return 0;
+        }
+        refusal = refusal_by_name(error->name);
+        if (client_error_is_undelivered(error) || (client_error_is_absence(error) && call->repeatable))
+                wait_for_daemon(call);
+        else if (client_error_is_absence(error))
+                finish_error(call, -EHOSTUNREACH);
+        else
+                finish(call, &(ClientAnswer){
+                                             .error = refusal ? -refusal->error : -sd_bus_error_get_errno(error),
+                                             .refusal = refusal,
+                                             .message = error->message,
+                             });
+        return 0;
+}
+
+static int send_call(ClientCall *call)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        sd_bus *bus = call->client->bus;
+        int r;
+
+        r = sd_bus_message_new_method_call(bus, &m, SYNCRUN_BUS_NAME, call->path, call->interface, call->member);
+        if (r >= 0 && call->text)
+                r = sd_bus_message_append(m, "s", call->text);
+        if (r >= 0 && call->dictionary)
+                r = client_append_options(m, call->options, call->n_options);
+        if (r >= 0)
+                r = sd_bus_call_async(bus, &call->slot, m, on_reply, call, CLIENT_CALL_TIMEOUT_USEC);
+        return r;
+}
+
+/* A callback may make calls and cancel others: after each, the list is looked at from its head. */
+static ClientCall *next_waiting(ClientAsync *client)
+{
+        ClientCall *call;
+
+        DL_FOREACH(client->calls, call)
+                if (!call->slot && call->round != client->round)
+                        return call;
+        return NULL;
+}
+
+static void send_waiting(ClientAsync *client)
+{
+        ClientCall *call;
+
+        client->round++;
+        while ((call = next_waiting(client))) {
+                call->round = client->round;
+                if (!client->bus || send_call(call) < 0)
+                        wait_for_daemon(call);
+        }
+}
+
+int client_async_call(ClientAsync *client, const ClientRequest *request, ClientAnswerCallback callback, void *userdata,
+                      ClientCall **ret_call)
+{
+        _cleanup_(call_freep) ClientCall *call = NULL;
+        int r;
+
+        if (client->n_calls >= CLIENT_CALLS_MAX)
+                return -ENOBUFS;
+        r = call_new(request, &call);
+        if (r < 0)
+                return r;
+        call->client = client;
+        call->callback = callback;
+        call->userdata = userdata;
+        call->give_up_usec = usec_add(now_usec(CLOCK_MONOTONIC), CLIENT_WAIT_USEC);
+        if (client->bus) {
+                r = send_call(call);
+                if (r < 0 && r != -ENOTCONN && r != -ECONNRESET && r != -ENOBUFS)
+                        return r;
+        }
+        if (!call->slot)
+                attempt_later(client, client->retry_usec);
+        DL_APPEND(client->calls, call);
+        client->n_calls++;
+        if (ret_call)
+                *ret_call = call;
+        TAKE_PTR(call);
+        return 0;
+}
+
+/* ---- Whether the daemon is there */
+
+bool client_async_is_up(const ClientAsync *client)
+{
+        return client->up;
+}
+
+static void set_up(ClientAsync *client, bool up)
+{
+        bool was = client->up;
+
+        client->up = up;
+        if (was && client->callbacks.lost)
+                client->callbacks.lost(client->callbacks.userdata);
+        if (!up)
+                return;
+        client->retry_usec = RETRY_USEC;
+        send_waiting(client);
+        if (client->callbacks.returned)
+                client->callbacks.returned(client->callbacks.userdata);
+}
+
+static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *unused)
+{
+        const char *name, *before, *after;
+
+        if (sd_bus_message_read(m, "sss", &name, &before, &after) >= 0)
+                set_up(userdata, !isempty(after));
+        return 0;
+}
+
+static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *unused)
+{
+        ClientAsync *client = userdata;
+
+        /* It may have come since the question was asked, and been told of. */
+        if (!sd_bus_message_is_method_error(m, NULL) && !client->up)
+                set_up(client, true);
+        return 0;
+}
+
+static int on_events(sd_bus_message *m, void *userdata, sd_bus_error *unused)
+{
+        ClientAsync *client = userdata;
+        const char *user_id, *run_id, *json;
+        uint64_t seq;
+
+        if (!client->callbacks.event || sd_bus_message_enter_container(m, 'a', "(tsss)") < 0)
+                return 0;
+        while (sd_bus_message_read(m, "(tsss)", &seq, &user_id, &run_id, &json) > 0)
+                client->callbacks.event(seq, user_id, run_id, json, client->callbacks.userdata);
+        return 0;
+}
+
+static int on_key_revoked(sd_bus_message *m, void *userdata, sd_bus_error *unused)
+{
+        ClientAsync *client = userdata;
+        const char *name;
+
+        if (client->callbacks.key_revoked && sd_bus_message_read(m, "s", &name) >= 0)
+                client->callbacks.key_revoked(name, client->callbacks.userdata);
+        return 0;
+}
+
+/* ---- The connection */
+
+static ClientCall *next_lost(ClientAsync *client)
+{
+        ClientCall *call;
+
+        DL_FOREACH(client->calls, call)
+                if (call->slot && !call->repeatable)
+                        return call;
+        return NULL;
+}
+
+static void close_bus(ClientAsync *client)
+{
+        ClientCall *call;
+
+        for (; client->n_slots > 0; client->n_slots--)
+                client->slots[client->n_slots - 1] = sd_bus_slot_unref(client->slots[client->n_slots - 1]);
+        if (!client->bus)
+                return;
+        (void) sd_bus_detach_event(client->bus);
+        client->bus = sd_bus_close_unref(client->bus);
+        while ((call = next_lost(client)))
+                finish_error(call, -EHOSTUNREACH);
+        DL_FOREACH(client->calls, call)
+                call->slot = sd_bus_slot_unref(call->slot);
+}
+
+static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *unused)
+{
+        ClientAsync *client = userdata;
+
+        log_warning("The connection to the bus is lost; it is tried again.");
+        /* Not from here: the connection is at work on this message. */
+        attempt_later(client, 0);
+        return 0;
+}
+
+static int watch_signal(ClientAsync *client, const char *member, sd_bus_message_handler_t handler)
+{
+        int r;
+
+        r = sd_bus_match_signal_async(client->bus, &client->slots[client->n_slots], SYNCRUN_BUS_NAME, SYNCRUN_PATH,
+                                      SYNCRUN_IFACE_MANAGER, member, handler, NULL, client);
+        if (r >= 0)
+                client->n_slots++;
+        return r;
+}
+
+static int watch_owner(ClientAsync *client)
+{
+        static const char rule[] = "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
+                                   "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
+                                   "arg0='" SYNCRUN_BUS_NAME "'";
+        int r;
+
+        r = sd_bus_add_match_async(client->bus, &client->slots[client->n_slots], rule, on_owner_changed, NULL, client);
+        if (r < 0)
+                return r;
+        client->n_slots++;
+        r = sd_bus_call_method_async(client->bus, &client->slots[client->n_slots], "org.freedesktop.DBus",
+                                     "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetNameOwner", on_owner, client,
+                                     "s", SYNCRUN_BUS_NAME);
+        if (r >= 0)
+                client->n_slots++;
+        return r;
+}
+
+static int open_bus(ClientAsync *client)
+{
+        int r;
+
+        r = client_bus_open(&client->bus);
+        if (r >= 0)
+                r = sd_bus_attach_event(client->bus, client->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r >= 0)
+                r = sd_bus_match_signal(client->bus, &client->slots[0], "org.freedesktop.DBus.Local",
+                                        "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
+                                        on_disconnected, client);
+        if (r < 0)
+                return r;
+        client->n_slots = 1;
+        r = watch_signal(client, "EventsCommitted", on_events);
+        if (r >= 0)
+                r = watch_signal(client, "ApiKeyRevoked", on_key_revoked);
+        /* After the others: who hears that the daemon is there hears all else, too. */
+        return r < 0 ? r : watch_owner(client);
+}
+
+static int on_attempt(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        ClientAsync *client = userdata;
+
+        client->retry_usec = MIN(client->retry_usec * 2, RETRY_MAX_USEC);
+        if (client->bus && sd_bus_is_open(client->bus) <= 0) {
+                close_bus(client);
+                if (client->up)
+                        set_up(client, false);
+        }
+        if (!client->bus) {
+                int r = open_bus(client);
+
+                if (r < 0) {
+                        (void) log_debug_errno(r, "Cannot connect to the bus: %m");
+                        close_bus(client);
+                        attempt_later(client, client->retry_usec);
+                }
+        }
+        send_waiting(client);
+        return 0;
+}
+
+/* @usec from now, or when it was to be anyway, if that is sooner. */
+static void attempt_later(ClientAsync *client, usec_t usec)
+{
+        usec_t when = usec_add(now_usec(CLOCK_MONOTONIC), usec);
+        uint64_t set;
+        int enabled, r;
+
+        if (sd_event_source_get_enabled(client->timer, &enabled) >= 0 && enabled != SD_EVENT_OFF &&
+            sd_event_source_get_time(client->timer, &set) >= 0 && set <= when)
+                return;
+        r = sd_event_source_set_time(client->timer, when);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(client->timer, SD_EVENT_ONESHOT);
+        if (r < 0)
+                (void) log_debug_errno(r, "Cannot wait for the bus: %m");
+}
+
+int client_async_new(sd_event *event, const ClientAsyncCallbacks *callbacks, ClientAsync **ret)
+{
+        _cleanup_(client_async_freep) ClientAsync *client = calloc(1, sizeof(*client));
+        int r;
+
+        if (!client)
+                return -ENOMEM;
+        client->event = sd_event_ref(event);
+        client->callbacks = *callbacks;
+        client->retry_usec = RETRY_USEC;
+        r = sd_event_add_time(event, &client->timer, CLOCK_MONOTONIC, 0, RETRY_ACCURACY_USEC, on_attempt, client);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(client);
+        return 0;
+}
+
+ClientAsync *client_async_free(ClientAsync *client)
+{
+        if (!client)
+                return NULL;
+        while (client->calls)
+                (void) client_call_cancel(client->calls);
+        close_bus(client);
+        sd_event_source_disable_unref(client->timer);
+        sd_event_unref(client->event);
+        free(client);
+        return NULL;
+}

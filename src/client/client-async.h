@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The daemon as a program with an event loop sees it: calls that never block, news as it is committed, and a
+ * connection that mends itself when the daemon or the bus goes away. What an answer means is the caller's business. */
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "base/refusal.h"
+#include "client/client.h"
+
+typedef struct ClientAsync ClientAsync;
+typedef struct ClientCall ClientCall;
+
+#define CLIENT_CALLS_MAX         4096U              /* under way or waiting for the daemon; further ones are refused */
+#define CLIENT_WAIT_USEC         (3 * USEC_PER_SEC) /* a call waits so long for a daemon that is away */
+#define CLIENT_CALL_TIMEOUT_USEC (30 * USEC_PER_SEC) /* and so long for the answer of one that is there */
+
+/* How a call ended. All that it points to is borrowed, for the time of the callback. */
+typedef struct ClientAnswer {
+        int error;              /* 0; -errno of a refusal's row; -EHOSTUNREACH where no daemon answered in time */
+        const Refusal *refusal; /* NULL: none of ours */
+        const char *message;    /* the daemon's words, or NULL */
+        sd_bus_message *reply;  /* NULL on failure */
+} ClientAnswer;
+
+typedef void (*ClientAnswerCallback)(const ClientAnswer *answer, void *userdata);
+
+/* All of it is copied. */
+typedef struct ClientRequest {
+        const char *path;      /* NULL: the manager's */
+        const char *interface; /* NULL: the manager's */
+        const char *member;
+        const char *text; /* a first argument of type s; NULL: none */
+        bool dictionary;  /* an argument a{sv}, of these options */
+        const ClientOption *options;
+        size_t n_options;
+        bool repeatable; /* may be sent again when the daemon died over it */
+} ClientRequest;
+
+typedef struct ClientAsyncCallbacks {
+        /* One event that was committed; strings are borrowed. */
+        ClientEventCallback event;
+        void (*key_revoked)(const char *name, void *userdata);
+        /* The daemon is there, for the first time or again: what was signalled meanwhile was missed. */
+        void (*returned)(void *userdata);
+        /* The daemon went away: what was learnt of it may not hold any more. */
+        void (*lost)(void *userdata);
+        void *userdata;
+} ClientAsyncCallbacks;
+
+/**
+ * client_async_new() - begin to connect
+ * @callbacks: copied; any may be NULL
+ * @ret:       set on success only
+ *
+ * A bus that is not there is tried again, in ever longer intervals up to seconds.
+ *
+ * Return: 0; -ENOMEM; errno of the event loop.
+ */
+int client_async_new(sd_event *event, const ClientAsyncCallbacks *callbacks, ClientAsync **ret) _must_check_;
+
+/* Calls that are under way end without an answer. */
+ClientAsync *client_async_free(ClientAsync *client);
+DEFINE_TRIVIAL_CLEANUP_FUNC(ClientAsync *, client_async_free);
+
+/* Whether the daemon is there, as far as the bus has told. */
+bool client_async_is_up(const ClientAsync *client);
+
+/**
+ * client_async_call() - call a method
+ * @callback: called once, never from within this function, unless the call is cancelled
+ * @ret_call: to cancel it by; not valid any more when the callback is called. May be NULL.
+ *
+ * Return: 0; -ENOBUFS (CLIENT_CALLS_MAX); -ENOMEM; errno of the event loop.
+ */
+int client_async_call(ClientAsync *client, const ClientRequest *request, ClientAnswerCallback callback, void *userdata,
+                      ClientCall **ret_call) _must_check_;
+
+/* Forgets the call: its callback is not called. What the daemon has heard, it does. NULL is fine; returns NULL. */
+ClientCall *client_call_cancel(ClientCall *call);
