@@ -15,8 +15,9 @@ PROGRAMS = {
     "syncrund": ("src/daemon/syncrund", "syncrund.8"),
     "syncrunctl": ("src/ctl/syncrunctl", "syncrunctl.1"),
     "syncrun-worker": ("src/worker/syncrun-worker", None),
+    "syncrun-http": ("src/http/syncrun-http", "syncrun-http.8"),
 }
-PAGES = ["syncrund.8", "syncrunctl.1", "syncrun.connector.5", "syncrun.conf.5", "org.syncrun1.5"]
+PAGES = ["syncrund.8", "syncrun-http.8", "syncrun-http.conf.5", "syncrunctl.1", "syncrun.connector.5", "syncrun.conf.5", "org.syncrun1.5"]
 COMPLETION = (TOP / "src/ctl/syncrunctl.bash").read_text()
 NAMES = (TOP / "src/base/names.h").read_text()
 

@@ -4,6 +4,7 @@
  * that no table is missing here. */
 
 #include "engine/engine.h"
+#include "http/request.h"
 #include "model/api-key.h"
 #include "model/attention.h"
 #include "model/connector.h"
@@ -46,6 +47,7 @@
         TABLE(delivery_state, DeliveryState, _DELIVERY_STATE_MAX)                                                    \
         TABLE(destination_type, DestinationType, _DESTINATION_MAX)                                                   \
         TABLE(failure_type, FailureType, _FAILURE_TYPE_MAX)                                                          \
+        TABLE(http_method, HttpMethod, _HTTP_METHOD_MAX)                                                            \
         TABLE(json_fault, JsonFault, _JSON_FAULT_MAX)                                                                \
         TABLE(key_source, KeySource, _KEY_SOURCE_MAX)                                                                \
         TABLE(launcher_type, LauncherType, _LAUNCHER_TYPE_MAX)                                                       \

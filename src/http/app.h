@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the handlers of requests share. */
+
+#include <systemd/sd-event.h>
+
+#include "client/client-async.h"
+#include "http/http-settings.h"
+
+struct App {
+        sd_event *event;
+        HttpSettings settings;
+        ClientAsync *client;
+        struct Server *server;
+        struct Auth *auth;
+        struct SseHub *hub;
+        struct Metrics *metrics;
+        void (*idle_changed)(struct App *app);
+        bool stopping; /* requests that still come are refused */
+};

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "http/backend.h"
+
+#include <microhttpd.h>
+
+#include "base/log.h"
+#include "http/app.h"
+#include "http/auth.h"
+#include "http/surface.h"
+
+static void on_answer(const ClientAnswer *answer, void *userdata)
+{
+        Request *request = userdata;
+
+        request->call = NULL;
+        request->next(request, answer);
+}
+
+void backend_call(Request *request, const ClientRequest *call,
+                  void (*next)(Request *request, const ClientAnswer *answer))
+{
+        int r;
+
+        request->next = next;
+        r = client_async_call(request->app->client, call, on_answer, request, &request->call);
+        if (r < 0)
+                backend_refuse(request, &(ClientAnswer){ .error = r });
+}
+
+void backend_pass(Request *request, const ClientAnswer *answer)
+{
+        const char *text;
+
+        if (answer->error < 0)
+                backend_refuse(request, answer);
+        else if (sd_bus_message_read(answer->reply, "s", &text) < 0)
+                surface_refuse(request, MHD_HTTP_BAD_GATEWAY, "The answer cannot be read");
+        else
+                request_answer_message(request, MHD_HTTP_OK, answer->reply, text);
+}
+
+/* What remote clients are told: the sentences of the table are for who sits at the machine. NULL: as the daemon says.
+ */
+static const char *words(const Refusal *refusal)
+{
+        static const struct {
+                int error;
+                const char *text;
+        } table[] = {
+                { ENXIO, "Connector not found" },
+                { ESRCH, "Sync run not found" },
+                { ENOLINK, "Connection not found" },
+                { ENODEV, "User not found" },
+                { ENOKEY, "Invalid or missing API key" },
+                { EHOSTDOWN, "Connector is inactive" },
+                { ENOEXEC, "Connector is not configured correctly" },
+                { EALREADY, "Sync run has ended already" },
+                { EACCES, "The service does not allow this to its HTTP server" },
+                { ENOBUFS, "Too much is waiting already" },
+                { EROFS, "Storage is unavailable" },
+                { ESHUTDOWN, "Service is stopping" },
+                { ENOMEM, "Internal server error" },
+                { EIO, "Internal server error" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                if (table[i].error == refusal->error)
+                        return table[i].text;
+        return NULL;
+}
+
+void backend_refuse(Request *request, const ClientAnswer *answer)
+{
+        const Refusal *refusal = answer->refusal;
+        unsigned status;
+
+        if (!refusal && answer->error == -EHOSTUNREACH) {
+                request_add_header(request, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_SEC);
+                surface_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "Service is unavailable");
+                return;
+        }
+        if (!refusal)
+                refusal = refusal_by_errno(answer->error);
+        if (refusal->error == EIO || refusal->error == EACCES)
+                (void) log_error_errno(answer->error, "The daemon refuses: %s", answer->message ?: "-");
+        status = refusal->http_status;
+        if (status == MHD_HTTP_SERVICE_UNAVAILABLE || status == MHD_HTTP_TOO_MANY_REQUESTS)
+                request_add_header(request, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_SEC);
+        surface_refuse(request, status, "%s", words(refusal) ?: answer->message ?: refusal->sentence);
+}
+
+void backend_describe(Request *request, const char *member, const ClientOption *options, size_t n)
+{
+        backend_call(request,
+                     &(ClientRequest){
+                                     .member = member,
+                                     .dictionary = true,
+                                     .options = options,
+                                     .n_options = n,
+                                     .repeatable = true,
+                     },
+                     backend_pass);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The connections that clients have, as far as limits go: how many there are, from where, and how long each may take
+ * for what it does. What is sent over them is not known here. */
+
+#include <systemd/sd-event.h>
+
+#include "http/http-settings.h"
+#include "http/peer.h"
+
+/* What a connection is at. */
+typedef enum ConnectionPhase {
+        CONNECTION_HEAD, /* a request is being read, or the first one is waited for */
+        CONNECTION_BODY, /* its body is */
+        CONNECTION_IDLE, /* between two requests */
+        CONNECTION_WORK, /* an answer is being made or sent: no deadline of ours */
+        _CONNECTION_PHASE_MAX,
+} ConnectionPhase;
+
+typedef struct Connections Connections;
+typedef struct Connection Connection;
+typedef struct Request Request;
+
+struct Connection {
+        Connections *all;
+        Connection *prev, *next; /* of the same phase, in the order of their deadlines */
+        int fd;                  /* borrowed */
+        Peer peer;
+        bool counted; /* by its address */
+        ConnectionPhase phase;
+        usec_t deadline_usec; /* CLOCK_MONOTONIC */
+        Request *waiting;     /* for its answer; borrowed */
+};
+
+int connections_new(sd_event *event, const HttpSettings *settings, void (*idle_changed)(void *userdata),
+                    void *userdata, Connections **ret) _must_check_;
+Connections *connections_free(Connections *all);
+
+/**
+ * connections_admit() - take a socket in
+ * @ret: set where 0 is returned; freed by connection_free()
+ *
+ * Return: 0; an HTTP status with which it is to be refused: 429 (too many from its address), 503 (too many).
+ */
+unsigned connections_admit(Connections *all, int fd, const Peer *peer, Connection **ret);
+
+/* Forgets it. NULL is fine; returns NULL. */
+Connection *connection_free(Connection *connection);
+
+/* Begins a phase and its deadline. A connection that is at a request's head already goes on with its deadline. */
+void connection_set_phase(Connection *connection, ConnectionPhase phase);
+
+/* @request: NULL: it waits no longer. */
+void connection_set_waiting(Connection *connection, Request *request);
+Request *connections_first_waiting(const Connections *all);
+
+unsigned connections_count(const Connections *all);
+bool connections_are_sending(const Connections *all);
+uint64_t connections_timeouts(const Connections *all);

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "http/farewell.h"
+
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/fd-util.h"
+#include "base/log.h"
+#include "base/time-util.h"
+
+#define RETRY_AFTER_SEC 1
+
+typedef struct Farewell Farewell;
+struct Farewell {
+        Farewells *all;
+        Farewell *prev, *next;
+        int fd;
+        sd_event_source *source;
+        usec_t until_usec;
+};
+
+struct Farewells {
+        sd_event *event;
+        Farewell *list; /* the oldest first */
+        unsigned n;
+        sd_event_source *timer;
+};
+
+static void farewell_end(Farewell *f)
+{
+        DL_DELETE(f->all->list, f);
+        f->all->n--;
+        sd_event_source_disable_unref(f->source);
+        (void) safe_close(f->fd);
+        free(f);
+}
+
+static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        char dropped[4096];
+        ssize_t n;
+
+        n = recv(fd, dropped, sizeof(dropped), MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+                farewell_end(userdata);
+        return 0;
+}
+
+static void arm(Farewells *all)
+{
+        int r = 0;
+
+        if (all->list)
+                r = sd_event_source_set_time(all->timer, all->list->until_usec);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(all->timer, all->list ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+        if (r < 0)
+                (void) log_debug_errno(r, "Cannot wait for the end of a connection: %m");
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Farewells *all = userdata;
+        Farewell *f, *next;
+
+        DL_FOREACH_SAFE(all->list, f, next)
+        if (f->until_usec <= usec)
+                farewell_end(f);
+        arm(all);
+        return 0;
+}
+
+int farewells_new(sd_event *event, Farewells **ret)
+{
+        _cleanup_(farewells_freep) Farewells *all = calloc(1, sizeof(*all));
+        int r;
+
+        if (!all)
+                return -ENOMEM;
+        all->event = sd_event_ref(event);
+        r = sd_event_add_time(event, &all->timer, CLOCK_MONOTONIC, 0, 100 * USEC_PER_MSEC, on_timer, all);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(all->timer, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(all);
+        return 0;
+}
+
+Farewells *farewells_free(Farewells *all)
+{
+        if (!all)
+                return NULL;
+        while (all->list)
+                farewell_end(all->list);
+        sd_event_source_disable_unref(all->timer);
+        sd_event_unref(all->event);
+        free(all);
+        return NULL;
+}
+
+static void say(int fd, unsigned status)
+{
+        const char *reason = MHD_get_reason_phrase_for(status);
+        char text[FAREWELL_TEXT_MAX], body[FAREWELL_TEXT_MAX / 2], retry[64] = "";
+        int size;
+
+        /* Which surface was meant is not known yet: both of their words. */
+        size = snprintf(body, sizeof(body), "{\"error\":\"%s\",\"detail\":\"%s\"}", reason, reason);
+        if (status == MHD_HTTP_SERVICE_UNAVAILABLE || status == MHD_HTTP_TOO_MANY_REQUESTS)
+                (void) snprintf(retry, sizeof(retry), "Retry-After: %d\r\n", RETRY_AFTER_SEC);
+        size = snprintf(text, sizeof(text),
+                        "HTTP/1.1 %u %s\r\nConnection: close\r\n%sContent-Type: application/json\r\n"
+                        "Content-Length: %d\r\n\r\n%s",
+                        status, reason, retry, size, body);
+        (void) send(fd, text, (size_t) size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void) shutdown(fd, SHUT_WR);
+}
+
+void farewell_say(Farewells *all, int fd, unsigned status)
+{
+        Farewell *f;
+
+        say(fd, status);
+        f = all->n < FAREWELLS_MAX ? calloc(1, sizeof(*f)) : NULL;
+        if (!f) {
+                (void) safe_close(fd);
+                return;
+        }
+        f->all = all;
+        f->fd = fd;
+        f->until_usec = now_usec(CLOCK_MONOTONIC) + FAREWELL_USEC;
+        DL_APPEND(all->list, f);
+        all->n++;
+        if (sd_event_add_io(all->event, &f->source, fd, EPOLLIN | EPOLLRDHUP, on_readable, f) < 0)
+                farewell_end(f);
+        arm(all);
+}

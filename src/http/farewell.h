@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A last word to clients that are not served: it is sent, and what they still send is read and dropped for a moment,
+ * because closing a socket with unread data takes the last word away from them. */
+
+#include <systemd/sd-event.h>
+
+#include "base/macros.h"
+
+#define FAREWELLS_MAX     64U /* at a time; further sockets are closed at once */
+#define FAREWELL_USEC     (2 * USEC_PER_SEC)
+#define FAREWELL_TEXT_MAX 512U
+
+typedef struct Farewells Farewells;
+
+int farewells_new(sd_event *event, Farewells **ret) _must_check_;
+Farewells *farewells_free(Farewells *farewells);
+DEFINE_TRIVIAL_CLEANUP_FUNC(Farewells *, farewells_free);
+
+/* Sends an answer with an error of this status, and closes. Takes @fd. */
+void farewell_say(Farewells *farewells, int fd, unsigned status);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "http/http-settings.h"
+
+#include "base/string-util.h"
+
+/* Below this, what browsers and proxies send by themselves would be refused. */
+#define HEAD_MIN_BYTES 1024U
+
+static int parse_bytes(const ConfAssignment *a, void *data, char **ret_why)
+{
+        unsigned value;
+        int r = conf_parse_unsigned(a, &value, ret_why);
+
+        if (r < 0)
+                return r;
+        if (value < HEAD_MIN_BYTES) {
+                *ret_why = asprintf_or_null("It takes %u bytes at least.", HEAD_MIN_BYTES);
+                return *ret_why ? -ERANGE : -ENOMEM;
+        }
+        *(unsigned *) data = value;
+        return 0;
+}
+
+#define ITEM(section, key, parse, field)                                               \
+        {                                                                              \
+                section, key, parse, offsetof(HttpSettings, field), DIAGNOSTIC_WARNING \
+        }
+
+static const ConfItem items[] = {
+        ITEM("Server", "IdleExitSec", conf_parse_timeout, idle_exit_usec),
+        ITEM("Server", "KeepAliveSec", conf_parse_timeout, keep_alive_usec),
+        ITEM("Server", "AllowOrigin", conf_parse_strv, allow_origin),
+        ITEM("Server", "TrustedProxy", conf_parse_strv, trusted_proxy),
+        ITEM("Server", "MetricsWithoutKey", conf_parse_bool, metrics_without_key),
+
+        ITEM("Limits", "ConnectionsMax", conf_parse_count, connections_max),
+        ITEM("Limits", "ConnectionsPerAddressMax", conf_parse_count, connections_per_address_max),
+        ITEM("Limits", "HeadTimeoutSec", conf_parse_timeout, head_timeout_usec),
+        ITEM("Limits", "BodyTimeoutSec", conf_parse_timeout, body_timeout_usec),
+        ITEM("Limits", "SendTimeoutSec", conf_parse_timeout, send_timeout_usec),
+        ITEM("Limits", "HeadMaxBytes", parse_bytes, head_max_bytes),
+        ITEM("Limits", "BodyMaxBytes", parse_bytes, body_max_bytes),
+        ITEM("Limits", "RequestsPerMinute", conf_parse_count, requests_per_minute),
+        ITEM("Limits", "FailuresPerMinute", conf_parse_count, failures_per_minute),
+
+        ITEM("Streams", "StreamsMax", conf_parse_count, streams_max),
+        ITEM("Streams", "StreamsPerKeyMax", conf_parse_count, streams_per_key_max),
+        ITEM("Streams", "BacklogMaxBytes", parse_bytes, backlog_max_bytes),
+        {},
+};
+
+void http_settings_init(HttpSettings *settings)
+{
+        *settings = (HttpSettings){
+                .idle_exit_usec = 2 * USEC_PER_MINUTE,
+                .keep_alive_usec = 75 * USEC_PER_SEC,
+                .connections_max = 16384,
+                .connections_per_address_max = 1024,
+                .head_timeout_usec = 10 * USEC_PER_SEC,
+                .body_timeout_usec = USEC_PER_MINUTE,
+                .send_timeout_usec = USEC_PER_MINUTE,
+                .head_max_bytes = 4 * KIB,
+                .body_max_bytes = 4 * MIB,
+                .requests_per_minute = 6000,
+                .failures_per_minute = 30,
+                .streams_max = 16384,
+                .streams_per_key_max = 16384,
+                .backlog_max_bytes = 256 * KIB,
+        };
+}
+
+void http_settings_done(HttpSettings *settings)
+{
+        strv_free(settings->allow_origin);
+        strv_free(settings->trusted_proxy);
+        http_settings_init(settings);
+}
+
+int http_settings_load(char *const *dirs, Diagnostics *d, HttpSettings *ret)
+{
+        static const char name[] = "syncrun-http.conf";
+        _cleanup_http_settings_ HttpSettings settings;
+        _cleanup_conf_ Conf conf = {};
+        int r;
+
+        http_settings_init(&settings);
+        r = conf_load_object(&conf, dirs, name, d, NULL);
+        if (r == 0)
+                r = conf_load_dropins(&conf, dirs, name, d);
+        if (r == -ENOMEM)
+                return r;
+        r = conf_apply(&conf, items, &settings, d);
+        if (r < 0)
+                return r;
+        *ret = settings;
+        http_settings_init(&settings);
+        return 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The shim's own settings: syncrun-http.conf and its drop-ins (syncrun-http.conf(5)). */
+
+#include "base/conf.h"
+
+/* Numbers are UINT_MAX, and spans USEC_INFINITY, where there shall be no limit. */
+typedef struct HttpSettings {
+        /* [Server] */
+        usec_t idle_exit_usec;  /* with no connection, where systemd starts it again */
+        usec_t keep_alive_usec; /* a connection may be silent so long between two requests */
+        char **allow_origin;    /* for CORS; "*": all */
+        char **trusted_proxy;   /* addresses whose X-Forwarded-For is believed */
+        bool metrics_without_key;
+
+        /* [Limits] */
+        unsigned connections_max;
+        unsigned connections_per_address_max;
+        usec_t head_timeout_usec; /* for all of a request's head */
+        usec_t body_timeout_usec; /* for all of its body */
+        usec_t send_timeout_usec; /* without a byte that the client took */
+        unsigned head_max_bytes;
+        unsigned body_max_bytes;
+        unsigned requests_per_minute; /* of one key */
+        unsigned failures_per_minute; /* of one address: unknown keys */
+
+        /* [Streams] */
+        unsigned streams_max;
+        unsigned streams_per_key_max;
+        unsigned backlog_max_bytes; /* not yet taken by one client */
+} HttpSettings;
+
+/* Every field at its default. */
+void http_settings_init(HttpSettings *settings);
+void http_settings_done(HttpSettings *settings);
+#define _cleanup_http_settings_ _cleanup_(http_settings_done)
+
+/**
+ * http_settings_load() - find and read syncrun-http.conf with its drop-ins
+ * @dirs: as settings_dirs()
+ * @d:    what is wrong: those lines do not count; may be NULL
+ * @ret:  set on success only; closed by http_settings_done()
+ *
+ * Context: blocks for reading files.
+ * Return: 0; -ENOMEM.
+ */
+int http_settings_load(char *const *dirs, Diagnostics *d, HttpSettings *ret) _must_check_;

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "http/metrics.h"
+
+#include <stdlib.h>
+
+#define uthash_nonfatal_oom(element) ((element)->lost = true)
+#include <uthash.h>
+
+#include "base/string-util.h"
+#include "base/time-util.h"
+#include "http/app.h"
+#include "http/route.h"
+#include "http/server.h"
+#include "http/sse-hub.h"
+
+typedef struct CountKey {
+        const Route *route; /* NULL: none was found */
+        HttpMethod method;
+        unsigned status;
+} CountKey;
+
+typedef struct Count {
+        CountKey key;
+        uint64_t n;
+        bool lost;
+        UT_hash_handle hh;
+} Count;
+
+/* Bounds of the histogram of how long requests take. */
+static const double bounds_sec[] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 };
+
+struct Metrics {
+        Count *counts; /* bounded: routes, methods and statuses are few */
+        uint64_t buckets[ELEMENTSOF(bounds_sec) + 1];
+        double seconds;
+        usec_t created_usec;
+};
+
+int metrics_new(Metrics **ret)
+{
+        Metrics *metrics = calloc(1, sizeof(*metrics));
+
+        if (!metrics)
+                return -ENOMEM;
+        metrics->created_usec = now_usec(CLOCK_REALTIME);
+        *ret = metrics;
+        return 0;
+}
+
+Metrics *metrics_free(Metrics *metrics)
+{
+        Count *count, *next;
+
+        if (!metrics)
+                return NULL;
+        HASH_ITER(hh, metrics->counts, count, next) {
+                HASH_DELETE(hh, metrics->counts, count);
+                free(count);
+        }
+        free(metrics);
+        return NULL;
+}
+
+static Count *get_count(Metrics *metrics, const CountKey *key)
+{
+        Count *count;
+
+        HASH_FIND(hh, metrics->counts, key, sizeof(*key), count);
+        if (count)
+                return count;
+        count = calloc(1, sizeof(*count));
+        if (!count)
+                return NULL;
+        memcpy(&count->key, key, sizeof(*key));
+        HASH_ADD(hh, metrics->counts, key, sizeof(*key), count);
+        if (!count->lost)
+                return count;
+        free(count);
+        return NULL;
+}
+
+void metrics_count(Metrics *metrics, const Request *request)
+{
+        double sec = (double) (now_usec(CLOCK_MONOTONIC) - request->begun_usec) / (double) USEC_PER_SEC;
+        CountKey key;
+        size_t i = 0;
+        Count *count;
+
+        memset(&key, 0, sizeof(key)); /* with what lies between its members */
+        key.route = request->route;
+        key.method = request->method;
+        key.status = request->answer.status;
+        count = get_count(metrics, &key);
+        if (count)
+                count->n++;
+        if (request->taken)
+                return;
+        while (i < ELEMENTSOF(bounds_sec) && sec > bounds_sec[i])
+                i++;
+        metrics->buckets[i]++;
+        metrics->seconds += sec;
+}
+
+/* ---- Text */
+
+static void write_head(Buffer *out, const char *name, const char *type, const char *help)
+{
+        buffer_append_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void write_counter(Buffer *out, const char *name, const char *help, uint64_t value)
+{
+        write_head(out, name, "counter", help);
+        buffer_append_format(out, "%s_total %llu\n", name, (unsigned long long) value);
+}
+
+static void write_gauge(Buffer *out, const char *name, const char *help, uint64_t value)
+{
+        write_head(out, name, "gauge", help);
+        buffer_append_format(out, "%s %llu\n", name, (unsigned long long) value);
+}
+
+static void write_requests(const Metrics *metrics, Buffer *out)
+{
+        static const char name[] = "syncrun_http_request_seconds";
+        uint64_t sum = 0;
+        Count *count, *next;
+
+        write_head(out, "syncrun_http_requests", "counter", "Requests by route, method and status.");
+        HASH_ITER(hh, metrics->counts, count, next) {
+                const char *method = http_method_to_string(count->key.method);
+
+                buffer_append_format(out,
+                                     "syncrun_http_requests_total{route=\"%s\",method=\"%s\",status=\"%u\"} %llu\n",
+                                     count->key.route ? count->key.route->pattern : "", method ?: "other",
+                                     count->key.status, (unsigned long long) count->n);
+        }
+        write_head(out, name, "histogram", "How long requests took, streams not among them.");
+        for (size_t i = 0; i < ELEMENTSOF(metrics->buckets); i++) {
+                sum += metrics->buckets[i];
+                if (i < ELEMENTSOF(bounds_sec))
+                        buffer_append_format(out, "%s_bucket{le=\"%g\"} %llu\n", name, bounds_sec[i],
+                                             (unsigned long long) sum);
+                else
+                        buffer_append_format(out, "%s_bucket{le=\"+Inf\"} %llu\n", name, (unsigned long long) sum);
+        }
+        buffer_append_format(out, "%s_sum %.6f\n%s_count %llu\n", name, metrics->seconds, name,
+                             (unsigned long long) sum);
+}
+
+static void write_daemon(Buffer *out, const MetricsGauge *gauges, size_t n)
+{
+        static const struct {
+                const char *property, *name, *help;
+        } rows[] = {
+                { "NConnectors", "syncrun_connectors", "Connectors that are loaded." },
+                { "NActiveRuns", "syncrun_active_runs", "Runs that are active." },
+                { "NQueuedRuns", "syncrun_queued_runs", "Runs that wait." },
+                { "NAttention", "syncrun_attention", "Connectors that need attention." },
+                { "LastSequence", "syncrun_last_event", "Sequence number of the newest event." },
+        };
+
+        write_gauge(out, "syncrun_up", "Whether the sync service answers.", n > 0);
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                for (size_t j = 0; j < n; j++)
+                        if (streq(rows[i].property, gauges[j].property))
+                                write_gauge(out, rows[i].name, rows[i].help, gauges[j].value);
+}
+
+void metrics_write(const Metrics *metrics, App *app, const MetricsGauge *gauges, size_t n_gauges, Buffer *out)
+{
+        ServerStatus server;
+        SseStatus sse;
+
+        server_status(app->server, &server);
+        sse_hub_status(app->hub, &sse);
+        write_daemon(out, gauges, n_gauges);
+        write_requests(metrics, out);
+        write_gauge(out, "syncrun_http_connections", "Connections, streams not among them.", server.n_connections);
+        write_counter(out, "syncrun_http_accepted", "Connections that were taken.", server.n_accepted);
+        write_counter(out, "syncrun_http_refused", "Connections over a limit.", server.n_refused);
+        write_counter(out, "syncrun_http_timeouts", "Connections that took too long.", server.n_timeouts);
+        write_gauge(out, "syncrun_http_streams", "Streams that are open.", sse.n_streams);
+        write_counter(out, "syncrun_http_streams_opened", "Streams that were opened.", sse.n_opened);
+        write_counter(out, "syncrun_http_streams_cut", "Streams whose client did not read.", sse.n_cut);
+        write_counter(out, "syncrun_http_events", "Events that were told while streams were open.", sse.n_events);
+        write_counter(out, "syncrun_http_deliveries", "Events that were sent to streams.", sse.n_delivered);
+        write_head(out, "syncrun_http_start_seconds", "gauge", "When this process began to serve.");
+        buffer_append_format(out, "syncrun_http_start_seconds %llu.%06llu\n# EOF\n",
+                             (unsigned long long) (metrics->created_usec / USEC_PER_SEC),
+                             (unsigned long long) (metrics->created_usec % USEC_PER_SEC));
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "http/request.h"
+
+#include <microhttpd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "http/server.h"
+
+static const char *const http_method_table[] = {
+        [HTTP_GET] = "GET",     [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",       [HTTP_PUT] = "PUT",
+        [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS",
+};
+DEFINE_STRING_TABLE(http_method, HttpMethod, _HTTP_METHOD_MAX);
+
+const char *request_header(const Request *request, const char *name)
+{
+        return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
+}
+
+void request_add_header(Request *request, const char *name, const char *format, ...)
+{
+        Answer *answer = &request->answer;
+        va_list ap;
+        char *value;
+        int n;
+
+        if (answer->n_headers == ANSWER_HEADERS_MAX)
+                return;
+        va_start(ap, format);
+        n = vasprintf(&value, format, ap);
+        va_end(ap);
+        if (n >= 0)
+                answer->headers[answer->n_headers++] = (AnswerHeader){ .name = name, .value = value };
+}
+
+static void give(Request *request, unsigned status, const char *type, const char *data, size_t size)
+{
+        Answer *answer = &request->answer;
+
+        answer->status = status;
+        answer->type = type;
+        answer->data = data;
+        answer->size = size;
+        server_resume(request);
+}
+
+void request_answer(Request *request, unsigned status, const char *type, char *body)
+{
+        if (!body) {
+                request_answer_empty(request, MHD_HTTP_INTERNAL_SERVER_ERROR);
+                return;
+        }
+        request->answer.owned = body;
+        give(request, status, type, body, strlen(body));
+}
+
+void request_answer_static(Request *request, unsigned status, const char *type, const char *text, size_t size)
+{
+        give(request, status, type, text, size);
+}
+
+void request_answer_message(Request *request, unsigned status, sd_bus_message *message, const char *text)
+{
+        request->answer.message = sd_bus_message_ref(message);
+        give(request, status, TYPE_JSON, text, strlen(text));
+}
+
+void request_answer_empty(Request *request, unsigned status)
+{
+        give(request, status, NULL, "", 0);
+}
+
+int request_take_socket(Request *request)
+{
+        int fd = server_dup_socket(request);
+
+        if (fd < 0)
+                return fd;
+        request->taken = true;
+        server_resume(request);
+        return fd;
+}

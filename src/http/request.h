@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One request as the routes see it, and how it is answered: once, now or later. How it comes and goes over the wire is
+ * the server's business. */
+
+#include <systemd/sd-bus.h>
+
+#include "base/buffer.h"
+#include "base/string-table.h"
+#include "client/client-async.h"
+#include "http/http-settings.h"
+#include "http/peer.h"
+#include "http/target.h"
+
+typedef enum HttpMethod {
+        HTTP_GET,
+        HTTP_HEAD,
+        HTTP_POST,
+        HTTP_PUT,
+        HTTP_PATCH,
+        HTTP_DELETE,
+        HTTP_OPTIONS,
+        _HTTP_METHOD_MAX,
+        _HTTP_METHOD_INVALID = -EINVAL,
+} HttpMethod;
+DECLARE_STRING_TABLE(http_method, HttpMethod);
+
+#define ANSWER_HEADERS_MAX    16U
+#define REQUEST_ARGUMENTS_MAX 4U
+#define RETRY_AFTER_SEC       "1" /* of 503: the daemon is started by the call, or is back in a moment */
+
+typedef struct AnswerHeader {
+        const char *name; /* static */
+        char *value;
+} AnswerHeader;
+
+typedef struct Answer {
+        unsigned status;  /* 0: there is none yet */
+        const char *type; /* static */
+        const char *data;
+        size_t size;
+        char *owned;             /* what data points into, or NULL */
+        sd_bus_message *message; /* the same */
+        AnswerHeader headers[ANSWER_HEADERS_MAX];
+        size_t n_headers;
+} Answer;
+
+typedef struct App App;
+typedef struct Principal Principal;
+typedef struct Route Route;
+typedef struct Server Server;
+typedef struct Connection Connection;
+struct MHD_Connection;
+
+typedef struct Request {
+        Server *server;
+        Connection *connection;
+        struct MHD_Connection *mhd;
+        HttpMethod method; /* _INVALID: none that anything here takes */
+        bool is_http10;
+        Peer peer; /* the client, as far as proxies that are trusted say who it is */
+        Target target;
+        int target_error; /* of target_parse() */
+        Buffer body;
+        usec_t begun_usec; /* CLOCK_MONOTONIC */
+
+        Answer answer;
+        bool begun;      /* its head was looked at */
+        bool dispatched; /* it was given to the application */
+        bool suspended;  /* waits for its answer */
+        bool taken;      /* its socket belongs to somebody else now */
+
+        /* The application's. */
+        App *app;
+        const Route *route;
+        const char *arguments[REQUEST_ARGUMENTS_MAX]; /* of the path, borrowed from the target */
+        Principal *principal;                         /* a reference */
+        ClientCall *call;                             /* what it waits for */
+        void (*next)(struct Request *request, const ClientAnswer *answer);
+        void *state; /* of the route that answers it, freed by free() */
+} Request;
+
+/* A header's value; NULL if there is none; borrowed. */
+const char *request_header(const Request *request, const char *name);
+
+/* Adds a header to the answer, before it is given; one too many is left out. */
+void request_add_header(Request *request, const char *name, const char *format, ...) _printf_(3, 4);
+
+/* ---- Each of these answers the request, which may be gone when they return. */
+
+/* @body: taken; NULL where there is no memory. @type: static. */
+void request_answer(Request *request, unsigned status, const char *type, char *body);
+
+/* The same with text that lives as long as the program. */
+void request_answer_static(Request *request, unsigned status, const char *type, const char *text, size_t size);
+
+/* The same with text inside a message, of which a reference is kept. */
+void request_answer_message(Request *request, unsigned status, sd_bus_message *message, const char *text);
+
+/* A status alone. */
+void request_answer_empty(Request *request, unsigned status);
+
+/**
+ * request_take_socket() - answer by writing to the client's socket from now on
+ *
+ * The request is at its end when the server next looks at it; nothing else may answer it.
+ *
+ * Return: the socket, which the caller closes; negative errno.
+ */
+int request_take_socket(Request *request) _must_check_;
+
+#define TYPE_JSON "application/json"

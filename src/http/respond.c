@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "http/respond.h"
+
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+#include "base/digest.h"
+#include "base/string-util.h"
+
+/* Below this a body fits into one packet anyway. */
+#define GZIP_MIN_BYTES 1024U
+
+#define GZIP_LEVEL  1 /* JSON is made a fifth or less by any level; this one is three times as fast as the usual */
+#define GZIP_WINDOW (15 + 16) /* the largest window, with gzip's head and tail */
+#define GZIP_MEMORY 8
+
+#define ETAG_BYTES    16U /* of the body's SHA-256 */
+#define ETAG_TEXT_MAX (2 * ETAG_BYTES + sizeof("\"-gzip\""))
+
+#define PREFLIGHT_MAX_AGE "600" /* seconds that a browser may keep the answer to a preflight */
+#define ALLOWED_HEADERS   "Authorization, Content-Type, Last-Event-ID, X-API-Key, X-Open-Wearables-API-Key"
+#define EXPOSED_HEADERS   "ETag, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+
+/* ---- Lists in headers */
+
+/* The next element of a list that commas part, without white space; false at its end. */
+static bool next_element(const char **list, const char **ret, size_t *ret_size)
+{
+        size_t n;
+
+        *list += strspn(*list, ", \t");
+        if (**list == '\0')
+                return false;
+        n = strcspn(*list, ",");
+        *ret = *list;
+        *list += n;
+        while (n > 0 && ((*ret)[n - 1] == ' ' || (*ret)[n - 1] == '\t'))
+                n--;
+        *ret_size = n;
+        return true;
+}
+
+/* The weight of an element's coding, if it is that one: 0 for q=0, else 1; -1 if it is another. */
+static int coding_weight(const char *element, size_t size, const char *coding)
+{
+        size_t n = strlen(coding);
+        const char *p = element + n, *end = element + size;
+
+        if (size < n || strncasecmp(element, coding, n) != 0)
+                return -1;
+        while (p < end && (*p == ' ' || *p == '\t'))
+                p++;
+        if (p == end)
+                return 1;
+        if (*p++ != ';')
+                return -1;
+        while (p < end && (*p == ' ' || *p == '\t'))
+                p++;
+        if (end - p < 3 || strncasecmp(p, "q=0", 3) != 0)
+                return 1;
+        for (p += 3; p < end; p++)
+                if (*p >= '1' && *p <= '9')
+                        return 1;
+        return 0;
+}
+
+static bool takes_gzip(const Request *request)
+{
+        const char *list = request_header(request, MHD_HTTP_HEADER_ACCEPT_ENCODING), *element;
+        int named = -1, any = -1;
+        size_t size;
+
+        while (list && next_element(&list, &element, &size)) {
+                named = MAX(named, coding_weight(element, size, "gzip"));
+                any = MAX(any, coding_weight(element, size, "*"));
+        }
+        return named > 0 || (named < 0 && any > 0);
+}
+
+/* Whether If-None-Match names the tag, weakly compared. @tag: with its quotes; "-gzip" within them does not count. */
+static bool is_known(const Request *request, const char *tag)
+{
+        const char *list = request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH), *element;
+        size_t size, n = strlen(tag) - 1;
+
+        while (list && next_element(&list, &element, &size)) {
+                if (size == 1 && *element == '*')
+                        return true;
+                if (size > 2 && strncmp(element, "W/", 2) == 0) {
+                        element += 2;
+                        size -= 2;
+                }
+                if (size > n && strncmp(element, tag, n) == 0 &&
+                    (strncmp(element + n, "\"", size - n) == 0 || strncmp(element + n, "-gzip\"", size - n) == 0))
+                        return true;
+        }
+        return false;
+}
+
+/* ---- The body */
+
+static int make_tag(const Answer *answer, char buf[static ETAG_TEXT_MAX])
+{
+        uint8_t hash[SHA256_SIZE];
+        int r;
+
+        r = sha256(answer->data, answer->size, hash);
+        if (r < 0)
+                return r;
+        buf[0] = '"';
+        hex_encode(hash, ETAG_BYTES, buf + 1);
+        memcpy(buf + 1 + 2 * ETAG_BYTES, "\"", sizeof("\""));
+        return 0;
+}
+
+/* The answer's data compressed; whether that made it smaller. */
+static bool compress_body(Answer *answer)
+{
+        z_stream z = {};
+        size_t limit = answer->size - answer->size / 8;
+        _cleanup_free_ char *data = malloc(limit);
+        int r;
+
+        if (!data || deflateInit2(&z, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
+                return false;
+        z.next_in = (unsigned char *) answer->data;
+        z.avail_in = (unsigned) answer->size;
+        z.next_out = (unsigned char *) data;
+        z.avail_out = (unsigned) limit;
+        r = deflate(&z, Z_FINISH);
+        (void) deflateEnd(&z);
+        if (r != Z_STREAM_END)
+                return false;
+        free(answer->owned);
+        answer->message = sd_bus_message_unref(answer->message);
+        answer->owned = TAKE_PTR(data);
+        answer->data = answer->owned;
+        answer->size = z.total_out;
+        return true;
+}
+
+/* ---- CORS */
+
+/* The origin that an answer may be given to: "*", the request's, or NULL. */
+static const char *allowed_origin(const Request *request, const HttpSettings *settings)
+{
+        const char *origin = request_header(request, MHD_HTTP_HEADER_ORIGIN);
+
+        if (!origin)
+                return NULL;
+        if (strv_contains(settings->allow_origin, "*"))
+                return "*";
+        return strv_contains(settings->allow_origin, origin) ? origin : NULL;
+}
+
+int respond_preflight(Request *request, const HttpSettings *settings, const char *methods)
+{
+        if (!request_header(request, MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_METHOD) ||
+            !allowed_origin(request, settings))
+                return -EINVAL;
+        request_add_header(request, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_METHODS, "%s", methods);
+        request_add_header(request, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
+        request_add_header(request, MHD_HTTP_HEADER_ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE);
+        return 0;
+}
+
+char *respond_cors_lines(const Request *request, const HttpSettings *settings)
+{
+        const char *origin = allowed_origin(request, settings);
+
+        if (!settings->allow_origin)
+                return strdup("");
+        if (!origin)
+                return strdup("Vary: Origin\r\n");
+        return asprintf_or_null("Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n", origin);
+}
+
+/* ---- All of it */
+
+static void add(struct MHD_Response *response, const char *name, const char *value)
+{
+        (void) MHD_add_response_header(response, name, value);
+}
+
+static void free_body(void *text)
+{
+        free(text);
+}
+
+static void free_message(void *message)
+{
+        sd_bus_message_unref(message);
+}
+
+static struct MHD_Response *make_response(Answer *answer)
+{
+        struct MHD_Response *response;
+        void *data = (void *) answer->data;
+
+        if (answer->owned) {
+                response = MHD_create_response_from_buffer_with_free_callback_cls(answer->size, data, free_body,
+                                                                                  answer->owned);
+                if (response)
+                        TAKE_PTR(answer->owned);
+                return response;
+        }
+        if (answer->message) {
+                response = MHD_create_response_from_buffer_with_free_callback_cls(answer->size, data, free_message,
+                                                                                  answer->message);
+                if (response)
+                        TAKE_PTR(answer->message);
+                return response;
+        }
+        return MHD_create_response_from_buffer(answer->size, data, MHD_RESPMEM_PERSISTENT);
+}
+
+static void add_cors(struct MHD_Response *response, const Request *request, const HttpSettings *settings)
+{
+        const char *origin;
+
+        if (!settings->allow_origin)
+                return;
+        add(response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ORIGIN);
+        origin = allowed_origin(request, settings);
+        if (!origin)
+                return;
+        add(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        add(response, MHD_HTTP_HEADER_ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+}
+
+struct MHD_Response *respond_make(Request *request, const HttpSettings *settings, unsigned *ret_status)
+{
+        bool cachable = request->answer.status == MHD_HTTP_OK &&
+                        (request->method == HTTP_GET || request->method == HTTP_HEAD);
+        Answer *answer = &request->answer;
+        struct MHD_Response *response;
+        char tag[ETAG_TEXT_MAX] = "";
+        bool known = false, compressed = false, varies = answer->size >= GZIP_MIN_BYTES;
+        unsigned status = answer->status;
+
+        if (cachable && make_tag(answer, tag) >= 0)
+                known = is_known(request, tag);
+        if (known)
+                status = MHD_HTTP_NOT_MODIFIED;
+        else if (varies && takes_gzip(request))
+                compressed = compress_body(answer);
+        response = known ? MHD_create_response_from_buffer(0, (void *) "", MHD_RESPMEM_PERSISTENT)
+                         : make_response(answer);
+        if (!response)
+                return NULL;
+        if (compressed) {
+                add(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+                if (tag[0])
+                        (void) snprintf(tag + strlen(tag) - 1, sizeof("-gzip\""), "-gzip\"");
+        }
+        if (varies)
+                add(response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+        if (tag[0])
+                add(response, MHD_HTTP_HEADER_ETAG, tag);
+        if (cachable)
+                add(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+        if (answer->type && !known)
+                add(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type);
+        add(response, "X-Content-Type-Options", "nosniff");
+        for (size_t i = 0; i < answer->n_headers; i++)
+                add(response, answer->headers[i].name, answer->headers[i].value);
+        add_cors(response, request, settings);
+        *ret_status = status;
+        return response;
+}

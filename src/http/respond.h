@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* An answer as libmicrohttpd sends it: conditional, compressed where it pays, with the headers that every answer has.
+ * What is answered is not decided here. */
+
+#include "http/request.h"
+
+struct MHD_Response;
+
+/**
+ * respond_make() - make the response of a request that is answered
+ * @settings:   for CORS
+ * @ret_status: set on success only: the answer's, or 304
+ *
+ * Return: the response, with the data of the answer; NULL when out of memory.
+ */
+struct MHD_Response *respond_make(Request *request, const HttpSettings *settings, unsigned *ret_status) _must_check_;
+
+/* Headers of the answer to a preflight; -EINVAL where the request is none, or its origin may not. */
+int respond_preflight(Request *request, const HttpSettings *settings, const char *methods) _must_check_;
+
+/* What CORS puts into the head of an answer: "" or whole lines. For who writes the head himself; freed by the caller.
+ */
+char *respond_cors_lines(const Request *request, const HttpSettings *settings) _must_check_;

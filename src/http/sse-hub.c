@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* See sse-hub.h. Streams with the same filter form a channel. An event is written into the texts of its channels; a
+ * channel with something in its text is in the list of those to be flushed, in the order in which they got it. A
+ * stream that has just come knows events up to a position which the channel may not have reached: it is "ahead" until
+ * an event comes that is new to it, too. */
+
+#include "http/sse-hub.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <utlist.h>
+
+#define uthash_nonfatal_oom(element) ((element)->lost = true)
+#include <uthash.h>
+
+#include "base/fd-util.h"
+#include "base/json-util.h"
+#include "base/log.h"
+#include "base/string-util.h"
+#include "http/app.h"
+#include "http/sse-catch-up.h"
+#include "http/sse-internal.h"
+
+#define EPOLL_EVENTS            256
+#define HEARTBEAT_ACCURACY_USEC (500 * USEC_PER_MSEC)
+
+/* ---- Channels */
+
+static char *channel_key(const SseFilter *filter)
+{
+        /* None of the three can have a blank in it that would make two filters one. */
+        return asprintf_or_null("%s\n%s\n%s", filter->user_id ?: "*", filter->provider ?: "*",
+                                filter->connector ?: "*");
+}
+
+static SseChannel *channel_free(SseChannel *channel)
+{
+        if (!channel)
+                return NULL;
+        free(channel->key);
+        free(channel->user_id);
+        free(channel->provider);
+        free(channel->connector);
+        sse_text_unref(channel->text);
+        free(channel);
+        return NULL;
+}
+DEFINE_TRIVIAL_CLEANUP_FUNC(SseChannel *, channel_free);
+
+static int copy_filter(const SseFilter *filter, SseChannel *channel)
+{
+        if (free_and_strdup(&channel->user_id, filter->user_id) < 0 ||
+            free_and_strdup(&channel->provider, filter->provider) < 0 ||
+            free_and_strdup(&channel->connector, filter->connector) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+static bool is_wide(const SseChannel *channel)
+{
+        return !channel->user_id || channel->provider || channel->connector;
+}
+
+static int get_channel(SseHub *hub, const SseFilter *filter, SseChannel **ret)
+{
+        _cleanup_(channel_freep) SseChannel *channel = NULL;
+        _cleanup_free_ char *key = channel_key(filter);
+
+        if (!key)
+                return -ENOMEM;
+        HASH_FIND_STR(hub->channels, key, *ret);
+        if (*ret && !(*ret)->text)
+                (*ret)->text = sse_text_new();
+        if (*ret)
+                return (*ret)->text ? 0 : -ENOMEM;
+        channel = calloc(1, sizeof(*channel));
+        if (!channel || copy_filter(filter, channel) < 0)
+                return -ENOMEM;
+        channel->text = sse_text_new();
+        if (!channel->text)
+                return -ENOMEM;
+        channel->hub = hub;
+        channel->key = TAKE_PTR(key);
+        HASH_ADD_KEYPTR(hh, hub->channels, channel->key, strlen(channel->key), channel);
+        if (channel->lost)
+                return -ENOMEM;
+        if (is_wide(channel))
+                DL_APPEND2(hub->wide, channel, wide_prev, wide_next);
+        *ret = TAKE_PTR(channel);
+        return 0;
+}
+
+/* One user's, without further filters; NULL: nobody reads it. */
+static SseChannel *find_user_channel(SseHub *hub, const char *user_id)
+{
+        char key[UUID_TEXT_MAX + sizeof("\n*\n*")];
+        SseChannel *channel;
+
+        if (strlen(user_id) >= UUID_TEXT_MAX)
+                return NULL;
+        (void) snprintf(key, sizeof(key), "%s\n*\n*", user_id);
+        HASH_FIND_STR(hub->channels, key, channel);
+        return channel;
+}
+
+static void set_clean(SseChannel *channel)
+{
+        if (channel->is_dirty)
+                DL_DELETE2(channel->hub->dirty, channel, dirty_prev, dirty_next);
+        channel->is_dirty = false;
+        channel->n_events = 0;
+}
+
+static void release_channel(SseChannel *channel)
+{
+        SseHub *hub = channel->hub;
+
+        if (channel->streams || channel->ahead || channel->behind)
+                return;
+        set_clean(channel);
+        HASH_DELETE(hh, hub->channels, channel);
+        if (is_wide(channel))
+                DL_DELETE2(hub->wide, channel, wide_prev, wide_next);
+        channel_free(channel);
+}
+
+/* ---- Streams come and go */
+
+void sse_hub_list(SseStream *stream, SseStream **list)
+{
+        if (stream->list)
+                DL_DELETE(*stream->list, stream);
+        stream->list = list;
+        if (list)
+                DL_APPEND(*list, stream);
+}
+
+static void arm_heartbeat(SseHub *hub, bool on)
+{
+        int r = 0;
+
+        if (on)
+                r = sd_event_source_set_time_relative(hub->heartbeat, SSE_HEARTBEAT_USEC);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(hub->heartbeat, on ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+        if (r < 0)
+                (void) log_debug_errno(r, "Cannot time the heartbeat: %m");
+}
+
+/* The channel stays, even without streams: its caller may be walking along them. */
+static void drop_stream(SseStream *stream)
+{
+        SseHub *hub = stream->hub;
+
+        sse_hub_list(stream, NULL);
+        stream->principal->n_streams--;
+        sse_stream_free(stream);
+        if (--hub->status.n_streams > 0)
+                return;
+        hub->knows_position = false;
+        arm_heartbeat(hub, false);
+        hub->app->idle_changed(hub->app);
+}
+
+void sse_hub_drop(SseStream *stream)
+{
+        SseChannel *channel = stream->channel;
+
+        drop_stream(stream);
+        release_channel(channel);
+}
+
+/* Return: whether the stream is still there. */
+static bool write_text(SseStream *stream, SseText *text)
+{
+        SseHub *hub = stream->hub;
+        int r;
+
+        r = sse_stream_write(stream, hub->epoll_fd, text, hub->app->settings.backlog_max_bytes);
+        if (r >= 0)
+                return true;
+        if (r == -ENOBUFS) {
+                hub->status.n_cut++;
+                log_info("A stream of the key '%s' was cut off: its client does not read.", stream->principal->name);
+        }
+        drop_stream(stream);
+        return false;
+}
+
+bool sse_hub_write(SseStream *stream, SseText *text)
+{
+        SseChannel *channel = stream->channel;
+
+        if (write_text(stream, text))
+                return true;
+        release_channel(channel);
+        return false;
+}
+
+unsigned sse_hub_admit(const SseHub *hub, const Principal *principal)
+{
+        const HttpSettings *settings = &hub->app->settings;
+
+        if (hub->status.n_streams >= settings->streams_max)
+                return 503;
+        return principal->n_streams >= settings->streams_per_key_max ? 429 : 0;
+}
+
+int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, const SseFilter *filter, SseText *head,
+                SseText *first, uint64_t position, bool in_step)
+{
+        SseChannel *channel;
+        SseStream *stream;
+        int r;
+
+        r = sse_stream_new(fd, hub->epoll_fd, is_chunked, &stream);
+        if (r < 0)
+                return r;
+        r = get_channel(hub, filter, &channel);
+        if (r < 0) {
+                sse_stream_free(stream);
+                return r;
+        }
+        stream->hub = hub;
+        stream->channel = channel;
+        stream->principal = principal_ref(principal);
+        stream->position = position;
+        principal->n_streams++;
+        hub->status.n_opened++;
+        if (hub->status.n_streams++ == 0) {
+                arm_heartbeat(hub, true);
+                hub->app->idle_changed(hub->app);
+        }
+        sse_hub_list(stream, in_step ? &channel->ahead : &channel->behind);
+        if (in_step && !hub->knows_position) {
+                hub->position = position;
+                hub->knows_position = true;
+        }
+        if (sse_hub_write(stream, head) && sse_hub_write(stream, first) && !in_step)
+                sse_catch_up_stream(stream);
+        return 0;
+}
+
+/* @list's streams of a key, or all. */
+static void end_list(SseStream **list, const Principal *principal)
+{
+        SseStream *stream, *next;
+
+        DL_FOREACH_SAFE(*list, stream, next)
+        if (!principal || stream->principal == principal) {
+                sse_stream_say_end(stream);
+                drop_stream(stream);
+        }
+}
+
+void sse_hub_end_principal(SseHub *hub, const Principal *principal)
+{
+        SseChannel *channel, *next;
+
+        HASH_ITER(hh, hub->channels, channel, next) {
+                end_list(&channel->streams, principal);
+                end_list(&channel->ahead, principal);
+                end_list(&channel->behind, principal);
+                release_channel(channel);
+        }
+}
+
+/* ---- Events */
+
+/* Return: how many streams it was sent to. */
+static unsigned write_list(SseStream **list, SseText *text, bool idle_only)
+{
+        SseStream *stream, *next;
+        unsigned n = 0;
+
+        DL_FOREACH_SAFE(*list, stream, next)
+        if ((!idle_only || stream->n_queue == 0) && write_text(stream, text))
+                n++;
+        return n;
+}
+
+/* Those whom memory failed would miss an event, and must resume. */
+static void end_all(SseChannel *channel)
+{
+        log_oom();
+        end_list(&channel->streams, NULL);
+        end_list(&channel->ahead, NULL);
+        end_list(&channel->behind, NULL);
+}
+
+static void flush_channel(SseChannel *channel)
+{
+        unsigned n_events = channel->n_events;
+
+        set_clean(channel);
+        if (sse_text_is_empty(channel->text))
+                return;
+        if (sse_text_finish(channel->text) < 0)
+                end_all(channel);
+        else
+                channel->hub->status.n_delivered +=
+                                (uint64_t) n_events * write_list(&channel->streams, channel->text, false);
+        if (channel->text->n_ref == 1) {
+                sse_text_reset(channel->text);
+                return;
+        }
+        sse_text_unref(channel->text);
+        channel->text = sse_text_new();
+        if (!channel->text)
+                end_all(channel);
+}
+
+static void flush_all(SseHub *hub)
+{
+        while (hub->dirty) {
+                SseChannel *channel = hub->dirty;
+
+                flush_channel(channel);
+                release_channel(channel);
+        }
+}
+
+static int on_turn(sd_event_source *source, void *userdata)
+{
+        flush_all(userdata);
+        return 0;
+}
+
+/* Streams to which this event is the first new one are in step from here on. */
+static void take_in(SseChannel *channel, uint64_t seq)
+{
+        SseStream *stream, *next;
+
+        DL_FOREACH_SAFE(channel->ahead, stream, next)
+        {
+                if (seq <= stream->position)
+                        continue;
+                if (!sse_text_is_empty(channel->text))
+                        flush_channel(channel);
+                sse_hub_list(stream, &channel->streams);
+        }
+}
+
+static void add_event(SseChannel *channel, uint64_t seq, const char *json)
+{
+        SseHub *hub = channel->hub;
+
+        if (channel->ahead)
+                take_in(channel, seq);
+        if (!channel->streams)
+                return;
+        sse_text_add_event(channel->text, seq, json);
+        channel->n_events++;
+        if (!channel->is_dirty) {
+                channel->is_dirty = true;
+                DL_APPEND2(hub->dirty, channel, dirty_prev, dirty_next);
+                (void) sd_event_source_set_enabled(hub->turn, SD_EVENT_ONESHOT);
+        }
+        if (channel->n_events >= SSE_BATCH_EVENTS || channel->text->buffer.size >= SSE_BATCH_BYTES)
+                flush_channel(channel);
+}
+
+bool sse_filter_matches(const SseFilter *filter, const char *json)
+{
+        _cleanup_json_ struct json_object *event = NULL;
+        struct json_object *metadata = NULL;
+        const char *value = NULL;
+
+        if (!filter->provider && !filter->connector)
+                return true;
+        if (json_parse(json, strlen(json), &event) < 0)
+                return false;
+        if (filter->provider && (json_get_string(event, "provider", &value) <= 0 || !streq(value, filter->provider)))
+                return false;
+        if (!filter->connector)
+                return true;
+        return json_get_object(event, "metadata", &metadata) > 0 &&
+               json_get_string(metadata, "connector", &value) > 0 && streq(value, filter->connector);
+}
+
+void sse_hub_deliver(SseHub *hub, uint64_t seq, const char *user_id, const char *json)
+{
+        SseChannel *channel, *next;
+
+        hub->position = seq;
+        hub->status.n_events++;
+        channel = find_user_channel(hub, user_id);
+        if (channel)
+                add_event(channel, seq, json);
+        DL_FOREACH_SAFE2(hub->wide, channel, next, wide_next)
+        {
+                SseFilter filter = { .provider = channel->provider, .connector = channel->connector };
+
+                if ((!channel->user_id || streq(channel->user_id, user_id)) && sse_filter_matches(&filter, json))
+                        add_event(channel, seq, json);
+        }
+}
+
+void sse_hub_event(SseHub *hub, uint64_t seq, const char *user_id, const char *json)
+{
+        /* What is told while the hub catches up comes in what it asks for. */
+        if (hub->knows_position && !hub->is_behind && seq > hub->position)
+                sse_hub_deliver(hub, seq, user_id, json);
+}
+
+void sse_hub_comment(SseHub *hub, const char *comment, bool idle_only)
+{
+        _cleanup_(sse_text_unrefp) SseText *text = sse_text_new();
+        SseChannel *channel, *next;
+
+        if (text)
+                sse_text_add_comment(text, comment);
+        if (!text || sse_text_finish(text) < 0)
+                return;
+        flush_all(hub);
+        HASH_ITER(hh, hub->channels, channel, next) {
+                (void) write_list(&channel->streams, text, idle_only);
+                (void) write_list(&channel->ahead, text, idle_only);
+                (void) write_list(&channel->behind, text, idle_only);
+                release_channel(channel);
+        }
+}
+
+/* ---- The loop */
+
+static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        SseHub *hub = userdata;
+
+        arm_heartbeat(hub, true);
+        sse_hub_comment(hub, "heartbeat", true);
+        return 0;
+}
+
+static void handle_socket(SseHub *hub, SseStream *stream, uint32_t events)
+{
+        if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP) || sse_stream_flush(stream, hub->epoll_fd) < 0)
+                sse_hub_drop(stream);
+        else if (stream->n_queue == 0 && stream->list == &stream->channel->behind)
+                sse_catch_up_stream(stream);
+}
+
+static int on_sockets(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct epoll_event events[EPOLL_EVENTS];
+        SseHub *hub = userdata;
+        int n;
+
+        n = epoll_wait(hub->epoll_fd, events, EPOLL_EVENTS, 0);
+        for (int i = 0; i < n; i++)
+                handle_socket(hub, events[i].data.ptr, events[i].events);
+        return 0;
+}
+
+int sse_hub_new(App *app, SseHub **ret)
+{
+        SseHub *hub = calloc(1, sizeof(*hub));
+        int r;
+
+        if (!hub)
+                return -ENOMEM;
+        hub->app = app;
+        hub->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        r = hub->epoll_fd < 0 ? -errno : 0;
+        if (r >= 0)
+                r = sd_event_add_io(app->event, &hub->sockets, hub->epoll_fd, EPOLLIN, on_sockets, hub);
+        if (r >= 0)
+                r = sd_event_add_defer(app->event, &hub->turn, on_turn, hub);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(hub->turn, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(app->event, &hub->heartbeat, CLOCK_MONOTONIC, 0, HEARTBEAT_ACCURACY_USEC,
+                                      on_heartbeat, hub);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(hub->heartbeat, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sse_catch_up_init(hub);
+        if (r < 0) {
+                sse_hub_free(hub);
+                return r;
+        }
+        *ret = hub;
+        return 0;
+}
+
+SseHub *sse_hub_free(SseHub *hub)
+{
+        if (!hub)
+                return NULL;
+        flush_all(hub);
+        sse_hub_end_principal(hub, NULL);
+        sse_catch_up_done(hub);
+        sd_event_source_disable_unref(hub->sockets);
+        sd_event_source_disable_unref(hub->turn);
+        sd_event_source_disable_unref(hub->heartbeat);
+        (void) safe_close(hub->epoll_fd);
+        free(hub);
+        return NULL;
+}
+
+void sse_hub_status(const SseHub *hub, SseStatus *ret)
+{
+        *ret = hub->status;
+}

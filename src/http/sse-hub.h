@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Streams of events: who gets which, in order, each once, also over restarts of the daemon. How a request becomes a
+ * stream is sse-open's business. */
+
+#include "http/request.h"
+#include "http/sse-stream.h"
+
+#define SSE_HEARTBEAT_USEC (15 * USEC_PER_SEC)
+
+/* A batch goes out when it has so much, or the loop has turned. */
+#define SSE_BATCH_EVENTS 16U
+#define SSE_BATCH_BYTES  (64 * KIB)
+
+/* Events of one answer, when streams catch up. */
+#define SSE_PAGE_EVENTS 500U
+
+/* Which events a stream has; NULL: any. Borrowed. */
+typedef struct SseFilter {
+        const char *user_id;
+        const char *provider;
+        const char *connector;
+} SseFilter;
+
+typedef struct SseStatus {
+        unsigned n_streams;
+        uint64_t n_opened;
+        uint64_t n_cut;       /* clients that did not read */
+        uint64_t n_events;    /* that came from the daemon */
+        uint64_t n_delivered; /* to streams */
+} SseStatus;
+
+int sse_hub_new(App *app, SseHub **ret) _must_check_;
+
+/* Ends all streams, telling their clients. */
+SseHub *sse_hub_free(SseHub *hub);
+
+void sse_hub_status(const SseHub *hub, SseStatus *ret);
+
+/* Whether there is room for another: 0, or an HTTP status. */
+unsigned sse_hub_admit(const SseHub *hub, const Principal *principal);
+
+/**
+ * sse_hub_add() - a client's socket becomes a stream
+ * @fd:       taken, also on failure
+ * @head:     of the answer, sent first
+ * @first:    events and comments, sent next; finished
+ * @position: the last event in @first, or before the first that is to be sent
+ * @in_step:  all events after @position are told by sse_hub_event(); else the stream asks for them
+ *
+ * Return: 0; negative errno, with the client gone.
+ */
+int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, const SseFilter *filter, SseText *head,
+                SseText *first, uint64_t position, bool in_step) _must_check_;
+
+/* Ends the streams of a key. */
+void sse_hub_end_principal(SseHub *hub, const Principal *principal);
+
+/* ---- What the daemon tells */
+void sse_hub_event(SseHub *hub, uint64_t seq, const char *user_id, const char *json);
+void sse_hub_daemon_returned(SseHub *hub);
+
+/* Whether an event has what a filter wants, but for its user. Pure. */
+bool sse_filter_matches(const SseFilter *filter, const char *json);

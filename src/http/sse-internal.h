@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of the hub know of each other's: sse-hub.c and sse-catch-up.c. */
+
+#include <uthash.h>
+
+#include "http/sse-hub.h"
+
+struct SseChannel {
+        SseHub *hub;
+        char *key;
+        char *user_id; /* the filter's; NULL: any */
+        char *provider;
+        char *connector;
+        SseStream *streams; /* in step */
+        SseStream *ahead;   /* know events already that are still to come */
+        SseStream *behind;  /* are being told what they missed */
+        SseText *text;      /* not sent yet */
+        unsigned n_events;  /* in it */
+        bool is_dirty;
+        SseChannel *dirty_prev, *dirty_next;
+        SseChannel *wide_prev, *wide_next;
+        bool lost;
+        UT_hash_handle hh;
+};
+
+struct SseHub {
+        App *app;
+        int epoll_fd; /* of all streams' sockets: one source of the loop */
+        sd_event_source *sockets;
+        sd_event_source *turn;
+        sd_event_source *heartbeat;
+        SseChannel *channels;
+        SseChannel *wide;  /* those that are for more than a user, or less */
+        SseChannel *dirty; /* the first to be flushed first */
+        SseStatus status;
+
+        /* What streams in step have been told up to; only known while there are streams. */
+        uint64_t position;
+        bool knows_position;
+        bool is_behind; /* the daemon was away: what was committed since is being asked for */
+        ClientCall *call;
+        sd_event_source *retry;
+};
+
+/* Moves a stream to another list, or out of its own. */
+void sse_hub_list(SseStream *stream, SseStream **list);
+
+/* Ends a stream whose client is gone, and perhaps its channel. */
+void sse_hub_drop(SseStream *stream);
+
+/* Sends a finished text to one stream. Return: whether it is still there. */
+bool sse_hub_write(SseStream *stream, SseText *text);
+
+/* Tells all channels an event that the hub has not told. */
+void sse_hub_deliver(SseHub *hub, uint64_t seq, const char *user_id, const char *json);
+
+/* A comment to all streams, after what they are to be sent. @idle_only: not to those that have not taken all. */
+void sse_hub_comment(SseHub *hub, const char *comment, bool idle_only);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One client's stream: its socket, and what it has not taken yet. What it is sent is the hub's business. */
+
+#include "client/client-async.h"
+#include "http/auth.h"
+#include "http/sse-text.h"
+
+typedef struct SseHub SseHub;
+typedef struct SseChannel SseChannel;
+typedef struct SseStream SseStream;
+
+struct SseStream {
+        SseHub *hub;
+        SseChannel *channel;
+        SseStream *prev, *next; /* of the list that it is in */
+        SseStream **list;
+        Principal *principal; /* a reference */
+        int fd;
+        bool is_chunked;   /* HTTP/1.1 */
+        bool is_armed;     /* epoll tells when it can be written to */
+        uint64_t position; /* while it is not in step: the last event that it was sent, or that is not for it */
+        ClientCall *call;  /* for the next page of what it missed */
+        SseText **queue;   /* not taken yet */
+        unsigned n_queue;
+        size_t offset; /* of the first of them, taken */
+        size_t backlog_bytes;
+};
+
+/* Takes @fd, also on failure. Return: 0; negative errno. */
+int sse_stream_new(int fd, int epoll_fd, bool is_chunked, SseStream **ret) _must_check_;
+
+/* Closes the socket. It must be in no list any more. */
+SseStream *sse_stream_free(SseStream *stream);
+
+/**
+ * sse_stream_write() - send a finished text, or keep a reference until the client can take it
+ * @backlog_max_bytes: what may wait, unless it is this text alone
+ *
+ * Return: 0; -ENOBUFS (the client takes too little); negative errno: it is gone.
+ */
+int sse_stream_write(SseStream *stream, int epoll_fd, SseText *text, size_t backlog_max_bytes) _must_check_;
+
+/* Sends what waits. Return: as sse_stream_write(). */
+int sse_stream_flush(SseStream *stream, int epoll_fd) _must_check_;
+
+/* Tells the client that there will be no more, if it can be told. */
+void sse_stream_say_end(SseStream *stream);
