@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Server-Sent Events: frames byte for byte, replay, resume, many readers, and the ends of either side."""
+
+import json
+import select
+import socket
+import time
+
+import pytest
+from harness import options
+from server import ALICE, BOB, NOBODY, add_key, deadline, read_to_end
+
+PATH = f"/api/v1/users/{ALICE}/sync/stream"
+ALL = "/api/v1/sync/stream"
+
+EVENT_KEYS = ["event_id", "run_id", "user_id", "provider", "source", "stage", "status", "message", "progress",
+              "items_processed", "items_total", "error", "primary_user_id", "metadata", "started_at", "ended_at",
+              "timestamp"]
+
+
+def test_headers(shim, key, reporter):
+    with shim.stream(PATH, key) as stream:
+        assert stream.status == 200
+        assert stream.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        assert stream.headers["Cache-Control"] == "no-cache, no-transform"
+        assert stream.headers["X-Accel-Buffering"] == "no"
+        assert stream.headers["Connection"] == "keep-alive"
+        assert stream.headers["Transfer-Encoding"] == "chunked"
+        assert stream.block() == ": connected"
+
+
+def test_frames(shim, key, reporter, client):
+    (told,) = client.describe("DescribeEvents", user=ALICE)["events"]
+    with shim.stream(PATH, key) as stream:
+        stream.read_more()
+        assert stream.buffer.startswith(b": connected\n\nevent: sync.status\nid: %d\ndata: {" % told["seq"])
+        assert stream.buffer.endswith(b"}\n\n") and stream.buffer.count(b"\n\n") == 2
+        seq, event = stream.event()
+        assert (seq, event) == (told["seq"], told["event"])
+        assert list(event) == EVENT_KEYS
+        reporter.say("grüße \n   \" \\", user=ALICE)
+        block = stream.block()
+        lines = block.split("\n")
+        assert lines[0] == "event: sync.status" and lines[1].startswith("id: ") and lines[2].startswith("data: {")
+        assert len(lines) == 3
+        assert json.loads(lines[2][6:])["message"] == "grüße \n   \" \\"
+        assert "grüße" in lines[2]
+
+
+def test_http_1_0(shim, key, reporter):
+    with shim.stream(PATH, key, version="1.0") as stream:
+        assert stream.headers["Transfer-Encoding"] is None and stream.headers["Connection"] == "close"
+        assert stream.block() == ": connected"
+        assert stream.messages(1) == ["first"]
+        reporter.say("more")
+        assert stream.messages(1) == ["more"]
+
+
+def test_over_unix_socket(shim, key, reporter):
+    with shim.stream(PATH, key, local=True) as stream:
+        assert stream.messages(1) == ["first"]
+        reporter.say("more")
+        assert stream.messages(1) == ["more"]
+
+
+def test_replay(shim, key, reporter):
+    reporter.say(*(f"e{i}" for i in range(250)))
+    expected = ["first", *(f"e{i}" for i in range(250))]
+    for query, n in (("", 20), ("?replay=1", 1), ("?replay=200", 200), ("?replay=7", 7)):
+        with shim.stream(PATH + query, key) as stream:
+            assert stream.messages(n) == expected[-n:]
+            reporter.say("live")
+            assert stream.messages(1) == ["live"]
+        expected.append("live")
+
+
+@pytest.mark.parametrize("query, words", [
+    ("replay=0", "greater than or equal to 1"),
+    ("replay=201", "less than or equal to 200"),
+    ("replay=-1", "greater than or equal to 1"),
+    ("replay=x", "valid integer"),
+    ("replay=", "valid integer"),
+    ("last_event_id=x", "valid integer"),
+    ("last_event_id=9223372036854775808", "less than or equal to 9223372036854775807"),
+])
+def test_wrong_queries(shim, key, reporter, query, words):
+    answer = shim.get(f"{PATH}?{query}", key)
+    assert answer.status == 422
+    assert words in answer.json()["detail"]
+
+
+def test_unknown_users(shim, key, reporter):
+    answer = shim.get(f"/api/v1/users/{NOBODY}/sync/stream", key)
+    assert (answer.status, answer.json()) == (404, {"detail": "User not found"})
+    assert shim.get("/api/v1/users/alice/sync/stream", key).status == 422
+    # 401 comes before 422, 422 before 404.
+    assert shim.get("/api/v1/users/alice/sync/stream").status == 401
+    assert shim.get(f"/api/v1/users/{NOBODY}/sync/stream?replay=0", key).status == 422
+
+
+def test_user_in_capitals(shim, key, reporter):
+    with shim.stream(PATH.replace(ALICE, ALICE.upper()), key) as stream:
+        assert stream.messages(1) == ["first"]
+        reporter.say("more")
+        assert stream.messages(1) == ["more"]
+
+
+def test_each_user_has_its_own(shim, key, reporter):
+    with shim.stream(PATH, key) as alice, shim.stream(PATH.replace(ALICE, BOB), key) as bob:
+        assert alice.messages(1) == bob.messages(1) == ["first"]
+        reporter.report(*(reporter.event(user, f"{name}{i}") for i in range(50)
+                          for user, name in ((ALICE, "a"), (BOB, "b"))))
+        assert alice.messages(50) == [f"a{i}" for i in range(50)]
+        assert bob.messages(50) == [f"b{i}" for i in range(50)]
+
+
+def test_all_users_and_filters(shim, key, reporter):
+    queries = {"": "a1 b1 a2 b2", f"user_id={BOB}": "b1 b2", "provider=oura": "a2 b2",
+               f"provider=oura&user_id={ALICE}": "a2", "provider=none": ""}
+    streams = {query: shim.stream(f"{ALL}?{query}&replay=1", key) for query in queries}
+    for stream in streams.values():
+        assert stream.block() == ": connected"
+    reporter.report(*(reporter.event(user, f"{name}{i}", provider=provider, run=f"r{i}")
+                      for i, provider in ((1, "garmin"), (2, "oura"))
+                      for user, name in ((ALICE, "a"), (BOB, "b"))))
+    reporter.say("end", user=ALICE, provider="none", run="end")
+    reporter.say("end", user=BOB, provider="none", run="end")
+    reporter.say("end", user=ALICE, provider="oura", run="end2")
+    reporter.say("end", user=BOB, provider="oura", run="end2")
+    for query, stream in streams.items():
+        seen = []
+        while (message := stream.event()[1]["message"]) != "end":
+            seen.append(message)
+        assert " ".join(message for message in seen if message != "first") == queries[query], query
+        stream.close()
+
+
+def test_by_connector(shim, key, daemon, client):
+    streams = [shim.stream(f"{ALL}?connector={name}", key) for name in ("bank", "mail")]
+    client.start("bank")
+    worker = daemon.worker()
+    worker.attach()
+    worker.finish(1, outcome="succeeded")
+    worker.exit()
+    client.start("mail")
+    worker = daemon.worker()
+    worker.attach()
+    for stream, user in zip(streams, (ALICE, BOB)):
+        assert stream.event()[1]["user_id"] == user
+        stream.close()
+    worker.finish(1, outcome="succeeded")
+    worker.exit()
+
+
+def test_the_stream_of_all_needs_the_scope(shim, client, reporter):
+    key = add_key(client, scopes=["sync:read", "sync:write"])
+    answer = shim.get(ALL, key)
+    assert (answer.status, answer.json()["detail"]) == (403, "API key not allowed to perform 'sync:admin' action")
+
+
+def test_a_bound_key_has_its_user_alone(shim, client, reporter):
+    key = add_key(client, user=ALICE)
+    assert shim.get(PATH.replace(ALICE, BOB), key).status == 404
+    assert shim.get(f"{ALL}?user_id={BOB}", key).status == 404
+    with shim.stream(ALL, key) as stream:
+        assert stream.messages(1) == ["first"]
+        reporter.say("his", user=BOB)
+        reporter.say("hers", user=ALICE)
+        assert stream.messages(1) == ["hers"]
+
+
+# ---- Resuming
+
+
+def ids(stream, n):
+    return [stream.event()[0] for _ in range(n)]
+
+
+def test_resume(shim, key, reporter):
+    reporter.say(*(f"e{i}" for i in range(500)))
+    with shim.stream(PATH + "?replay=200", key) as stream:
+        all_ids = ids(stream, 200)
+    expected = [f"e{i}" for i in range(300, 500)]
+    for n in (0, 1, 100, 199):
+        for headers, query in (({"Last-Event-ID": str(all_ids[n])}, ""), ({}, f"?last_event_id={all_ids[n]}")):
+            with shim.stream(PATH + query, key, headers=headers) as stream:
+                assert stream.block() == ": connected"
+                assert stream.messages(len(expected) - n - 1) == expected[n + 1:]
+                reporter.say("live")
+                assert stream.messages(1) == ["live"]
+            expected.append("live")
+
+
+def test_resume_from_far_behind(shim, key, reporter):
+    """Page after page, while events go on coming."""
+    for begin in (0, 900):
+        reporter.say(*(f"e{i}" for i in range(begin, begin + 900)))
+    with shim.stream(PATH + "?last_event_id=1", key) as stream:
+        reporter.say(*(f"e{i}" for i in range(1800, 1900)))
+        assert stream.block() == ": connected"
+        assert stream.messages(1900) == [f"e{i}" for i in range(1900)]
+        reporter.say("live")
+        assert stream.messages(1) == ["live"]
+
+
+def test_resume_header_wins_and_nonsense_is_none(shim, key, reporter):
+    reporter.say("second")
+    with shim.stream(PATH, key, headers={"Last-Event-ID": "abc"}) as stream:
+        assert stream.messages(2) == ["first", "second"]
+
+
+def test_resume_after_another_history(shim, key, reporter):
+    """The client comes from a history with higher numbers: it is told so, and gets all of this one."""
+    with shim.stream(PATH, key, headers={"Last-Event-ID": "123456789"}) as stream:
+        assert stream.block() == ": connected"
+        assert stream.block() == ": gap: older events are no longer kept"
+        assert stream.messages(1) == ["first"]
+        reporter.say("live")
+        assert stream.messages(1) == ["live"]
+
+
+def test_resume_over_a_gap(shim, key, reporter, daemon, client):
+    reporter.say(*(f"e{i}" for i in range(200)))
+    # What is too much is deleted at the daemon's start.
+    daemon.write("syncrun.conf", "[History]\nEventsMaxPerUser=5\n")
+    daemon.restart()
+    until = deadline()
+    while True:
+        events, first, _ = client.manager("ListEvents", "(a{sv})", options(user=ALICE))
+        if len(events) == 5:
+            break
+        assert time.monotonic() < until
+    with shim.stream(PATH, key, headers={"Last-Event-ID": "1"}) as stream:
+        assert stream.block() == ": connected"
+        assert stream.block() == ": gap: older events are no longer kept"
+        assert ids(stream, len(events)) == [event[0] for event in events]
+        assert events[0][0] == first
+
+
+# ---- Many readers, and slow ones
+
+
+def test_many_readers_get_the_same(shim, key, reporter):
+    streams = [shim.stream(PATH, key) for _ in range(50)]
+    for stream in streams:
+        assert stream.messages(1) == ["first"]
+    for i in range(20):
+        reporter.say(*(f"{i}.{j}" for j in range(10)))
+    expected = [f"{i}.{j}" for i in range(20) for j in range(10)]
+    for stream in streams:
+        assert stream.messages(200) == expected
+        stream.close()
+
+
+def test_events_of_one_commit_come_in_few_chunks(shim, key, reporter):
+    with shim.stream(PATH, key) as stream:
+        assert stream.messages(1) == ["first"]
+        n = len(stream.chunks)
+        reporter.say(*(f"e{i}" for i in range(160)))
+        assert stream.messages(160) == [f"e{i}" for i in range(160)]
+        assert len(stream.chunks) - n <= 11
+
+
+def test_a_reader_that_does_not_read_is_cut(new_shim, client, key, reporter):
+    shim = new_shim("[Streams]\nBacklogMaxBytes=65536\n")
+    slow = shim.stream(PATH, key, receive_buffer=4096)
+    seq, _ = slow.event()
+    with shim.stream(PATH, key) as quick:
+        assert quick.messages(1) == ["first"]
+        sent = []
+        big = "x" * 900
+        while shim.metric(key, "syncrun_http_streams_cut_total") == 0:
+            batch = [f"{len(sent) + i} {big}" for i in range(100)]
+            reporter.say(*batch)
+            assert quick.messages(100) == batch
+            sent += batch
+        # It got a part of it, in order and whole, and then the end of the connection.
+        seen = []
+        try:
+            while event := slow.event():
+                seq = event[0]
+                seen.append(event[1]["message"])
+        except (ConnectionResetError, AssertionError, ValueError):
+            pass
+        assert 0 < len(seen) < len(sent)
+        assert seen == sent[: len(seen)]
+        assert not slow.ended
+        slow.close()
+        # And can resume.
+        with shim.stream(PATH, key, headers={"Last-Event-ID": str(seq)}) as again:
+            assert again.messages(len(sent) - len(seen)) == sent[len(seen):]
+        reporter.say("on")
+        assert quick.messages(1) == ["on"]
+
+
+def test_a_slow_reader_gets_all(shim, key, reporter):
+    """Within the backlog nothing is lost: the rest is sent when there is room again."""
+    with shim.stream(PATH, key, receive_buffer=4096) as slow:
+        assert slow.messages(1) == ["first"]
+        sent = []
+        for _ in range(4):
+            batch = [f"{len(sent) + i} {'y' * 500}" for i in range(60)]
+            reporter.say(*batch)
+            sent += batch
+        assert slow.messages(len(sent)) == sent
+
+
+# ---- Ends
+
+
+def wait_streams(shim, key, n):
+    while shim.metric(key, "syncrun_http_streams") != n:
+        pass
+
+
+def test_a_client_that_goes_is_forgotten(shim, key, reporter):
+    streams = [shim.stream(PATH, key) for _ in range(5)]
+    assert shim.metric(key, "syncrun_http_streams") == 5
+    for stream in streams:
+        stream.close()
+    wait_streams(shim, key, 0)
+    reporter.say("nobody hears")
+    with shim.stream(PATH + "?replay=1", key) as stream:
+        assert stream.messages(1) == ["nobody hears"]
+
+
+def test_a_client_that_closes_for_writing_is_gone(shim, key, reporter):
+    with shim.stream(PATH, key) as stream:
+        assert stream.messages(1) == ["first"]
+        stream.end.shutdown(socket.SHUT_WR)
+        assert read_to_end(stream.end) == b""
+    wait_streams(shim, key, 0)
+
+
+def test_the_end_is_told(shim, key, reporter):
+    with shim.stream(PATH, key) as stream:
+        assert stream.messages(1) == ["first"]
+        assert shim.stop() == 0
+        assert stream.rest() == []
+        assert stream.ended
+
+
+def test_a_revoked_key_ends_its_streams(shim, client, key, reporter):
+    other = add_key(client, "other")
+    with shim.stream(PATH, other) as stream, shim.stream(ALL, other) as wide, shim.stream(PATH, key) as stays:
+        for each in (stream, wide, stays):
+            assert each.messages(1) == ["first"]
+        client.manager("RevokeApiKey", "(s)", "other")
+        assert stream.rest() == []
+        assert stream.ended
+        wide.rest()
+        assert wide.ended
+        reporter.say("more")
+        assert stays.messages(1) == ["more"]
+    assert shim.get(PATH, other).status == 401
+
+
+def test_head(shim, key, reporter):
+    answer = shim.request("HEAD", PATH, key)
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert shim.request("HEAD", PATH.replace(ALICE, NOBODY), key).status == 404
+
+
+def test_limits_of_streams(new_shim, client, reporter):
+    shim = new_shim("[Streams]\nStreamsMax=3\nStreamsPerKeyMax=2\n")
+    one, two = add_key(client, "one"), add_key(client, "two")
+    streams = [shim.stream(PATH, one) for _ in range(2)]
+    answer = shim.get(PATH, one)
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+    streams.append(shim.stream(PATH, two))
+    answer = shim.get(PATH, two)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    assert [stream.status for stream in streams] == [200] * 3
+    streams[0].close()
+    wait_streams(shim, two, 2)
+    with shim.stream(PATH, one) as stream:
+        assert stream.status == 200
+    for stream in streams:
+        stream.close()
+
+
+@pytest.mark.parametrize("path", [PATH, ALL])
+def test_heartbeat(shim, key, reporter, path):
+    with shim.stream(path, key) as stream:
+        assert stream.messages(1) == ["first"]
+        readable, _, _ = select.select([stream.end], [], [], 14)
+        assert not readable
+        assert stream.block() == ": heartbeat"
