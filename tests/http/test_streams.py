@@ -380,10 +380,11 @@ def test_limits_of_streams(new_shim, client, reporter):
         stream.close()
 
 
-@pytest.mark.parametrize("path", [PATH, ALL])
-def test_heartbeat(shim, key, reporter, path):
-    with shim.stream(path, key) as stream:
-        assert stream.messages(1) == ["first"]
-        readable, _, _ = select.select([stream.end], [], [], 14)
+def test_heartbeat(shim, key, reporter):
+    with shim.stream(PATH, key) as stream, shim.stream(ALL + "?replay=1", key) as wide:
+        for each in (stream, wide):
+            assert each.messages(1) == ["first"]
+        readable, _, _ = select.select([stream.end, wide.end], [], [], 14)
         assert not readable
-        assert stream.block() == ": heartbeat"
+        for each in (stream, wide):
+            assert each.block() == ": heartbeat"
