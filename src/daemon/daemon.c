@@ -33,7 +33,13 @@ typedef struct Daemon {
         ConfigWatch *config_watch;
         ClockWatch *clock_watch;
         StatusNotifier *status;
+        sd_event_source *open_timer;
+        int refusal; /* for which the history could not be opened last; 0: it is open, or was not tried yet */
+        int exit_status;
 } Daemon;
+
+/* Until a history that could not be opened for lack of room is tried again. */
+#define OPEN_RETRY_USEC (5 * USEC_PER_SEC)
 
 static Settings *settings_free(Settings *settings)
 {
@@ -46,6 +52,7 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Settings *, settings_free);
 
 static void daemon_done(Daemon *d)
 {
+        sd_event_source_disable_unref(d->open_timer);
         config_watch_free(d->config_watch);
         clock_watch_free(d->clock_watch);
         engine_free(d->engine);
@@ -150,7 +157,10 @@ static void on_config_changed(void *userdata)
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
 {
-        (void) daemon_reload(userdata);
+        Daemon *d = userdata;
+
+        if (d->config_watch) /* else nothing was read but the settings */
+                (void) daemon_reload(d);
         return 0;
 }
 
@@ -252,37 +262,94 @@ static bool launches_children(const Daemon *d)
         return d->private_bus || sd_booted() <= 0;
 }
 
-static int start_engine(Daemon *d)
+/* ---- The history may be none that can be used (ever, or now) */
+
+/* A disk that is full or read-only: it is waited for. */
+static bool may_pass(int error)
 {
-        BusOptions face = {
+        return error == -ENOSPC || error == -EDQUOT || error == -EFBIG || error == -EROFS;
+}
+
+/* Somebody has to do something: trying again by itself would be of no use, and is not done. */
+static bool is_final(int error)
+{
+        return error == -EUCLEAN || error == -EPROTONOSUPPORT || error == -EOPNOTSUPP || error == -ENOENT ||
+               error == -ENOTDIR || error == -EACCES || error == -EPERM;
+}
+
+static void tell_refusal(Daemon *d, int error, const char *why)
+{
+        if (d->refusal != error)
+                log_fields(LOG_ERR, MSG_STORE_REFUSED, NULL, 0, "%s", why);
+        d->refusal = error;
+        (void) sd_notifyf(false, "STATUS=%s\nERRNO=%d", why, -error);
+        if (is_final(error))
+                d->exit_status = DAEMON_EXIT_REFUSED;
+}
+
+static int begin(Daemon *d);
+
+static int on_open_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Daemon *d = userdata;
+        int r;
+
+        r = begin(d);
+        return r < 0 ? sd_event_exit(d->event, r) : 0;
+}
+
+/* The start is over, so that nobody waits for it; there is no name on the bus before there is a history. */
+static int wait_for_room(Daemon *d)
+{
+        (void) sd_notify(false, "READY=1");
+        d->open_timer = sd_event_source_disable_unref(d->open_timer);
+        return sd_event_add_time_relative(d->event, &d->open_timer, CLOCK_MONOTONIC, OPEN_RETRY_USEC, USEC_PER_SEC,
+                                          on_open_again, d);
+}
+
+/* ---- The engine */
+
+static int find_places(Daemon *d)
+{
+        d->database = asprintf_or_null("%s/history.db", d->settings->state_directory);
+        d->worker_state_dir = asprintf_or_null("%s/connectors", d->settings->state_directory);
+        return d->database && d->worker_state_dir ? 0 : log_oom();
+}
+
+static int make_face(Daemon *d)
+{
+        const BusOptions face = {
                 .event = d->event,
                 .bus = d->bus,
                 .reload = on_reload_call,
                 .status_changed = on_status_changed,
                 .userdata = d,
         };
-        EngineOptions options = {
+
+        return d->face ? 0 : bus_new(&face, &d->face);
+}
+
+static int start_engine(Daemon *d)
+{
+        bool children = launches_children(d);
+        const EngineOptions options = {
                 .event = d->event,
                 .settings = d->settings,
                 .config_dirs = d->connector_dirs,
-                .launch_children = launches_children(d),
+                .database = d->database,
+                .bus = children ? NULL : d->bus,
+                .launch_children = children,
                 .worker_path = d->arguments->worker_path,
+                .worker_state_dir = d->worker_state_dir,
         };
         _cleanup_free_ char *why = NULL;
         int r;
 
-        d->database = asprintf_or_null("%s/history.db", d->settings->state_directory);
-        d->worker_state_dir = asprintf_or_null("%s/connectors", d->settings->state_directory);
-        if (!d->database || !d->worker_state_dir)
-                return log_oom();
-        options.database = d->database;
-        options.worker_state_dir = d->worker_state_dir;
-        options.bus = options.launch_children ? NULL : d->bus;
-        r = bus_new(&face, &d->face);
+        r = make_face(d);
         if (r >= 0)
                 r = engine_new(&options, bus_observer(d->face), &why, &d->engine);
         if (r < 0 && why)
-                log_fields(LOG_ERR, MSG_STORE_REFUSED, NULL, 0, "%s", why);
+                tell_refusal(d, r, why);
         else if (r < 0)
                 (void) log_error_errno(r, "Cannot begin: %m");
         return r;
@@ -324,6 +391,12 @@ static int load(Daemon *d)
         int r;
 
         r = engine_start(d->engine);
+        if (r == -EUCLEAN) {
+                _cleanup_free_ char *why = store_refusal(d->database, r);
+
+                tell_refusal(d, r, why ?: "The history is damaged.");
+                return r;
+        }
         if (r < 0)
                 return log_error_errno(r, "Cannot load the connectors: %m");
         r = engine_sync(d->engine, on_loaded, d);
@@ -347,6 +420,18 @@ static int add_watches(Daemon *d)
         return r < 0 ? log_error_errno(r, "Cannot watch the configuration and the clock: %m") : 0;
 }
 
+static int begin(Daemon *d)
+{
+        int r;
+
+        r = start_engine(d);
+        if (may_pass(r))
+                return wait_for_room(d);
+        if (r >= 0)
+                r = add_watches(d);
+        return r < 0 ? r : load(d);
+}
+
 static int daemon_start(Daemon *d)
 {
         int r;
@@ -364,24 +449,20 @@ static int daemon_start(Daemon *d)
                 return log_error_errno(r, "Cannot set up: %m");
         r = open_bus(d);
         if (r >= 0)
-                r = start_engine(d);
-        if (r >= 0)
-                r = add_watches(d);
-        if (r >= 0)
-                r = load(d);
-        return r;
+                r = find_places(d);
+        return r < 0 ? r : begin(d);
 }
 
 int daemon_run(const Arguments *arguments)
 {
-        _cleanup_(daemon_done) Daemon d = { .arguments = arguments };
+        _cleanup_(daemon_done) Daemon d = { .arguments = arguments, .exit_status = EXIT_FAILURE };
         int r;
 
         r = daemon_start(&d);
         if (r < 0)
-                return r;
+                return d.exit_status;
         r = sd_event_loop(d.event);
         (void) sd_notify(false, "STOPPING=1");
         log_fields(LOG_INFO, MSG_DAEMON_STOPPED, NULL, 0, "syncrund ends; runs go on.");
-        return r;
+        return r < 0 ? d.exit_status : EXIT_SUCCESS;
 }

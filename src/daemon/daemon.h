@@ -5,5 +5,8 @@
 
 #include "daemon/arguments.h"
 
-/* Runs until it is told to end. Failures are logged. Return: 0; negative errno. */
+/* The history cannot be used and will not be by itself: EX_DATAERR. RestartPreventExitStatus= of the unit names it. */
+#define DAEMON_EXIT_REFUSED 65
+
+/* Runs until it is told to end. Failures are logged. Return: an exit status. */
 int daemon_run(const Arguments *arguments) _must_check_;

@@ -35,5 +35,5 @@ int main(int argc, char **argv)
         (void) umask(0077);
         (void) signal(SIGPIPE, SIG_IGN);
         raise_open_files();
-        return daemon_run(&arguments) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return daemon_run(&arguments);
 }

@@ -194,10 +194,26 @@ void api_key_log(const ApiKey *key, const char *requested_by, bool added)
                    "API key %s %s by %s", key->name, added ? "made" : "revoked", strna(requested_by));
 }
 
+static const char *advice(int error)
+{
+        switch (-error) {
+        case ENOSPC:
+        case EDQUOT:
+        case EFBIG:
+                return "Make room on its disk; the service goes on by itself.";
+        case EROFS:
+                return "Mount its disk writable; the service goes on by itself.";
+        case EUCLEAN:
+                return "It is damaged: stop the service and put a backup in its place.";
+        default:
+                return "It is tried again every few seconds.";
+        }
+}
+
 void store_log_failed(int error)
 {
         errno = -error;
-        log_fields(LOG_ERR, MSG_STORE_FAILED, NULL, 0, "The history cannot be written: %m");
+        log_fields(LOG_ERR, MSG_STORE_FAILED, NULL, 0, "The history cannot be written: %m. %s", advice(error));
 }
 
 void store_log_recovered(void)

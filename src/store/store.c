@@ -29,9 +29,9 @@ static const char *why_not(int error)
         case ENOSPC:
         case EDQUOT:
         case EFBIG:
-                return "there is no room on its disk. Make room and start again";
+                return "there is no room on its disk. Make room; the service goes on by itself";
         case EROFS:
-                return "it cannot be written. Is its disk mounted read-only?";
+                return "its disk is read-only. Mount it writable; the service goes on by itself";
         case EACCES:
         case EPERM:
                 return "access is denied. It and its folder must belong to the service's user";
@@ -44,10 +44,15 @@ static const char *why_not(int error)
         }
 }
 
-static void set_why(char **ret_why, const char *path, int error, unsigned version)
+char *store_refusal(const char *path, int error)
 {
         const char *why = why_not(error);
 
+        return asprintf_or_null("%s cannot be opened: %s.", path, why ? why : strerror(-error));
+}
+
+static void set_why(char **ret_why, const char *path, int error, unsigned version)
+{
         if (!ret_why)
                 return;
         if (error == -EPROTONOSUPPORT)
@@ -57,7 +62,7 @@ static void set_why(char **ret_why, const char *path, int error, unsigned versio
                                 "begin anew.",
                                 path, version, STORE_SCHEMA_VERSION);
         else
-                *ret_why = asprintf_or_null("%s cannot be opened: %s.", path, why ? why : strerror(-error));
+                *ret_why = store_refusal(path, error);
 }
 
 /* The lock is not one of SQLite's, so that others may read and back up. */

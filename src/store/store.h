@@ -58,6 +58,10 @@ typedef struct StoreOptions {
 int store_open(sd_event *event, const StoreOptions *options, const StoreCallbacks *callbacks, void *userdata,
                char **ret_why, Store **ret) _must_check_;
 
+/* What store_open() would say of it: for damage that is found when the history is read. Return: the sentence, freed by
+ * the caller; NULL when out of memory. */
+char *store_refusal(const char *path, int error) _must_check_;
+
 /* Commits what is queued (unless writing has failed), waits for it, closes. No callback is called any more. Context:
  * blocks. */
 Store *store_close(Store *store);

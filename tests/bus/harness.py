@@ -343,6 +343,12 @@ class Daemon:
         self.process.kill()
         self.process.wait(TIMEOUT_SEC)
 
+    def close_process(self):
+        """Whatever state it is in."""
+        if self.process and self.process.poll() is None:
+            self.kill9()
+        self.process = None
+
     def restart(self):
         assert self.stop() == 0, self.log()
         return self.start()

@@ -78,21 +78,6 @@ def test_no_bus_is_an_error_in_words(tmp_path):
     assert "bus" in result.stderr
 
 
-def test_history_of_a_newer_version_is_left_alone(new_daemon):
-    import sqlite3
-
-    path = new_daemon.state / "history.db"
-    with sqlite3.connect(path) as database:
-        database.execute("PRAGMA user_version = 1000")
-        database.execute("CREATE TABLE future(x)")
-    database.close()
-    before = path.read_bytes()
-    new_daemon.spawn()
-    assert new_daemon.process.wait(30) == 1
-    assert "history.db" in new_daemon.log()
-    assert path.read_bytes() == before
-
-
 def test_wrong_settings_are_warned_of_and_passed_over(new_daemon, client):
     new_daemon.write("syncrun.conf", "[Daemon]\nMaxConcurrentRuns=many\nColour=red\n")
     new_daemon.start()

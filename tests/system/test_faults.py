@@ -107,3 +107,46 @@ def test_kills(own):
     assert machine.properties("syncrund.service", "NRestarts")["NRestarts"] == "2"
     failed = [entry for entry in machine.journal(f"MESSAGE_ID={MSG['RUN_FAILED']}")]
     assert failed and all(entry["SYNCRUN_ERROR"] for entry in failed)
+
+
+HISTORY = "/var/lib/syncrun/history.db"
+
+
+def test_a_damaged_history_is_no_crash_loop(own):
+    machine = own.machine
+    own.call("Reload")
+    machine.run("systemctl", "stop", "syncrund.service")
+    machine.shell(f"dd if=/dev/urandom of={HISTORY} bs=1k count=64 status=none")
+    assert machine.run("systemctl", "start", "syncrund.service", check=False).returncode != 0
+    shown = machine.properties("syncrund.service", "ActiveState", "ExecMainStatus", "NRestarts", "StatusText")
+    assert (shown["ActiveState"], shown["ExecMainStatus"], shown["NRestarts"]) == ("failed", "65", "0")
+    assert HISTORY in shown["StatusText"] and "backup" in shown["StatusText"]
+    entry = own.wait("STORE_REFUSED")
+    assert HISTORY in entry["MESSAGE"] and entry["PRIORITY"] == "3"
+    machine.shell(f"rm {HISTORY}*")
+    own.call("Reload")
+    assert machine.properties("syncrund.service", "ActiveState")["ActiveState"] == "active"
+
+
+def test_a_full_disk_goes_by(own):
+    machine = own.machine
+    own.add_pull("thrifty", 1, 10)
+    machine.run("systemctl", "stop", "syncrund.service")
+    machine.shell("mount -t tmpfs -o size=2m,mode=0700 tmpfs /var/lib/syncrun; systemctl start syncrund.service")
+    machine.run("sh", "-c", "cat /dev/zero >/var/lib/syncrun/filler", check=False)
+    after = machine.now()
+    while own.call("StartRun", "sa{sv}", "thrifty", 0, check=False).returncode == 0:
+        own.wait_end(own.runs("thrifty")[0]["id"])
+    own.wait("STORE_FAILED", after=after)
+    assert "No space left" in own.property("StorageError")
+    machine.shell("rm /var/lib/syncrun/filler")
+    own.wait("STORE_RECOVERED", after=after)
+    assert own.wait_end(own.start("thrifty"))["outcome"] == "succeeded"
+    machine.shell("cat /dev/zero >/var/lib/syncrun/filler || true; systemctl restart syncrund.service")
+    shown = machine.properties("syncrund.service", "ActiveState", "NRestarts", "StatusText")
+    assert (shown["ActiveState"], shown["NRestarts"]) == ("active", "0")
+    before = machine.now()
+    machine.shell("rm /var/lib/syncrun/filler")
+    if "no room" in shown["StatusText"]:  # else what it needs was there
+        own.wait("DAEMON_STARTED", after=before)
+    assert own.wait_end(own.start("thrifty"))["outcome"] == "succeeded"

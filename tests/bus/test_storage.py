@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A history that cannot be used, and a disk that cannot be written: what is said, what goes on by itself, and what does not."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from harness import MANAGER, NAME, PATH, RUN, CallError, run_path, wait_for
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
+from machine import private_mounts
+
+REFUSED = 65
+PAGE = 4096
+
+
+@pytest.fixture(scope="module")
+def own_mounts():
+    private_mounts()
+
+
+@pytest.fixture
+def small_disk(new_daemon, own_mounts):
+    """The history on a disk of its own, of 2 MiB; returns what mounts it anew with other options."""
+    def mount(*words):
+        subprocess.run(["mount", *words, str(new_daemon.state)], check=True)
+
+    mount("-t", "tmpfs", "-o", "size=2m", "tmpfs")
+    yield lambda options: mount("-o", f"remount,{options}")
+    new_daemon.close_process()
+    subprocess.run(["umount", str(new_daemon.state)], check=True)
+
+
+def status(daemon):
+    """The one that speaks of the history's file."""
+    message = daemon.wait_notification(lambda message: message[0].startswith("STATUS=") and "history.db" in message[0])
+    return message[0].removeprefix("STATUS=")
+
+
+def refused(daemon, *words):
+    """It ends with the status that the unit does not restart, and says why."""
+    daemon.spawn()
+    told = status(daemon)
+    assert daemon.process.wait(30) == REFUSED
+    daemon.process = None
+    for word in words:
+        assert word in told and word in daemon.log()
+
+
+def fill(daemon):
+    filler = daemon.state / "filler"
+    with open(filler, "wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(PAGE))
+    return filler
+
+
+def make_history(daemon, client, n_runs=1):
+    daemon.add("bank")
+    daemon.start()
+    for _ in range(n_runs):
+        run = client.start("bank")[0]
+        worker = daemon.worker()
+        worker.attach()
+        worker.finish(1, outcome="succeeded")
+        worker.exit()
+        wait_for(lambda: client.get(run_path(run), RUN, "State") == "finished", "the end")
+    assert daemon.stop() == 0
+
+
+# ---- A history that is none
+
+
+def test_newer_version_is_left_alone(new_daemon):
+    path = new_daemon.state / "history.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 1000")
+        database.execute("CREATE TABLE future(x)")
+    before = path.read_bytes()
+    refused(new_daemon, "newer")
+    assert path.read_bytes() == before
+
+
+def test_not_a_database(new_daemon):
+    path = new_daemon.state / "history.db"
+    path.write_text("Dear diary, " * 100)
+    refused(new_daemon, "damaged", "backup")
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_damage(new_daemon, client, clean):
+    """Found by the check after an unclean end, or when what is damaged is read."""
+    make_history(new_daemon, client, 20)
+    path = new_daemon.state / "history.db"
+    content = bytearray(path.read_bytes())
+    for page in range(1, len(content) // PAGE):
+        content[page * PAGE:page * PAGE + 64] = b"\xff" * 64
+    path.write_bytes(content)
+    if not clean:
+        (new_daemon.state / "history.db-wal").touch()
+    refused(new_daemon, "damaged", "backup")
+
+
+def test_no_folder(new_daemon):
+    new_daemon.state.rmdir()
+    refused(new_daemon, "folder")
+    new_daemon.state.mkdir()
+
+
+# ---- A disk that is full, or read-only
+
+
+def test_full_disk_while_it_runs(new_daemon, client, small_disk):
+    """Refused at once, in words, while what is there can be read; it goes on by itself."""
+    def report():
+        event = {"run_id": "r", "user_id": "7f9c0d5e-1111-4222-8333-444455556666", "provider": "p", "source": "sdk",
+                 "stage": "fetching", "status": "in_progress", "message": "x" * 500}
+        client.manager("ReportEvents", "(s)", json.dumps([event]))
+
+    new_daemon.add("bank")
+    new_daemon.start()
+    report()
+    filler = fill(new_daemon)
+    with pytest.raises(CallError) as caught:
+        for _ in range(1000):  # until what is left of the log's last block is used up, too
+            report()
+    assert caught.value.name == "StorageUnavailable"
+    wait_for(lambda: client.get(PATH, MANAGER, "StorageError"), "what is wrong")
+    assert "No space left" in client.get(PATH, MANAGER, "StorageError")
+    assert client.describe("DescribeRuns")["runs"]
+    new_daemon.wait_status("History cannot be written: No space left on device, 1 run active")
+    assert "Make room" in new_daemon.log()
+    filler.unlink()
+    wait_for(lambda: client.get(PATH, MANAGER, "StorageError") == "", "its recovery")
+    run = client.start("bank")[0]
+    worker = new_daemon.worker()
+    assert worker.attach()[0] == run
+    worker.exit()
+
+
+def test_worker_outlives_a_full_disk(new_daemon, client, small_disk):
+    new_daemon.add("bank")
+    new_daemon.start()
+    run = client.start("bank")[0]
+    worker = new_daemon.worker()
+    worker.attach()
+    filler = fill(new_daemon)
+    with pytest.raises(CallError) as caught:
+        for number in range(1, 1000):
+            worker.report(number, processed=number, message=f"{number} " + "x" * 500)
+    assert caught.value.full_name.endswith("StorageUnavailable")
+    filler.unlink()
+    wait_for(lambda: client.get(PATH, MANAGER, "StorageError") == "", "its recovery")
+    worker.report(number, processed=number)
+    worker.finish(number + 1, outcome="succeeded")
+    worker.exit()
+    wait_for(lambda: client.get(run_path(run), RUN, "State") == "finished", "the end")
+    assert client.get(run_path(run), RUN, "Outcome") == "succeeded"
+    assert client.get(run_path(run), RUN, "ItemsProcessed") == number
+
+
+def waits(daemon, client, word):
+    """It is up, says why it is of no use, and has no name yet."""
+    daemon.spawn()
+    told = status(daemon)
+    daemon.wait_notification(lambda message: "READY=1" in message)
+    assert word in told
+    assert client.call("/org/freedesktop/DBus", "org.freedesktop.DBus", "NameHasOwner", "(s)", NAME,
+                       destination="org.freedesktop.DBus") is False
+
+
+def test_full_disk_at_the_start(new_daemon, client, small_disk):
+    new_daemon.add("bank")
+    filler = fill(new_daemon)
+    waits(new_daemon, client, "no room")
+    filler.unlink()
+    client.wait_name(NAME)
+    assert client.start("bank")
+    new_daemon.worker().exit()
+    assert new_daemon.log().count("no room") == 1
+
+
+def test_read_only_disk_at_the_start(new_daemon, client, small_disk):
+    make_history(new_daemon, client)
+    small_disk("ro")
+    waits(new_daemon, client, "read-only")
+    new_daemon.process.send_signal(1)  # HUP: nothing to be read yet
+    small_disk("rw")
+    client.wait_name(NAME)
+    assert len(client.describe("DescribeRuns")["runs"]) == 1
+
+
+def test_waiting_ends_when_it_is_told_to(new_daemon, client, small_disk):
+    make_history(new_daemon, client)
+    small_disk("ro")
+    waits(new_daemon, client, "read-only")
+    assert new_daemon.stop() == 0
+
+
+# ---- Backup: what syncrund(8) says
+
+
+def test_backup_of_the_live_history_and_its_return(new_daemon, client, tmp_path):
+    new_daemon.add("bank")
+    new_daemon.start()
+    kept = client.start("bank")[0]
+    worker = new_daemon.worker()
+    worker.attach()
+    backup = tmp_path / "backup.db"
+    subprocess.run(["sqlite3", str(new_daemon.state / "history.db"), f"VACUUM INTO '{backup}'"], check=True)
+    worker.finish(1, outcome="succeeded")
+    worker.exit()
+    wait_for(lambda: client.get(run_path(kept), RUN, "State") == "finished", "the end")
+    lost = client.start("bank")[0]
+    new_daemon.worker().exit()
+    assert new_daemon.stop() == 0
+    for name in ("history.db", "history.db-wal", "history.db-shm"):
+        (new_daemon.state / name).unlink(missing_ok=True)
+    backup.rename(new_daemon.state / "history.db")
+    new_daemon.start()
+    # What ran when it was made ran on without it: it failed, with a reason.
+    wait_for(lambda: client.get(run_path(kept), RUN, "State") == "finished", "its end")
+    assert client.get(run_path(kept), RUN, "Outcome") == "failed"
+    assert lost not in [run["id"] for run in client.describe("DescribeRuns")["runs"]]
