@@ -202,6 +202,29 @@ def test_secret_is_nowhere(daemon, client, tmp_path):
         assert secret not in text and digest(key) not in text
 
 
+def memory(pid):
+    """All that a process can write to."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
+        for line in maps:
+            span, rights, *_, name = (line.rstrip("\n") + " ").split(" ", 5)
+            begin, end = (int(number, 16) for number in span.split("-"))
+            # A sanitizer's shadow is huge, and holds no data.
+            if rights.startswith("rw") and "[v" not in name and end - begin < 1 << 28:
+                mem.seek(begin)
+                yield mem.read(end - begin)
+
+
+def test_secret_is_wiped_from_memory(new_daemon, client):
+    """Where freed memory is left as it was, and many keys at once leave much of it."""
+    new_daemon.start(MALLOC_PERTURB_="0")
+    answers = [client.start_call(PATH, MANAGER, "AddApiKey", "(sa{sv})", f"name-{i}", options(**READ)) for i in range(100)]
+    wait_for(lambda: all(answers), "the keys")
+    made = [answer[0][0].removeprefix("sk-") for answer in answers]
+    data = b"".join(memory(new_daemon.process.pid))
+    assert b"name-99" in data
+    assert [secret for secret in made if secret.encode() in data or bytes.fromhex(secret) in data] == []
+
+
 def test_what_is_kept(daemon, client, tmp_path):
     key = add(client, "page", scopes=["sync:read", "sync:write"], user=USER)
     assert daemon.stop() == 0
