@@ -175,7 +175,8 @@ static int make_launcher(Engine *engine, const EngineOptions *options)
                 return options->launcher_new(&lifecycle_launcher_callbacks, engine, &engine->launcher);
         if (options->launch_children)
                 return launcher_child_new(options->event, options->worker_path, options->worker_state_dir,
-                                          LAUNCHER_STOP_TIMEOUT_USEC, &lifecycle_launcher_callbacks, engine, &engine->launcher);
+                                          LAUNCHER_STOP_TIMEOUT_USEC, &lifecycle_launcher_callbacks, engine,
+                                          &engine->launcher);
         return launcher_unit_new(options->bus, &lifecycle_launcher_callbacks, engine, &engine->launcher);
 }
 

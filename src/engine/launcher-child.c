@@ -2,8 +2,8 @@
 
 /* Workers as child processes, where systemd is not PID 1. Each is watched by its pidfd, so that one that was started
  * by an earlier daemon is watched in the same way; who it is, after a restart, is told by its pid and start time
- * together. Our child is the worker's keeper (`syncrun-worker --keep`), which lets nothing of a run outlive it. A worker
- * that died is followed by `syncrun-worker --settle`, as ExecStopPost= does it in the unit. */
+ * together. Our child is the worker's keeper (`syncrun-worker --keep`), which lets nothing of a run outlive it. A
+ * worker that died is followed by `syncrun-worker --settle`, as ExecStopPost= does it in the unit. */
 
 #include <fcntl.h>
 #include <signal.h>

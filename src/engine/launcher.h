@@ -41,8 +41,8 @@ typedef struct LauncherVTable LauncherVTable;
 /* Through PID 1; @bus is the system bus, borrowed. */
 int launcher_unit_new(sd_bus *bus, const LauncherCallbacks *callbacks, void *userdata, Launcher **ret) _must_check_;
 
-/* As children: @worker_path is the program, @state_dir has one folder for each connector; @stop_timeout_usec is from TERM
- * to KILL. */
+/* As children: @worker_path is the program, @state_dir has one folder for each connector; @stop_timeout_usec is from
+ * TERM to KILL. */
 #define LAUNCHER_STOP_TIMEOUT_USEC (30 * USEC_PER_SEC) /* as TimeoutStopSec= of the unit */
 int launcher_child_new(sd_event *event, const char *worker_path, const char *state_dir, usec_t stop_timeout_usec,
                        const LauncherCallbacks *callbacks, void *userdata, Launcher **ret) _must_check_;

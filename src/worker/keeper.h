@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the cgroup of syncrun@NAME.service does, for workers that are child processes: a run has ended when nothing of it
- * runs any more. The keeper is the worker's parent and the subreaper of whatever it or its programs leave behind, also
- * in sessions of their own. It outlives the worker, kills the rest, and ends as the worker did. */
+/* What the cgroup of syncrun@NAME.service does, for workers that are child processes: a run has ended when nothing of
+ * it runs any more. The keeper is the worker's parent and the subreaper of whatever it or its programs leave behind,
+ * also in sessions of their own. It outlives the worker, kills the rest, and ends as the worker did. */
 
 /**
  * keeper_run() - run this program again as the worker of a connector, and clean up behind it
