@@ -10,6 +10,7 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "bus/bus-private.h"
+#include "bus/manager-webhooks.h"
 
 #define PROPERTIES_MAX 63U /* of one object */
 
@@ -544,6 +545,7 @@ void emit_init(Bus *bus)
                 .status_changed = on_status_changed,
                 .userdata = bus,
         };
+        webhook_signals_init(&bus->observer);
 }
 
 int emit_publish(Bus *bus)

@@ -11,6 +11,7 @@
 #include "bus/describe-filter.h"
 #include "bus/manager-describe.h"
 #include "bus/manager-keys.h"
+#include "bus/manager-webhooks.h"
 #include "bus/report-event.h"
 #include "config.h"
 
@@ -162,6 +163,30 @@ static const sd_bus_vtable vtable[] = {
         METHOD("RevokeApiKey", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT, method_revoke_api_key, EVERYONE),
         METHOD("CheckApiKey", SD_BUS_ARGS("s", sha256), SD_BUS_RESULT("s", name, "as", scopes, "s", user),
                method_check_api_key, EVERYONE),
+        METHOD("AddWebhookEndpoint", SD_BUS_ARGS("s", url, "a{sv}", options), SD_BUS_RESULT("s", id, "s", endpoint),
+               method_webhook, EVERYONE),
+        METHOD("UpdateWebhookEndpoint", SD_BUS_ARGS("s", id, "a{sv}", options), SD_BUS_RESULT("s", endpoint),
+               method_webhook, EVERYONE),
+        METHOD("RemoveWebhookEndpoint", SD_BUS_ARGS("s", id, "a{sv}", options), SD_BUS_NO_RESULT, method_webhook,
+               EVERYONE),
+        METHOD("DescribeWebhookEndpoints", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", endpoints), method_webhook,
+               EVERYONE),
+        METHOD("GetWebhookSecret", SD_BUS_ARGS("s", id, "a{sv}", options), SD_BUS_RESULT("s", secret), method_webhook,
+               EVERYONE),
+        METHOD("RotateWebhookSecret", SD_BUS_ARGS("s", id, "a{sv}", options), SD_BUS_RESULT("s", secret),
+               method_webhook, EVERYONE),
+        METHOD("TestWebhook", SD_BUS_ARGS("s", id, "a{sv}", options), SD_BUS_RESULT("s", message), method_webhook,
+               EVERYONE),
+        METHOD("ResendWebhookMessage", SD_BUS_ARGS("s", id, "s", message, "a{sv}", options), SD_BUS_NO_RESULT,
+               method_webhook, EVERYONE),
+        METHOD("RecoverWebhook", SD_BUS_ARGS("s", id, "t", since, "a{sv}", options), SD_BUS_NO_RESULT, method_webhook,
+               EVERYONE),
+        METHOD("DescribeWebhookMessages", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", messages), method_webhook,
+               EVERYONE),
+        METHOD("DescribeWebhookAttempts", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", attempts), method_webhook,
+               EVERYONE),
+        METHOD("DescribeWebhookEventTypes", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", types),
+               method_describe_webhook_event_types, EVERYONE),
         METHOD("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, EVERYONE),
         METHOD("ReportEvent", SD_BUS_ARGS("a{sv}", event), SD_BUS_NO_RESULT, method_report_event, EVERYONE),
         METHOD("ReportEvents", SD_BUS_ARGS("s", events), SD_BUS_NO_RESULT, method_report_events, EVERYONE),
@@ -182,6 +207,9 @@ static const sd_bus_vtable vtable[] = {
                                 SD_BUS_ARGS("s", connector, "o", path, "s", category, "s", message), 0),
         SD_BUS_SIGNAL_WITH_ARGS("EventsCommitted", SD_BUS_ARGS("a(tsss)", events), 0),
         SD_BUS_SIGNAL_WITH_ARGS("ApiKeyRevoked", SD_BUS_ARGS("s", name), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("WebhookEndpointChanged", SD_BUS_ARGS("s", id, "s", change), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("WebhookAttempted",
+                                SD_BUS_ARGS("s", id, "s", message, "b", succeeded, "u", http_status), 0),
         SD_BUS_VTABLE_END,
 };
 

@@ -26,6 +26,7 @@ typedef struct EngineRun EngineRun;
 typedef struct PendingCall PendingCall;
 typedef struct ProviderQueue ProviderQueue;
 typedef struct Publication Publication;
+typedef struct Webhooks Webhooks;
 
 /* A run in memory: active, or finished some minutes ago. */
 struct EngineRun {
@@ -114,6 +115,8 @@ struct Engine {
         ConnectorEntry *connectors;
         ConnectorEntry *connectors_by_id;
         ConnectionEntry *connections;
+
+        Webhooks *webhooks;
 
         ApiKeyEntry *api_keys; /* by name */
         unsigned n_api_keys;

@@ -19,6 +19,7 @@
 #include "engine/run-queue.h"
 #include "engine/run-record.h"
 #include "engine/scheduler.h"
+#include "engine/webhook-table.h"
 #include "engine/worker-calls.h"
 
 #define RECOVER_INTERVAL_USEC (2 * USEC_PER_SEC) /* between attempts to read memory anew */
@@ -249,6 +250,7 @@ Engine *engine_free(Engine *engine)
         HASH_ITER(hh, engine->runs, r, next)
                 engine_run_free(r);
         connector_table_free(engine);
+        webhooks_free(engine);
         api_keys_done(engine);
         engine->store = store_close(engine->store);
         strv_free(engine->config_dirs);
@@ -283,14 +285,19 @@ int engine_reload(Engine *engine, const Settings *settings)
         run_queue_settings_changed(engine);
         lifecycle_dispatch(engine);
         watch_outside_runs(engine);
+        delivery_wake_all(engine);
         retention_start(engine);
         return 0;
 }
 
 void engine_clock_changed(Engine *engine)
 {
-        if (engine->broken >= 0)
-                scheduler_clock_changed(engine);
+        int64_t offset = (int64_t) (engine_now(engine, CLOCK_REALTIME) - engine_now(engine, CLOCK_BOOTTIME));
+
+        if (engine->broken < 0)
+                return;
+        webhooks_clock_changed(engine, offset - engine->clock_offset_usec);
+        scheduler_clock_changed(engine);
 }
 
 /* ---- Looking */

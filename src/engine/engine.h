@@ -12,6 +12,7 @@
 #include "model/outside-event.h"
 #include "model/report.h"
 #include "model/settings.h"
+#include "model/webhook.h"
 #include "store/store.h"
 
 typedef struct Engine Engine;
@@ -52,6 +53,8 @@ typedef struct EngineObserver {
         void (*connector_added)(const Connector *connector, void *userdata);
         void (*connector_changed)(const Connector *connector, void *userdata);
         void (*connector_removed)(const char *name, void *userdata);
+        void (*webhook_changed)(const WebhookEndpoint *endpoint, WebhookChange change, void *userdata);
+        void (*webhook_attempted)(const WebhookAttempt *attempt, void *userdata);
         void (*api_key_revoked)(const char *name, void *userdata);
         void (*status_changed)(void *userdata); /* numbers for sd_notify STATUS= */
         void *userdata;

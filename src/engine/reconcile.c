@@ -12,6 +12,7 @@
 #include "engine/run-queue.h"
 #include "engine/run-record.h"
 #include "engine/scheduler.h"
+#include "engine/webhook-table.h"
 
 #define EVENTS_STEP 1000U /* read at once of those that were committed and not told */
 
@@ -261,6 +262,8 @@ int engine_reconcile(Engine *engine)
         if (!engine->started)
                 engine->published_seq = engine->last_seq;
         k = api_keys_read(engine);
+        if (k >= 0)
+                k = webhooks_read(engine);
         if (k >= 0)
                 k = connector_table_read_records(engine);
         if (k >= 0)

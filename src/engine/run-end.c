@@ -12,6 +12,7 @@
 #include "engine/run-queue.h"
 #include "engine/run-record.h"
 #include "engine/scheduler.h"
+#include "engine/webhook-table.h"
 
 /* ---- Retries */
 
@@ -204,6 +205,7 @@ static int begin_pending(ConnectorEntry *c)
 static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_news)
 {
         ConnectorRecord *record = &c->record;
+        AttentionCategory before = record->attention.category;
         int k;
 
         record->last_finished_usec = r->run->finished_usec;
@@ -216,6 +218,9 @@ static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_new
         if (k < 0)
                 return k;
         *ret_news = k > 0 ? CONNECTOR_NEWS_ATTENTION : 0;
+        k = webhooks_tell_attention(r->engine, r->run, before, &record->attention);
+        if (k < 0)
+                return k;
         return record->retry_at_usec > 0 ? publish_retry(r) : 0;
 }
 

@@ -210,6 +210,26 @@ static const char *advice(int error)
         }
 }
 
+void webhook_log_disabled(const WebhookEndpoint *endpoint)
+{
+        const LogField fields[] = {
+                { FIELD_ENDPOINT, endpoint->id },
+                { FIELD_ENDPOINT_URL, endpoint->url },
+                { FIELD_USER_ID, endpoint->user_id },
+        };
+
+        log_fields(LOG_ERR, MSG_WEBHOOK_DISABLED, fields, ELEMENTSOF(fields), "Webhook endpoint %s is disabled: %s",
+                   endpoint->id,
+                   endpoint->disabled == WEBHOOK_DISABLED_GONE ? "it says that it is gone"
+                                                               : "it has taken nothing for too long");
+}
+
+void webhook_log_attempt(const WebhookAttempt *attempt)
+{
+        log_debug("Message %s to %s: %s", attempt->message_id, attempt->endpoint_id,
+                  attempt->succeeded ? "taken" : attempt->error);
+}
+
 void store_log_failed(int error)
 {
         errno = -error;

@@ -31,5 +31,9 @@ void connector_log_removed(const char *name);
 /* A key was @added or revoked, by whom. */
 void api_key_log(const ApiKey *key, const char *requested_by, bool added);
 
+/* The service has disabled it; an attempt was made (at debug). */
+void webhook_log_disabled(const WebhookEndpoint *endpoint);
+void webhook_log_attempt(const WebhookAttempt *attempt);
+
 void store_log_failed(int error);
 void store_log_recovered(void);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/publication.h"
+#include "engine/webhook-table.h"
 
 typedef struct RunPublication {
         Publication publication;
@@ -175,6 +176,8 @@ static int put(EngineRun *r, RunRecordFlags flags, RunChange changes, RunLogEntr
                 k = run_publish(r, changes, log);
         if (k >= 0 && (flags & RUN_RECORD_EVENT))
                 k = publish_event(engine, r->run, &event);
+        if (k >= 0 && (flags & RUN_RECORD_EVENT))
+                k = webhooks_tell_run(engine, r->run, log);
         event_done(&event);
         return k;
 }

@@ -4,6 +4,7 @@
 
 #include "base/names.h"
 #include "base/string-util.h"
+#include "base/time-util.h"
 #include "config.h"
 
 static const char *const launcher_type_table[] = {
@@ -14,10 +15,38 @@ static const char *const launcher_type_table[] = {
 DEFINE_STRING_TABLE(launcher_type, LauncherType, _LAUNCHER_TYPE_MAX);
 DEFINE_CONF_PARSE_TABLE(parse_launcher, launcher_type, LauncherType, _LAUNCHER_TYPE_MAX);
 
+#define RETRY_DELAY_MAX_USEC (30 * USEC_PER_DAY)
+
 #define ITEM(section, key, parse, field)                                                                             \
         {                                                                                                            \
                 section, key, parse, offsetof(Settings, field), DIAGNOSTIC_WARNING                                   \
         }
+
+/* usec_t[WEBHOOK_RETRIES_MAX] and the size_t behind it. Nothing stands for no retries. */
+static int parse_retries(const ConfAssignment *a, void *data, char **ret_why)
+{
+        Settings *settings = container_of(data, Settings, webhook_retries);
+        _cleanup_strv_free_ char **words = NULL;
+        usec_t delays[WEBHOOK_RETRIES_MAX];
+        size_t n = 0;
+
+        if (strv_split(a->value, WHITESPACE, &words) < 0)
+                return -ENOMEM;
+        STRV_FOREACH(word, words) {
+                if (n == WEBHOOK_RETRIES_MAX) {
+                        *ret_why = asprintf_or_null("There are at most %u delays.", WEBHOOK_RETRIES_MAX);
+                        return *ret_why ? -E2BIG : -ENOMEM;
+                }
+                if (timespan_parse(*word, USEC_PER_SEC, &delays[n]) < 0 || delays[n] > RETRY_DELAY_MAX_USEC) {
+                        *ret_why = asprintf_or_null("'%s' is not a time span of at most 30d.", *word);
+                        return *ret_why ? -EINVAL : -ENOMEM;
+                }
+                n++;
+        }
+        (void) memcpy(settings->webhook_retries, delays, n * sizeof(usec_t));
+        settings->n_webhook_retries = n;
+        return 0;
+}
 
 static const ConfItem items[] = {
         ITEM("Daemon", "MaxConcurrentRuns", conf_parse_count, max_concurrent_runs),
@@ -38,6 +67,18 @@ static const ConfItem items[] = {
 
         ITEM("Reports", "SilenceTimeoutSec", conf_parse_timeout, silence_timeout_usec),
         ITEM("Reports", "MaxOpenRuns", conf_parse_count, max_open_runs),
+
+        ITEM("Webhooks", "MaxRequests", conf_parse_count, webhook_max_requests),
+        ITEM("Webhooks", "MaxRequestsPerEndpoint", conf_parse_count, webhook_max_requests_per_endpoint),
+        ITEM("Webhooks", "TimeoutSec", conf_parse_seconds, webhook_timeout_usec),
+        ITEM("Webhooks", "RetrySec", parse_retries, webhook_retries),
+        ITEM("Webhooks", "DisableAfterSec", conf_parse_timeout, webhook_disable_after_usec),
+        ITEM("Webhooks", "AllowHTTP", conf_parse_bool, webhook_allow_http),
+        ITEM("Webhooks", "AllowAddressLiterals", conf_parse_bool, webhook_allow_literals),
+        ITEM("Webhooks", "AllowPrivateAddresses", conf_parse_bool, webhook_allow_private),
+        ITEM("Webhooks", "CertificateAuthorityFile", conf_parse_path, webhook_ca_file),
+        ITEM("Webhooks", "MessagesMaxAgeSec", conf_parse_timeout, webhook_messages_max_age_usec),
+        ITEM("Webhooks", "MessagesMax", conf_parse_count, webhook_messages_max),
         {},
 };
 
@@ -58,12 +99,23 @@ void settings_init(Settings *settings)
                 .activity_max_account_rows = 250,
                 .silence_timeout_usec = USEC_PER_HOUR,
                 .max_open_runs = 10000,
+                .webhook_max_requests = 64,
+                .webhook_max_requests_per_endpoint = 4,
+                .webhook_timeout_usec = 15 * USEC_PER_SEC,
+                /* Svix's: eight attempts within 27 hours and a half. */
+                .webhook_retries = { 5 * USEC_PER_SEC, 5 * USEC_PER_MINUTE, 30 * USEC_PER_MINUTE, 2 * USEC_PER_HOUR,
+                                     5 * USEC_PER_HOUR, 10 * USEC_PER_HOUR, 10 * USEC_PER_HOUR },
+                .n_webhook_retries = 7,
+                .webhook_disable_after_usec = 5 * USEC_PER_DAY,
+                .webhook_messages_max_age_usec = 14 * USEC_PER_DAY,
+                .webhook_messages_max = 200000,
         };
 }
 
 void settings_done(Settings *settings)
 {
         free(settings->state_directory);
+        free(settings->webhook_ca_file);
         settings_init(settings);
 }
 

@@ -16,6 +16,8 @@ typedef enum LauncherType {
 } LauncherType;
 DECLARE_STRING_TABLE(launcher_type, LauncherType);
 
+#define WEBHOOK_RETRIES_MAX 20U /* words of RetrySec= */
+
 /* Numbers are UINT_MAX, and spans USEC_INFINITY, where there shall be no limit. */
 typedef struct Settings {
         /* [Daemon] */
@@ -40,6 +42,20 @@ typedef struct Settings {
         /* [Reports] */
         usec_t silence_timeout_usec; /* a run reported from outside that says nothing for so long has failed */
         unsigned max_open_runs;      /* reported runs that have not ended; further ones are refused */
+
+        /* [Webhooks] */
+        unsigned webhook_max_requests;              /* under way at the same time */
+        unsigned webhook_max_requests_per_endpoint;
+        usec_t webhook_timeout_usec;                /* of one request, from its beginning to the end of the answer */
+        usec_t webhook_retries[WEBHOOK_RETRIES_MAX]; /* delays after a failure, one after the other */
+        size_t n_webhook_retries;
+        usec_t webhook_disable_after_usec;          /* an endpoint that takes nothing for so long is disabled */
+        bool webhook_allow_http;
+        bool webhook_allow_literals;                /* addresses in URLs */
+        bool webhook_allow_private;                 /* addresses that are not public */
+        char *webhook_ca_file;                      /* NULL: the system's authorities */
+        usec_t webhook_messages_max_age_usec;
+        unsigned webhook_messages_max;              /* the oldest go first, whether sent or not */
 } Settings;
 
 /* Every field at its default but state_directory, which is NULL. */

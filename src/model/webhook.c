@@ -36,6 +36,14 @@ static const char *const webhook_disabled_table[] = {
 };
 DEFINE_STRING_TABLE(webhook_disabled, WebhookDisabled, _WEBHOOK_DISABLED_MAX);
 
+static const char *const webhook_change_table[] = {
+        [WEBHOOK_CHANGE_ADDED] = "added",
+        [WEBHOOK_CHANGE_UPDATED] = "updated",
+        [WEBHOOK_CHANGE_REMOVED] = "removed",
+        [WEBHOOK_CHANGE_DISABLED] = "disabled",
+};
+DEFINE_STRING_TABLE(webhook_change, WebhookChange, _WEBHOOK_CHANGE_MAX);
+
 static const char *const delivery_state_table[] = {
         [DELIVERY_WAITING] = "waiting",
         [DELIVERY_PENDING] = "pending",

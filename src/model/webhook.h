@@ -40,6 +40,17 @@ typedef enum WebhookDisabled {
 } WebhookDisabled;
 DECLARE_STRING_TABLE(webhook_disabled, WebhookDisabled);
 
+/* What is told of an endpoint. */
+typedef enum WebhookChange {
+        WEBHOOK_CHANGE_ADDED,
+        WEBHOOK_CHANGE_UPDATED,
+        WEBHOOK_CHANGE_REMOVED,
+        WEBHOOK_CHANGE_DISABLED, /* by the service itself */
+        _WEBHOOK_CHANGE_MAX,
+        _WEBHOOK_CHANGE_INVALID = -EINVAL,
+} WebhookChange;
+DECLARE_STRING_TABLE(webhook_change, WebhookChange);
+
 #define WEBHOOK_ENDPOINTS_MAX       64U    /* further ones are refused */
 #define WEBHOOK_SECRETS_MAX         4U     /* that sign: with one more the oldest goes, before its time */
 #define WEBHOOK_SECRET_OVERLAP_USEC USEC_PER_DAY /* how long one that was replaced still signs */

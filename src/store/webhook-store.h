@@ -61,7 +61,7 @@ typedef struct DueDelivery {
 void due_delivery_done(DueDelivery *delivery);
 void due_deliveries_free(DueDelivery *deliveries, size_t n);
 
-/* The pending ones of an endpoint, earliest first, also such as are not due yet. Context: blocks for an indexed read. */
+/* The pending ones of an endpoint, earliest first, also such as are not due yet. Context: blocks for reading. */
 int store_list_due_deliveries(Store *store, const char *endpoint_id, unsigned limit, DueDelivery **ret,
                               size_t *ret_n) _must_check_;
 

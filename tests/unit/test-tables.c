@@ -66,6 +66,7 @@
         TABLE(sync_status, SyncStatus, _SYNC_STATUS_MAX)                                                             \
         TABLE(trace_type, TraceType, _TRACE_TYPE_MAX)                                                                \
         TABLE(view, View, _VIEW_MAX)                                                                                 \
+        TABLE(webhook_change, WebhookChange, _WEBHOOK_CHANGE_MAX)                                                    \
         TABLE(webhook_disabled, WebhookDisabled, _WEBHOOK_DISABLED_MAX)                                              \
         TABLE(webhook_type, WebhookType, _WEBHOOK_TYPE_MAX)
 

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "engine/delivery-address.h"
+
+#include <curl/curl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+
+#include "base/string-util.h"
+#include "model/webhook.h"
+
+typedef struct Network {
+        uint8_t bytes[16];
+        unsigned bits;
+} Network;
+
+/* Of the IANA's special-purpose registries, what is not globally reachable, and multicast. */
+static const Network ipv4_networks[] = {
+        { { 0 }, 8 },            { { 10 }, 8 },          { { 100, 64 }, 10 },      { { 127 }, 8 },
+        { { 169, 254 }, 16 },    { { 172, 16 }, 12 },    { { 192, 0, 0 }, 24 },    { { 192, 0, 2 }, 24 },
+        { { 192, 88, 99 }, 24 }, { { 192, 168 }, 16 },   { { 198, 18 }, 15 },      { { 198, 51, 100 }, 24 },
+        { { 203, 0, 113 }, 24 }, { { 224 }, 4 },         { { 240 }, 4 },
+};
+
+/* Global unicast is 2000::/3; in it, what is not for everybody. */
+static const Network ipv6_global = { { 0x20 }, 3 };
+static const Network ipv6_networks[] = {
+        { { 0x20, 0x01 }, 23 }, { { 0x20, 0x01, 0x0d, 0xb8 }, 32 }, { { 0x20, 0x02 }, 16 }, { { 0x3f, 0xff }, 20 },
+};
+
+/* The last 32 bits are an IPv4 address: mapped, and translated. */
+static const Network ipv6_mapped[] = {
+        { { [10] = 0xff, [11] = 0xff }, 96 },
+        { { 0x00, 0x64, 0xff, 0x9b }, 96 },
+};
+
+static bool is_in(const uint8_t *address, const Network *network)
+{
+        for (unsigned bit = 0; bit < network->bits; bit += 8) {
+                unsigned n = MIN(network->bits - bit, 8U);
+                uint8_t mask = (uint8_t) (0xff << (8 - n));
+
+                if ((address[bit / 8] & mask) != network->bytes[bit / 8])
+                        return false;
+        }
+        return true;
+}
+
+static bool is_in_any(const uint8_t *address, const Network *networks, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (is_in(address, &networks[i]))
+                        return true;
+        return false;
+}
+
+bool address_is_public(const struct sockaddr *address)
+{
+        const uint8_t *bytes;
+
+        switch (address->sa_family) {
+        case AF_INET:
+                bytes = (const uint8_t *) &((const struct sockaddr_in *) (const void *) address)->sin_addr;
+                return !is_in_any(bytes, ipv4_networks, ELEMENTSOF(ipv4_networks));
+        case AF_INET6:
+                bytes = (const uint8_t *) &((const struct sockaddr_in6 *) (const void *) address)->sin6_addr;
+                if (is_in_any(bytes, ipv6_mapped, ELEMENTSOF(ipv6_mapped)))
+                        return !is_in_any(bytes + 12, ipv4_networks, ELEMENTSOF(ipv4_networks));
+                return is_in(bytes, &ipv6_global) && !is_in_any(bytes, ipv6_networks, ELEMENTSOF(ipv6_networks));
+        default:
+                return false;
+        }
+}
+
+bool delivery_address_is_allowed(bool allow_private, const struct sockaddr *address)
+{
+        if (address->sa_family != AF_INET && address->sa_family != AF_INET6)
+                return false;
+        return allow_private || address_is_public(address);
+}
+
+/* ---- URLs */
+
+static int refuse(char **ret_why, const char *sentence)
+{
+        char *why = ret_why ? strdup(sentence) : NULL;
+
+        if (!ret_why)
+                return -EINVAL;
+        if (!why)
+                return -ENOMEM;
+        *ret_why = why;
+        return -EINVAL;
+}
+
+/* As the resolver understands it, which takes more than inet_pton(3) does: "127.1", "0x7f000001". */
+static bool is_address(const char *host)
+{
+        const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM };
+        struct addrinfo *found;
+
+        if (host[0] == '[')
+                return true;
+        if (getaddrinfo(host, NULL, &hints, &found) != 0)
+                return false;
+        freeaddrinfo(found);
+        return true;
+}
+
+static bool has(CURLU *parsed, CURLUPart part)
+{
+        char *text = NULL;
+        bool found = curl_url_get(parsed, part, &text, 0) == CURLUE_OK;
+
+        curl_free(text);
+        return found;
+}
+
+static int check_parsed(const Settings *settings, CURLU *parsed, char **ret_why)
+{
+        char *scheme = NULL, *host = NULL;
+        int r = 0;
+
+        if (curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+            curl_url_get(parsed, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+                r = refuse(ret_why, "This is not a URL.");
+        else if (!streq(scheme, "https") && !streq(scheme, "http"))
+                r = refuse(ret_why, "The URL of a webhook begins with https://.");
+        else if (streq(scheme, "http") && !settings->webhook_allow_http)
+                r = refuse(ret_why, "The URL of a webhook begins with https:// (AllowHTTP= is off).");
+        else if (has(parsed, CURLUPART_USER) || has(parsed, CURLUPART_PASSWORD))
+                r = refuse(ret_why, "The URL of a webhook has no user name and no password.");
+        else if (has(parsed, CURLUPART_FRAGMENT))
+                r = refuse(ret_why, "The URL of a webhook has no fragment (#).");
+        else if (is_address(host) && !settings->webhook_allow_literals)
+                r = refuse(ret_why, "The URL of a webhook has a name for its host, no address "
+                                    "(AllowAddressLiterals= is off).");
+        curl_free(scheme);
+        curl_free(host);
+        return r;
+}
+
+int delivery_check_url(const Settings *settings, const char *url, char **ret_why)
+{
+        CURLU *parsed;
+        int r;
+
+        if (strlen(url) > WEBHOOK_URL_MAX)
+                return refuse(ret_why, "This URL is too long: 2048 bytes at most.");
+        for (const char *c = url; *c; c++)
+                if (*c <= ' ' || *c >= 0x7f)
+                        return refuse(ret_why, "A URL has no blanks, control characters or letters beyond ASCII.");
+        parsed = curl_url();
+        if (!parsed)
+                return -ENOMEM;
+        if (curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
+                r = refuse(ret_why, "This is not a URL.");
+        else
+                r = check_parsed(settings, parsed, ret_why);
+        curl_url_cleanup(parsed);
+        return r;
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Which message is sent when. What is due stands in the history alone: here is only what is being sent, and what came
+ * of it until that is committed, so that any number may wait, and a daemon that is killed begins again where the disk
+ * says. Endpoints take turns; one that fails gets one request at a time, after a pause. */
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "engine/delivery-address.h"
+#include "engine/delivery-policy.h"
+#include "engine/delivery-request.h"
+#include "engine/publication.h"
+#include "engine/webhook-table.h"
+#include "store/webhook-store.h"
+
+#define NO_MEMORY_PAUSE_USEC USEC_PER_SEC
+#define CONNECTIONS_KEPT_MAX 64U
+#define DUE_AT_ONCE_MAX      64U /* rows that one look at the history begins */
+
+struct Delivery {
+        WebhookEntry *entry;      /* NULL: gone meanwhile */
+        DeliveryRequest *request; /* NULL: it has ended, and waits for its commit */
+        int64_t key;
+        char *message_id;
+        unsigned n_before;
+        bool manual;
+        usec_t started_usec; /* CLOCK_REALTIME */
+        Delivery *prev, *next;
+};
+
+static Delivery *delivery_free(Delivery *delivery)
+{
+        if (!delivery)
+                return NULL;
+        delivery_request_free(delivery->request);
+        free(delivery->message_id);
+        free(delivery);
+        return NULL;
+}
+DEFINE_TRIVIAL_CLEANUP_FUNC(Delivery *, delivery_free);
+
+static void detach(Delivery *delivery)
+{
+        WebhookEntry *entry = delivery->entry;
+
+        if (!entry)
+                return;
+        DL_DELETE(entry->deliveries, delivery);
+        entry->n_deliveries--;
+        entry->engine->webhooks->n_deliveries--;
+        delivery->entry = NULL;
+}
+
+void delivery_forget(WebhookEntry *entry)
+{
+        Webhooks *webhooks = entry->engine->webhooks;
+        Delivery *delivery, *next;
+
+        DL_FOREACH_SAFE(entry->deliveries, delivery, next) {
+                detach(delivery);
+                if (!delivery->request)
+                        continue; /* its publication frees it */
+                delivery_loop_remove(webhooks->loop, delivery_request_handle(delivery->request));
+                delivery_free(delivery);
+        }
+}
+
+/* ---- What came of it */
+
+typedef struct AttemptPublication {
+        Publication publication;
+        Delivery *delivery;
+        WebhookAttempt attempt;
+} AttemptPublication;
+
+static void on_attempt_publication(Engine *engine, Publication *publication, int error)
+{
+        AttemptPublication *p = container_of(publication, AttemptPublication, publication);
+        WebhookEntry *entry = p->delivery->entry;
+
+        detach(p->delivery);
+        delivery_free(p->delivery);
+        if (error >= 0) {
+                webhook_log_attempt(&p->attempt);
+                if (engine->observer.webhook_attempted)
+                        engine->observer.webhook_attempted(&p->attempt, engine->observer.userdata);
+        }
+        if (error >= 0 && entry)
+                delivery_wake(entry);
+        webhook_attempt_done(&p->attempt);
+        free(p);
+}
+
+static int fill_attempt(const Delivery *delivery, DeliveryOutcome *outcome, WebhookAttempt *attempt)
+{
+        const WebhookEndpoint *endpoint = &delivery->entry->endpoint;
+        char id[WEBHOOK_ID_MAX];
+        int r;
+
+        r = webhook_id_new("atmpt_", delivery->started_usec, id);
+        if (r < 0)
+                return r;
+        attempt->succeeded = delivery_outcome_is_good(outcome);
+        attempt->manual = delivery->manual;
+        attempt->http_status = outcome->http_status;
+        attempt->started_usec = delivery->started_usec;
+        attempt->duration_usec = outcome->duration_usec;
+        attempt->error = TAKE_PTR(outcome->error);
+        attempt->answer = TAKE_PTR(outcome->answer);
+        return free_and_strdup(&attempt->id, id) < 0 || free_and_strdup(&attempt->endpoint_id, endpoint->id) < 0 ||
+                               free_and_strdup(&attempt->message_id, delivery->message_id) < 0 ||
+                               free_and_strdup(&attempt->url, endpoint->url) < 0
+                       ? -ENOMEM
+                       : 0;
+}
+
+/* What the attempt says of the endpoint itself. */
+static int judge_endpoint(WebhookEntry *entry, const DeliveryVerdict *verdict)
+{
+        Engine *engine = entry->engine;
+        usec_t now = engine_now(engine, CLOCK_REALTIME), *failing = &entry->endpoint.failing_usec;
+        usec_t disable_after = engine->settings->webhook_disable_after_usec;
+        int r;
+
+        if (verdict->state == DELIVERY_SUCCEEDED) {
+                bool was_failing = *failing > 0;
+
+                entry->n_failures = 0;
+                *failing = 0;
+                return was_failing ? webhook_save(entry, false) : 0;
+        }
+        entry->n_failures++;
+        entry->paused_usec = usec_add(engine_now(engine, CLOCK_BOOTTIME),
+                                      MAX(verdict->pause_usec, delivery_pause(entry->n_failures)));
+        if (entry->endpoint.disabled >= 0)
+                return 0;
+        if (verdict->gone || (*failing > 0 && now >= usec_add(*failing, disable_after))) {
+                r = webhook_disable(entry, verdict->gone ? WEBHOOK_DISABLED_GONE : WEBHOOK_DISABLED_FAILING);
+                return r < 0 ? r : webhook_publish(entry, WEBHOOK_CHANGE_DISABLED);
+        }
+        if (*failing > 0)
+                return 0;
+        *failing = now;
+        return webhook_save(entry, false);
+}
+
+static int record(Delivery *delivery, DeliveryOutcome *outcome)
+{
+        WebhookEntry *entry = delivery->entry;
+        Engine *engine = entry->engine;
+        DeliveryVerdict verdict = delivery_judge(engine->settings, outcome, delivery->n_before, engine_random());
+        AttemptPublication *p = calloc(1, sizeof(AttemptPublication));
+        int r;
+
+        if (!p)
+                return -ENOMEM;
+        p->delivery = delivery;
+        r = fill_attempt(delivery, outcome, &p->attempt);
+        if (r >= 0)
+                r = store_put_webhook_attempt(engine->store, delivery->key, &p->attempt, verdict.state,
+                                              usec_add(engine_now(engine, CLOCK_REALTIME), verdict.delay_usec));
+        if (r >= 0)
+                r = judge_endpoint(entry, &verdict);
+        if (r < 0) {
+                webhook_attempt_done(&p->attempt);
+                free(p);
+                return r;
+        }
+        publication_queue(engine, &p->publication, on_attempt_publication);
+        return 0;
+}
+
+/* The request has ended, or could not be made. The delivery is freed when what came of it is committed; where that
+ * cannot be, it is sent again. */
+static void conclude(Delivery *delivery, DeliveryOutcome *outcome)
+{
+        Engine *engine = delivery->entry->engine;
+        int r = engine->broken;
+
+        delivery->request = delivery_request_free(delivery->request);
+        if (r >= 0) {
+                r = record(delivery, outcome);
+                if (r < 0)
+                        engine_break(engine, r);
+        }
+        if (r < 0) {
+                detach(delivery);
+                delivery_free(delivery);
+        }
+}
+
+static void on_request_done(CURL *handle, CURLcode code, void *userdata)
+{
+        _cleanup_(delivery_outcome_done) DeliveryOutcome outcome = {};
+        Engine *engine = userdata;
+        Delivery *delivery = NULL;
+        int r;
+
+        (void) curl_easy_getinfo(handle, CURLINFO_PRIVATE, (char **) &delivery);
+        r = delivery_request_outcome(delivery->request, code, engine_now(engine, CLOCK_REALTIME), &outcome);
+        if (r < 0)
+                engine_break(engine, r);
+        conclude(delivery, &outcome);
+}
+
+/* ---- Sending */
+
+static int begin_request(Delivery *delivery, DueDelivery *due)
+{
+        WebhookEntry *entry = delivery->entry;
+        Engine *engine = entry->engine;
+        Webhooks *webhooks = engine->webhooks;
+        CURL *handle;
+        int r = 0;
+
+        if (!webhooks->loop)
+                r = delivery_loop_new(engine->event, MIN(engine->settings->webhook_max_requests, CONNECTIONS_KEPT_MAX),
+                                      on_request_done, engine, &webhooks->loop);
+        if (r >= 0)
+                r = delivery_request_new(engine->settings, &entry->endpoint, delivery->message_id, due->body,
+                                         delivery->started_usec, &delivery->request);
+        if (r < 0)
+                return r;
+        due->body = NULL;
+        handle = delivery_request_handle(delivery->request);
+        if (curl_easy_setopt(handle, CURLOPT_PRIVATE, delivery) != CURLE_OK)
+                return -ENOMEM;
+        return delivery_loop_add(webhooks->loop, handle);
+}
+
+/* What the administrator does not allow, or no longer, fails without a request. */
+static int refuse_url(Delivery *delivery)
+{
+        _cleanup_(delivery_outcome_done) DeliveryOutcome outcome = {};
+        int r;
+
+        r = delivery_check_url(delivery->entry->engine->settings, delivery->entry->endpoint.url, &outcome.error);
+        if (r == -EINVAL) {
+                conclude(delivery, &outcome);
+                return 1;
+        }
+        return r;
+}
+
+/* Return: 0; negative errno, and nothing is under way. */
+static int send_due(WebhookEntry *entry, DueDelivery *due)
+{
+        _cleanup_(delivery_freep) Delivery *delivery = calloc(1, sizeof(Delivery));
+        int r;
+
+        if (!delivery)
+                return -ENOMEM;
+        delivery->key = due->key;
+        delivery->message_id = TAKE_PTR(due->message_id);
+        delivery->n_before = due->n_attempts;
+        delivery->manual = due->manual;
+        delivery->started_usec = engine_now(entry->engine, CLOCK_REALTIME);
+        delivery->entry = entry;
+        DL_APPEND(entry->deliveries, delivery);
+        entry->n_deliveries++;
+        entry->engine->webhooks->n_deliveries++;
+        r = refuse_url(delivery);
+        if (r == 0)
+                r = begin_request(delivery, due);
+        if (r < 0) {
+                detach(delivery);
+                return r;
+        }
+        TAKE_PTR(delivery);
+        return 0;
+}
+
+static bool is_under_way(const WebhookEntry *entry, int64_t key)
+{
+        const Delivery *delivery;
+
+        DL_FOREACH(entry->deliveries, delivery)
+                if (delivery->key == key)
+                        return true;
+        return false;
+}
+
+static int on_entry_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        delivery_wake(userdata);
+        return 0;
+}
+
+static void wake_at(WebhookEntry *entry, usec_t usec)
+{
+        int r;
+
+        r = engine_set_timer(entry->engine, &entry->timer, CLOCK_REALTIME, usec, TIMER_ACCURACY_USEC, on_entry_timer,
+                             entry);
+        if (r < 0)
+                engine_break(entry->engine, r);
+}
+
+/* Sends what is due of @n, of which some are under way already. */
+static int send_some(WebhookEntry *entry, DueDelivery *due, size_t n, unsigned room)
+{
+        usec_t now = engine_now(entry->engine, CLOCK_REALTIME);
+        int r;
+
+        for (size_t i = 0; i < n && room > 0; i++) {
+                if (is_under_way(entry, due[i].key))
+                        continue;
+                if (due[i].due_usec > now) {
+                        wake_at(entry, due[i].due_usec);
+                        return 0;
+                }
+                r = send_due(entry, &due[i]);
+                if (r < 0)
+                        return r;
+                room--;
+        }
+        return 0;
+}
+
+/* Return: 0; -EAGAIN (all requests that there may be are under way). */
+static int serve(WebhookEntry *entry)
+{
+        Engine *engine = entry->engine;
+        const Settings *s = engine->settings;
+        unsigned limit = entry->n_failures > 0 ? 1 : s->webhook_max_requests_per_endpoint, room;
+        usec_t boot = engine_now(engine, CLOCK_BOOTTIME), now = engine_now(engine, CLOCK_REALTIME);
+        DueDelivery *due;
+        size_t n;
+        int r;
+
+        if (entry->endpoint.disabled >= 0 || entry->n_deliveries >= limit)
+                return 0;
+        if (entry->paused_usec > boot) {
+                wake_at(entry, usec_add(now, entry->paused_usec - boot));
+                return 0;
+        }
+        if (engine->webhooks->n_deliveries >= s->webhook_max_requests)
+                return -EAGAIN;
+        room = MIN(MIN(limit - entry->n_deliveries, s->webhook_max_requests - engine->webhooks->n_deliveries),
+                   DUE_AT_ONCE_MAX);
+        r = store_list_due_deliveries(engine->store, entry->endpoint.id, entry->n_deliveries + room, &due, &n);
+        if (r >= 0) {
+                r = send_some(entry, due, n, room);
+                due_deliveries_free(due, n);
+        }
+        if (r < 0) {
+                log_debug_errno(r, "Cannot send to %s now: %m", entry->endpoint.id);
+                wake_at(entry, usec_add(now, NO_MEMORY_PAUSE_USEC));
+        }
+        return 0;
+}
+
+static int on_deliver(sd_event_source *source, void *userdata)
+{
+        Engine *engine = userdata;
+        Webhooks *webhooks = engine->webhooks;
+
+        for (unsigned i = 0; i < webhooks->n_entries && engine->broken >= 0; i++) {
+                WebhookEntry *entry = webhooks->turn ?: webhooks->entries;
+
+                if (entry->ready && serve(entry) == -EAGAIN)
+                        return 0; /* its turn again, when one has ended */
+                entry->ready = false;
+                webhooks->turn = entry->next;
+        }
+        return 0;
+}
+
+static void arm(Engine *engine)
+{
+        Webhooks *webhooks = engine->webhooks;
+        int r;
+
+        if (webhooks->source)
+                r = sd_event_source_set_enabled(webhooks->source, SD_EVENT_ONESHOT);
+        else {
+                r = sd_event_add_defer(engine->event, &webhooks->source, on_deliver, engine);
+                if (r >= 0)
+                        (void) sd_event_source_set_description(webhooks->source, "deliver");
+        }
+        if (r < 0)
+                engine_break(engine, r);
+}
+
+void delivery_wake(WebhookEntry *entry)
+{
+        entry->ready = true;
+        arm(entry->engine);
+}
+
+void delivery_wake_all(Engine *engine)
+{
+        WebhookEntry *entry;
+
+        DL_FOREACH(engine->webhooks->entries, entry)
+                delivery_wake(entry);
+}
+
+void delivery_unpause(WebhookEntry *entry)
+{
+        entry->paused_usec = 0;
+        delivery_wake(entry);
+}
+
+static void on_wake_publication(Engine *engine, Publication *publication, int error)
+{
+        free(publication);
+        if (error >= 0)
+                delivery_wake_all(engine);
+}
+
+int delivery_wake_when_committed(Engine *engine)
+{
+        Publication *p = calloc(1, sizeof(Publication));
+
+        if (!p)
+                return -ENOMEM;
+        publication_queue(engine, p, on_wake_publication);
+        return 0;
+}

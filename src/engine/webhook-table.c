@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "engine/webhook-table.h"
+
+#include <stdlib.h>
+
+#include "engine/delivery-policy.h"
+#include "engine/publication.h"
+#include "store/webhook-store.h"
+
+#define CLOCK_STEP_USEC ((int64_t) USEC_PER_SEC) /* less than that changes nothing */
+
+static void entry_free(WebhookEntry *entry)
+{
+        delivery_forget(entry);
+        sd_event_source_disable_unref(entry->timer);
+        webhook_endpoint_done(&entry->endpoint);
+        free(entry);
+}
+
+WebhookEntry *webhook_find(Engine *engine, const char *id)
+{
+        WebhookEntry *entry;
+
+        DL_FOREACH(engine->webhooks->entries, entry)
+                if (streq(entry->endpoint.id, id))
+                        return entry;
+        return NULL;
+}
+
+int webhook_entry_add(Engine *engine, WebhookEndpoint *endpoint, WebhookEntry **ret)
+{
+        WebhookEntry *entry = calloc(1, sizeof(WebhookEntry));
+
+        if (!entry)
+                return -ENOMEM;
+        entry->engine = engine;
+        entry->endpoint = *endpoint;
+        *endpoint = (WebhookEndpoint) { .disabled = _WEBHOOK_DISABLED_INVALID };
+        DL_APPEND(engine->webhooks->entries, entry);
+        engine->webhooks->n_entries++;
+        if (ret)
+                *ret = entry;
+        return 0;
+}
+
+void webhook_entry_remove(WebhookEntry *entry)
+{
+        Webhooks *webhooks = entry->engine->webhooks;
+
+        if (webhooks->turn == entry)
+                webhooks->turn = entry->next;
+        DL_DELETE(webhooks->entries, entry);
+        webhooks->n_entries--;
+        entry_free(entry);
+}
+
+static void forget_all(Engine *engine)
+{
+        while (engine->webhooks->entries)
+                webhook_entry_remove(engine->webhooks->entries);
+}
+
+int webhooks_read(Engine *engine)
+{
+        usec_t now = engine_now(engine, CLOCK_REALTIME);
+        WebhookEndpoint *endpoints;
+        size_t n;
+        int r;
+
+        if (!engine->webhooks)
+                engine->webhooks = calloc(1, sizeof(Webhooks));
+        if (!engine->webhooks)
+                return -ENOMEM;
+        r = store_load_webhook_endpoints(engine->store, &endpoints, &n);
+        if (r < 0)
+                return r;
+        forget_all(engine);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = webhook_entry_add(engine, &endpoints[i], NULL);
+        webhook_endpoints_free(endpoints, n);
+        /* The clock may have been set while nobody looked. */
+        if (r >= 0 && n > 0)
+                r = store_put_webhook_clock_step(engine->store, 0,
+                                                 usec_add(now, delivery_longest_delay(engine->settings)));
+        if (r < 0)
+                return r;
+        delivery_wake_all(engine);
+        return 0;
+}
+
+void webhooks_free(Engine *engine)
+{
+        if (!engine->webhooks)
+                return;
+        forget_all(engine);
+        delivery_loop_free(engine->webhooks->loop);
+        sd_event_source_disable_unref(engine->webhooks->source);
+        free(engine->webhooks);
+        engine->webhooks = NULL;
+}
+
+void webhooks_clock_changed(Engine *engine, int64_t step_usec)
+{
+        usec_t now = engine_now(engine, CLOCK_REALTIME);
+        WebhookEntry *entry;
+        int r = 0;
+
+        if (engine->webhooks->n_entries == 0 || (step_usec < CLOCK_STEP_USEC && step_usec > -CLOCK_STEP_USEC))
+                return;
+        DL_FOREACH(engine->webhooks->entries, entry) {
+                usec_t *failing = &entry->endpoint.failing_usec;
+
+                if (*failing == 0 || r < 0)
+                        continue;
+                *failing = (usec_t) MAX((int64_t) *failing + step_usec, (int64_t) 1);
+                r = webhook_save(entry, false);
+        }
+        if (r >= 0)
+                r = store_put_webhook_clock_step(engine->store, step_usec,
+                                                 usec_add(now, delivery_longest_delay(engine->settings)));
+        if (r >= 0)
+                r = delivery_wake_when_committed(engine);
+        if (r < 0)
+                engine_break(engine, r);
+}
+
+/* ---- Changes */
+
+int webhook_save(WebhookEntry *entry, bool with_secrets)
+{
+        return store_put_webhook_endpoint(entry->engine->store, &entry->endpoint, with_secrets);
+}
+
+int webhook_disable(WebhookEntry *entry, WebhookDisabled reason)
+{
+        int r;
+
+        entry->endpoint.disabled = reason;
+        entry->endpoint.disabled_usec = engine_now(entry->engine, CLOCK_REALTIME);
+        r = webhook_save(entry, false);
+        return r < 0 ? r : store_put_webhook_hold(entry->engine->store, entry->endpoint.id);
+}
+
+typedef struct ChangePublication {
+        Publication publication;
+        WebhookEndpoint endpoint;
+        WebhookChange change;
+} ChangePublication;
+
+static void on_change_publication(Engine *engine, Publication *publication, int error)
+{
+        ChangePublication *p = container_of(publication, ChangePublication, publication);
+
+        if (error >= 0) {
+                if (p->change == WEBHOOK_CHANGE_DISABLED)
+                        webhook_log_disabled(&p->endpoint);
+                if (engine->observer.webhook_changed)
+                        engine->observer.webhook_changed(&p->endpoint, p->change, engine->observer.userdata);
+        }
+        webhook_endpoint_done(&p->endpoint);
+        free(p);
+}
+
+int webhook_publish(WebhookEntry *entry, WebhookChange change)
+{
+        ChangePublication *p = calloc(1, sizeof(ChangePublication));
+
+        if (!p)
+                return -ENOMEM;
+        if (webhook_endpoint_copy(&entry->endpoint, &p->endpoint) < 0) {
+                free(p);
+                return -ENOMEM;
+        }
+        p->change = change;
+        publication_queue(entry->engine, &p->publication, on_change_publication);
+        return 0;
+}

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Lifecycle webhooks: what is sent, to whom, and what happens when nobody takes it."""
+
+import json
+import time
+
+import pytest
+from harness import MANAGER, CallError, options, wait_for
+from receiver import Authority, Receiver, answer, drip, hang, pour, pour_headers, reset
+
+USER = "11111111-1111-4111-8111-111111111111"
+OTHER = "22222222-2222-4222-8222-222222222222"
+
+# Receivers are on this machine; no test waits for a schedule made for the world.
+LOCAL = """[Webhooks]
+AllowHTTP=yes
+AllowAddressLiterals=yes
+AllowPrivateAddresses=yes
+RetrySec={retry}
+{more}
+"""
+
+
+@pytest.fixture
+def receivers():
+    made = []
+
+    def make(*script, **kwargs):
+        made.append(Receiver(list(script), **kwargs))
+        return made[-1]
+
+    yield make
+    for receiver in made:
+        receiver.close()
+
+
+@pytest.fixture
+def begin(new_daemon, client):
+    """Starts the daemon with settings for webhooks; gives its manager's webhook methods."""
+
+    def start(retry="100ms 100ms 100ms 100ms", more=""):
+        new_daemon.add("bank", User=USER)
+        new_daemon.write("syncrun.conf", LOCAL.format(retry=retry, more=more))
+        new_daemon.start()
+        return Webhooks(client)
+
+    return start
+
+
+class Webhooks:
+    def __init__(self, client):
+        self.client = client
+        self.attempted = client.signals(MANAGER, "WebhookAttempted")
+        self.changed = client.signals(MANAGER, "WebhookEndpointChanged")
+
+    def call(self, method, *words, signature="", **values):
+        return self.client.manager(method, f"({'s' * len(words)}{signature}a{{sv}})", *words, options(**values))
+
+    def add(self, url, **values):
+        endpoint, _ = self.call("AddWebhookEndpoint", url, **values)
+        return endpoint
+
+    def secret(self, endpoint):
+        return self.call("GetWebhookSecret", endpoint)
+
+    def describe(self, endpoint, **values):
+        return json.loads(self.call("DescribeWebhookEndpoints", id=endpoint, **values))
+
+    def messages(self, **values):
+        return json.loads(self.call("DescribeWebhookMessages", **values))["data"]
+
+    def attempts(self, **values):
+        return json.loads(self.call("DescribeWebhookAttempts", **values))["data"]
+
+    def wait_attempts(self, n):
+        wait_for(lambda: len(self.attempted) >= n, f"{n} attempts: {self.attempted}")
+        return [arguments for _, _, arguments in self.attempted]
+
+    def wait_change(self, what):
+        return wait_for(lambda: [arguments for _, _, arguments in self.changed if arguments[1] == what], what)
+
+
+def report(client, run_id, stage, user=USER, **more):
+    status = {"completed": "success", "failed": "failed", "cancelled": "cancelled"}.get(stage, "in_progress")
+    event = {"run_id": run_id, "user_id": user, "provider": "test", "source": "sdk", "stage": stage, "status": status,
+             **more}
+    client.manager("ReportEvents", "(s)", json.dumps([event]))
+
+
+def refusal(call, *args, **kwargs):
+    with pytest.raises(CallError) as caught:
+        call(*args, **kwargs)
+    return caught.value
+
+
+# ---- What is sent
+
+def test_a_connectors_run(begin, receivers, new_daemon, client):
+    receiver = receivers()
+    webhooks = begin()
+    secret = webhooks.secret(webhooks.add(receiver.url()))
+    run, *_ = client.start("bank")
+    worker = new_daemon.worker()
+    worker.attach()
+    worker.finish(1, outcome="succeeded", discovered=3, added=2, updated=1, deduped=0)
+    worker.exit()
+    webhooks.wait_attempts(2)
+    assert receiver.types == ["sync.started", "sync.completed"]
+    started, completed = receiver.requests
+    for request in receiver.requests:
+        assert request.path == "/hook"
+        assert request.headers["content-type"] == "application/json"
+        assert request.headers["user-agent"].startswith("syncrun/")
+        assert request.is_signed_by(secret)
+        assert not request.is_signed_by("whsec_" + "A" * 32)
+        for name in ("id", "timestamp", "signature"):
+            assert request.headers[f"svix-{name}"] == request.headers[f"webhook-{name}"]
+        assert request.id.startswith("msg_") and "." not in request.id
+        assert abs(request.timestamp - time.time()) < 60
+    assert started.id != completed.id
+    data = completed.message["data"]
+    assert (data["run_id"], data["user_id"], data["connector"], data["status"]) == (run, USER, "bank", "success")
+    assert (data["discovered"], data["inserted"], data["updated"]) == (3, 2, 1)
+    # The message is the one that the history has.
+    assert {m["id"]: m["payload"] for m in webhooks.messages()} == {r.id: r.message for r in receiver.requests}
+
+
+def test_every_end_and_attention(begin, receivers, new_daemon, client):
+    receiver = receivers()
+    webhooks = begin()
+    webhooks.add(receiver.url())
+    for run, stage in (("r1", "completed"), ("r2", "failed"), ("r3", "cancelled")):
+        report(client, run, "started")
+        report(client, run, "fetching")
+        report(client, run, stage, **({"error": "no money"} if stage == "failed" else {}))
+    for outcome, more in (("failed", {"attention": "consent_expired", "error": "too old"}), ("succeeded", {})):
+        client.start("bank")
+        worker = new_daemon.worker()
+        worker.attach()
+        worker.finish(1, outcome=outcome, **more)
+        worker.exit()
+        wait_for(lambda: not client.describe("DescribeRuns", active=True)["runs"], "the end of the run")
+    webhooks.wait_attempts(12)
+    by_run = {}
+    for request in receiver.requests:
+        by_run.setdefault(request.message["data"]["run_id"], []).append(request.message)
+    assert [[m["type"] for m in messages] for messages in by_run.values()] == [
+        ["sync.started", "sync.completed"], ["sync.started", "sync.failed"], ["sync.started", "sync.cancelled"],
+        ["sync.started", "sync.failed", "sync.needs_attention"], ["sync.started", "sync.completed", "sync.recovered"]]
+    assert by_run["r2"][1]["data"]["error"] == "no money"
+    attention = list(by_run.values())[3][2]["data"]
+    assert (attention["category"], attention["message"], attention["connector"]) == ("consent_expired", "too old", "bank")
+
+
+def test_who_is_told(begin, receivers, client):
+    everybody, failures, of_user, nobody = (receivers() for _ in range(4))
+    webhooks = begin()
+    webhooks.add(everybody.url())
+    webhooks.add(failures.url(), types=["sync.failed"])
+    webhooks.add(of_user.url(), user=USER.upper())
+    webhooks.add(nobody.url(), disabled=True)
+    report(client, "r1", "failed")
+    report(client, "r2", "failed", user=OTHER)
+    report(client, "r3", "completed")
+    webhooks.wait_attempts(3 + 2 + 2)
+    runs = {name: sorted(request.message["data"]["run_id"] for request in receiver.requests)
+            for name, receiver in (("all", everybody), ("failures", failures), ("user", of_user), ("none", nobody))}
+    assert runs == {"all": ["r1", "r2", "r3"], "failures": ["r1", "r2"], "user": ["r1", "r3"], "none": []}
+
+
+def test_secrets_take_turns(begin, receivers, client):
+    receiver = receivers()
+    webhooks = begin()
+    endpoint = webhooks.add(receiver.url())
+    first = webhooks.secret(endpoint)
+    second = webhooks.call("RotateWebhookSecret", endpoint)
+    assert webhooks.secret(endpoint) == second != first
+    webhooks.call("TestWebhook", endpoint)
+    webhooks.wait_attempts(1)
+    assert receiver.requests[0].is_signed_by(first) and receiver.requests[0].is_signed_by(second)
+    third = webhooks.call("RotateWebhookSecret", endpoint, at_once=True)
+    webhooks.call("TestWebhook", endpoint)
+    webhooks.wait_attempts(2)
+    assert receiver.requests[1].headers["webhook-signature"].count("v1,") == 1
+    assert receiver.requests[1].is_signed_by(third)
+
+
+# ---- What happens when it is not taken
+
+def test_failures_are_tried_again(begin, receivers, client):
+    receiver = receivers(reset, answer(500, b"broken \xff"), answer(302, Location="http://127.0.0.1:1/"), answer(201, b"fine"))
+    webhooks = begin()
+    endpoint = webhooks.add(receiver.url())
+    message = webhooks.call("TestWebhook", endpoint)
+    outcomes = webhooks.wait_attempts(4)
+    assert outcomes == [(endpoint, message, False, 0), (endpoint, message, False, 500), (endpoint, message, False, 302),
+                        (endpoint, message, True, 201)]
+    assert receiver.ids == [message] * 4
+    attempts = webhooks.attempts(endpoint=endpoint)[::-1]
+    assert [a["status"] for a in attempts] == [2, 2, 2, 0]
+    assert [a["response"] for a in attempts] == ["", "broken \ufffd", "", "fine"]
+    assert [a["triggerType"] for a in attempts] == [0] * 4
+    assert "redirects are not followed" in attempts[2]["statusText"]
+    assert all(a["msgId"] == message and a["endpointId"] == endpoint and a["url"] == receiver.url() for a in attempts)
+    assert webhooks.describe(endpoint)["failing_since"] is None
+    assert webhooks.messages(endpoint=endpoint)[0]["status"] == 0
+
+
+def test_timestamps_are_fresh_and_ids_stay(begin, receivers, client):
+    receiver = receivers(answer(500))
+    webhooks = begin(retry="1500ms")
+    endpoint = webhooks.add(receiver.url())
+    webhooks.call("TestWebhook", endpoint)
+    webhooks.wait_attempts(2)
+    one, other = receiver.requests
+    assert one.id == other.id and one.body == other.body
+    assert other.timestamp > one.timestamp
+    assert other.is_signed_by(webhooks.secret(endpoint))
+
+
+def test_the_schedule_comes_to_an_end(begin, receivers, client):
+    receiver = receivers(then=answer(500))
+    webhooks = begin(retry="10ms 10ms")
+    endpoint = webhooks.add(receiver.url())
+    webhooks.call("TestWebhook", endpoint)
+    webhooks.wait_attempts(3)
+    message = webhooks.messages(endpoint=endpoint)[0]
+    assert (message["status"], message["statusText"], message["nextAttempt"]) == (2, "failed", None)
+    assert webhooks.describe(endpoint)["failing_since"]
+    # Once more, because somebody asks.
+    webhooks.call("ResendWebhookMessage", endpoint, message["id"])
+    webhooks.wait_attempts(4)
+    assert webhooks.attempts()[0]["triggerType"] == 1
+
+
+@pytest.mark.parametrize("how, said", [(hang, "timed out"), (drip, "timed out"), (pour_headers, "too large")])
+def test_what_does_not_answer(begin, receivers, client, how, said):
+    receiver = receivers(how)
+    webhooks = begin(retry="", more="TimeoutSec=500ms")
+    endpoint = webhooks.add(receiver.url())
+    webhooks.call("TestWebhook", endpoint)
+    webhooks.wait_attempts(1)
+    attempt = webhooks.attempts()[0]
+    assert attempt["status"] == 2
+    assert said in attempt["statusText"].lower(), attempt
+    assert attempt["responseDurationMs"] < 5000
+
+
+def test_a_huge_answer_is_cut(begin, receivers, client):
+    receiver = receivers(pour)
+    webhooks = begin(more="TimeoutSec=20s")
+    webhooks.call("TestWebhook", webhooks.add(receiver.url()))
+    webhooks.wait_attempts(1)
+    attempt = webhooks.attempts()[0]
+    assert attempt["status"] == 0
+    assert len(attempt["response"].encode()) <= 1024 and attempt["response"].startswith("yyy")
+
+
+def test_gone_disables(begin, receivers, new_daemon, client):
+    receiver = receivers(answer(410))
+    webhooks = begin()
+    endpoint = webhooks.add(receiver.url())
+    report(client, "r1", "started")
+    report(client, "r1", "completed")
+    assert webhooks.wait_change("disabled") == [(endpoint, "disabled")]
+    described = webhooks.describe(endpoint)
+    assert (described["disabled"], described["disabled_reason"]) == (True, "gone")
+    assert f"Webhook endpoint {endpoint} is disabled" in new_daemon.log()
+    assert [m["statusText"] for m in webhooks.messages(endpoint=endpoint)] in (["held", "failed"], ["held", "held"])
+    assert refusal(webhooks.call, "TestWebhook", endpoint).name == "EndpointDisabled"
+    # Enabled again it gets what is new, and what was held when somebody says so.
+    webhooks.call("UpdateWebhookEndpoint", endpoint, disabled=False)
+    webhooks.call("TestWebhook", endpoint)
+    webhooks.wait_attempts(2)
+    assert receiver.types[1:] == ["webhook.test"]
+    client.manager("RecoverWebhook", "(sta{sv})", endpoint, 0, {})
+    webhooks.wait_attempts(4)
+    assert receiver.types[2:] == ["sync.started", "sync.completed"]
+
+
+def test_long_failing_disables(begin, receivers, client):
+    receiver = receivers(then=answer(500))
+    webhooks = begin(retry="10ms 10ms 10ms 10ms 10ms 10ms", more="DisableAfterSec=10ms")
+    endpoint = webhooks.add(receiver.url())
+    webhooks.call("TestWebhook", endpoint)
+    webhooks.wait_change("disabled")
+    assert webhooks.describe(endpoint)["disabled_reason"] == "failing"
+    assert len(receiver.requests) == 2
+
+
+def test_retry_after_is_honoured_within_bounds(begin, receivers, client):
+    receiver = receivers(answer(503, Retry_After="110"), then=answer(429, Retry_After="100000"))
+    webhooks = begin(retry="100s 100s")
+    endpoint = webhooks.add(receiver.url())
+    waits = []
+    for n in (1, 2):
+        message = webhooks.call("TestWebhook", endpoint)
+        webhooks.wait_attempts(n)
+        [described] = webhooks.messages(endpoint=endpoint, message=message)
+        attempt = webhooks.attempts(message=message)[0]
+        waits.append(seconds(described["nextAttempt"]) - seconds(attempt["timestamp"]))
+    assert 110 <= waits[0] < 115
+    assert 200 <= waits[1] < 205
+
+
+def seconds(timestamp):
+    from datetime import datetime
+
+    return datetime.fromisoformat(timestamp).timestamp()
