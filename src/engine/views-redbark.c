@@ -256,6 +256,7 @@ int engine_view_redbark_activity(Engine *engine, const Connector *connector, uns
 
         filter.connector = connector->record.name;
         filter.limit = limit;
+        filter.brief = true;
         r = store_list_runs(engine->store, &filter, &runs, &n, NULL);
         if (r < 0)
                 return r;

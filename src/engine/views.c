@@ -36,11 +36,13 @@ int engine_view_repo_runs(Engine *engine, const RunFilter *filter, char **ret_js
         _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
         _cleanup_free_ char *next = NULL;
+        RunFilter brief = *filter;
         Run **runs;
         size_t n;
         int r;
 
-        r = store_list_runs(engine->store, filter, &runs, &n, &next);
+        brief.brief = true;
+        r = store_list_runs(engine->store, &brief, &runs, &n, &next);
         if (r < 0)
                 return r;
         json_open_object(&w, NULL);

@@ -13,35 +13,41 @@
 #include "store/page-token.h"
 #include "store/run-columns.h"
 
-#define PART_SQL(index, where)               \
-        RUN_SELECT("runs INDEXED BY " index) \
-        " WHERE runs.created_usec >= ?1 AND (runs.created_usec, runs.row) < (?2, ?3)" where
+#define PART_SQL(select, index, where)                                                                              \
+        select("runs INDEXED BY " index) " WHERE runs.created_usec >= ?1 AND (runs.created_usec, runs.row) < (?2, " \
+                                         "?3)" where
 
-#define LIST_SQL(index, where) PART_SQL(index, where) " ORDER BY runs.created_usec DESC, runs.row DESC"
+#define ORDERED " ORDER BY runs.created_usec DESC, runs.row DESC"
+
+#define LIST_SQL(select, index, where) PART_SQL(select, index, where) ORDERED
 
 /* A stopping run has its outcome already. Parts of a union are each read in the order of the whole, and merged. */
-#define ENDED_SQL(word) PART_SQL("runs_by_outcome", " AND runs.outcome = '" word "' AND runs.state = 'finished'")
-#define MERGED          " ORDER BY runs.created_usec DESC, runs.row DESC"
+#define ENDED_SQL(select, word) \
+        PART_SQL(select, "runs_by_outcome", " AND runs.outcome = '" word "' AND runs.state = 'finished'")
 
-static const char *const lead_sql[] = {
-        [RUN_LEAD_CONNECTOR] = LIST_SQL("runs_by_connector", " AND runs.connector = ?4"),
-        [RUN_LEAD_USER] = LIST_SQL("runs_by_user", " AND runs.user = ?4"),
-        [RUN_LEAD_QUEUED] = LIST_SQL("runs_active", " AND runs.state <> 'finished' AND runs.state = 'queued'"),
-        [RUN_LEAD_RUNNING] = LIST_SQL("runs_active", " AND runs.state <> 'finished' AND runs.state <> 'queued'"),
-        [RUN_LEAD_ACTIVE] = LIST_SQL("runs_active", " AND runs.state <> 'finished'"),
-        [RUN_LEAD_PROVIDER] = LIST_SQL("runs_by_provider", " AND runs.provider = ?4"),
-        [RUN_LEAD_OUTCOME] = LIST_SQL("runs_by_outcome", " AND runs.outcome = ?4"),
-        [RUN_LEAD_SUCCEEDED] = ENDED_SQL("succeeded") " UNION ALL " ENDED_SQL("partial") " UNION ALL " ENDED_SQL(
-                        "skipped") MERGED,
-        [RUN_LEAD_FAILED] = ENDED_SQL("failed") " UNION ALL " ENDED_SQL("cancelled") MERGED,
-        [RUN_LEAD_SOURCE] = LIST_SQL("runs_by_source", " AND runs.source = ?4"),
-        [RUN_LEAD_TIME] = LIST_SQL("runs_by_time", ""),
-};
-static_assert(ELEMENTSOF(lead_sql) == _RUN_LEAD_MAX, "one query for each RunLead");
+#define LEADS(select)                                                                                                 \
+        {                                                                                                             \
+                [RUN_LEAD_CONNECTOR] = LIST_SQL(select, "runs_by_connector", " AND runs.connector = ?4"),             \
+                [RUN_LEAD_USER] = LIST_SQL(select, "runs_by_user", " AND runs.user = ?4"),                            \
+                [RUN_LEAD_QUEUED] = LIST_SQL(select, "runs_active",                                                   \
+                                             " AND runs.state <> 'finished' AND runs.state = 'queued'"),              \
+                [RUN_LEAD_RUNNING] = LIST_SQL(select, "runs_active",                                                  \
+                                              " AND runs.state <> 'finished' AND runs.state <> 'queued'"),            \
+                [RUN_LEAD_ACTIVE] = LIST_SQL(select, "runs_active", " AND runs.state <> 'finished'"),                 \
+                [RUN_LEAD_PROVIDER] = LIST_SQL(select, "runs_by_provider", " AND runs.provider = ?4"),                \
+                [RUN_LEAD_OUTCOME] = LIST_SQL(select, "runs_by_outcome", " AND runs.outcome = ?4"),                   \
+                [RUN_LEAD_SUCCEEDED] = ENDED_SQL(select, "succeeded") " UNION ALL " ENDED_SQL(                        \
+                                select, "partial") " UNION ALL " ENDED_SQL(select, "skipped") ORDERED,                \
+                [RUN_LEAD_FAILED] = ENDED_SQL(select, "failed") " UNION ALL " ENDED_SQL(select, "cancelled") ORDERED, \
+                [RUN_LEAD_SOURCE] = LIST_SQL(select, "runs_by_source", " AND runs.source = ?4"),                      \
+                [RUN_LEAD_TIME] = LIST_SQL(select, "runs_by_time", ""),                                               \
+        }
 
-const char *run_lead_sql(RunLead lead)
+static const char *const lead_sql[][_RUN_LEAD_MAX] = { LEADS(RUN_SELECT), LEADS(RUN_SELECT_BRIEF) };
+
+const char *run_lead_sql(RunLead lead, bool brief)
 {
-        return lead_sql[lead];
+        return lead_sql[brief][lead];
 }
 
 /* The narrowest first. */
@@ -146,7 +152,7 @@ static int read_page(Query *query, Db *db, const RunFilter *filter, RunPage *pag
                         page->more = true;
                         return 0;
                 }
-                r = run_read(query, &run);
+                r = filter->brief ? run_read_brief(query, &run) : run_read(query, &run);
                 if (r < 0)
                         return r;
                 page->end = (PagePlace){ run->created_usec, (uint64_t) run->row };
@@ -175,7 +181,7 @@ static int list(Db *db, const RunFilter *filter, RunPage *page)
         r = find_beginning(filter, &beginning);
         if (r < 0)
                 return r;
-        query = query_begin(db, lead_sql[lead]);
+        query = query_begin(db, run_lead_sql(lead, filter->brief));
         query_bind_uint(&query, filter->since_usec);
         query_bind_uint(&query, beginning.created_usec);
         query_bind_uint(&query, beginning.row);

@@ -22,7 +22,7 @@ typedef enum RunLead {
 
 /* Static SQL with the parameters: from, until, row, and for CONNECTOR, USER, PROVIDER, OUTCOME and SOURCE the
  * led value. */
-const char *run_lead_sql(RunLead lead) _const_;
+const char *run_lead_sql(RunLead lead, bool brief) _const_;
 
 /* The same for a connector's runs in short: connector, how many. */
 const char *run_marks_sql(void) _const_;

@@ -18,13 +18,14 @@ typedef struct RunWrite {
 static const Column identity[] = { RUN_IDENTITY(COLUMN_PLAIN, COLUMN_WORDS) };
 static const Column phase[] = { RUN_PHASE(COLUMN_PLAIN, COLUMN_WORDS) };
 static const Column telling[] = { RUN_TELLING(COLUMN_PLAIN, COLUMN_WORDS) };
+static const Column brief[] = { RUN_BRIEF(COLUMN_PLAIN, COLUMN_WORDS) };
 #undef COLUMNS_OF
 
 /* What is in no index: the usual update, with every report. (Of two assignments to a column the latter counts.) */
 static int update_telling(Db *db, const Run *run)
 {
-        static const char sql[] = "UPDATE runs SET stage = stage" RUN_TELLING(SQL_COMMA_SET, SQL_COMMA_SET)
-                                  " WHERE id = ?";
+        static const char sql[] =
+                        "UPDATE runs SET stage = stage" RUN_TELLING(SQL_COMMA_SET, SQL_COMMA_SET) " WHERE id = ?";
         _cleanup_query_ Query query = query_begin(db, sql);
 
         query_bind_columns(&query, telling, ELEMENTSOF(telling), run);
@@ -45,12 +46,16 @@ static int update_phase(Db *db, const Run *run)
 
 static int insert(Db *db, const Run *run)
 {
-        static const char sql[] =
-                "INSERT INTO runs (connector, user" RUN_IDENTITY(SQL_COMMA_NAME, SQL_COMMA_NAME)
-                        RUN_PHASE(SQL_COMMA_NAME, SQL_COMMA_NAME) RUN_TELLING(SQL_COMMA_NAME, SQL_COMMA_NAME) ")"
-                " VALUES ((SELECT key FROM connectors WHERE name = ?), (SELECT key FROM users WHERE id = ?)"
-                RUN_IDENTITY(SQL_COMMA_VALUE, SQL_COMMA_VALUE) RUN_PHASE(SQL_COMMA_VALUE, SQL_COMMA_VALUE)
-                        RUN_TELLING(SQL_COMMA_VALUE, SQL_COMMA_VALUE) ")";
+        static const char sql[] = "INSERT INTO runs (connector, user" RUN_IDENTITY(
+                        SQL_COMMA_NAME, SQL_COMMA_NAME) RUN_PHASE(SQL_COMMA_NAME, SQL_COMMA_NAME)
+                        RUN_TELLING(SQL_COMMA_NAME,
+                                    SQL_COMMA_NAME) ")"
+                                                    " VALUES ((SELECT key FROM connectors WHERE name = ?), (SELECT "
+                                                    "key FROM users WHERE id = ?)" RUN_IDENTITY(SQL_COMMA_VALUE,
+                                                                                                SQL_COMMA_VALUE)
+                                                                    RUN_PHASE(SQL_COMMA_VALUE, SQL_COMMA_VALUE)
+                                                                                    RUN_TELLING(SQL_COMMA_VALUE,
+                                                                                                SQL_COMMA_VALUE) ")";
         _cleanup_query_ Query query = {};
         int r;
 
@@ -127,19 +132,42 @@ void runs_free(Run **runs, size_t n)
         free(runs);
 }
 
-int run_read(Query *query, Run **ret)
+/* The row's own key, and what stands in other tables. NULL when out of memory. */
+static Run *begin_reading(Query *query)
 {
-        _cleanup_(run_freep) Run *run = run_new();
+        Run *run = run_new();
 
         if (!run)
-                return -ENOMEM;
+                return NULL;
         run->row = query_get_int(query);
         run->connector = query_get_text(query);
         run->connector_id = query_get_text(query);
         run->user_id = query_get_text(query);
+        return run;
+}
+
+int run_read(Query *query, Run **ret)
+{
+        _cleanup_(run_freep) Run *run = begin_reading(query);
+
+        if (!run)
+                return -ENOMEM;
         query_get_columns(query, identity, ELEMENTSOF(identity), run);
         query_get_columns(query, phase, ELEMENTSOF(phase), run);
         query_get_columns(query, telling, ELEMENTSOF(telling), run);
+        if (query_error(query) < 0)
+                return query_error(query);
+        *ret = TAKE_PTR(run);
+        return 0;
+}
+
+int run_read_brief(Query *query, Run **ret)
+{
+        _cleanup_(run_freep) Run *run = begin_reading(query);
+
+        if (!run)
+                return -ENOMEM;
+        query_get_columns(query, brief, ELEMENTSOF(brief), run);
         if (query_error(query) < 0)
                 return query_error(query);
         *ret = TAKE_PTR(run);
@@ -168,8 +196,8 @@ int store_get_run(Store *store, const char *run_id, bool with_accounts, Run **re
 
 int store_load_active_runs(Store *store, Run ***ret, size_t *ret_n)
 {
-        static const char sql[] = RUN_SELECT("runs INDEXED BY runs_active")
-                " WHERE runs.state <> 'finished' ORDER BY runs.created_usec, runs.row";
+        static const char sql[] = RUN_SELECT("runs INDEXED BY runs_active") " WHERE runs.state <> 'finished' ORDER BY "
+                                                                            "runs.created_usec, runs.row";
         _cleanup_query_ Query query = query_begin(store->reader, sql);
         size_t n = 0, allocated = 0;
         Run **runs = NULL;

@@ -160,6 +160,7 @@ typedef struct RunFilter {
         usec_t since_usec;        /* created at or after; 0: any */
         usec_t until_usec;        /* created before; 0: any */
         bool with_accounts;
+        bool brief;               /* only what lists in the documents' words show; all else is unset */
         unsigned limit;           /* 1..RUNS_PAGE_MAX */
         const char *page;         /* what the page before gave as ret_next; NULL: the newest */
 } RunFilter;
