@@ -11,7 +11,28 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 
-static void append_quoted(Buffer *out, const char *s, size_t n)
+/* Bytes at the beginning of @s that stand in a JSON string as they are and are ASCII. Eight at a time: the highest bit
+ * of a byte of the sum is set where that byte is wanted; what a borrow might set wrongly only costs the slow way. */
+static size_t plain_length(const char *s, size_t n)
+{
+        const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+        size_t i = 0;
+
+        for (uint64_t word; i + sizeof(word) <= n; i += sizeof(word)) {
+                uint64_t quote, backslash;
+
+                memcpy(&word, s + i, sizeof(word));
+                quote = word ^ ones * '"';
+                backslash = word ^ ones * '\\';
+                if ((word | (word - ones * 0x20) | (quote - ones) | (backslash - ones)) & high)
+                        break;
+        }
+        while (i < n && (unsigned char) s[i] >= 0x20 && (unsigned char) s[i] < 0x80 && s[i] != '"' && s[i] != '\\')
+                i++;
+        return i;
+}
+
+static void append_escaped(Buffer *out, const char *s, size_t n)
 {
         static const char hex[] = "0123456789abcdef";
         size_t plain = 0;
@@ -38,6 +59,25 @@ static void append_quoted(Buffer *out, const char *s, size_t n)
         }
         buffer_append(out, s + plain, n - plain);
         buffer_append_char(out, '"');
+}
+
+static void append_quoted(Buffer *out, const char *s, size_t n)
+{
+        char *p;
+
+        if (plain_length(s, n) < n) {
+                append_escaped(out, s, n);
+                return;
+        }
+        if (buffer_reserve(out, n + 2) < 0)
+                return;
+        p = out->data + out->size;
+        p[0] = '"';
+        if (n > 0)
+                memcpy(p + 1, s, n);
+        p[n + 1] = '"';
+        p[n + 2] = '\0';
+        out->size += n + 2;
 }
 
 static void begin(JsonWriter *w, const char *key)
@@ -80,7 +120,7 @@ void json_close_array(JsonWriter *w)
 void json_write_string_n(JsonWriter *w, const char *key, const char *value, size_t n)
 {
         begin(w, key);
-        if (utf8_is_valid(value, n)) {
+        if (plain_length(value, n) == n || utf8_is_valid(value, n)) {
                 append_quoted(w->out, value, n);
         } else {
                 _cleanup_free_ char *mended = utf8_sanitize(value, n, n * 3);
@@ -102,8 +142,13 @@ void json_write_string(JsonWriter *w, const char *key, const char *value)
 
 void json_write_uint(JsonWriter *w, const char *key, uint64_t value)
 {
+        char text[20], *p = text + sizeof(text); /* UINT64_MAX has so many digits */
+
+        do
+                *--p = (char) ('0' + value % 10);
+        while ((value /= 10) > 0);
         begin(w, key);
-        buffer_append_format(w->out, "%" PRIu64, value);
+        buffer_append(w->out, p, (size_t) (text + sizeof(text) - p));
 }
 
 void json_write_int(JsonWriter *w, const char *key, int64_t value)

@@ -269,21 +269,36 @@ char *timespan_relative(char *buf, size_t size, usec_t usec, usec_t now)
         return buf;
 }
 
+/* @n digits and what comes after them. Return: behind it. */
+static char *fixed_format(char *p, unsigned value, size_t n, char separator)
+{
+        for (size_t i = n; i > 0; i--, value /= 10)
+                p[i - 1] = (char) ('0' + value % 10);
+        p[n] = separator;
+        return p + n + 1;
+}
+
 char *timestamp_format_iso(char *buf, size_t size, usec_t usec)
 {
         unsigned fraction = (unsigned) (usec % USEC_PER_SEC);
+        char text[TIMESTAMP_TEXT_MAX], *p = text;
         CivilTime civil;
+        size_t n;
 
         if (usec / USEC_PER_SEC >= (usec_t) YEAR_10000_SEC || size == 0)
                 return NULL;
         civil_from_seconds((int64_t) (usec / USEC_PER_SEC), &civil);
-
-        buf[0] = '\0';
-        append(buf, size, "%04d-%02d-%02dT%02d:%02d:%02d", (int) civil.year, civil.month, civil.day, civil.hour,
-               civil.minute, civil.second);
+        p = fixed_format(p, (unsigned) civil.year, 4, '-');
+        p = fixed_format(p, (unsigned) civil.month, 2, '-');
+        p = fixed_format(p, (unsigned) civil.day, 2, 'T');
+        p = fixed_format(p, (unsigned) civil.hour, 2, ':');
+        p = fixed_format(p, (unsigned) civil.minute, 2, ':');
+        p = fixed_format(p, (unsigned) civil.second, 2, fraction > 0 ? '.' : 'Z');
         if (fraction > 0)
-                append(buf, size, ".%06u", fraction);
-        append(buf, size, "Z");
+                p = fixed_format(p, fraction, 6, 'Z');
+        n = MIN((size_t) (p - text), size - 1);
+        memcpy(buf, text, n);
+        buf[n] = '\0';
         return buf;
 }
 

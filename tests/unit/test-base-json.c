@@ -5,6 +5,7 @@
 #include "unit/expect.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/json-util.h"
@@ -130,6 +131,50 @@ static void test_writer_strings(void **state)
                 expect_ok(json_parse(text, strlen(text), &object));
                 if (utf8_is_valid(cases[i].in, strlen(cases[i].in)))
                         assert_string_equal(json_object_get_string(object), cases[i].in);
+        }
+}
+
+/* Each byte at each place of a string that is read several bytes at a time; json-c reads back what went in. */
+static void test_writer_quotes_everywhere(void **state)
+{
+        char text[18], expected[64];
+
+        for (size_t length = 1; length < sizeof(text); length++)
+                for (size_t at = 0; at < length; at++)
+                        for (unsigned c = 1; c < 0x80; c++) {
+                                _cleanup_json_ struct json_object *object = NULL;
+                                _cleanup_free_ char *json = NULL;
+                                Buffer buffer = {};
+                                JsonWriter w = JSON_WRITER_INIT(&buffer);
+
+                                memset(text, 'x', sizeof(text));
+                                text[at] = (char) c;
+                                text[length] = '\0';
+                                json_write_string(&w, NULL, text);
+                                expect_ok(buffer_take(&buffer, &json));
+                                expect_ok(json_parse(json, strlen(json), &object));
+                                assert_string_equal(json_object_get_string(object), text);
+                                (void) snprintf(expected, sizeof(expected), "\"%s\"", text);
+                                if (c >= 0x20 && c != '"' && c != '\\')
+                                        assert_string_equal(json, expected);
+                        }
+}
+
+static void test_writer_numbers(void **state)
+{
+        static const struct {
+                uint64_t value;
+                const char *expected;
+        } rows[] = { { 0, "0" }, { 9, "9" }, { 10, "10" }, { UINT64_MAX, "18446744073709551615" } };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *json = NULL;
+                Buffer buffer = {};
+                JsonWriter w = JSON_WRITER_INIT(&buffer);
+
+                json_write_uint(&w, NULL, rows[i].value);
+                expect_ok(buffer_take(&buffer, &json));
+                assert_string_equal(json, rows[i].expected);
         }
 }
 
@@ -387,10 +432,16 @@ static void test_depth(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_buffer),         cmocka_unit_test(test_buffer_remembers_failure),
-                cmocka_unit_test(test_writer),         cmocka_unit_test(test_writer_strings),
-                cmocka_unit_test(test_writer_doubles), cmocka_unit_test(test_parse),
-                cmocka_unit_test(test_parse_depth),    cmocka_unit_test(test_getters),
+                cmocka_unit_test(test_buffer),
+                cmocka_unit_test(test_buffer_remembers_failure),
+                cmocka_unit_test(test_writer),
+                cmocka_unit_test(test_writer_strings),
+                cmocka_unit_test(test_writer_quotes_everywhere),
+                cmocka_unit_test(test_writer_numbers),
+                cmocka_unit_test(test_writer_doubles),
+                cmocka_unit_test(test_parse),
+                cmocka_unit_test(test_parse_depth),
+                cmocka_unit_test(test_getters),
                 cmocka_unit_test(test_depth),
         };
 
