@@ -262,6 +262,32 @@ static void bench_lists(Bench *b, unsigned n_runs)
         bench_list(b, "50 runs of a user", user, n_runs);
         bench_list(b, "50 runs of a provider", provider, n_runs);
         bench_list(b, "50 runs that failed", outcome, n_runs);
+        for (RepoStatus status = 0; status < _REPO_STATUS_MAX; status++) {
+                _cleanup_free_ char *what =
+                                asprintf_or_null("50 runs %s in Repo's word", repo_status_to_string(status));
+
+                all.status = status;
+                bench_list(b, what ?: "50 runs", all, n_runs);
+        }
+}
+
+static void bench_news(Bench *b, const char *what, const char *user_id)
+{
+        enum { N = 300 };
+        static usec_t latencies[N];
+        NewsFilter filter = NEWS_FILTER_INIT;
+
+        filter.user_id = user_id;
+        for (unsigned i = 0; i < N; i++) {
+                usec_t begin_usec = now_usec(CLOCK_MONOTONIC);
+                Run **runs;
+                size_t n;
+
+                must(store_list_news(b->store, &filter, &runs, &n), "news");
+                latencies[i] = now_usec(CLOCK_MONOTONIC) - begin_usec;
+                runs_free(runs, n);
+        }
+        report_latencies(what, latencies, N);
 }
 
 static void bench_retention(Bench *b, const char *what, RetentionPolicy policy)
@@ -303,6 +329,8 @@ int main(int argc, char *argv[])
         bench_updates(&b, cached, N_CACHED);
         bench_single_events(&b, cached, N_CACHED);
         bench_many_events(&b, cached, N_CACHED, n_events);
+        bench_news(&b, "50 runs by their newest event", NULL);
+        bench_news(&b, "a user's runs by their newest event", "11111111-1111-4111-8111-000000000007");
         bench_retention(&b, "steps of events, 10 a user", (RetentionPolicy){ .events_max_per_user = 10 });
         bench_retention(&b, "steps of all events", (RetentionPolicy){ .events_max_age_usec = USEC_PER_DAY });
         bench_retention(&b, "steps of runs, 50 a connector", (RetentionPolicy){ .runs_max_per_connector = 50 });
