@@ -7,14 +7,20 @@
 
 #include "base/names.h"
 #include "base/string-util.h"
+#include "base/time-util.h"
 #include "client/client-bus.h"
 
-/* A reply may wait for a password to be typed, and for a slow disk. */
+/* A reply may wait for a password to be typed, and for a slow disk: of a service that has shown to be there. */
 #define CALL_TIMEOUT_USEC (120 * USEC_PER_SEC)
+
+#define UNANSWERED                                                                                            \
+        "The sync service does not answer. 'systemctl status syncrund' says what it does; 'systemctl restart " \
+        "syncrund' starts it anew, and running syncs go on."
 
 struct Client {
         sd_bus *bus;
         char *host; /* NULL: this machine */
+        bool answers; /* the service has shown to be there */
 };
 
 typedef struct EventWatch {
@@ -46,9 +52,8 @@ static const struct {
         { SD_BUS_ERROR_NAME_HAS_NO_OWNER, CLIENT_EXIT_UNREACHABLE,
           "The sync service is not running. Try 'systemctl start syncrund'." },
         { SD_BUS_ERROR_NO_REPLY, CLIENT_EXIT_UNREACHABLE,
-          "The sync service did not answer. 'systemctl status syncrund' says whether it is running." },
-        { SD_BUS_ERROR_TIMEOUT, CLIENT_EXIT_UNREACHABLE,
-          "The sync service did not answer in time. 'systemctl status syncrund' says whether it is running." },
+          "The sync service ended before it had answered. 'systemctl status syncrund' says why." },
+        { SD_BUS_ERROR_TIMEOUT, CLIENT_EXIT_UNREACHABLE, UNANSWERED },
         { "org.freedesktop.systemd1.LoadFailed", CLIENT_EXIT_UNREACHABLE,
           "The sync service could not be started. See 'systemctl status syncrund' and 'journalctl -u syncrund'." },
         { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, EXIT_NOT_ALLOWED,
@@ -83,6 +88,19 @@ static int fail(ClientError *e, const sd_bus_error *error, int r)
                 if (sd_bus_error_has_name(error, bus_advice[i].name))
                         return fail_with(e, r, NULL, bus_advice[i].exit_status, bus_advice[i].advice);
         return fail_with(e, r, NULL, EXIT_FAILURE, message);
+}
+
+usec_t client_answer_usec(void)
+{
+        const char *text = secure_getenv("SYSTEMD_BUS_TIMEOUT");
+        usec_t usec;
+
+        return text && timespan_parse(text, USEC_PER_SEC, &usec) >= 0 && usec > 0 ? usec : CLIENT_ANSWER_USEC;
+}
+
+int client_fail_unanswered(ClientError *e)
+{
+        return fail_with(e, -ETIMEDOUT, NULL, CLIENT_EXIT_UNREACHABLE, UNANSWERED);
 }
 
 static int fail_to_connect(ClientError *e, const char *host, int r)
@@ -179,12 +197,35 @@ static int new_call(Client *client, const char *path, const char *interface, con
         return r < 0 ? fail(e, NULL, r) : 0;
 }
 
+/* Waits for any answer at all, which also starts the service, so that a call that may wait for a person does not wait
+ * for a service that hangs. What else can go wrong shows with the call itself. */
+static int wait_for_service(Client *client, ClientError *e)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        if (client->answers)
+                return 0;
+        r = new_call(client, SYNCRUN_PATH, "org.freedesktop.DBus.Peer", "Ping", &m, e);
+        if (r < 0)
+                return r;
+        r = sd_bus_call(client->bus, m, client_answer_usec(), &error, NULL);
+        if (r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_TIMEOUT))
+                return fail(e, &error, r);
+        client->answers = r >= 0;
+        return 0;
+}
+
 /* @none: errno of the refusal that "no such object" is; 0 where the object is always there. @reply may be NULL. */
 static int call_object(Client *client, sd_bus_message *m, int none, sd_bus_message **reply, ClientError *e)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
+        r = wait_for_service(client, e);
+        if (r < 0)
+                return r;
         r = sd_bus_call(client->bus, m, 0, &error, reply);
         if (r >= 0)
                 return 0;
@@ -367,6 +408,9 @@ int client_get_text(Client *client, const char *property, char **ret, ClientErro
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
+        r = wait_for_service(client, e);
+        if (r < 0)
+                return r;
         r = sd_bus_get_property_string(client->bus, SYNCRUN_BUS_NAME, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, property,
                                        &error, ret);
         return r < 0 ? fail(e, &error, r) : 0;

@@ -25,6 +25,14 @@ void client_error_done(ClientError *e);
 
 #define CLIENT_EXIT_UNREACHABLE 69 /* EX_UNAVAILABLE: the bus, or the service behind it */
 
+/* How long the service may take to say that it is there: longer than dbus-daemon waits for its start (25 s).
+ * SYSTEMD_BUS_TIMEOUT in the environment says otherwise, as to all of systemd's tools. */
+#define CLIENT_ANSWER_USEC (30 * USEC_PER_SEC)
+usec_t client_answer_usec(void);
+
+/* It did not within that time: fills @e. Return: -ETIMEDOUT. */
+int client_fail_unanswered(ClientError *e);
+
 /* The exit status that syncrunctl gives for it, never 0. */
 int client_error_exit_status(const ClientError *e) _pure_;
 

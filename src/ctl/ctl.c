@@ -86,6 +86,14 @@ int ctl_fail_errno(int error, const char *format, ...)
         return abs(error) == EACCES || abs(error) == EPERM ? refusal_by_errno(EACCES)->exit_status : EXIT_FAILURE;
 }
 
+int ctl_unanswered(const char *what)
+{
+        _cleanup_client_error_ ClientError e = {};
+
+        (void) client_fail_unanswered(&e);
+        return ctl_fail(&e, "%s", what);
+}
+
 int ctl_no_such(const char *name)
 {
         return ctl_fail_status(EXIT_NO_SUCH,

@@ -31,6 +31,7 @@ int ctl_fail(const ClientError *e, const char *format, ...) _printf_(2, 3);
 int ctl_fail_status(int status, const char *format, ...) _printf_(2, 3);
 int ctl_fail_errno(int error, const char *format, ...)
                 _printf_(2, 3); /* of either sign; ": No such file..." follows */
+int ctl_unanswered(const char *what); /* the service hangs */
 int ctl_usage_error(const char *format, ...) _printf_(1, 2);
 int ctl_oom(void);
 

@@ -10,6 +10,7 @@
 #include "base/names.h"
 #include "base/string-util.h"
 #include "base/time-util.h"
+#include "client/heartbeat.h"
 #include "ctl/sync-view.h"
 
 #define BAR_WIDTH        24U
@@ -39,9 +40,11 @@ struct Progress {
         sd_event *loop;
         sd_bus_slot *events_slot;
         sd_bus_slot *owner_slot;
+        ClientHeartbeat *heartbeat;
         bool live;
         bool silent; /* --quiet, or JSON at the end */
         bool interrupted;
+        bool unanswered; /* the service hangs */
         unsigned n_drawn; /* lines of the live display that stand above the cursor */
         unsigned name_width;
         Entry *entries;
@@ -304,6 +307,13 @@ static int on_interrupt(sd_event_source *source, const struct signalfd_siginfo *
         return 0;
 }
 
+static void on_silence(void *userdata)
+{
+        Progress *p = userdata;
+
+        p->unanswered = true;
+}
+
 /* ---- Life */
 
 Progress *progress_free(Progress *p)
@@ -318,6 +328,7 @@ Progress *progress_free(Progress *p)
         free(p->entries);
         sd_bus_slot_unref(p->events_slot);
         sd_bus_slot_unref(p->owner_slot);
+        client_heartbeat_free(p->heartbeat);
         sd_event_unref(p->loop);
         free(p);
         return NULL;
@@ -380,6 +391,8 @@ static int attach(Progress *p)
         if (r >= 0 && p->live)
                 r = sd_event_add_time_relative(p->loop, NULL, CLOCK_MONOTONIC, REDRAW_USEC, 0, on_tick, p);
         if (r >= 0)
+                r = client_heartbeat_new(p->client, p->loop, on_silence, p, &p->heartbeat);
+        if (r >= 0)
                 r = sd_bus_set_exit_on_disconnect(client_bus(p->client), true);
         return r < 0 ? r : sd_bus_attach_event(client_bus(p->client), p->loop, SD_EVENT_PRIORITY_NORMAL);
 }
@@ -394,7 +407,7 @@ static int run_loop(Progress *p)
                 return r;
         for (size_t i = 0; i < p->n_entries; i++)
                 look(p, &p->entries[i]);
-        while (r >= 0 && !p->interrupted && !all_ended(p)) {
+        while (r >= 0 && !p->interrupted && !p->unanswered && !all_ended(p)) {
                 if (sd_event_get_state(p->loop) == SD_EVENT_FINISHED)
                         return -ECONNRESET;
                 r = sd_event_run(p->loop, UINT64_MAX);
@@ -449,6 +462,8 @@ int progress_wait(Progress *p)
                                        "runs' tells "
                                        "how it fares.",
                                        strerror(-r));
+        if (p->unanswered)
+                return ctl_unanswered("Cannot wait any longer");
         if (p->interrupted) {
                 if (!p->ctl->options.quiet)
                         (void) fprintf(stderr, "What is running goes on: 'syncrunctl cancel' would end it.\n");

@@ -5,14 +5,19 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/names.h"
 #include "base/string-util.h"
+#include "client/heartbeat.h"
 #include "ctl/ctl.h"
 #include "ctl/sync-view.h"
 
+#define PAGE_EVENTS 1000U /* of those that were missed, asked for at once */
+
 typedef struct Watch {
-        const Ctl *ctl;
+        Ctl *ctl;
         const char *connector;
-        uint64_t shown_seq; /* events up to this one have been shown, or are older than what was asked for */
+        uint64_t seen_seq; /* events up to this one have been shown, or are not of interest */
+        bool unanswered;   /* the service hangs */
 } Watch;
 
 static void print_event(const Watch *watch, struct json_object *event)
@@ -34,7 +39,10 @@ static void on_event(uint64_t seq, const char *user_id, const char *run_id, cons
         Watch *watch = userdata;
         const CtlOptions *o = &watch->ctl->options;
 
-        if (seq <= watch->shown_seq || json_parse(json, strlen(json), &event) < 0)
+        if (seq <= watch->seen_seq)
+                return;
+        watch->seen_seq = seq;
+        if (json_parse(json, strlen(json), &event) < 0)
                 return;
         if ((watch->connector && !streq(json_text(json_member(event, "metadata"), "connector"), watch->connector)) ||
             (o->provider && !streq(json_text(event, "provider"), o->provider)) ||
@@ -66,7 +74,49 @@ static int show_past(Ctl *ctl, Watch *watch)
                 for (size_t i = events ? json_object_array_length(events) : 0; i > 0; i--)
                         print_event(watch, json_member(json_object_array_get_idx(events, i - 1), "event"));
         last = json_count(answer, "last");
-        watch->shown_seq = last == UINT64_MAX ? 0 : last;
+        watch->seen_seq = last == UINT64_MAX ? 0 : last;
+        return 0;
+}
+
+/* What was committed and not told of because the service ended in between. Return: whether there may be more. */
+static bool show_missed(Watch *watch)
+{
+        const ClientOption filter[] = {
+                { "connector", 's', .s = watch->connector },
+                { "provider", 's', .s = watch->ctl->options.provider },
+                { "user", 's', .s = watch->ctl->options.user },
+                { "after", 't', .t = watch->seen_seq },
+                { "limit", 'u', .u = PAGE_EVENTS },
+        };
+        _cleanup_json_ struct json_object *answer = NULL;
+        struct json_object *events = NULL;
+        uint64_t last;
+        size_t n;
+
+        if (ctl_ask(watch->ctl, "DescribeEvents", filter, ELEMENTSOF(filter), &answer) != 0)
+                return false;
+        (void) json_get_array(answer, "events", &events);
+        n = events ? json_object_array_length(events) : 0;
+        for (size_t i = 0; i < n; i++) {
+                struct json_object *row = json_object_array_get_idx(events, i);
+
+                print_event(watch, json_member(row, "event"));
+                watch->seen_seq = json_count(row, "seq");
+        }
+        if (n == PAGE_EVENTS)
+                return true;
+        last = json_count(answer, "last");
+        watch->seen_seq = last == UINT64_MAX ? 0 : last; /* less than before: it has begun a new history */
+        return false;
+}
+
+static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *name, *before, *now;
+
+        if (sd_bus_message_read(m, "sss", &name, &before, &now) >= 0 && streq(name, SYNCRUN_BUS_NAME) && !isempty(now))
+                while (show_missed(userdata))
+                        ;
         return 0;
 }
 
@@ -85,10 +135,20 @@ static int on_interrupt(sd_event_source *source, const struct signalfd_siginfo *
         return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
-/* Return: 0 interrupted; 1 the bus has gone; negative errno. */
-static int run_loop(sd_bus *bus)
+static void on_silence(void *userdata)
 {
+        Watch *watch = userdata;
+
+        watch->unanswered = true;
+        (void) sd_event_exit(sd_bus_get_event(client_bus(watch->ctl->client)), 0);
+}
+
+/* Return: 0 interrupted; 1 the bus has gone; negative errno. */
+static int run_loop(Client *client, Watch *watch)
+{
+        _cleanup_(client_heartbeat_freep) ClientHeartbeat *heartbeat = NULL;
         _cleanup_(sd_event_unrefp) sd_event *loop = NULL;
+        sd_bus *bus = client_bus(client);
         sigset_t mask;
         int r;
 
@@ -99,6 +159,7 @@ static int run_loop(sd_bus *bus)
                 return -errno;
         if ((r = sd_event_new(&loop)) < 0 || (r = sd_event_add_signal(loop, NULL, SIGINT, on_interrupt, NULL)) < 0 ||
             (r = sd_event_add_signal(loop, NULL, SIGTERM, on_interrupt, NULL)) < 0 ||
+            (r = client_heartbeat_new(client, loop, on_silence, watch, &heartbeat)) < 0 ||
             (r = sd_bus_set_exit_on_disconnect(bus, true)) < 0 ||
             (r = sd_bus_attach_event(bus, loop, SD_EVENT_PRIORITY_NORMAL)) < 0)
                 return r;
@@ -109,7 +170,7 @@ static int run_loop(sd_bus *bus)
 
 int verb_watch(Ctl *ctl, int argc, char **argv)
 {
-        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL, *owner_slot = NULL;
         _cleanup_client_error_ ClientError e = {};
         Watch watch = { .ctl = ctl, .connector = argc > 1 ? argv[1] : NULL };
         Client *client;
@@ -123,10 +184,16 @@ int verb_watch(Ctl *ctl, int argc, char **argv)
         /* Listening first, then the past: none is missed, and the sequence numbers say which came twice. */
         if (client_watch_events(client, on_event, &watch, &slot, &e) < 0)
                 return ctl_fail(&e, "Could not watch events");
+        r = sd_bus_match_signal(client_bus(client), &owner_slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                "org.freedesktop.DBus", "NameOwnerChanged", on_owner_changed, &watch);
+        if (r < 0)
+                return ctl_fail_errno(r, "Could not watch the sync service");
         status = show_past(ctl, &watch);
         if (status != 0)
                 return status;
-        r = run_loop(client_bus(client));
+        r = run_loop(client, &watch);
+        if (watch.unanswered)
+                return ctl_unanswered("Cannot watch any longer");
         if (r > 0)
                 return ctl_fail_status(EXIT_UNAVAILABLE, "Lost the connection to the bus.");
         return r < 0 ? ctl_fail_errno(r, "Could not watch events") : 0;

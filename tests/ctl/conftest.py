@@ -153,9 +153,9 @@ class Ctl:
         """A table without its titles, as lists of its words."""
         return [line.split() for line in self.run(*words, "--no-legend").splitlines()]
 
-    def begin(self, *words):
+    def begin(self, *words, **environment):
         """A process that is left alone, with its output in a pipe."""
-        process = subprocess.Popen(self.words(words), env=self.environment, stdout=subprocess.PIPE,
+        process = subprocess.Popen(self.words(words), env={**self.environment, **environment}, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
         self.processes.append(process)
         return process

@@ -2,6 +2,7 @@
 """What goes wrong, and what the command line says to do about it."""
 
 import os
+import signal
 import subprocess
 
 import pytest
@@ -35,6 +36,15 @@ def daemon(world):
     world.script("off", "exit 0", Enabled="no")
     world.daemon.write("connectors/wrong.connector", "[Connector]\nProvider=No Slug\n[Pipeline]\nExecPull=/bin/true\n")
     return world.start()
+
+
+@pytest.mark.parametrize("words", [["list"], ["start", "--wait", "bank"], ["watch"], ["reload"]], ids="-".join)
+def test_daemon_hangs(daemon, ctl, words):
+    daemon.daemon.process.send_signal(signal.SIGSTOP)
+    status, out, err = ctl.both(*words, SYSTEMD_BUS_TIMEOUT="100ms")
+    daemon.daemon.process.send_signal(signal.SIGCONT)
+    assert (status, out) == (69, "")
+    assert err.count("\n") == 1 and "does not answer" in err and "systemctl restart syncrund" in err
 
 
 def refused(ctl, expected, *words):

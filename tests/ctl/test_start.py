@@ -153,6 +153,19 @@ def test_wait_outlives_the_daemon(puppets, ctl):
     assert waiting.returncode == 0 and "success" in out
 
 
+def test_wait_for_a_daemon_that_hangs(puppets, ctl):
+    waiting = ctl.begin("start", "--wait", "one", SYSTEMD_BUS_TIMEOUT="1s")
+    puppet = puppets.puppet()
+    puppet.say(type="PROGRESS", stage="fetching", processed=1)
+    while "fetching" not in waiting.stdout.readline():
+        pass
+    puppets.daemon.process.send_signal(signal.SIGSTOP)
+    _, err = waiting.communicate(timeout=30)
+    puppets.daemon.process.send_signal(signal.SIGCONT)
+    assert waiting.returncode == 69 and "does not answer" in err and "running syncs go on" in err
+    puppet.exit()
+
+
 # ---- cancel
 
 

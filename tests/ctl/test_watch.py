@@ -5,6 +5,7 @@ import json
 import signal
 
 import pytest
+from harness import PrivateBus
 
 ALICE = "7f9c0d5e-1111-4222-8333-444455556666"
 
@@ -16,10 +17,10 @@ def three(world):
     return world.start()
 
 
-def watch(ctl, *words):
+def watch(ctl, *words, **environment):
     """A watcher that is known to watch: -n 1 of a past event has been printed."""
     ctl.run("start", "--wait", "-q", "bank")
-    process = ctl.begin("watch", "-n1", *words)
+    process = ctl.begin("watch", "-n1", *words, **environment)
     first = process.stdout.readline()
     assert "bank" in first, process.stderr.read()
     return process
@@ -73,6 +74,31 @@ def test_goes_on_when_the_daemon_comes_back(three, ctl):
     ctl.run("start", "mail")
     until(process, " mail success")
     end(process)
+
+
+def test_what_was_missed_is_shown(three, ctl):
+    """Committed by a daemon that we did not hear: here one on another bus."""
+    process = watch(ctl, "--provider=bank")
+    three.daemon.stop()
+    elsewhere = PrivateBus()
+    three.daemon.start(SYNCRUN_BUS_ADDRESS=elsewhere.address)
+    ctl.run("start", "--wait", "-q", "bank", SYNCRUN_BUS_ADDRESS=elsewhere.address)
+    three.daemon.stop()
+    elsewhere.close()
+    three.daemon.start()
+    lines = until(process, " bank success")
+    ctl.run("start", "--wait", "-q", "bank")
+    lines += until(process, " bank success")
+    assert sum(" bank started" in line for line in lines) == 2
+    end(process)
+
+
+def test_daemon_hangs(three, ctl):
+    process = watch(ctl, SYSTEMD_BUS_TIMEOUT="1s")
+    three.daemon.process.send_signal(signal.SIGSTOP)
+    _, err = process.communicate(timeout=30)
+    three.daemon.process.send_signal(signal.SIGCONT)
+    assert process.returncode == 69 and "does not answer" in err and "systemctl restart syncrund" in err
 
 
 def test_unknown_connector(three, ctl):
