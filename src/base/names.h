@@ -25,6 +25,11 @@
 #define POLKIT_ACTION_MANAGE_WEBHOOKS "org.syncrun1.manage-webhooks"
 #define POLKIT_ACTION_REPORT          "org.syncrun1.report"
 
+/* The daemon's unit and user, and the group by which the bus knows workers. */
+#define SYNCRUN_DAEMON_UNIT        "syncrund.service"
+#define SYNCRUN_USER               "syncrun"
+#define SYNCRUN_WORKER_GROUP       "syncrun-worker"
+
 /* The worker's unit: syncrun@NAME.service. */
 #define SYNCRUN_UNIT_PREFIX        "syncrun@"
 #define SYNCRUN_UNIT_SUFFIX        ".service"

@@ -107,5 +107,6 @@ int verb_key_list(Ctl *ctl, int argc, char **argv);
 int verb_key_revoke(Ctl *ctl, int argc, char **argv);
 int verb_users(Ctl *ctl, int argc, char **argv);
 int verb_verify(Ctl *ctl, int argc, char **argv);
+int verb_doctor(Ctl *ctl, int argc, char **argv);
 int verb_calendar(Ctl *ctl, int argc, char **argv);
 int verb_reload(Ctl *ctl, int argc, char **argv);

@@ -57,6 +57,7 @@ static const Verb verbs[] = {
         { "users", "", "Persons whose data is synced", 0, 0, true, BIT(HOST) | BIT(LINES) | BIT(PAGE), verb_users },
         { "verify", "[FILE...]", "Check configuration without loading it; without a file, all of it", 0, -1, false, 0,
           verb_verify },
+        { "doctor", "", "Look at all that the service stands on, and say what to mend", 0, 0, false, 0, verb_doctor },
         { "calendar", "EXPRESSION...", "When a calendar event elapses", 1, -1, false, BIT(BASE_TIME) | BIT(ITERATIONS),
           verb_calendar },
         { "reload", "", "Read all configuration files anew", 0, 0, false, BIT(HOST), verb_reload },

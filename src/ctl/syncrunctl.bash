@@ -29,6 +29,7 @@ declare -gA __syncrunctl_options=(
         [key revoke]="--host="
         [users]="--host= --lines= --page="
         [verify]=""
+        [doctor]=""
         [calendar]="--base-time= --iterations="
         [reload]="--host="
 )
@@ -48,7 +49,7 @@ __syncrunctl_option_words() {
 _syncrunctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= i
         local verbs="list status start cancel runs show log watch enable disable connections reconnect items key
-                     users verify calendar reload"
+                     users verify doctor calendar reload"
 
         # bash splits --option=value into three words.
         if [[ $cur == "=" ]]; then

@@ -95,7 +95,7 @@ def test_completion_offers_what_the_verb_takes():
             switch = option in ("full", "wait", "active", "attention")
             word = f"--{option}" if switch else f"--{option}={values.get(option, '1')}"
             done = subprocess.run([BUILD / PROGRAMS["syncrunctl"][0], *verb.split(), *(["x"] if verb not in
-                                   ("list", "connections", "users", "reload", "key list") else []), word],
+                                   ("list", "connections", "users", "reload", "key list", "doctor") else []), word],
                                   env={"PATH": "/nonexistent", "SYNCRUN_BUS_ADDRESS": "unix:path=/nonexistent",
                                        "SYNCRUN_WORKER": "/nonexistent"}, capture_output=True, text=True)
             assert (f"does not take --{option}." in done.stderr) == (option not in offered), (verb, option, done.stderr)

@@ -2,6 +2,7 @@
 """The installed system under kills and power losses: several runs at once, at whatever they are just then. What has to hold is
 what the campaign on a private bus checks (tests/fault/promises.py)."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -121,11 +122,39 @@ def test_a_damaged_history_is_no_crash_loop(own):
     shown = machine.properties("syncrund.service", "ActiveState", "ExecMainStatus", "NRestarts", "StatusText")
     assert (shown["ActiveState"], shown["ExecMainStatus"], shown["NRestarts"]) == ("failed", "65", "0")
     assert HISTORY in shown["StatusText"] and "backup" in shown["StatusText"]
+    assert HISTORY in diagnose(own, 1)["units"]["text"]
     entry = own.wait("STORE_REFUSED")
     assert HISTORY in entry["MESSAGE"] and entry["PRIORITY"] == "3"
     machine.shell(f"rm {HISTORY}*")
     own.call("Reload")
     assert machine.properties("syncrund.service", "ActiveState")["ActiveState"] == "active"
+
+
+def diagnose(own, status, user="root"):
+    """{check: finding} as doctor gives it; the last one of each."""
+    done = own.machine.run("syncrunctl", "doctor", "--json=short", user=user, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return {entry["check"]: entry for entry in json.loads(done.stdout)["findings"]}
+
+
+def test_doctor(own):
+    """What is right is found right, by anybody; what is taken away is missed."""
+    machine = own.machine
+    own.add_pull("well", 1, 10)
+    machine.run("systemctl", "enable", "syncrund.service")
+    for user in ("root", "nobody"):
+        found = diagnose(own, 0, user)
+        for check in ("bus", "units", "daemon", "storage", "polkit", "users", "files", "attention"):
+            assert found[check]["finding"] == "good", found[check]
+    machine.run("systemctl", "disable", "syncrund.service")
+    machine.write("/etc/nsswitch.conf", "passwd: files\ngroup: files systemd\n")
+    machine.shell("rm /usr/share/polkit-1/actions/org.syncrun1.policy; systemctl restart polkit.service")
+    found = diagnose(own, 1)
+    assert found["units"]["finding"] == "warning" and "systemctl enable" in found["units"]["advice"]
+    assert found["users"]["finding"] == "bad" and "libnss-systemd" in found["users"]["advice"]
+    assert found["polkit"]["finding"] == "bad"
+    machine.shell("rm /lib/systemd/system/syncrun@.service; systemctl daemon-reload")
+    assert "syncrun@" in diagnose(own, 1)["units"]["text"]
 
 
 def test_a_full_disk_goes_by(own):

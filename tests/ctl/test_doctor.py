@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""doctor on a private bus: what it finds, and what it says to do. What is the system's is in tests/system."""
+
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bus"))
+from harness import MANAGER, PATH, wait_for  # noqa: E402
+
+
+@pytest.fixture
+def diagnose(world):
+    """{check: [(finding, text, advice)]}"""
+
+    def run(status, **environment):
+        found = {}
+        environment = {"STATE_DIRECTORY": str(world.daemon.state), **environment}
+        for entry in world.ctl.json("doctor", status=status, **environment)["findings"]:
+            assert set(entry) == {"check", "finding", "text", "advice"}
+            assert entry["finding"] not in ("good", "skipped") or entry["advice"] is None
+            found.setdefault(entry["check"], []).append((entry["finding"], entry["text"], entry["advice"]))
+        return found
+
+    return run
+
+
+def test_all_is_well(world, diagnose):
+    world.script("bank", "exit 0")
+    world.start()
+    found = diagnose(0)
+    assert set(found) == {"bus", "daemon", "storage", "space", "clock", "files", "attention"}
+    for check in ("bus", "daemon", "storage", "files", "attention"):
+        assert found[check][0][0] == "good", found[check]
+    assert "1 of 1" in found["files"][0][1]
+
+
+def test_for_people(world):
+    world.script("bank", "exit 0")
+    world.daemon.add("wrong", "[Pipeline]\n", Provider="No Slug")
+    world.start()
+    out = world.ctl.run("doctor", status=1)
+    assert "* daemon     syncrund " in out.replace("●", "*")
+    assert "Connector wrong cannot run: " in out
+    assert "'syncrunctl verify' tells file and line." in out
+    assert "1 thing to mend, " in out
+    assert world.ctl.run("doctor", "--quiet", status=1) == ""
+    assert "to mend" not in world.ctl.run("doctor", "--no-legend", status=1)
+
+
+def test_no_bus(world, diagnose):
+    found = diagnose(1, SYNCRUN_BUS_ADDRESS="unix:path=/nonexistent")
+    assert found["bus"][0][0] == "bad" and "Is D-Bus running?" in found["bus"][0][1]
+    assert "daemon" not in found and "files" in found
+
+
+def test_no_daemon(diagnose):
+    found = diagnose(1)
+    assert found["daemon"][0][0] == "bad" and found["daemon"][0][2]
+    assert "storage" not in found
+    assert found["files"][0][0] == "warning"
+
+
+def test_history_that_cannot_be_written(world, diagnose):
+    world.script("bank", "exit 0")
+    world.start()
+    with closing(sqlite3.connect(world.daemon.state / "history.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        call = world.client.start_call(PATH, MANAGER, "StartRun", "(sa{sv})", "bank", {})
+        wait_for(lambda: call, "its refusal", timeout=60)
+        wait_for(lambda: world.client.get(PATH, MANAGER, "StorageError"), "what is wrong")
+        (finding, text, advice), = diagnose(1)["storage"]
+    assert finding == "bad" and "cannot be written" in text and "journalctl" in advice
+
+
+def test_files_and_attention(world, diagnose):
+    world.script("bank", "echo 'let me in' >&2", "exit 77", text="[Run]\nRetryMax=0\n")
+    world.daemon.write("connectors/Bad.connector", "[Pipeline]\nExecPull=/bin/true\n")
+    world.script("odd", "exit 0", text="[Run]\nRetryMax=many\n")
+    world.start()
+    world.ctl.both("start", "--wait", "bank")
+    found = diagnose(1)
+    assert {finding for finding, _, _ in found["files"]} == {"good", "warning", "bad"}
+    assert any("\"Bad\"" in text and "Rename" in advice for _, text, advice in found["files"] if advice)
+    (finding, text, advice), = found["attention"]
+    assert finding == "warning" and text.startswith("Connector bank: ") and advice
+
+
+def test_it_takes_no_words_and_no_host(ctl):
+    assert "Usage: syncrunctl doctor" in ctl.both("doctor", "bank")[2]
+    assert ctl.both("doctor", "--host=h")[0] == 2
