@@ -25,13 +25,14 @@ static int connector_record_copy(const ConnectorRecord *record, ConnectorRecord 
         ConnectorRecord copy = *record;
 
         copy.name = copy.id = copy.last_run_id = copy.retry_of = NULL;
-        copy.pending_requested_by = copy.pending_reason = NULL;
+        copy.pending_requested_by = copy.pending_reason = copy.pending_accounts = NULL;
         copy.attention.message = copy.attention.run_id = NULL;
         if (free_and_strdup(&copy.name, record->name) < 0 || free_and_strdup(&copy.id, record->id) < 0 ||
             free_and_strdup(&copy.last_run_id, record->last_run_id) < 0 ||
             free_and_strdup(&copy.retry_of, record->retry_of) < 0 ||
             free_and_strdup(&copy.pending_requested_by, record->pending_requested_by) < 0 ||
             free_and_strdup(&copy.pending_reason, record->pending_reason) < 0 ||
+            free_and_strdup(&copy.pending_accounts, record->pending_accounts) < 0 ||
             free_and_strdup(&copy.attention.message, record->attention.message) < 0 ||
             free_and_strdup(&copy.attention.run_id, record->attention.run_id) < 0) {
                 connector_record_done(&copy);

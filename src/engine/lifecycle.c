@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "engine/connector-table.h"
+#include "engine/follow-up.h"
 #include "engine/publication.h"
 #include "engine/run-end.h"
 #include "engine/run-queue.h"
@@ -299,13 +300,8 @@ static int schedule_overlap(ConnectorEntry *c, RunTrigger trigger)
 {
         _cleanup_free_ char *why = NULL;
 
-        if (c->definition->overlap == OVERLAP_QUEUE) {
-                if (!c->record.pending) {
-                        c->record.pending = true;
-                        c->record.pending_trigger = trigger;
-                }
-                return 0;
-        }
+        if (c->definition->overlap == OVERLAP_QUEUE)
+                return follow_up_add(c, &(RunRequest) { .trigger = trigger });
         why = asprintf_or_null("Skipped: run %s was still %s", c->run->id, run_state_to_string(c->run->run->state));
         return why ? run_skip(c, trigger, why) : -ENOMEM;
 }

@@ -7,6 +7,7 @@
 #include "base/json-writer.h"
 #include "engine/connection-table.h"
 #include "engine/connector-table.h"
+#include "engine/follow-up.h"
 #include "engine/lifecycle.h"
 #include "engine/publication.h"
 #include "engine/run-queue.h"
@@ -57,61 +58,56 @@ static int copy_reason(const char *reason, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
-/* A full resync that is asked for while an incremental run is active becomes the next run. */
-static int remember_full_resync(ConnectorEntry *c, const StartOptions *options, const char *reason)
+/* The active run is the full resync that is asked for, and will be one to its end. */
+static bool is_that_resync(const EngineRun *r, const RunRequest *request)
 {
-        ConnectorRecord *record = &c->record;
-
-        if (free_and_strdup(&record->pending_requested_by, options->requested_by) < 0 ||
-            free_and_strdup(&record->pending_reason, reason) < 0)
-                return -ENOMEM;
-        record->pending = record->pending_full_resync = true;
-        record->pending_trigger = options->trigger;
-        connector_save(c, 0);
-        return 0;
+        return r->run->full_resync && r->run->outcome < 0 && !r->finishing &&
+               (!r->run->only_accounts || streq_null(r->run->only_accounts, request->only_accounts));
 }
 
-static int start_new(ConnectorEntry *c, const StartOptions *options, const char *reason, EngineRun **ret)
+/* A full resync that the active run does not do becomes the next run. */
+static int start_beside(EngineRun *r, const RunRequest *request, StartReply *ret)
 {
-        _cleanup_free_ char *accounts = NULL;
+        ConnectorEntry *c = r->connector;
         int k;
 
-        if (run_queue_is_full(c->published.engine, c->definition->provider))
-                return -ENOBUFS;
-        k = write_accounts(options->accounts, &accounts);
-        if (k < 0)
-                return k;
-        return run_begin(c,
-                         &(RunRequest) { .trigger = options->trigger,
-                                         .full_resync = options->full_resync,
-                                         .requested_by = options->requested_by,
-                                         .reason = reason,
-                                         .only_accounts = accounts },
-                         ret);
+        if (request->full_resync && !is_that_resync(r, request)) {
+                k = follow_up_add(c, request);
+                if (k < 0)
+                        return k;
+                connector_save(c, 0);
+                ret->full_resync_pending = true;
+        }
+        ret->already_active = true;
+        return 0;
 }
 
 static int start(ConnectorEntry *c, const StartOptions *options, StartReply *ret)
 {
-        _cleanup_free_ char *reason = NULL;
+        _cleanup_free_ char *reason = NULL, *accounts = NULL;
+        RunRequest request = {
+                .trigger = options->trigger,
+                .full_resync = options->full_resync,
+                .requested_by = options->requested_by,
+        };
         EngineRun *r = c->run;
         int k;
 
         k = copy_reason(options->reason, &reason);
+        if (k >= 0)
+                k = write_accounts(options->accounts, &accounts);
         if (k < 0)
                 return k;
-        if (!r) {
-                k = start_new(c, options, reason, &r);
-                if (k < 0)
-                        return k;
-        } else {
-                ret->already_active = true;
-                if (options->full_resync && !r->run->full_resync) {
-                        k = remember_full_resync(c, options, reason);
-                        if (k < 0)
-                                return k;
-                        ret->full_resync_pending = true;
-                }
-        }
+        request.reason = reason;
+        request.only_accounts = accounts;
+        if (r)
+                k = start_beside(r, &request, ret);
+        else if (run_queue_is_full(c->published.engine, c->definition->provider))
+                k = -ENOBUFS;
+        else
+                k = run_begin(c, &request, &r);
+        if (k < 0)
+                return k;
         (void) memcpy(ret->run_id, r->id, strlen(r->id) + 1);
         return 0;
 }

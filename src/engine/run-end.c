@@ -7,6 +7,7 @@
 
 #include "engine/attention-rules.h"
 #include "engine/connector-table.h"
+#include "engine/follow-up.h"
 #include "engine/lifecycle.h"
 #include "engine/publication.h"
 #include "engine/run-queue.h"
@@ -172,34 +173,16 @@ static bool end_accounts(Run *run)
         return changed;
 }
 
-/* A full resync that did not end well is owed: where it had begun, the next run goes on with its cursor. One that was
- * cancelled was not wanted any more. */
+/* A full resync is owed until it ended well in all of its accounts: where it had begun, the next run goes on with its
+ * cursor. One that was cancelled was not wanted any more. */
 static void settle_resync(ConnectorRecord *record, const Run *run)
 {
         if (!run->full_resync)
                 return;
-        if (run->outcome != RUN_FAILED)
+        if (run->outcome != RUN_FAILED && run->outcome != RUN_PARTIAL)
                 record->resyncing = false;
         else if (!record->resyncing)
                 record->pending_full_resync = true;
-}
-
-static int begin_pending(ConnectorEntry *c)
-{
-        ConnectorRecord *record = &c->record;
-        _cleanup_free_ char *requested_by = TAKE_PTR(record->pending_requested_by);
-        _cleanup_free_ char *reason = TAKE_PTR(record->pending_reason);
-        const RunRequest request = {
-                .trigger = record->pending_trigger >= 0 ? record->pending_trigger : RUN_TRIGGER_SCHEDULE,
-                .full_resync = record->pending_full_resync,
-                .requested_by = requested_by,
-                .reason = reason,
-        };
-        EngineRun *r;
-
-        record->pending = record->pending_full_resync = false;
-        record->pending_trigger = _RUN_TRIGGER_INVALID;
-        return run_begin(c, &request, &r);
 }
 
 static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_news)
@@ -233,12 +216,9 @@ static void connector_run_ended(EngineRun *r)
         c->run = NULL;
         k = update_record(c, r, &news);
         if (k >= 0) {
-                if (c->record.pending && !connector_may_run(c))
-                        c->record.pending = false;
                 scheduler_update(c, SCHEDULE_RUN_CHANGED);
                 connector_save(c, news);
-                if (c->record.pending)
-                        k = begin_pending(c);
+                k = follow_up_begin(c);
         }
         if (k < 0)
                 engine_break(r->engine, k);

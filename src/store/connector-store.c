@@ -24,6 +24,7 @@
         W(pending_trigger, pending_trigger, run_trigger)                                                             \
         P(pending_requested_by, pending_requested_by, TEXT)                                                          \
         P(pending_reason, pending_reason, TEXT)                                                                      \
+        P(pending_accounts, pending_accounts, TEXT)                                                                  \
         P(resyncing, resyncing, BOOL)                                                                                \
         W(attention_category, attention.category, attention_category)                                                \
         P(attention_message, attention.message, TEXT)                                                                \
@@ -58,6 +59,7 @@ static const size_t strings[] = {
         offsetof(ConnectorRecord, retry_of),
         offsetof(ConnectorRecord, pending_requested_by),
         offsetof(ConnectorRecord, pending_reason),
+        offsetof(ConnectorRecord, pending_accounts),
         offsetof(ConnectorRecord, attention.message),
         offsetof(ConnectorRecord, attention.run_id),
 };

@@ -13,6 +13,7 @@ const Migration store_migrations[] = {
         { 1, schema_v1 },
         { 2, schema_v2 },
         { 3, schema_v3 },
+        { 4, schema_v4 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

@@ -308,3 +308,5 @@ static const char schema_v3[] =
         ") STRICT;"
         "CREATE INDEX webhook_attempts_by_delivery ON webhook_attempts (delivery);"
         "CREATE INDEX webhook_attempts_by_endpoint ON webhook_attempts (endpoint);";
+
+static const char schema_v4[] = "ALTER TABLE connectors ADD COLUMN pending_accounts TEXT;";

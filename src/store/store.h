@@ -18,7 +18,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 3
+#define STORE_SCHEMA_VERSION 4
 
 /* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {
@@ -95,13 +95,14 @@ typedef struct ConnectorRecord {
         usec_t retry_at_usec;        /* 0: no retry is due */
         unsigned retry_attempt;      /* number of the attempt that retry_at_usec is for */
         char *retry_of;              /* id of the first attempt */
-        /* One follow-up run that starts when the active one has ended (Overlap=queue, or a full resync asked
-         * meanwhile). */
+        /* One follow-up run that starts when the active one has ended (Overlap=queue, or a full resync or a run after a
+         * reconnection asked for meanwhile). A full resync without pending is owed by the next run. */
         bool pending;
         bool pending_full_resync;
         RunTrigger pending_trigger;
         char *pending_requested_by;
         char *pending_reason;
+        char *pending_accounts;      /* as Run.only_accounts */
         /* A full resync has discarded the cursor and has not ended well yet: the cursor that is there by now is its
          * own, and the next run goes on with it, as a full resync again. */
         bool resyncing;

@@ -380,6 +380,130 @@ static void test_full_resync_pending(void **state)
         assert_null(fixture_connector(f, "bank")->run);
 }
 
+/* Ended in part: an account is still without its items. */
+static void test_full_resync_in_part(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport success = report_success(), partial = report_success();
+        Answer a = open_running(f);
+
+        partial.outcome = RUN_PARTIAL;
+        save_and_finish(f, &a, "\"old\"", &success);
+        expect_ok(fixture_start(f, "bank", true).error);
+        a = fixture_attach(f, "bank");
+        save_and_finish(f, &a, "\"part\"", &partial);
+        expect_ok(fixture_start(f, "bank", false).error);
+        a = fixture_attach(f, "bank");
+        assert_true(a.full_resync);
+        assert_string_equal(a.cursor, "\"part\"");
+        save_and_finish(f, &a, NULL, &success);
+        expect_ok(fixture_start(f, "bank", false).error);
+        assert_false(fixture_attach(f, "bank").full_resync);
+}
+
+/* The active run is a full resync, but its outcome is known: another is wanted. */
+static void test_full_resync_beside_a_doomed_one(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = open_running(f), again;
+
+        expect_ok(fixture_cancel(f, a.run_id));
+        fixture_worker_ends(f, "bank", NULL);
+        expect_ok(fixture_start(f, "bank", true).error);
+        a = fixture_attach(f, "bank");
+        expect_ok(fixture_cancel(f, a.run_id));
+        again = fixture_start(f, "bank", true);
+        expect_ok(again.error);
+        assert_string_equal(again.run_id, a.run_id);
+        assert_true(again.start.already_active);
+        assert_true(again.start.full_resync_pending);
+        fixture_forget(f);
+        fixture_worker_ends(f, "bank", NULL);
+        assert_true(fixture_has(f->calls, "start bank"));
+        again = fixture_attach(f, "bank");
+        assert_string_not_equal(again.run_id, a.run_id);
+        assert_true(again.full_resync);
+        assert_string_equal(again.cursor, "");
+}
+
+static StartReply start_full_of(EngineFixture *f, char *first, char *second)
+{
+        char *accounts[] = { first, second, NULL };
+        const StartOptions options = {
+                .full_resync = true,
+                .trigger = RUN_TRIGGER_MANUAL,
+                .requested_by = "uid:0",
+                .accounts = accounts,
+        };
+        Answer a = {};
+
+        expect_ok(engine_start_run(f->engine, "bank", &options, on_start_answer, &a));
+        fixture_run_until(f, a.n > 0);
+        expect_ok(a.error);
+        return a.start;
+}
+
+/* Ends the active run. Return: the accounts of the one that follows. */
+static const char *accounts_of_next(EngineFixture *f, const Answer *a)
+{
+        RunReport success = report_success();
+
+        save_and_finish(f, a, NULL, &success);
+        return fixture_connector(f, "bank")->run->only_accounts;
+}
+
+/* Whose accounts are remembered as well, over a restart; several wishes become one run. */
+static void test_full_resync_of_accounts(void **state)
+{
+        EngineFixture *f = *state;
+        char visa[] = "visa", giro[] = "giro";
+        Answer a = open_running(f);
+
+        assert_true(start_full_of(f, visa, NULL).full_resync_pending);
+        fixture_close(f);
+        fixture_open(f);
+        assert_string_equal(accounts_of_next(f, &a), "[\"visa\"]");
+
+        a = fixture_attach(f, "bank");
+        assert_false(start_full_of(f, visa, NULL).full_resync_pending); /* is that */
+        assert_true(start_full_of(f, visa, giro).full_resync_pending);
+        assert_true(start_full_of(f, giro, NULL).full_resync_pending);
+        assert_string_equal(accounts_of_next(f, &a), "[\"visa\",\"giro\"]");
+
+        a = fixture_attach(f, "bank");
+        assert_true(start_full_of(f, visa, NULL).full_resync_pending);
+        assert_true(start_full_of(f, NULL, NULL).full_resync_pending); /* all */
+        assert_true(start_full_of(f, giro, NULL).full_resync_pending);
+        assert_null(accounts_of_next(f, &a));
+        a = fixture_attach(f, "bank");
+        assert_false(start_full_of(f, giro, NULL).full_resync_pending); /* all, and it as well */
+}
+
+/* Together they are as many as those of one call. */
+static void test_follow_up_accounts_limit(void **state)
+{
+        static char names[ACCOUNTS_PER_RUN_MAX][8];
+        char *accounts[ACCOUNTS_PER_RUN_MAX + 1] = {}, one_more[] = "visa";
+        StartOptions options = { .full_resync = true, .trigger = RUN_TRIGGER_MANUAL, .accounts = accounts };
+        EngineFixture *f = *state;
+        Answer a;
+
+        (void) open_running(f);
+        for (unsigned i = 0; i < ACCOUNTS_PER_RUN_MAX; i++) {
+                (void) snprintf(names[i], sizeof(names[i]), "a%u", i);
+                accounts[i] = names[i];
+        }
+        for (int i = 0; i < 2; i++) {
+                a = (Answer) {};
+                expect_ok(engine_start_run(f->engine, "bank", &options, on_start_answer, &a));
+                fixture_run_until(f, a.n > 0);
+                assert_true(a.start.full_resync_pending);
+        }
+        accounts[0] = one_more;
+        accounts[1] = NULL;
+        expect_errno(engine_start_run(f->engine, "bank", &options, on_start_answer, &a), -E2BIG);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -397,6 +521,10 @@ int main(void)
                 ENGINE_TEST(test_full_resync_does_not_start),
                 ENGINE_TEST(test_full_resync_cancelled),
                 ENGINE_TEST(test_full_resync_pending),
+                ENGINE_TEST(test_full_resync_in_part),
+                ENGINE_TEST(test_full_resync_beside_a_doomed_one),
+                ENGINE_TEST(test_full_resync_of_accounts),
+                ENGINE_TEST(test_follow_up_accounts_limit),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
