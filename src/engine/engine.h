@@ -158,7 +158,7 @@ typedef struct StartOptions {
 typedef struct StartReply {
         char run_id[RUN_ID_MAX + 1];
         bool already_active;
-        bool full_resync_pending; /* remembered: becomes the next run */
+        bool full_resync_pending; /* the active run is not the one that was asked for: it becomes the next run */
 } StartReply;
 typedef void (*EngineStartReply)(int error, const StartReply *reply, void *userdata);
 
@@ -175,8 +175,8 @@ int engine_cancel_run(Engine *engine, const char *run_id, const char *requested_
 int engine_set_active(Engine *engine, const char *connector, bool active, EngineReply reply,
                       void *userdata) _must_check_;
 
-/* The person has reconnected it: every active connector of it whose attention is for a lost connection or a consent
- * runs once. Refusals: -ENOLINK, -EROFS, -ENOBUFS, -ENOMEM. */
+/* The person has reconnected it: every active connector of it whose attention, or active run, says that the connection
+ * is lost or a consent missing runs once; after the active run, where there is one. Refusals: -ENOLINK, -EROFS, -ENOBUFS, -ENOMEM. */
 int engine_reconnect(Engine *engine, const char *connection, const char *requested_by, EngineReply reply,
                      void *userdata) _must_check_;
 

@@ -195,9 +195,26 @@ int engine_set_active(Engine *engine, const char *connector, bool active, Engine
 
 /* ---- Reconnect (A12) */
 
+/* Also where its active run says so, and has not ended yet. */
 static bool is_affected(const ConnectorEntry *c)
 {
-        return connection_concerns(c->record.attention.category) && !c->run && connector_may_run(c);
+        return connector_may_run(c) && (connection_concerns(c->record.attention.category) ||
+                                        (c->run && connection_concerns(c->run->run->category)));
+}
+
+/* An active run may have begun with what was of no use, and may end by it: another follows. */
+static int run_reconnected(ConnectorEntry *c, const char *requested_by)
+{
+        const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT, .requested_by = requested_by };
+        EngineRun *r;
+        int k;
+
+        if (!c->run)
+                return run_begin(c, &request, &r);
+        k = follow_up_add(c, &request);
+        if (k >= 0)
+                connector_save(c, 0);
+        return k;
 }
 
 int engine_reconnect(Engine *engine, const char *name, const char *requested_by, EngineReply reply, void *userdata)
@@ -205,7 +222,6 @@ int engine_reconnect(Engine *engine, const char *name, const char *requested_by,
         ConnectionEntry *connection = connection_table_find(engine, name);
         _cleanup_(reply_freep) Reply *answer = NULL;
         ConnectorEntry *c;
-        EngineRun *r;
         int k;
 
         if (!connection)
@@ -216,7 +232,7 @@ int engine_reconnect(Engine *engine, const char *name, const char *requested_by,
         DL_FOREACH(connection->members, c) {
                 if (!is_affected(c))
                         continue;
-                k = run_begin(c, &(RunRequest) { .trigger = RUN_TRIGGER_RECONNECT, .requested_by = requested_by }, &r);
+                k = run_reconnected(c, requested_by);
                 if (k < 0) {
                         engine_break(engine, k);
                         break;

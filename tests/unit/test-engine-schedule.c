@@ -509,6 +509,58 @@ static void test_reconnect(void **state)
         assert_null(engine_next_connection(f->engine, NULL));
 }
 
+static void reconnect(EngineFixture *f)
+{
+        Answer a = {};
+
+        expect_ok(engine_reconnect(f->engine, "acme", "uid:7", on_answer, &a));
+        fixture_run_until(f, a.n > 0);
+        expect_ok(a.error);
+}
+
+/* The active run may fail by the connection that was lost when it began: one more follows, over a restart too. */
+static void test_reconnect_while_active(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport lost = report_category(ATTENTION_CONNECTION_LOST), success = report_success();
+        char id[RUN_ID_MAX + 1];
+
+        open_bank(f, CONNECTOR("[Connector]\nConnection=acme\n"), MIDNIGHT);
+        fixture_whole_run(f, "bank", &lost, id);
+        expect_ok(fixture_start(f, "bank", false).error);
+        (void) fixture_attach(f, "bank");
+        reconnect(f);
+        fixture_close(f);
+        fixture_open(f);
+        fixture_forget(f);
+        fixture_run_to_end(f, "bank", &lost);
+        assert_true(fixture_has(f->calls, "start bank"));
+        assert_int_equal(active_run(f)->trigger, RUN_TRIGGER_RECONNECT);
+        assert_string_equal(active_run(f)->requested_by, "uid:7");
+        fixture_run_to_end(f, "bank", &success);
+        assert_null(fixture_connector(f, "bank")->run);
+}
+
+/* The need is known, but the run that tells of it has not ended. */
+static void test_reconnect_before_attention(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport lost = report_category(ATTENTION_CONNECTION_LOST);
+        Answer a;
+
+        open_bank(f, CONNECTOR("[Connector]\nConnection=acme\n"), MIDNIGHT);
+        expect_ok(fixture_start(f, "bank", false).error);
+        a = fixture_attach(f, "bank");
+        reconnect(f);
+        assert_false(record(f)->pending); /* nothing is the matter */
+        expect_ok(fixture_finish(f, "bank", a.run_id, 1, &lost));
+        reconnect(f);
+        fixture_forget(f);
+        fixture_worker_ends(f, "bank", NULL);
+        assert_true(fixture_has(f->calls, "start bank"));
+        assert_int_equal(active_run(f)->trigger, RUN_TRIGGER_RECONNECT);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -527,6 +579,8 @@ int main(void)
                 ENGINE_TEST(test_not_retried),   ENGINE_TEST(test_manual_replaces_retry),
                 ENGINE_TEST(test_inactive),      ENGINE_TEST(test_clock_set),
                 ENGINE_TEST(test_reconnect),
+                ENGINE_TEST(test_reconnect_while_active),
+                ENGINE_TEST(test_reconnect_before_attention),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
