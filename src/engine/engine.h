@@ -176,7 +176,8 @@ int engine_set_active(Engine *engine, const char *connector, bool active, Engine
                       void *userdata) _must_check_;
 
 /* The person has reconnected it: every active connector of it whose attention, or active run, says that the connection
- * is lost or a consent missing runs once; after the active run, where there is one. Refusals: -ENOLINK, -EROFS, -ENOBUFS, -ENOMEM. */
+ * is lost or a consent missing runs once; after the active run, where there is one. Refusals: -ENOLINK, -EROFS,
+ * -ENOBUFS, -ENOMEM. */
 int engine_reconnect(Engine *engine, const char *connection, const char *requested_by, EngineReply reply,
                      void *userdata) _must_check_;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The one run that follows a connector's active one: what is asked for meanwhile, and cannot be left to the active run,
- * is put together in the connector's record. */
+/* The one run that follows a connector's active one: what is asked for meanwhile, and cannot be left to the active
+ * run, is put together in the connector's record. */
 
 #include "engine/lifecycle.h"
 

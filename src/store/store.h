@@ -95,8 +95,8 @@ typedef struct ConnectorRecord {
         usec_t retry_at_usec;        /* 0: no retry is due */
         unsigned retry_attempt;      /* number of the attempt that retry_at_usec is for */
         char *retry_of;              /* id of the first attempt */
-        /* One follow-up run that starts when the active one has ended (Overlap=queue, or a full resync or a run after a
-         * reconnection asked for meanwhile). A full resync without pending is owed by the next run. */
+        /* One follow-up run that starts when the active one has ended (Overlap=queue; a full resync or a reconnection
+         * asked for meanwhile). A full resync without pending is owed by the next run. */
         bool pending;
         bool pending_full_resync;
         RunTrigger pending_trigger;
