@@ -39,6 +39,7 @@ void intake_done(Intake *intake)
         streams_done(&intake->streams);
         cursor_done(&intake->seen);
         cursor_done(&intake->returned);
+        free(intake->before_bad);
         free(intake->first_bad);
         free(intake->message);
         free(intake->attention_message);
@@ -49,11 +50,23 @@ void intake_done(Intake *intake)
         buffer_done(&intake->text);
 }
 
+static void keep_cursor_before_bad(Intake *intake)
+{
+        Buffer text = {};
+
+        if (!intake->seen_changed)
+                return;
+        cursor_append(&intake->seen, &text);
+        if (buffer_take(&text, &intake->before_bad) < 0)
+                log_debug("Without memory for the cursor, the next run begins further back.");
+}
+
 void intake_bad_line(Intake *intake, JsonSlice head, const char *why)
 {
         char text[BAD_LINE_SHOWN + 256];
 
-        intake->n_bad++;
+        if (intake->n_bad++ == 0)
+                keep_cursor_before_bad(intake);
         if (!intake->first_bad)
                 intake->first_bad = asprintf_or_null("line %llu: %s", (unsigned long long) intake->n_lines, why);
         (void) snprintf(text, sizeof(text), "Line %llu cannot be used (%s): %.*s",
@@ -496,13 +509,20 @@ int intake_told_counts(Intake *intake, const Message *message)
         return 0;
 }
 
-int intake_take_cursor(Intake *intake, bool all, char **ret)
+int intake_take_cursor(Intake *intake, CursorScope scope, char **ret)
 {
-        bool confirmed = intake->destination->ops->returns_states && !all;
+        bool confirmed = intake->destination->ops->returns_states && !(scope & CURSOR_ALL_DURABLE);
         bool *changed = confirmed ? &intake->returned_changed : &intake->seen_changed;
         Buffer text = {};
         int r;
 
+        if (intake->n_bad > 0 && !(scope & CURSOR_OVER_BAD_LINES)) {
+                /* Of what a destination confirms now, nobody knows on which side of the bad line it stood. */
+                if (confirmed || !intake->before_bad)
+                        return 0;
+                *ret = TAKE_PTR(intake->before_bad);
+                return 1;
+        }
         if (!*changed)
                 return 0;
         cursor_append(confirmed ? &intake->returned : &intake->seen, &text);

@@ -32,6 +32,7 @@ typedef struct Intake {
         bool seen_changed; /* since intake_take_cursor() */
         bool returned_changed;
         bool cursor_refused; /* a state was too large: the run cannot go on from where it is */
+        char *before_bad;    /* the cursor as the first bad line found it, where it is still to be saved; NULL */
 
         uint64_t n_lines; /* not blank */
         uint64_t n_bad;
@@ -94,14 +95,20 @@ int intake_returned_state(Intake *intake, JsonSlice line) _must_check_;
 /** intake_told_counts() - what a destination program says of the records. Return: 0; -ENOMEM. */
 int intake_told_counts(Intake *intake, const Message *message) _must_check_;
 
+typedef enum CursorScope {
+        CURSOR_ALL_DURABLE = 1 << 0,    /* everything that came is, also what the destination has not confirmed */
+        CURSOR_OVER_BAD_LINES = 1 << 1, /* the run has ended, and its bad lines are put up with */
+} CursorScope;
+
 /**
  * intake_take_cursor() - the cursor to save, if it has changed since the last call
- * @all: everything that came is durable, also what the destination has not confirmed
+ * @scope: without CURSOR_OVER_BAD_LINES, no state counts that came after a bad line: what that line should have said
+ *         would never be asked for again
  * @ret: set to its text where the return value is 1; caller frees
  *
  * Return: 1; 0 (nothing new); -ENOMEM.
  */
-int intake_take_cursor(Intake *intake, bool all, char **ret) _must_check_;
+int intake_take_cursor(Intake *intake, CursorScope scope, char **ret) _must_check_;
 
 /** intake_total() - items expected: what PROGRESS said, else the sum of the estimates; COUNT_UNKNOWN */
 uint64_t intake_total(const Intake *intake);

@@ -76,6 +76,12 @@ static int failure_words(const RunFacts *facts, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
+/* The connector itself says to try again. */
+static bool says_to_try_again(const RunFacts *facts)
+{
+        return facts->failure.status == EX_TEMPFAIL || facts->intake->failure == FAILURE_TRANSIENT_ERROR;
+}
+
 static int decide_by_exit(const RunFacts *facts, RunReport *report)
 {
         const Intake *intake = facts->intake;
@@ -98,15 +104,19 @@ static int decide_by_exit(const RunFacts *facts, RunReport *report)
                 if (category < 0)
                         category = ATTENTION_CONFIGURATION_ERROR;
         }
-        if (category < 0 && intake->n_bad > 0 && facts->failure.status != EX_TEMPFAIL &&
-            intake->failure != FAILURE_TRANSIENT_ERROR) {
+        if (category < 0 && intake->n_bad > 0 && !says_to_try_again(facts)) {
                 retry = false;
                 category = ATTENTION_DATA_ERROR;
         }
         /* What a person must mend does not mend itself; but who says to try again is believed. */
-        if (category >= 0 && facts->failure.status != EX_TEMPFAIL && intake->failure != FAILURE_TRANSIENT_ERROR)
+        if (category >= 0 && !says_to_try_again(facts))
                 retry = false;
         return fail(report, words, category, retry);
+}
+
+static bool has_too_many_bad_lines(const Intake *intake)
+{
+        return intake->n_bad > 0 && intake->n_bad * BAD_LINES_ONE_IN > intake->n_lines;
 }
 
 static int decide_by_bad_lines(const Intake *intake, RunReport *report)
@@ -162,9 +172,20 @@ static int decide(const RunFacts *facts, RunReport *report)
                 return fail(report, intake->first_bad, ATTENTION_CONFIGURATION_ERROR, false);
         if (intake->cursor_refused)
                 return fail(report, intake->first_bad, ATTENTION_DATA_ERROR, false);
-        if (intake->n_bad > 0 && intake->n_bad * BAD_LINES_ONE_IN > intake->n_lines)
+        if (has_too_many_bad_lines(intake))
                 return decide_by_bad_lines(intake, report);
         return decide_by_messages(intake, report);
+}
+
+bool outcome_passes_bad_lines(const RunFacts *facts)
+{
+        const Intake *intake = facts->intake;
+
+        if (!intake || intake->n_bad == 0)
+                return true;
+        if (facts->cancelled || has_too_many_bad_lines(intake) || intake->batch_refused || intake->cursor_refused)
+                return false;
+        return (!facts->failed && !intake->trace_error) || says_to_try_again(facts);
 }
 
 int outcome_decide(const RunFacts *facts, RunReport *report)

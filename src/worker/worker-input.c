@@ -41,10 +41,10 @@ void worker_fail_destination(Worker *worker, int r)
         }
 }
 
-void worker_save_cursor(Worker *worker, bool all)
+void worker_save_cursor(Worker *worker, CursorScope scope)
 {
         char *cursor = NULL;
-        int r = intake_take_cursor(worker->intake, all, &cursor);
+        int r = intake_take_cursor(worker->intake, scope, &cursor);
 
         if (r < 0)
                 worker_fail_destination(worker, r);
@@ -69,7 +69,7 @@ void worker_commit(Worker *worker)
         worker->batch_bytes = 0;
         worker->batch_records = worker->intake->ledger.total.discovered;
         reporter_changed(worker->reporter);
-        worker_save_cursor(worker, false);
+        worker_save_cursor(worker, 0);
 }
 
 static int on_commit(sd_event_source *source, uint64_t usec, void *userdata)
@@ -205,7 +205,7 @@ static void on_returned_state(JsonSlice line, void *userdata)
         if (r < 0)
                 worker_fail_destination(worker, r);
         else
-                worker_save_cursor(worker, false);
+                worker_save_cursor(worker, 0);
 }
 
 static void on_told_counts(const Message *message, void *userdata)

@@ -55,8 +55,8 @@ void worker_end_input(Worker *worker);
 /** worker_commit() - make all so far durable, and tell it */
 void worker_commit(Worker *worker);
 
-/** worker_save_cursor() - have the daemon save the cursor, if it is another. @all: as intake_take_cursor() */
-void worker_save_cursor(Worker *worker, bool all);
+/** worker_save_cursor() - have the daemon save the cursor, if it is another. @scope: as intake_take_cursor() */
+void worker_save_cursor(Worker *worker, CursorScope scope);
 
 /** worker_fail_destination() - what the destination could not do ends the run: nothing more is read, the programs are
  * stopped */

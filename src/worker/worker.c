@@ -68,7 +68,7 @@ static int write_metadata(Worker *worker, RunReport *report)
         return buffer_take(&text, &report->metadata);
 }
 
-static int make_end(Worker *worker, RunReport *report)
+static int make_end(Worker *worker, RunReport *report, CursorScope *ret_scope)
 {
         RunFacts facts = {
                 .intake = worker->intake,
@@ -92,28 +92,34 @@ static int make_end(Worker *worker, RunReport *report)
         failed = report->outcome == RUN_FAILED || report->outcome == RUN_CANCELLED;
         r = ledger_settle(&worker->intake->ledger, failed,
                           report->outcome == RUN_CANCELLED ? "the run was cancelled" : report->error);
-        return r < 0 ? r : write_metadata(worker, report);
+        if (r >= 0)
+                r = write_metadata(worker, report);
+        if (r < 0)
+                return r;
+        *ret_scope = (!facts.destination_error && !facts.cancelled && !facts.start_error ? CURSOR_ALL_DURABLE : 0) |
+                     (outcome_passes_bad_lines(&facts) ? CURSOR_OVER_BAD_LINES : 0);
+        return 0;
 }
 
 /* Everything has ended: tell it. */
 static void finish(Worker *worker)
 {
         RunReport report = RUN_REPORT_INIT;
-        bool complete = !worker->destination_error && !worker->cancelled && !worker->start_error;
+        CursorScope scope;
         int r;
 
         worker->concluded = true;
         if (worker->goodbye_source)
                 (void) sd_event_source_set_time_relative(worker->goodbye_source, GOODBYE_USEC);
         worker_input_close(worker);
-        r = make_end(worker, &report);
+        r = make_end(worker, &report, &scope);
         if (r < 0) {
                 run_report_done(&report);
                 leave(worker, log_oom());
                 return;
         }
         if (worker->destination && !worker->destination_error)
-                worker_save_cursor(worker, complete);
+                worker_save_cursor(worker, scope);
         if (report.outcome == RUN_FAILED)
                 log_error("The run has failed: %s", strna(report.error));
         reporter_finish(worker->reporter, &report);

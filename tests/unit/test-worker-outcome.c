@@ -127,6 +127,30 @@ static void test_bad_lines(void **state)
                        ATTENTION_DATA_ERROR, false);
 }
 
+static void test_passing_bad_lines(void **state)
+{
+        Fixture *f = *state;
+
+        assert_true(outcome_passes_bad_lines(&f->facts));
+        f->intake.n_bad = 10;
+        assert_true(outcome_passes_bad_lines(&f->facts));
+        f->facts.cancelled = true;
+        assert_false(outcome_passes_bad_lines(&f->facts));
+        f->facts.cancelled = false;
+        set_exit(f, 1, "words");
+        assert_false(outcome_passes_bad_lines(&f->facts));
+        set_exit(f, 75, "words");
+        assert_true(outcome_passes_bad_lines(&f->facts));
+        f->intake.n_bad = 11;
+        assert_false(outcome_passes_bad_lines(&f->facts));
+        f->intake.n_bad = 1;
+        f->intake.batch_refused = true;
+        assert_false(outcome_passes_bad_lines(&f->facts));
+        f->intake.batch_refused = false;
+        f->intake.cursor_refused = true;
+        assert_false(outcome_passes_bad_lines(&f->facts));
+}
+
 static void test_accounts(void **state)
 {
         Fixture *f = *state;
@@ -204,6 +228,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_order_of_reasons, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_status_and_words, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_bad_lines, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_passing_bad_lines, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_accounts, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_retry_at, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_last_statuses, set_up, tear_down),

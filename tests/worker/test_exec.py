@@ -129,3 +129,12 @@ def test_a_long_line_and_a_last_one_without_newline(bench):
     bench.run()
     lines, size = map(int, (bench.state / "kept").read_text().split())
     assert lines == 3 and size == len(json.dumps(schema())) + len(long) + len(json.dumps(record(2))) + 3
+
+
+def test_what_comes_back_after_a_bad_line_is_saved_at_the_end_or_never(bench):
+    target = to(bench.python(TARGET, "target.py"), "%S/kept")
+    end = bench.pull([record(1), state(1), "garbage", state(2)], destination=target)
+    assert end["outcome"] == "failed" and bench.daemon.cursor == "1"
+    bench.next_run(2)
+    end = bench.pull([record(1), "garbage", *[state(n) for n in range(200)]], destination=target)
+    assert end["outcome"] == "succeeded" and bench.daemon.of("SaveCursor") == [199]

@@ -2,10 +2,11 @@
 """Every type of message of the three dialects, and lines that are none."""
 
 import json
+import signal
 import time
 
 import pytest
-from harness import counts, record, schema, state
+from harness import counts, record, schema, state, wait_for
 
 MIB = 1 << 20
 
@@ -241,3 +242,46 @@ def test_a_state_that_is_larger_than_a_cursor_may_be(bench):
     bench.next_run(2)
     end = bench.pull([state("kept"), state("x" * (4 * MIB - 1))])
     assert end["outcome"] == "failed" and "cursor" in end["error"] and bench.daemon.cursor == '"kept"'
+
+
+def good(n, start=0):
+    return [record(key) for key in range(start, start + n)]
+
+
+def test_a_cursor_is_not_saved_over_the_lines_that_failed_the_run(bench):
+    end = bench.pull([record(1), state(1), "garbage", state(2)])
+    assert (end["outcome"], end["attention"]) == ("failed", "data_error")
+    assert bench.daemon.of("SaveCursor") == [1]
+
+
+def test_a_cursor_waits_for_the_verdict_over_bad_lines(bench):
+    end = bench.pull([state(1), "garbage", *good(20000), state(2), *good(20000), state(3)])
+    assert end["outcome"] == "succeeded"
+    assert bench.daemon.of("SaveCursor") == [1, 3] and bench.daemon.calls[-2][0] == "SaveCursor"
+
+
+@pytest.mark.parametrize("status, cursors", [(1, [1]), (65, [1]), (75, [1, 2]), (0, [1, 2])])
+def test_a_few_bad_lines_and_an_exit_status(bench, status, cursors):
+    """Who says to try again did not fail of them."""
+    bench.settings(bench.python(f"""
+say(type="STATE", value=1)
+print("garbage", flush=True)
+for n in range(200): say(type="RECORD", stream="s", record={{"id": n}})
+say(type="STATE", value=2)
+sys.exit({status})"""))
+    bench.run()
+    assert bench.daemon.of("SaveCursor") == cursors
+
+
+def test_a_run_that_was_cancelled_had_no_verdict(bench):
+    bench.settings(bench.python("""
+say(type="STATE", value=1)
+print("garbage", flush=True)
+for n in range(200): say(type="RECORD", stream="s", record={"id": n})
+say(type="STATE", value=2)
+while True: signal.pause()"""))
+    run = bench.start()
+    wait_for(lambda: any(report["discovered"] == 200 for report in bench.daemon.of("Report")), "the records")
+    run.kill(signal.SIGTERM)
+    assert run.wait() == 0 and bench.daemon.end["outcome"] == "cancelled"
+    assert bench.daemon.of("SaveCursor") == [1]
