@@ -142,6 +142,11 @@ static int cancel_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_
         r = pending_new(bus, m, &pending);
         if (r >= 0)
                 r = engine_cancel_run(bus->engine, request.id, requested_by, pending_reply, pending);
+        if (r == -EOPNOTSUPP)
+                return bus_refuse_text(error, r,
+                                       "This run is not one of syncrun's: it runs elsewhere and is only reported "
+                                       "here. Cancel it there; it ends here when that is reported, or when nothing is "
+                                       "heard of it for SilenceTimeoutSec=.");
         if (r < 0)
                 return bus_refuse(error, r);
         TAKE_PTR(pending);

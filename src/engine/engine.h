@@ -92,6 +92,9 @@ typedef struct EngineOptions {
 #define BACKLOG_MAX         32768U /* writes that wait for it; then calls are refused, too, and schedules wait */
 #define REPORT_EVENTS_MAX   1000U  /* events of one engine_report_outside() */
 
+/* The times that a report from outside gives may be so far ahead of the clock here, which is not the reporter's. */
+#define OUTSIDE_AHEAD_MAX_USEC (5 * USEC_PER_MINUTE)
+
 /* Progress alone makes at most one event of a run in this time. */
 #define PROGRESS_INTERVAL_USEC (250 * USEC_PER_MSEC)
 

@@ -89,13 +89,31 @@ static int refuse(char **ret_why, const char *run_id, const char *field, const c
         return -EINVAL;
 }
 
+static int check_time(const Engine *engine, const OutsideEvent *event, const char *field, usec_t usec, char **ret_why)
+{
+        char text[TIMESTAMP_TEXT_MAX], span[TIMESPAN_TEXT_MAX];
+
+        if (usec <= usec_add(engine_now(engine, CLOCK_REALTIME), OUTSIDE_AHEAD_MAX_USEC))
+                return 0;
+        if (ret_why)
+                *ret_why = asprintf_or_null("%s: \"%s\" is more than %s ahead of the clock here, of run %s", field,
+                                            strempty(timestamp_format_iso(text, sizeof(text), usec)),
+                                            timespan_format(span, sizeof(span), OUTSIDE_AHEAD_MAX_USEC, 0),
+                                            event->run_id);
+        return -EINVAL;
+}
+
 static int check_event(Check *check, const OutsideEvent *event, char **ret_why)
 {
         const char *user_id, *provider;
         Prospect *prospect;
         int k;
 
-        k = get_prospect(check, event, &prospect);
+        k = check_time(check->engine, event, "started_at", event->started_usec, ret_why);
+        if (k >= 0)
+                k = check_time(check->engine, event, "ended_at", event->ended_usec, ret_why);
+        if (k >= 0)
+                k = get_prospect(check, event, &prospect);
         if (k < 0)
                 return k;
         if (prospect->known && prospect->known->connector)

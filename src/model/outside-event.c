@@ -6,6 +6,8 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 
+#define SHOWN_VALUE_MAX 64U /* bytes of a value that a refusal repeats */
+
 void outside_event_done(OutsideEvent *event)
 {
         free(event->run_id);
@@ -22,6 +24,16 @@ static int refuse(char **ret_why, const char *key, const char *why)
 {
         if (ret_why)
                 *ret_why = asprintf_or_null("%s: %s", key, why);
+        return -EINVAL;
+}
+
+/* With the value, in part where it is long. */
+static int refuse_value(char **ret_why, const char *key, const char *value, const char *why)
+{
+        _cleanup_free_ char *shown = utf8_sanitize(value, strlen(value), SHOWN_VALUE_MAX);
+
+        if (ret_why)
+                *ret_why = asprintf_or_null("%s: \"%s\" %s", key, strempty(shown), why);
         return -EINVAL;
 }
 
@@ -59,7 +71,7 @@ static int get_uuid(struct json_object *object, const char *key, bool required, 
         if (r < 0 || !*ret)
                 return r;
         if (uuid_normalize(*ret, normal) < 0)
-                return refuse(ret_why, key, "must be a UUID");
+                return refuse_value(ret_why, key, *ret, "is no UUID");
         return MIN(free_and_strdup(ret, normal), 0);
 }
 
@@ -71,7 +83,7 @@ static int get_uuid(struct json_object *object, const char *key, bool required, 
                         *(ret) = from_string(_word);                                                                 \
                 _r == -ENOMEM                       ? _r                                                             \
                 : _r <= 0                           ? refuse(ret_why, key, "is required, and a string")              \
-                : (int) *(ret) < 0                  ? refuse(ret_why, key, "is none of the words for it")            \
+                : (int) *(ret) < 0                  ? refuse_value(ret_why, key, _word, "is no word for it")      \
                                                     : 0;                                                             \
         })
 
@@ -96,8 +108,11 @@ static int get_timestamp(struct json_object *object, const char *key, usec_t *re
         r = json_get_string(object, key, &s);
         if (r == 0 || r == -ENOMEM)
                 return r;
-        if (r < 0 || timestamp_parse_iso(s, ret) < 0)
-                return refuse(ret_why, key, "must be an ISO 8601 time with a zone, such as 2026-05-30T20:00:00Z");
+        if (r < 0)
+                return refuse(ret_why, key, "must be a string");
+        if (timestamp_parse_iso(s, ret) < 0)
+                return refuse_value(ret_why, key, s,
+                                    "is no ISO 8601 time with a zone, such as 2026-05-30T20:00:00Z");
         return 0;
 }
 
@@ -148,12 +163,12 @@ static bool stage_fits_status(SyncStage stage, SyncStatus status)
 static int check(const OutsideEvent *event, char **ret_why)
 {
         if (!provider_slug_is_valid(event->provider))
-                return refuse(ret_why, "provider", "must be a slug of a-z, 0-9, _ and -");
+                return refuse_value(ret_why, "provider", event->provider, "is no slug of a-z, 0-9, _ and -");
         for (const char *p = event->run_id; *p; p++)
                 if (*p <= ' ' || *p > '~')
                         return refuse(ret_why, "run_id", "must be printable ASCII without blanks");
         if (!stage_fits_status(event->stage, event->status))
-                return refuse(ret_why, "status", "does not fit the stage");
+                return refuse_value(ret_why, "status", sync_status_to_string(event->status), "does not fit the stage");
         return 0;
 }
 

@@ -77,7 +77,9 @@ def test_run_goes_on_after_a_restart(daemon, client):
 
 def test_cancel_is_not_ours(daemon, client):
     report(client, "r1")
-    assert refusal(client.manager, "CancelRun", "(s)", "r1").name == "NotSupported"
+    error = refusal(client.manager, "CancelRun", "(s)", "r1")
+    assert error.name == "NotSupported"
+    assert "elsewhere" in error.message and "SilenceTimeoutSec=" in error.message
 
 
 @pytest.mark.parametrize("change, field", [
@@ -88,7 +90,9 @@ def test_cancel_is_not_ours(daemon, client):
     ({"provider": "No Slug"}, "provider"),
     ({"run_id": ""}, "run_id"),
     ({"progress": 1.5}, "progress"),
-    ({"started_at": "yesterday"}, "started_at"),
+    ({"started_at": "yesterday"}, 'started_at: "yesterday"'),
+    ({"started_at": "9999-12-31T23:59:59Z"}, 'started_at: "9999-12-31T23:59:59Z" is more than 5min ahead'),
+    ({"ended_at": "9999-12-31T23:59:59Z"}, "ended_at: "),
     ({"metadata": "[1]"}, "metadata"),
     ({"metadata": "{"}, "metadata"),
     ({"stage": "completed", "status": "failed"}, "status"),

@@ -34,6 +34,32 @@ static int report(EngineFixture *f, const OutsideEvent *event)
         return fixture_outside(f, event, 1);
 }
 
+/* A clock elsewhere may be ahead of ours by so much. */
+static void test_times_ahead(void **state)
+{
+        EngineFixture *f = *state;
+        OutsideEvent event = event_of("run_1", SYNC_STAGE_STARTED, SYNC_STATUS_IN_PROGRESS);
+        _cleanup_free_ char *why = NULL;
+        usec_t now = UINT64_C(1780099200) * USEC_PER_SEC;
+
+        fixture_open(f);
+        fixture_set_clock(now);
+        event.started_usec = now + OUTSIDE_AHEAD_MAX_USEC + USEC_PER_MINUTE;
+        expect_errno(engine_report_outside(f->engine, &event, 1, NULL, on_answer, &(Answer){}, &why), -EINVAL);
+        assert_string_equal(why,
+                            "started_at: \"2026-05-30T00:06:00Z\" is more than 5min ahead of the clock here, of run "
+                            "run_1");
+        assert_null(engine_find_run(f->engine, "run_1"));
+        event.started_usec = now + OUTSIDE_AHEAD_MAX_USEC;
+        expect_ok(report(f, &event));
+        event.stage = SYNC_STAGE_COMPLETED;
+        event.status = SYNC_STATUS_SUCCESS;
+        event.ended_usec = event.started_usec + USEC_PER_MINUTE;
+        expect_errno(report(f, &event), -EINVAL);
+        event.ended_usec = event.started_usec;
+        expect_ok(report(f, &event));
+}
+
 static void test_life(void **state)
 {
         EngineFixture *f = *state;
@@ -274,6 +300,7 @@ static void test_silence_over_restart(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
+                ENGINE_TEST(test_times_ahead),
                 ENGINE_TEST(test_life),           ENGINE_TEST(test_one_shot), ENGINE_TEST(test_after_the_end),
                 ENGINE_TEST(test_does_not_fit),   ENGINE_TEST(test_batches),  ENGINE_TEST(test_limits),
                 ENGINE_TEST(test_finished_limit), ENGINE_TEST(test_silence),  ENGINE_TEST(test_silence_over_restart),

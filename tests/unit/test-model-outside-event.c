@@ -140,12 +140,12 @@ static void test_refused(void **state)
                 const char *member;
                 const char *why;
         } wrong[] = {
-                { "\"source\":\"push\"", "source: " },
+                { "\"source\":\"push\"", "source: \"push\" is no word" },
                 { "\"stage\":\"Started\"", "stage: " },
                 { "\"status\":\"succeeded\"", "status: " },
                 { "\"provider\":\"Garmin\"", "provider: " },
                 { "\"provider\":\"a b\"", "provider: " },
-                { "\"user_id\":\"me\"", "user_id: " },
+                { "\"user_id\":\"me\"", "user_id: \"me\" is no UUID" },
                 { "\"user_id\":\"" USER "0\"", "user_id: " },
                 { "\"primary_user_id\":\"me\"", "primary_user_id: " },
                 { "\"run_id\":\"a b\"", "run_id: " },
@@ -166,7 +166,7 @@ static void test_refused(void **state)
                 { "\"started_at\":1780171200", "started_at: " },
                 { "\"started_at\":\"2026-05-30T20:00:00\"", "started_at: " },
                 { "\"started_at\":\"2026-02-30T20:00:00Z\"", "started_at: " },
-                { "\"ended_at\":\"now\"", "ended_at: " },
+                { "\"ended_at\":\"now\"", "ended_at: \"now\" is no ISO 8601 time" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
