@@ -1,46 +1,79 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The ten-line examples work, are ten lines, and stand in the manual word for word."""
+"""The ten-line examples work, are ten lines, and stand in the manual, and where it has them in the README, word for word."""
 
 import json
 import os
 import re
+import time
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from harness import CONNECTORS, Connector
 
 EXAMPLES = CONNECTORS / "examples"
+README = CONNECTORS.parent.parent / "README.md"
 MANUAL = CONNECTORS.parent.parent / "docs" / "syncrun.connector.5.scd"
+
+
+NAMES = [b"plain", b'with "quotes" and \\', b"a\ttab", b"a\nnew line", b" blanks ", b"\xff is no UTF-8", b"%FF is no UTF-8", "Käse".encode()]
 
 
 @pytest.fixture
 def files(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
-    (folder / "plain").write_text("hello")
-    (folder / 'with "quotes" and \\').write_text("")
+    for name in NAMES:
+        (folder / os.fsdecode(name)).write_text("hello")
     connector = Connector("examples/changed-files", folder, state=tmp_path / "state")
     return folder, connector
 
 
-def test_shell_sends_every_file_at_first(files):
-    outcome = files[1].run()
+def names_of(outcome, folder):
+    prefix = folder.as_uri() + "/"
+    assert all(record["uri"].startswith(prefix) for record in outcome.records)
+    return [unquote_to_bytes(record["uri"].removeprefix(prefix)) for record in outcome.records]
+
+
+def test_folder_sends_every_file_at_first_whatever_its_name(files):
+    folder, connector = files
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "deep" / "er" / "file").write_text("")
+    (folder / "link").symlink_to("plain")
+    outcome = connector.run()
     assert outcome.status == os.EX_OK
-    assert {record["path"]: record["size"] for record in outcome.records} == {
-        "plain": 5, 'with "quotes" and \\': 0}
+    assert sorted(names_of(outcome, folder)) == sorted([*NAMES, b"deep/er/file"])
+    assert {record["size"] for record in outcome.records} == {5, 0}
 
 
-def test_shell_then_sends_only_changed_ones(files):
+def test_folder_then_sends_only_changed_ones(files):
     folder, connector = files
     connector.run()
-    for path in folder.iterdir():
-        os.utime(path, (1000000000, 1000000000))
-    assert connector.run().records == []
-    (folder / "plain").write_text("hello again")
-    assert [record["path"] for record in connector.run().records] == ["plain"]
-    assert len(connector.run(full_resync=True).records) == 2
+    assert json.loads(connector.state.read_text())["since"] < time.time() - 1  # the clock of files ticks coarsely
+    connector.state.write_text(json.dumps({"since": time.time() + 3600}))
+    assert connector.run(keep_state=False).records == []
+    plain = folder / "plain"
+    while plain.stat().st_ctime == (folder / "Käse").stat().st_ctime:
+        plain.write_text("hello again")
+    os.utime(plain, (1000000000, 1000000000))  # as of an old file that is moved there
+    connector.state.write_text(json.dumps({"since": plain.stat().st_ctime}))
+    assert names_of(connector.run(keep_state=False), folder) == [b"plain"]
+    assert len(connector.run(full_resync=True).records) == len(NAMES)
 
 
-def test_shell_without_folder_asks_for_attention(tmp_path):
+def test_folder_that_cannot_be_read_to_its_end_moves_no_state(files):
+    """Root may read everything, so the folder goes while it is walked."""
+    folder, connector = files
+    (folder / "deep").mkdir()
+    module = connector.state.parent / "sitecustomize.py"
+    module.write_text("import os\nscandir = os.scandir\ndef broken(path):\n    if path.endswith('deep'): raise PermissionError(13, 'no', path)\n"
+                      "    return scandir(path)\nos.scandir = broken\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(module.parent))
+        outcome = connector.run()
+    assert outcome.status == 1 and not outcome.of("STATE") and "deep" in outcome.log
+
+
+def test_folder_that_is_not_there_asks_for_attention(tmp_path):
     outcome = Connector("examples/changed-files", tmp_path / "none", state=tmp_path / "state").run()
     assert outcome.status == os.EX_CONFIG
 
@@ -84,3 +117,7 @@ def test_stands_in_the_manual(name):
     code = [line for line in text.splitlines() if not re.match(r"#|\"\"\"", line)]
     assert len(code) == 10
     assert f"```\n{text}```\n".replace("\\", "\\\\") in MANUAL.read_text()
+
+
+def test_stands_in_the_readme():
+    assert f"```python\n{(EXAMPLES / 'changed-files').read_text()}```\n" in README.read_text()
