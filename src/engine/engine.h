@@ -180,7 +180,8 @@ int engine_set_active(Engine *engine, const char *connector, bool active, Engine
 
 /* The person has reconnected it: every active connector of it whose attention, or active run, says that the connection
  * is lost or a consent missing runs once; after the active run, where there is one. Refusals: -ENOLINK, -EROFS,
- * -ENOBUFS, -ENOMEM. */
+ * -ENOBUFS, -ENOMEM. -ENOBUFS also comes as the reply, where the queue had room for some of them only: those run, and
+ * asked again later, the others do. */
 int engine_reconnect(Engine *engine, const char *connection, const char *requested_by, EngineReply reply,
                      void *userdata) _must_check_;
 

@@ -221,8 +221,9 @@ int engine_reconnect(Engine *engine, const char *name, const char *requested_by,
 {
         ConnectionEntry *connection = connection_table_find(engine, name);
         _cleanup_(reply_freep) Reply *answer = NULL;
+        unsigned n_taken = 0;
         ConnectorEntry *c;
-        int k;
+        int k, refused = 0;
 
         if (!connection)
                 return -ENOLINK;
@@ -232,13 +233,20 @@ int engine_reconnect(Engine *engine, const char *name, const char *requested_by,
         DL_FOREACH(connection->members, c) {
                 if (!is_affected(c))
                         continue;
+                if (!c->run && run_queue_is_full(engine, c->definition->provider)) {
+                        refused = -ENOBUFS;
+                        continue;
+                }
+                n_taken++;
                 k = run_reconnected(c, requested_by);
                 if (k < 0) {
                         engine_break(engine, k);
                         break;
                 }
         }
-        reply_queue(engine, TAKE_PTR(answer), 0);
+        if (n_taken == 0 && refused < 0)
+                return refused;
+        reply_queue(engine, TAKE_PTR(answer), refused);
         return 0;
 }
 

@@ -83,7 +83,7 @@ static int get_uuid(struct json_object *object, const char *key, bool required, 
                         *(ret) = from_string(_word);                                                                 \
                 _r == -ENOMEM                       ? _r                                                             \
                 : _r <= 0                           ? refuse(ret_why, key, "is required, and a string")              \
-                : (int) *(ret) < 0                  ? refuse_value(ret_why, key, _word, "is no word for it")      \
+                : (int) *(ret) < 0                  ? refuse_value(ret_why, key, _word, "is no word for it")         \
                                                     : 0;                                                             \
         })
 

@@ -192,12 +192,52 @@ static void test_follow_up_in_full_queue(void **state)
         assert_true(fixture_connector(f, "a1")->run->full_resync);
 }
 
+/* What finds no room is refused, and runs when it is asked for again. */
+static void test_reconnect_into_a_full_queue(void **state)
+{
+        static const char *const names[] = { "a1", "a2", "a3" };
+        EngineFixture *f = *state;
+        const RunReport lost = report_category(ATTENTION_CONNECTION_LOST);
+        char id[RUN_ID_MAX + 1];
+        Answer a = {};
+
+        f->settings.max_concurrent_runs = 1;
+        f->settings.max_queued_runs = 1;
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                fixture_write_connector(f, names[i], CONNECTOR("[Connector]\nConnection=acme\n"));
+        write_connector(f, "b1", "b");
+        write_connector(f, "b2", "b");
+        fixture_open(f);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                fixture_whole_run(f, names[i], &lost, id);
+        expect_ok(engine_reconnect(f->engine, "acme", "uid:7", on_answer, &a));
+        fixture_settle(f);
+        assert_int_equal(a.n, 1);
+        assert_int_equal(a.error, -ENOBUFS);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs WHERE \"trigger\" = 'reconnect'"), 2);
+        end_run(f, "a1");
+        end_run(f, "a2");
+
+        expect_ok(fixture_start(f, "b1", false).error);
+        expect_ok(fixture_start(f, "b2", false).error);
+        expect_errno(engine_reconnect(f->engine, "acme", "uid:7", on_answer, &a), -ENOBUFS);
+        end_run(f, "b1");
+        end_run(f, "b2");
+        a = (Answer){};
+        expect_ok(engine_reconnect(f->engine, "acme", "uid:7", on_answer, &a));
+        fixture_settle(f);
+        assert_int_equal(a.error, 0);
+        assert_non_null(fixture_connector(f, "a3")->run);
+        assert_null(fixture_connector(f, "a1")->run);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
                 ENGINE_TEST(test_turns),          ENGINE_TEST(test_provider_limit),
                 ENGINE_TEST(test_limit_raised),   ENGINE_TEST(test_queue_limit),
                 ENGINE_TEST(test_pending_limits), ENGINE_TEST(test_follow_up_in_full_queue),
+                ENGINE_TEST(test_reconnect_into_a_full_queue),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
