@@ -360,6 +360,51 @@ int client_revoke_api_key(Client *client, const char *name, ClientError *e)
         return r < 0 ? fail(e, NULL, r) : call(client, m, NULL, e);
 }
 
+static int append_webhook_call(sd_bus_message *m, const ClientWebhookCall *what)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(what->words) && what->words[i]; i++)
+                r = sd_bus_message_append(m, "s", what->words[i]);
+        if (r >= 0 && what->with_since)
+                r = sd_bus_message_append(m, "t", what->since_usec);
+        return r < 0 ? r : client_append_options(m, what->options, what->n_options);
+}
+
+static int read_text(sd_bus_message *reply, char **ret)
+{
+        const char *text;
+        char *copy;
+        int r;
+
+        r = sd_bus_message_read(reply, "s", &text);
+        if (r < 0)
+                return r;
+        copy = strdup(text);
+        if (!copy)
+                return -ENOMEM;
+        *ret = copy;
+        return 0;
+}
+
+int client_call_webhook(Client *client, const ClientWebhookCall *what, char **ret_text, ClientError *e)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        int r;
+
+        r = new_call(client, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, what->member, &m, e);
+        if (r < 0)
+                return r;
+        r = append_webhook_call(m, what);
+        if (r < 0)
+                return fail(e, NULL, r);
+        r = call(client, m, &reply, e);
+        if (r < 0 || !ret_text)
+                return r;
+        r = read_text(reply, ret_text);
+        return r < 0 ? fail(e, NULL, r) : 0;
+}
+
 int client_reload(Client *client, ClientError *e)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;

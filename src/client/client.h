@@ -90,6 +90,20 @@ int client_reconnect(Client *client, const char *connection, ClientError *e) _mu
 int client_add_api_key(Client *client, const char *name, const ClientOption *options, size_t n, ApiKeyText *ret,
                        ClientError *e) _must_check_;
 int client_revoke_api_key(Client *client, const char *name, ClientError *e) _must_check_;
+
+/* A method about one webhook endpoint: words, perhaps a time, options; each answers with a text first, or nothing. */
+typedef struct ClientWebhookCall {
+        const char *member;
+        const char *words[2]; /* NULL: not that many */
+        bool with_since;
+        uint64_t since_usec;
+        const ClientOption *options;
+        size_t n_options;
+} ClientWebhookCall;
+
+/* @ret_text: set on success only; freed by the caller; NULL where it is not wanted. */
+int client_call_webhook(Client *client, const ClientWebhookCall *what, char **ret_text, ClientError *e) _must_check_;
+
 int client_reload(Client *client, ClientError *e) _must_check_;
 
 /* A property of Manager that is a string. @ret: freed by the caller; set on success only. */
@@ -97,8 +111,8 @@ int client_get_text(Client *client, const char *property, char **ret, ClientErro
 
 /**
  * client_describe() - a bulk read of Manager
- * @member:   "DescribeRuns", "DescribeEvents", "DescribeConnectors", "DescribeConnections", "DescribeUsers" or
- *            "DescribeApiKeys"
+ * @member:   "DescribeRuns", "DescribeEvents", "DescribeConnectors", "DescribeConnections", "DescribeUsers",
+ *            "DescribeApiKeys", "DescribeWebhook..."
  * @filter:   n entries; may be NULL
  * @ret_json: set on success only; freed by the caller
  */

@@ -54,6 +54,29 @@ static const Verb verbs[] = {
         { "key list", "", "Keys of remote clients: scopes, user, last use", 0, 0, true, BIT(HOST) | BIT(USER),
           verb_key_list },
         { "key revoke", "NAME...", "End keys at once", 1, -1, false, BIT(HOST), verb_key_revoke },
+        { "webhook add", "URL", "Send messages about syncs there", 1, 1, false,
+          BIT(HOST) | BIT(DESCRIPTION) | BIT(TYPES) | BIT(USER) | BIT(DISABLE), verb_webhook_add },
+        { "webhook list", "", "Where messages are sent", 0, 0, true, BIT(HOST), verb_webhook_list },
+        { "webhook show", "ENDPOINT", "Everything about one of these", 1, 1, true, BIT(HOST), verb_webhook_show },
+        { "webhook update", "ENDPOINT", "Change it", 1, 1, false,
+          BIT(HOST) | BIT(URL) | BIT(DESCRIPTION) | BIT(TYPES) | BIT(USER) | BIT(ENABLE) | BIT(DISABLE),
+          verb_webhook_update },
+        { "webhook remove", "ENDPOINT...", "Send nothing there any more", 1, -1, false, BIT(HOST),
+          verb_webhook_remove },
+        { "webhook secret", "ENDPOINT", "What its messages are signed with", 1, 1, false, BIT(HOST),
+          verb_webhook_secret },
+        { "webhook rotate", "ENDPOINT", "Sign with a new secret, for a day beside the one before", 1, 1, false,
+          BIT(HOST) | BIT(AT_ONCE), verb_webhook_rotate },
+        { "webhook test", "ENDPOINT", "Send a test, and say what comes back", 1, 1, false, BIT(HOST),
+          verb_webhook_test },
+        { "webhook messages", "[ENDPOINT|MESSAGE]", "Messages, newest first, and what became of them", 0, 1, true,
+          BIT(HOST) | BIT(LINES) | BIT(PAGE), verb_webhook_messages },
+        { "webhook attempts", "[ENDPOINT|MESSAGE]", "What endpoints answered, newest first", 0, 1, true,
+          BIT(HOST) | BIT(LINES) | BIT(PAGE), verb_webhook_attempts },
+        { "webhook resend", "ENDPOINT MESSAGE...", "Send messages once more", 2, -1, false, BIT(HOST),
+          verb_webhook_resend },
+        { "webhook recover", "ENDPOINT", "Send again all that was not taken since a time", 1, 1, false,
+          BIT(HOST) | BIT(SINCE), verb_webhook_recover },
         { "users", "", "Persons whose data is synced", 0, 0, true, BIT(HOST) | BIT(LINES) | BIT(PAGE), verb_users },
         { "verify", "[FILE...]", "Check configuration without loading it; without a file, all of it", 0, -1, false, 0,
           verb_verify },
@@ -72,7 +95,7 @@ static void help(void)
                       "%sCommands:%s\n",
                       bold, normal, bold, normal);
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                (void) printf("  %-11s %-20s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
+                (void) printf("  %-16s %-20s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
         (void) printf("\n%sOptions:%s\n"
                       "  -h --help                 Show this help\n"
                       "     --version              Show the version\n"
@@ -90,6 +113,13 @@ static void help(void)
                       "\n%sMaking keys (key add):%s\n"
                       "     --scope=WORD,...       sync:read, sync:write, sync:admin\n"
                       "     --user=UUID            For the data of this person alone\n"
+                      "\n%sWebhooks (webhook add, update, rotate):%s\n"
+                      "     --types=WORD,...       sync.started, sync.completed, sync.failed, sync.cancelled,\n"
+                      "                            sync.needs_attention, sync.recovered; otherwise all\n"
+                      "     --description=TEXT     For people\n"
+                      "     --url=URL              Another one\n"
+                      "     --enable, --disable    Whether it is sent to\n"
+                      "     --at-once              The secret before signs no more\n"
                       "\n%sChoosing (list, runs, watch, connections, users, key list):%s\n"
                       "     --provider=SLUG        Of this provider\n"
                       "     --user=UUID            Of this person\n"
@@ -105,7 +135,7 @@ static void help(void)
                       "     --iterations=N         Show the next N times\n"
                       "\nExit status: 0 success; with --wait 1 failed, 3 partial, 4 cancelled, 5 skipped. See "
                       "syncrunctl(1).\n",
-                      bold, normal, bold, normal, bold, normal, bold, normal, bold, normal);
+                      bold, normal, bold, normal, bold, normal, bold, normal, bold, normal, bold, normal);
 }
 
 /* @ret_words: how many words its name has; where there is none, 2 if the first one begins some verb's. */

@@ -10,6 +10,7 @@
 #include "ctl/time-parse.h"
 #include "model/api-key.h"
 #include "model/run.h"
+#include "model/webhook.h"
 
 /* The first ones are a CtlOption + ARG_FIRST. */
 enum {
@@ -40,6 +41,12 @@ static const struct option long_options[] = {
         [OPTION_BASE_TIME] = { "base-time", required_argument, NULL, ARG_FIRST + OPTION_BASE_TIME },
         [OPTION_ITERATIONS] = { "iterations", required_argument, NULL, ARG_FIRST + OPTION_ITERATIONS },
         [OPTION_SCOPE] = { "scope", required_argument, NULL, ARG_FIRST + OPTION_SCOPE },
+        [OPTION_URL] = { "url", required_argument, NULL, ARG_FIRST + OPTION_URL },
+        [OPTION_DESCRIPTION] = { "description", required_argument, NULL, ARG_FIRST + OPTION_DESCRIPTION },
+        [OPTION_TYPES] = { "types", required_argument, NULL, ARG_FIRST + OPTION_TYPES },
+        [OPTION_ENABLE] = { "enable", no_argument, NULL, ARG_FIRST + OPTION_ENABLE },
+        [OPTION_DISABLE] = { "disable", no_argument, NULL, ARG_FIRST + OPTION_DISABLE },
+        [OPTION_AT_ONCE] = { "at-once", no_argument, NULL, ARG_FIRST + OPTION_AT_ONCE },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, ARG_VERSION },
         { "json", required_argument, NULL, ARG_JSON },
@@ -128,6 +135,22 @@ static int parse_scope(const char *text, const char **ret)
         return 0;
 }
 
+static int parse_types(const char *text, const char **ret)
+{
+        _cleanup_strv_free_ char **words = NULL;
+        unsigned types;
+
+        if (strv_split(text, ",", &words) < 0)
+                return ctl_oom();
+        if (!words || webhook_types_from_words(words, &types) < 0)
+                return ctl_usage_error("--types= takes sync.started, sync.completed, sync.failed, sync.cancelled, "
+                                       "sync.needs_attention and sync.recovered, with commas between them, not "
+                                       "\"%s\".",
+                                       text);
+        *ret = text;
+        return 0;
+}
+
 static int parse_some(CtlOptions *o, CtlOption option, const char *value)
 {
         const char *name = long_options[option].name;
@@ -163,6 +186,14 @@ static int parse_some(CtlOptions *o, CtlOption option, const char *value)
                 return 0;
         case OPTION_SCOPE:
                 return parse_scope(value, &o->scope);
+        case OPTION_URL:
+                o->url = value;
+                return 0;
+        case OPTION_DESCRIPTION:
+                o->description = value;
+                return 0;
+        case OPTION_TYPES:
+                return parse_types(value, &o->types);
         case OPTION_BASE_TIME:
                 return parse_time(name, value, &o->base_usec);
         case OPTION_ITERATIONS:

@@ -38,6 +38,12 @@ typedef enum CtlOption {
         OPTION_BASE_TIME,
         OPTION_ITERATIONS,
         OPTION_SCOPE,
+        OPTION_URL,
+        OPTION_DESCRIPTION,
+        OPTION_TYPES,
+        OPTION_ENABLE,
+        OPTION_DISABLE,
+        OPTION_AT_ONCE,
         _CTL_OPTION_MAX,
         _CTL_OPTION_INVALID = -EINVAL,
 } CtlOption;
@@ -59,6 +65,9 @@ typedef struct CtlOptions {
         const char *outcome;
         const char *page;
         const char *scope; /* comma-separated */
+        const char *url;
+        const char *description;
+        const char *types; /* comma-separated */
         usec_t since_usec;
         usec_t until_usec;
         usec_t base_usec;

@@ -27,6 +27,18 @@ declare -gA __syncrunctl_options=(
         [key add]="--host= --scope= --user="
         [key list]="--host= --user="
         [key revoke]="--host="
+        [webhook add]="--host= --description= --types= --user= --disable"
+        [webhook list]="--host="
+        [webhook show]="--host="
+        [webhook update]="--host= --url= --description= --types= --user= --enable --disable"
+        [webhook remove]="--host="
+        [webhook secret]="--host="
+        [webhook rotate]="--host= --at-once"
+        [webhook test]="--host="
+        [webhook messages]="--host= --lines= --page="
+        [webhook attempts]="--host= --lines= --page="
+        [webhook resend]="--host="
+        [webhook recover]="--host= --since="
         [users]="--host= --lines= --page="
         [verify]=""
         [doctor]=""
@@ -40,6 +52,8 @@ __syncrunctl_option_words() {
         --outcome) echo succeeded partial failed cancelled skipped ;;
         --source) echo pull webhook sdk backfill xml_import linked_account ;;
         --since | --until | --base-time) echo now today yesterday tomorrow ;;
+        --types)
+                echo sync.started sync.completed sync.failed sync.cancelled sync.needs_attention sync.recovered ;;
         --scope) echo sync:read sync:write sync:admin ;;
         --user) __syncrunctl_names users ;;
         --host | -H) compgen -A hostname ;;
@@ -49,7 +63,7 @@ __syncrunctl_option_words() {
 _syncrunctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= i
         local verbs="list status start cancel runs show log watch enable disable connections reconnect items key
-                     users verify doctor calendar reload"
+                     webhook users verify doctor calendar reload"
 
         # bash splits --option=value into three words.
         if [[ $cur == "=" ]]; then
@@ -68,7 +82,7 @@ _syncrunctl() {
                 -H | -n) ((i++)) ;;
                 =) ((i++)) ;;
                 -*) ;;
-                key) verb=key ;;
+                key | webhook) verb=${COMP_WORDS[i]} ;;
                 *) verb+=${verb:+ }${COMP_WORDS[i]} && break ;;
                 esac
         done
@@ -88,8 +102,13 @@ _syncrunctl() {
         show) COMPREPLY=($(compgen -W "$(__syncrunctl_names runs)" -- "$cur")) ;;
         reconnect) COMPREPLY=($(compgen -W "$(__syncrunctl_names connections)" -- "$cur")) ;;
         key) COMPREPLY=($(compgen -W "add list revoke" -- "$cur")) ;;
+        webhook)
+                COMPREPLY=($(compgen -W "add list show update remove secret rotate test messages attempts resend
+                        recover" -- "$cur")) ;;
         # For others the names are behind a password, and a Tab is not to ask for one.
         "key revoke") ((EUID == 0)) && COMPREPLY=($(compgen -W "$(__syncrunctl_names key list)" -- "$cur")) ;;
+        "webhook "[!al]* | "webhook attempts")
+                ((EUID == 0)) && COMPREPLY=($(compgen -W "$(__syncrunctl_names webhook list)" -- "$cur")) ;;
         verify) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
         esac
 }

@@ -86,16 +86,17 @@ def complete(*words):
 
 def test_completion_offers_what_the_verb_takes():
     """Every option that is offered is taken, and every other refused."""
+    words = {verb: [] for verb in ("list", "connections", "users", "reload", "key list", "webhook list", "doctor")}
+    words["webhook resend"] = ["x", "y"]
     common = options(re.search(r'\[__common\]="(.*)"', COMPLETION)[1])
     for verb in verbs(help_of("syncrunctl")):
         offered = options(" ".join(complete("syncrunctl", *verb.split(), "--")))
         for option in options(help_of("syncrunctl")) - common:
             values = {"user": "00000000-0000-4000-8000-000000000000", "outcome": "failed", "source": "sdk", "since": "1h",
-                      "until": "1h", "base-time": "now", "scope": "sync:read"}
-            switch = option in ("full", "wait", "active", "attention")
+                      "until": "1h", "base-time": "now", "scope": "sync:read", "types": "sync.failed"}
+            switch = option in ("full", "wait", "active", "attention", "enable", "disable", "at-once")
             word = f"--{option}" if switch else f"--{option}={values.get(option, '1')}"
-            done = subprocess.run([BUILD / PROGRAMS["syncrunctl"][0], *verb.split(), *(["x"] if verb not in
-                                   ("list", "connections", "users", "reload", "key list", "doctor") else []), word],
+            done = subprocess.run([BUILD / PROGRAMS["syncrunctl"][0], *verb.split(), *words.get(verb, ["x"]), word],
                                   env={"PATH": "/nonexistent", "SYNCRUN_BUS_ADDRESS": "unix:path=/nonexistent",
                                        "SYNCRUN_WORKER": "/nonexistent"}, capture_output=True, text=True)
             assert (f"does not take --{option}." in done.stderr) == (option not in offered), (verb, option, done.stderr)
