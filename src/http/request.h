@@ -62,6 +62,7 @@ typedef struct Request {
         Peer peer; /* the client, as far as proxies that are trusted say who it is */
         Target target;
         int target_error; /* of target_parse() */
+        size_t target_size;
         Buffer body;
         usec_t begun_usec; /* CLOCK_MONOTONIC */
 

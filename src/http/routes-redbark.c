@@ -11,7 +11,10 @@
 #include "http/start.h"
 #include "http/surface.h"
 
-#define VIEW "redbark"
+#define VIEW               "redbark"
+#define CONNECTORS_DEFAULT 100U
+#define CONNECTORS_MAX     200U
+#define OUTCOMES_MAX       30U
 
 /* The only user that the key may see; NULL: all. */
 static const char *bound_user(const Request *request)
@@ -19,30 +22,61 @@ static const char *bound_user(const Request *request)
         return request->principal->user_id[0] ? request->principal->user_id : NULL;
 }
 
-static void describe(Request *request, const char *member, const char *key)
+/* What every list and every thing is asked for with: the view, whom the key may see, and which one it is. */
+static size_t begin_options(const Request *request, const char *key, ClientOption options[static 3])
 {
-        const ClientOption options[] = {
-                { .name = "view", .type = 's', .s = VIEW },
-                { .name = "user", .type = 's', .s = bound_user(request) },
-                { .name = key, .type = 's', .s = request->arguments[0] },
-        };
-
-        backend_describe(request, member, options, ELEMENTSOF(options));
+        options[0] = (ClientOption){ .name = "view", .type = 's', .s = VIEW };
+        options[1] = (ClientOption){ .name = "user", .type = 's', .s = bound_user(request) };
+        options[2] = (ClientOption){ .name = key, .type = 's', .s = request->arguments[0] };
+        return 3;
 }
 
 static void list_connectors(Request *request)
 {
-        describe(request, "DescribeConnectors", "name");
+        static const char *const booleans[] = { "true", "false", NULL };
+        uint64_t outcomes = 0, limit = CONNECTORS_DEFAULT;
+        const char *attention = NULL;
+        ClientOption options[9];
+        size_t n;
+
+        if (!surface_number(request, "outcomes", 0, OUTCOMES_MAX, &outcomes) ||
+            !surface_number(request, "limit", 1, CONNECTORS_MAX, &limit) ||
+            !surface_word(request, "attention", booleans, &attention))
+                return;
+        n = begin_options(request, "name", options);
+        options[n++] = (ClientOption){ .name = "provider",
+                                       .type = 's',
+                                       .s = target_get(&request->target, "provider") };
+        options[n++] = (ClientOption){ .name = "connection",
+                                       .type = 's',
+                                       .s = target_get(&request->target, "connection") };
+        options[n++] = (ClientOption){ .name = "page", .type = 's', .s = target_get(&request->target, "cursor") };
+        options[n++] = (ClientOption){ .name = "outcomes", .type = 'u', .u = (uint32_t) outcomes };
+        options[n++] = (ClientOption){ .name = "limit", .type = 'u', .u = (uint32_t) limit };
+        if (attention)
+                options[n++] = (ClientOption){ .name = "attention", .type = 'b', .b = streq(attention, "true") };
+        backend_describe(request, "DescribeConnectors", options, n);
 }
 
 static void get_connector(Request *request)
 {
-        describe(request, "DescribeConnectors", "name");
+        ClientOption options[3];
+
+        backend_describe(request, "DescribeConnectors", options, begin_options(request, "name", options));
 }
 
 static void get_activity(Request *request)
 {
-        describe(request, "DescribeRuns", "connector");
+        ClientOption options[4];
+        uint64_t limit = 0;
+        size_t n;
+
+        if (!surface_number(request, "limit", 1, UINT32_MAX, &limit))
+                return;
+        n = begin_options(request, "connector", options);
+        if (limit > 0)
+                options[n++] = (ClientOption){ .name = "limit", .type = 'u', .u = (uint32_t) limit };
+        backend_describe(request, "DescribeRuns", options, n);
 }
 
 static void sync_now(Request *request)
@@ -52,7 +86,21 @@ static void sync_now(Request *request)
 
 static void list_connections(Request *request)
 {
-        describe(request, "DescribeConnections", "name");
+        ClientOption options[4];
+        size_t n;
+
+        n = begin_options(request, "name", options);
+        options[n++] = (ClientOption){ .name = "provider",
+                                       .type = 's',
+                                       .s = target_get(&request->target, "provider") };
+        backend_describe(request, "DescribeConnections", options, n);
+}
+
+static void get_connection(Request *request)
+{
+        ClientOption options[3];
+
+        backend_describe(request, "DescribeConnections", options, begin_options(request, "name", options));
 }
 
 /* ---- Reconnect */
@@ -86,18 +134,14 @@ static void on_connection_seen(Request *request, const ClientAnswer *answer)
 
 static void reconnect(Request *request)
 {
-        const ClientOption options[] = {
-                { .name = "view", .type = 's', .s = VIEW },
-                { .name = "user", .type = 's', .s = bound_user(request) },
-                { .name = "name", .type = 's', .s = request->arguments[0] },
-        };
+        ClientOption options[3];
 
         backend_call(request,
                      &(ClientRequest){
                                      .member = "DescribeConnections",
                                      .dictionary = true,
                                      .options = options,
-                                     .n_options = ELEMENTSOF(options),
+                                     .n_options = begin_options(request, "name", options),
                                      .repeatable = true,
                      },
                      on_connection_seen);
@@ -109,6 +153,7 @@ const Route redbark_routes[] = {
         { HTTP_GET, "/v1/connectors/{name}/activity", API_SCOPE_READ, get_activity },
         { HTTP_POST, "/v1/connectors/{name}/sync-now", API_SCOPE_WRITE, sync_now },
         { HTTP_GET, "/v1/connections", API_SCOPE_READ, list_connections },
+        { HTTP_GET, "/v1/connections/{name}", API_SCOPE_READ, get_connection },
         { HTTP_POST, "/v1/connections/{name}/reconnect", API_SCOPE_WRITE, reconnect },
         {},
 };

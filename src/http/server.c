@@ -31,6 +31,9 @@
 /* Of the memory for a request's head, what libmicrohttpd itself and the head of the answer need. */
 #define HEAD_EXTRA_BYTES 1536U
 
+/* And what it needs to keep a header. */
+#define HEADER_BYTES 64U
+
 /* How the memory of a connection grows. */
 #define HEAD_STEP_BYTES 1024U
 
@@ -75,6 +78,25 @@ static void request_free(Request *request)
         free(request);
 }
 
+int server_dup_socket(const Request *request)
+{
+        int fd = fcntl(request->connection->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+        return fd < 0 ? -errno : fd;
+}
+
+/* Answered by other means than libmicrohttpd's, which would let the client send all of its body first, or cut it off
+ * from the answer. */
+static enum MHD_Result refuse_early(Request *request, unsigned status)
+{
+        int fd = server_dup_socket(request);
+
+        request->answer.status = status;
+        if (fd >= 0)
+                farewell_say(request->server->farewells, fd, status);
+        return MHD_NO;
+}
+
 /* The request line has been read. Its text is not to be had later as it was. */
 static void *on_request_line(void *userdata, const char *target, struct MHD_Connection *mhd)
 {
@@ -87,33 +109,65 @@ static void *on_request_line(void *userdata, const char *target, struct MHD_Conn
         request->connection = info->socket_context;
         request->mhd = mhd;
         request->begun_usec = now_usec(CLOCK_MONOTONIC);
+        request->target_size = strlen(target);
         request->target_error = target_parse(target, &request->target);
         connection_set_phase(request->connection, CONNECTION_HEAD);
+        /* libmicrohttpd has room for it, and perhaps none for what comes next, which it would then wait for. */
+        if (request->target_size > request->server->settings->head_max_bytes)
+                (void) refuse_early(request, MHD_HTTP_URI_TOO_LONG);
         return request;
 }
 
-int server_dup_socket(const Request *request)
-{
-        int fd = fcntl(request->connection->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+/* What is counted of a head. */
+typedef struct HeadCount {
+        unsigned n_headers;
+        unsigned n_hosts;
+        unsigned n_lengths;
+        unsigned n_codings;
+        bool is_odd; /* something that others may read in another way */
+} HeadCount;
 
-        return fd < 0 ? -errno : fd;
+static enum MHD_Result count_header(void *userdata, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+        HeadCount *count = userdata;
+        uint64_t length;
+
+        count->n_headers++;
+        if (strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0)
+                count->n_hosts++;
+        else if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
+                count->n_lengths++;
+                count->is_odd |= parse_uint64(strempty(value), &length) == -EINVAL;
+        } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+                count->n_codings++;
+                count->is_odd |= strcasecmp(strempty(value), "chunked") != 0;
+        }
+        /* A blank before the colon, or a line that begins with one. */
+        count->is_odd |= strpbrk(name, WHITESPACE) != NULL;
+        return MHD_YES;
 }
 
-/* Answered by other means than libmicrohttpd's, which would let the client send all of its body first, or cut it off
- * from the answer. */
-static enum MHD_Result refuse_body(Request *request, unsigned status)
+/* Return: 0; an HTTP status: the head is too large, or does not say for certain where the body ends. */
+static unsigned check_head(const Request *request, size_t target_size)
 {
-        int fd = server_dup_socket(request);
+        const union MHD_ConnectionInfo *info =
+                        MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+        size_t limit = request->server->settings->head_max_bytes;
+        HeadCount count = {};
 
-        request->answer.status = status;
-        if (fd >= 0)
-                farewell_say(request->server->farewells, fd, status);
-        return MHD_NO;
+        (void) MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, count_header, &count);
+        if (info->header_size + (size_t) count.n_headers * HEADER_BYTES > limit)
+                return target_size > limit / 2 ? MHD_HTTP_URI_TOO_LONG : MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return count.is_odd || count.n_hosts > 1 || (count.n_hosts == 0 && !request->is_http10) ||
+                                               count.n_lengths + count.n_codings > 1
+                               ? MHD_HTTP_BAD_REQUEST
+                               : 0;
 }
 
 static enum MHD_Result begin(Request *request, const char *method, const char *version)
 {
         const HttpSettings *settings = request->server->settings;
+        unsigned status;
         const char *length = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
         const Peer *peer = &request->connection->peer;
         uint64_t size;
@@ -126,8 +180,11 @@ static enum MHD_Result begin(Request *request, const char *method, const char *v
                 peer_forwarded(peer, request_header(request, "X-Forwarded-For"), settings->trusted_proxy,
                                &request->peer);
         connection_set_phase(request->connection, CONNECTION_BODY);
+        status = check_head(request, request->target_size);
+        if (status != 0)
+                return refuse_early(request, status);
         if (length && (parse_uint64(length, &size) < 0 || size > settings->body_max_bytes))
-                return refuse_body(request, MHD_HTTP_CONTENT_TOO_LARGE);
+                return refuse_early(request, MHD_HTTP_CONTENT_TOO_LARGE);
         return MHD_YES;
 }
 
@@ -137,11 +194,11 @@ static enum MHD_Result receive(Request *request, const char *data, size_t *size)
         size_t before = request->body.allocated;
 
         if (*size > server->settings->body_max_bytes - request->body.size)
-                return refuse_body(request, MHD_HTTP_CONTENT_TOO_LARGE);
+                return refuse_early(request, MHD_HTTP_CONTENT_TOO_LARGE);
         buffer_append(&request->body, data, *size);
         server->bodies_bytes += request->body.allocated - before;
         if (request->body.failed || server->bodies_bytes > BODIES_MAX_BYTES)
-                return refuse_body(request, MHD_HTTP_SERVICE_UNAVAILABLE);
+                return refuse_early(request, MHD_HTTP_SERVICE_UNAVAILABLE);
         *size = 0;
         return MHD_YES;
 }
@@ -283,7 +340,7 @@ static int start_mhd(Server *server)
                         MHD_OPTION_CONNECTION_LIMIT, UINT32_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                         (size_t) server->settings->head_max_bytes + HEAD_EXTRA_BYTES,
                         MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t) HEAD_STEP_BYTES,
-                        MHD_OPTION_CONNECTION_TIMEOUT, timeout_sec, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+                        MHD_OPTION_CONNECTION_TIMEOUT, timeout_sec, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_END);
         if (!server->mhd)
                 return log_error_errno(ENOMEM, "Cannot start libmicrohttpd: %m");
         info = MHD_get_daemon_info(server->mhd, MHD_DAEMON_INFO_EPOLL_FD);

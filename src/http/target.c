@@ -123,6 +123,8 @@ int target_parse(const char *text, Target *ret)
         size_t n;
         int r;
 
+        if (strpbrk(text, " \t"))
+                return -EINVAL;
         /* What proxies are sent, servers must take, too. */
         if (strncasecmp(text, "http://", strlen("http://")) == 0) {
                 text += strlen("http://");

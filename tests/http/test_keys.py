@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Who may do what: keys in each header, refusals in their order and words, revocation, and what is kept of a key."""
+
+import pytest
+from harness import options
+from server import ALICE, NOBODY, add_key
+
+RUNS = "/v1/sync-runs"
+RECENT = f"/api/v1/users/{ALICE}/sync/recent"
+UNKNOWN = "sk-" + "0" * 32
+
+
+@pytest.mark.parametrize("name, prefix", [("X-API-Key", ""), ("x-api-key", ""), ("X-Open-Wearables-API-Key", ""),
+                                          ("Authorization", "Bearer "), ("Authorization", "bearer  ")])
+def test_headers(shim, key, name, prefix):
+    assert shim.get(RUNS, headers={name: prefix + key}).status == 200
+    assert shim.get(RUNS, headers={name: prefix + UNKNOWN}).status == 401
+
+
+def test_words_of_refusals(shim, key, reporter):
+    answer = shim.get(RUNS)
+    assert (answer.status, answer.json()) == (401, {"error": "Authentication required"})
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="syncrun"'
+    answer = shim.get(RECENT)
+    assert (answer.status, answer.json()) == (401, {"detail": "Authentication required: provide JWT token or API key"})
+    for wrong in (UNKNOWN, "x", "sk-" + "0" * 31, "sk-" + "0" * 33, "SK-" + "0" * 32, key.upper(), key[:-1], key + "0", "é"):
+        answer = shim.get(RECENT, wrong)
+        assert (answer.status, answer.json()) == (401, {"detail": "Invalid or missing API key"})
+        assert "invalid_token" in answer.headers["WWW-Authenticate"]
+    # An empty one is one, and none.
+    assert shim.get(RECENT, headers={"X-API-Key": ""}).status == 401
+
+
+def test_order_of_refusals(shim, client, key, reporter):
+    reader = add_key(client, "reader", scopes=["sync:read"])
+    events = f"/api/v1/users/{NOBODY}/sync/events"
+    stream = f"/api/v1/users/{NOBODY}/sync/stream?replay=0"
+    assert shim.post(events, None, "{").status == 401
+    assert shim.post(events, reader, "{").status == 403
+    assert shim.post(events, key, "{").status == 400
+    assert shim.post(events, key, "[1]").status == 422
+    assert shim.get(stream).status == 401
+    assert shim.get(stream, reader).status == 422
+    assert shim.get(stream.replace("=0", "=1"), reader).status == 404
+
+
+@pytest.mark.parametrize("scopes, allowed", [
+    (["sync:read"], {"GET"}), (["sync:write"], {"POST"}), (["sync:admin"], {"METRICS"}),
+    (["sync:read", "sync:admin"], {"GET", "METRICS"}),
+])
+def test_scopes(shim, client, daemon, scopes, allowed):
+    key = add_key(client, scopes=scopes)
+    answers = {"GET": shim.get(RUNS, key), "POST": shim.post(RUNS, key, "{}"), "METRICS": shim.get("/metrics", key)}
+    assert {name for name, answer in answers.items() if answer.status != 403} == allowed
+    for name, answer in answers.items():
+        if name not in allowed:
+            wanted = {"GET": "read", "POST": "write", "METRICS": "admin"}[name]
+            assert answer.json() == {"error": f"API key not allowed to perform 'sync:{wanted}' action"}
+
+
+def test_revocation_and_a_new_key_of_the_name(shim, client, key):
+    assert shim.get(RUNS, key).status == 200
+    client.manager("RevokeApiKey", "(s)", "key")
+    assert shim.get(RUNS, key).status == 401
+    new = add_key(client)
+    assert shim.get(RUNS, new).status == 200
+    assert shim.get(RUNS, key).status == 401
+
+
+def test_a_key_made_after_it_was_refused(shim, client, daemon):
+    """What is refused is not kept: the next look may be another."""
+    assert shim.get(RUNS, UNKNOWN).status == 401
+    key = add_key(client)
+    assert shim.get(RUNS, key).status == 200
+
+
+def test_a_daemon_that_was_away_is_asked_again(shim, client, daemon, key):
+    assert shim.get(RUNS, key).status == 200
+    daemon.stop()
+    daemon.start()
+    assert shim.get(RUNS, key).status == 200
+    client.manager("RevokeApiKey", "(s)", "key")
+    assert shim.get(RUNS, key).status == 401
+
+
+def test_the_use_is_noted(shim, client, key):
+    def used():
+        return client.describe("DescribeApiKeys")["keys"][0]["last_used_at"]
+
+    assert used() is None
+    assert shim.get(RUNS, key).status == 200
+    assert used() is not None
+
+
+def test_keys_are_not_logged(shim, client, key, reporter):
+    for each in (key, UNKNOWN, key + "x"):
+        shim.get(RUNS, each)
+        shim.get(RUNS, headers={"Authorization": f"Bearer {each}"})
+        shim.get("/metrics?key=" + each, each)
+    assert shim.stop() == 0
+    assert key[3:] not in shim.log()
+    assert UNKNOWN[3:] not in shim.log()
+    assert "not valid" in shim.log()
+
+
+def test_more_keys_than_are_kept(shim, client, daemon):
+    """The table of known keys is bounded; those that fell out are asked about anew."""
+    keys = [add_key(client, f"k{i}") for i in range(30)]
+    for _ in range(2):
+        for key in keys:
+            assert shim.get(RUNS, key).status == 200
+
+
+def test_a_bound_key_sees_its_user(shim, client, reporter):
+    key = client.manager("AddApiKey", "(sa{sv})", "hers", options(scopes=["sync:read"], user=ALICE.upper()))
+    assert shim.get(RECENT, key).status == 200
+    assert shim.get(RECENT.replace(ALICE, ALICE.upper()), key).status == 200

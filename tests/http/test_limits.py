@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Every limit, at it and one above: what is answered, and that others are served nevertheless."""
+
+import json
+import re
+import select
+import time
+
+import pytest
+from server import ALICE, add_key, read_to_end
+
+RUNS = "/v1/sync-runs"
+EVENTS = f"/api/v1/users/{ALICE}/sync/events"
+
+
+def status_of(data):
+    return int(data.split()[1]) if data else None
+
+
+def test_connections(new_shim):
+    shim = new_shim("[Limits]\nConnectionsMax=3\n")
+    held = [shim.connect() for _ in range(3)]
+    for end in held:
+        # Each of them is served.
+        end.sendall(b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert status_of(end.recv(4096)) == 404
+    with shim.connect() as end:
+        data = read_to_end(end)
+    assert status_of(data) == 503 and b"\r\nRetry-After: 1\r\n" in data
+    assert json.loads(data.partition(b"\r\n\r\n")[2])["error"] == "Service Unavailable"
+    held[0].close()
+    until = time.monotonic() + 20
+    while shim.get("/none").status == 503:
+        assert time.monotonic() < until
+    for end in held:
+        end.close()
+
+
+def test_connections_of_an_address(new_shim, bus):
+    shim = new_shim("[Limits]\nConnectionsPerAddressMax=2\n")
+    held = [shim.connect() for _ in range(2)]
+    for end in held:
+        end.sendall(b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert status_of(end.recv(4096)) == 404
+    with shim.connect() as end:
+        assert status_of(read_to_end(end)) == 429
+    assert shim.get("/none", source="127.0.0.2").status == 404
+    # Over AF_UNIX there is no address.
+    for _ in range(4):
+        held.append(shim.connect(local=True))
+        held[-1].sendall(b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert status_of(held[-1].recv(4096)) == 404
+    for end in held:
+        end.close()
+
+
+def test_trusted_proxies(new_shim, client, daemon):
+    shim = new_shim("[Server]\nTrustedProxy=127.0.0.1\nTrustedProxy=unix\n"
+                    "[Limits]\nConnectionsPerAddressMax=1\nFailuresPerMinute=1\n")
+    held = [shim.connect() for _ in range(3)]
+    for end in held:
+        end.sendall(b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert status_of(end.recv(4096)) == 404
+        end.close()
+    # Whom it speaks for is whose failures are counted.
+    wrong = "sk-" + "1" * 32
+
+    def guess(forwarded, source=None):
+        return shim.get(RUNS, wrong, headers={"X-Forwarded-For": forwarded}, source=source).status
+
+    assert [guess("192.0.2.1"), guess("192.0.2.1"), guess("192.0.2.2"), guess("192.0.2.2")] == [401, 429, 401, 429]
+    # The last address that is no proxy of ours; who is not trusted may say what he likes.
+    assert [guess("192.0.2.9, 192.0.2.3"), guess("192.0.2.8, 192.0.2.3, 127.0.0.1")] == [401, 429]
+    assert [guess("192.0.2.10", "127.0.0.5"), guess("192.0.2.11", "127.0.0.5")] == [401, 429]
+
+
+def test_slow_head(new_shim):
+    shim = new_shim("[Limits]\nHeadTimeoutSec=300ms\n")
+    with shim.connect() as silent, shim.connect() as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nHost")
+        assert status_of(read_to_end(slow)) == 408
+        assert status_of(read_to_end(silent)) == 408
+    # Single bytes buy no time.
+    with shim.connect() as end:
+        end.settimeout(0.05)
+        data = b""
+        until = time.monotonic() + 20
+        while not data:
+            assert time.monotonic() < until
+            end.send(b"G")
+            try:
+                data = end.recv(4096)
+            except TimeoutError:
+                pass
+        assert status_of(data) == 408
+
+
+def test_slow_body(new_shim, key):
+    shim = new_shim("[Limits]\nBodyTimeoutSec=300ms\n")
+    with shim.connect() as end:
+        end.sendall(f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Length: 10\r\n\r\n12345".encode())
+        assert status_of(read_to_end(end)) == 408
+
+
+def test_silence_between_requests(new_shim):
+    shim = new_shim("[Server]\nKeepAliveSec=300ms\n")
+    with shim.connect() as end:
+        end.sendall(b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
+        data = read_to_end(end)
+    assert status_of(data) == 404 and data.count(b"HTTP/1.1") == 1
+
+
+def test_body(new_shim, key, daemon):
+    shim = new_shim("[Limits]\nBodyMaxBytes=2000\n")
+    assert shim.post(EVENTS, key, "[" + " " * 1998 + "]").status == 201
+    with shim.connect() as end:
+        end.sendall(f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Length: 2001\r\n\r\n".encode())
+        assert status_of(read_to_end(end)) == 413
+    with shim.connect() as end:
+        end.sendall(f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Length: 2001\r\n"
+                    "Expect: 100-continue\r\n\r\n".encode())
+        data = read_to_end(end)
+        assert status_of(data) == 413 and b"100 Continue" not in data
+    for size, status in ((2000, 201), (2001, 413)):
+        with shim.connect() as end:
+            end.sendall(f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nTransfer-Encoding: chunked\r\n"
+                        f"Connection: close\r\n\r\n{size:x}\r\n[{' ' * (size - 2)}]\r\n0\r\n\r\n".encode())
+            assert status_of(read_to_end(end)) == status
+
+
+def test_a_large_body_that_is_refused_is_answered(shim, key):
+    """The client sends all of it, and reads the answer nevertheless."""
+    answer = shim.post(EVENTS, key, b" " * (4 * 1024 * 1024 + 1))
+    assert answer.status == 413
+
+
+def test_bodies_together(shim, key):
+    """Twenty bodies of nearly 4 MiB are more than all together may have: some are refused, and not all."""
+    size = 4 * 1024 * 1024
+    ends = [shim.connect() for _ in range(20)]
+    for end in ends:
+        end.sendall(f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Length: {size}\r\n\r\n".encode())
+        try:
+            end.sendall(b" " * (size - 1))
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+    refused, _, _ = select.select(ends, [], [], 20)
+    assert 1 <= len(refused) < 10
+    assert {status_of(end.recv(4096)) for end in refused} == {503}
+    for end in ends:
+        end.close()
+    assert shim.get("/healthz").status == 200
+
+
+def test_requests_of_a_key(new_shim, client, key):
+    shim = new_shim("[Limits]\nRequestsPerMinute=5\n")
+    for left in (4, 3, 2, 1, 0):
+        answer = shim.get(RUNS, key)
+        assert answer.status == 200
+        assert (answer.headers["X-RateLimit-Limit"], answer.headers["X-RateLimit-Remaining"]) == ("5", str(left))
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", answer.headers["X-RateLimit-Reset"])
+    answer = shim.get(RUNS, key)
+    assert (answer.status, answer.headers["X-RateLimit-Remaining"]) == (429, "0")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 12
+    body = answer.json()
+    assert (body["error"], body["limit"]) == ("Rate limit exceeded", 5)
+    assert 1 <= body["retryAfterSeconds"] <= 12 and body["resetAt"].endswith("Z")
+    assert shim.get(f"/api/v1/users/{ALICE}/sync/recent", key).json()["detail"] == "Rate limit exceeded"
+    # Another key has its own.
+    assert shim.get(RUNS, add_key(client, "other")).status == 200
+    # What needs no key has no limit.
+    assert shim.get("/healthz").status == 200
+
+
+def test_unknown_keys_of_an_address(new_shim, client, key):
+    shim = new_shim("[Limits]\nFailuresPerMinute=3\n")
+    assert shim.get(RUNS, key).status == 200
+    wrong = "sk-" + "1" * 32
+    assert [shim.get(RUNS, wrong).status for _ in range(5)] == [401, 401, 401, 429, 429]
+    answer = shim.get(RUNS, "no key at all")
+    assert answer.status == 429 and 1 <= int(answer.headers["Retry-After"]) <= 20
+    # Known keys work, and other addresses.
+    assert shim.get(RUNS, key).status == 200
+    assert shim.get(RUNS, wrong, source="127.0.0.3").status == 401
+    # None is not a wrong one.
+    assert shim.get(RUNS).status == 401
+
+
+@pytest.mark.parametrize("setting, said", [
+    ("[Limits]\nHeadMaxBytes=1023\n", "1024"), ("[Limits]\nConnectionsMax=0\n", "ConnectionsMax"),
+    ("[Server]\nNonsense=1\n", "no such setting"), ("[Nonsense]\nA=1\n", "no section"),
+])
+def test_wrong_settings_are_told(new_shim, setting, said):
+    shim = new_shim(setting)
+    assert shim.get("/none").status == 404
+    assert said in shim.log()
+
+
+def test_no_limits(new_shim, key):
+    shim = new_shim("[Server]\nKeepAliveSec=0\nIdleExitSec=infinity\n[Limits]\nConnectionsMax=infinity\n"
+                    "ConnectionsPerAddressMax=infinity\nHeadTimeoutSec=0\nBodyTimeoutSec=0\nSendTimeoutSec=0\n"
+                    "RequestsPerMinute=infinity\nFailuresPerMinute=infinity\n[Streams]\nStreamsMax=infinity\n"
+                    "StreamsPerKeyMax=infinity\n")
+    answer = shim.get(RUNS, key)
+    assert (answer.status, answer.headers["X-RateLimit-Limit"]) == (200, None)
+    assert shim.log().count("syncrun-http.conf") == 0

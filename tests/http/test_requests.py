@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""HTTP itself: methods, conditions, compression, origins, keep-alive, bodies, and requests that are made to hurt."""
+
+import gzip
+import json
+import socket
+import subprocess
+
+import pytest
+from server import ALICE, read_to_end
+
+RUNS = "/v1/sync-runs"
+RECENT = f"/api/v1/users/{ALICE}/sync/recent"
+
+
+def answers(data):
+    """The answers of a connection, one after the other: (status, body)."""
+    seen = []
+    while data:
+        head, _, data = data.partition(b"\r\n\r\n")
+        lines = head.split(b"\r\n")
+        if not head.startswith(b"HTTP/"):
+            break  # libmicrohttpd 0.9.75 sends some of its own refusals' heads twice
+        length = next((int(line[15:]) for line in lines if line.lower().startswith(b"content-length:")), len(data))
+        seen.append((int(lines[0].split()[1]), data[:length]))
+        data = data[length:]
+    return seen
+
+
+# ---- Methods
+
+
+@pytest.mark.parametrize("path, allow", [
+    (RUNS, "GET, HEAD, POST, OPTIONS"),
+    (RUNS + "/x/cancel", "POST, OPTIONS"),
+    (RECENT, "GET, HEAD, OPTIONS"),
+    ("/healthz", "GET, HEAD, OPTIONS"),
+])
+def test_methods(shim, key, path, allow):
+    wanted = set(allow.split(", "))
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"):
+        answer = shim.request(method, path)
+        if method not in wanted:
+            assert (answer.status, answer.headers["Allow"]) == (405, allow), method
+        else:
+            assert answer.status in (401, 200), method
+    answer = shim.request("OPTIONS", path)
+    assert (answer.status, answer.headers["Allow"], answer.body) == (204, allow, b"")
+
+
+def test_unknown_paths(shim, key):
+    for path in ("/", "/v1", "/v1/sync-runs/", "/v1//sync-runs", "/V1/sync-runs", "/v1/sync-runs/a/b", "/v1/sync-runs%2F",
+                 "/v1/sync-runs/../connectors", "/api", "/api/v1/users//sync/runs", "/" + "a/" * 15):
+        for method in ("GET", "POST", "OPTIONS"):
+            answer = shim.request(method, path, key)
+            assert answer.status == 404, path
+            assert list(answer.json()) == ["detail" if path.startswith("/api") else "error"]
+
+
+def test_head(shim, key):
+    get, head = shim.get(RUNS, key), shim.request("HEAD", RUNS, key)
+    assert (head.status, head.body) == (200, b"")
+    for name in ("Content-Length", "Content-Type", "ETag"):
+        assert head.headers[name] == get.headers[name]
+
+
+# ---- Conditions and compression
+
+
+def test_conditions(shim, key, reporter):
+    first = shim.get(RECENT, key)
+    tag = first.headers["ETag"]
+    for sent in (tag, f"W/{tag}", f'"other", {tag}', "*", f'"a" ,W/{tag} ', tag[:-1] + '-gzip"'):
+        answer = shim.get(RECENT, key, headers={"If-None-Match": sent})
+        assert (answer.status, answer.body, answer.headers["ETag"]) == (304, b"", tag), sent
+    for sent in ('"other"', tag[1:], tag[:-2] + '"', "", tag[:-1]):
+        assert shim.get(RECENT, key, headers={"If-None-Match": sent}).status == 200, sent
+    reporter.say("new")
+    answer = shim.get(RECENT, key, headers={"If-None-Match": tag})
+    assert answer.status == 200 and answer.headers["ETag"] != tag
+    # Not of what changes something, nor of errors.
+    assert shim.get("/v1/none", key).headers["ETag"] is None
+    assert shim.post(RECENT.replace("recent", "events"), key, reporter.event()).headers["ETag"] is None
+
+
+@pytest.mark.parametrize("sent, compressed", [
+    ("gzip", True), ("deflate, gzip;q=0.5", True), ("*", True), ("GZIP", True), ("gzip; q=0.001", True),
+    ("identity", False), ("gzip;q=0", False), ("gzip;q=0.000, *", False), ("*;q=0", False), ("", False), ("xgzip", False),
+])
+def test_compression(shim, key, reporter, sent, compressed):
+    reporter.say(*(f"e{i}" for i in range(20)))
+    plain = shim.get(RECENT, key)
+    answer = shim.get(RECENT, key, headers={"Accept-Encoding": sent})
+    assert answer.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
+    if compressed:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert len(answer.body) < len(plain.body) / 4
+        assert gzip.decompress(answer.body) == plain.body
+        assert answer.headers["ETag"] == plain.headers["ETag"][:-1] + '-gzip"'
+        again = shim.get(RECENT, key, headers={"Accept-Encoding": sent, "If-None-Match": answer.headers["ETag"]})
+        assert again.status == 304
+    else:
+        assert answer.headers["Content-Encoding"] is None
+        assert answer.body == plain.body
+
+
+def test_small_answers_are_not_compressed(shim, key):
+    answer = shim.get(RUNS, key, headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["Content-Encoding"] is None and answer.headers["Vary"] is None
+
+
+# ---- Origins
+
+ORIGIN = {"Origin": "https://app.example.org"}
+PREFLIGHT = {**ORIGIN, "Access-Control-Request-Method": "POST"}
+
+
+def test_no_origin_may_by_default(shim, key):
+    for answer in (shim.get(RUNS, key, headers=ORIGIN), shim.request("OPTIONS", RUNS, headers=PREFLIGHT)):
+        assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+
+
+def test_origins(new_shim, key, reporter):
+    shim = new_shim("[Server]\nAllowOrigin=https://app.example.org\nAllowOrigin=https://other.example.org\n")
+    answer = shim.get(RUNS, key, headers=ORIGIN)
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.org"
+    assert "X-RateLimit-Remaining" in answer.headers["Access-Control-Expose-Headers"]
+    assert "Origin" in answer.headers["Vary"]
+    answer = shim.request("OPTIONS", RUNS, headers=PREFLIGHT)
+    assert answer.status == 204
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD, POST, OPTIONS"
+    assert "X-API-Key" in answer.headers["Access-Control-Allow-Headers"]
+    for origin in ("https://evil.example.org", "null", "https://app.example.org.evil"):
+        answer = shim.get(RUNS, key, headers={"Origin": origin})
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, None)
+        assert shim.request("OPTIONS", RUNS, headers={**PREFLIGHT, "Origin": origin}).headers["Access-Control-Allow-Methods"] is None
+    with shim.stream(RECENT.replace("recent", "stream"), key, headers=ORIGIN) as stream:
+        assert stream.headers["Access-Control-Allow-Origin"] == "https://app.example.org"
+    # An error is to be read by the page, too.
+    assert shim.get(RUNS, headers=ORIGIN).headers["Access-Control-Allow-Origin"] == "https://app.example.org"
+
+
+def test_all_origins(new_shim, key):
+    shim = new_shim("[Server]\nAllowOrigin=*\n")
+    assert shim.get(RUNS, key, headers=ORIGIN).headers["Access-Control-Allow-Origin"] == "*"
+
+
+# ---- Connections
+
+
+def head(path, key, *lines, method="GET", version="1.1"):
+    return "\r\n".join([f"{method} {path} HTTP/{version}", "Host: x", f"X-API-Key: {key}", *lines, "", ""]).encode()
+
+
+def test_pipelining(shim, key):
+    data = shim.raw(head(RUNS, key) * 3 + head("/healthz", key) + head("/none", key, "Connection: close"))
+    seen = answers(data)
+    assert [status for status, _ in seen] == [200, 200, 200, 200, 404]
+    assert seen[0][1] == b'{"syncRuns":[],"nextCursor":null}'
+
+
+def test_keep_alive(shim, key):
+    with shim.connect() as end:
+        for _ in range(20):
+            end.sendall(head("/healthz", key))
+            data = b""
+            while not data.endswith(b'{"status":"ok"}'):
+                data += end.recv(4096)
+    assert shim.raw(head("/healthz", key, version="1.0")).endswith(b'{"status":"ok"}')
+
+
+def test_a_request_in_single_bytes(shim, key):
+    with shim.connect() as end:
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in head(RUNS, key, "Connection: close"):
+            end.sendall(bytes([byte]))
+        assert answers(read_to_end(end))[0][0] == 200
+
+
+def test_chunked_bodies(shim, key, reporter):
+    body = json.dumps(reporter.event()).encode()
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:10], body[10:11], body[11:]))
+    request = head(RECENT.replace("recent", "events"), key, "Transfer-Encoding: chunked", "Connection: close", method="POST")
+    assert answers(shim.raw(request + chunks + b"0\r\n\r\n")) == [(201, b'{"recorded":1}')]
+
+
+def test_expect_continue(shim, key, reporter):
+    body = json.dumps(reporter.event()).encode()
+    with shim.connect() as end:
+        end.sendall(head(RECENT.replace("recent", "events"), key, f"Content-Length: {len(body)}", "Expect: 100-continue",
+                         "Connection: close", method="POST"))
+        assert end.recv(4096).startswith(b"HTTP/1.1 100 Continue\r\n\r\n")
+        end.sendall(body)
+        assert answers(read_to_end(end)) == [(201, b'{"recorded":1}')]
+
+
+def test_absolute_targets(shim, key):
+    assert answers(shim.raw(head(f"http://example.org{RUNS}", key, "Connection: close")))[0][0] == 200
+
+
+def test_curl(shim, key, reporter):
+    def curl(*arguments):
+        command = ["curl", "-sS", "--max-time", "20", "-H", f"Authorization: Bearer {key}", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    url = f"http://127.0.0.1:{shim.port}"
+    assert len(json.loads(curl(f"{url}{RUNS}"))["syncRuns"]) == 2
+    assert len(json.loads(curl("--unix-socket", shim.local_path, "http://x" + RUNS))["syncRuns"]) == 2
+    assert json.loads(curl("--compressed", f"{url}{RECENT}"))[0]["message"] == "first"
+    assert curl("-d", json.dumps(reporter.event()), f"{url}{RECENT.replace('recent', 'events')}") == '{"recorded":1}'
+
+
+# ---- Made to hurt: an answer of this status, or none; never a crash, and the next client is served
+
+K = b"X-API-Key: KEY\r\n"
+HOSTILE = [
+    (b"\r\n\r\n", None),
+    (b"GET\r\n\r\n", None),
+    (b"GET /v1/sync-runs\r\n\r\n", None),
+    (b"GET /v1/sync-runs HTTP/2.0\r\n\r\n", None),
+    (b"GET /v1/sync-runs HTTP/1.1\r\n\r\n", 400),  # no Host
+    (b"GET /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 200),
+    (b"get /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 405),
+    (b"GET /v1/sync-runs%00 HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
+    (b"GET /v1/sync-runs?a=%00 HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
+    (b"GET /v1/sync-runs?a=%zz HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
+    (b"GET /v1/sync-runs?a=%c3 HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
+    (b"GET /v1/sync-runs?a=\xff HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
+    (b"GET /v1/sync-runs x HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
+    (b"GET /v1/sync-runs/%0d%0aX:y HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
+    (b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 404),
+    (b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 404),
+    (b"GET v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
+    (b"GET * HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
+    (b"CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 400),
+    (b"GET /" + b"a/" * 40 + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 414),
+    (b"GET /v1/sync-runs?" + b"a&" * 64 + b" HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 200),
+    (b"GET /v1/sync-runs?" + b"a&" * 65 + b" HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 414),
+    (b"POST /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Content-Length: -1\r\n\r\n", 400),
+    (b"POST /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Content-Length: 1x\r\n\r\n", 400),
+    (b"POST /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Content-Length: 99999999999999999999\r\n\r\n", 413),
+    (b"POST /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    (b"POST /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 413),
+    (b"POST /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", 400),
+    (b"GET /v1/sync-runs HTTP/1.1\r\nHost: x\r\nX-API-Key\r\n\r\n", 400),
+    (b"GET /v1/sync-runs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer\r\nConnection: close\r\n\r\n", 401),
+    (b"GET /v1/sync-runs HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eDp5\r\nConnection: close\r\n\r\n", 401),
+    (b"GET /v1/sync-runs HTTP/1.1\r\nHost: x\r\nX-API-Key: \xff\xfe\r\nConnection: close\r\n\r\n", 401),
+    (b"GET /v1/sync-runs HTTP/1.1\r\nHost: x\r\nX-API-Key: " + b"s" * 2000 + b"\r\nConnection: close\r\n\r\n", 401),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", None),
+    (bytes(range(256)) * 40, None),
+]
+
+
+@pytest.mark.parametrize("n", range(len(HOSTILE)))
+def test_hostile(shim, key, n):
+    data, status = HOSTILE[n]
+    with shim.connect() as end:
+        end.sendall(data.replace(b"KEY", key.encode()))
+        if status is None:
+            end.shutdown(socket.SHUT_WR)
+        seen = answers(read_to_end(end))
+    assert (seen[0][0] if seen else None) == (status or (seen[0][0] if seen else None))
+    assert seen == [] or 200 <= seen[0][0] < 500 or seen[0][0] == 505
+    assert shim.get("/healthz").status == 200
+
+
+@pytest.mark.parametrize("lines", [
+    ["Content-Length: 5", "Transfer-Encoding: chunked"], ["Content-Length: 5", "Content-Length: 6"],
+    ["Content-Length: 5", "Content-Length: 5"], ["Transfer-Encoding: chunked", "Transfer-Encoding: identity"],
+    ["Transfer-Encoding: xchunked"], ["Transfer-Encoding: chunked, identity"], ["Transfer-Encoding: identity"],
+    ["Content-Length: +5"], ["Content-Length: 0x5"], ["Content-Length: 5,5"], ["Content-Length:"], ["Content-Length : 5"],
+    ["Transfer-Encoding : chunked"], ["Host: y"], [" Content-Length: 5"],
+])
+def test_smuggling(shim, key, lines):
+    """What a proxy may understand in another way is refused, and the connection ends with it."""
+    hidden = head("/v1/connectors", key)
+    with shim.connect() as end:
+        end.sendall(head(RUNS, key, *lines, method="POST") + b"0\r\n\r\n" + hidden)
+        end.shutdown(socket.SHUT_WR)
+        seen = answers(read_to_end(end))
+    assert [status for status, _ in seen] == [400], seen
+    assert shim.get("/healthz").status == 200
+
+
+def test_heads_of_every_size(shim, key):
+    """Around the limit, with few headers and with many: always an answer."""
+    for n_headers in (1, 5, 20, 40):
+        seen = set()
+        for size in [*range(100, 3000, 300), *range(3000, 6400, 97), 20000]:
+            each = max(1, size // n_headers)
+            lines = [f"X-{i}: {'a' * each}" for i in range(n_headers)]
+            status = answers(shim.raw(head("/healthz", key, *lines, "Connection: close")))[0][0]
+            assert status in (200, 431), (n_headers, size)
+            seen.add(status)
+        assert seen == {200, 431}, n_headers
+
+
+def test_targets_of_every_size(shim, key):
+    seen = set()
+    for size in [*range(100, 3600, 300), *range(3600, 6400, 97), 20000, 100000]:
+        status = answers(shim.raw(head("/healthz?" + "a" * size, key, "Connection: close")))[0][0]
+        assert status in (200, 414, 431), size
+        seen.add(status)
+    assert {200, 414} <= seen

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The daemon, the bus's answers and the server itself come and go under requests and streams."""
+
+import threading
+
+from server import ALICE, add_key
+
+RUNS = "/v1/sync-runs"
+PATH = f"/api/v1/users/{ALICE}/sync/stream"
+ALL = "/api/v1/sync/stream"
+
+
+def in_background(function):
+    """A thread that runs it, and the list that gets its result."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+    return thread, results
+
+
+def test_requests_wait_for_the_daemon(shim, daemon, key):
+    assert shim.get(RUNS, key).status == 200
+    daemon.kill9()
+    thread, results = in_background(lambda: shim.get(RUNS, key))
+    daemon.start()
+    thread.join()
+    assert results[0].status == 200
+
+
+def test_requests_do_not_wait_for_ever(shim, daemon, key):
+    assert shim.get(RUNS, key).status == 200
+    daemon.stop()
+    threads = [in_background(lambda path=path: shim.get(path, key)) for path in (RUNS, "/healthz", PATH)]
+    for thread, results in threads:
+        thread.join()
+        assert (results[0].status, results[0].headers["Retry-After"]) == (503, "1")
+    assert threads[0][1][0].json() == {"error": "Service is unavailable"}
+    daemon.start()
+    assert shim.get(RUNS, key).status == 200
+
+
+def test_the_server_begins_before_the_daemon(new_shim, daemon, key):
+    daemon.stop()
+    shim = new_shim()
+    assert shim.get("/none").status == 404
+    daemon.start()
+    assert shim.get(RUNS, key).status == 200
+
+
+def test_streams_stay_open(shim, daemon, key, reporter):
+    """Over ten kills under load: every event, in order, none twice."""
+    streams = [shim.stream(PATH, key), shim.stream(PATH, key), shim.stream(ALL + f"?user_id={ALICE}", key)]
+    for stream in streams:
+        assert stream.messages(1) == ["first"]
+    expected = []
+    for i in range(10):
+        batch = [f"{i}.{j}" for j in range(30)]
+        reporter.say(*batch)
+        daemon.kill9()
+        daemon.start()
+        expected += batch
+    reporter.say("last")
+    for stream in streams:
+        assert stream.messages(len(expected) + 1) == [*expected, "last"]
+        stream.close()
+
+
+def test_events_while_the_server_did_not_hear(shim, daemon, key, reporter, bus):
+    """What the daemon commits before the server knows that it is back comes out of the history."""
+    with shim.stream(PATH, key) as stream:
+        assert stream.messages(1) == ["first"]
+        expected = []
+        for i in range(5):
+            daemon.stop()
+            shim.process.send_signal(19)
+            daemon.start()
+            batch = [f"{i}.{j}" for j in range(700)]
+            reporter.say(*batch)
+            reporter.say(f"{i}.end")
+            shim.process.send_signal(18)
+            expected += [*batch, f"{i}.end"]
+        assert stream.messages(len(expected)) == expected
+
+
+def test_clients_resume_over_kills_of_the_server(shim, daemon, key, reporter):
+    """The server is killed again and again; a client that comes back with its last id sees each event once."""
+    done = threading.Event()
+    seen = []
+
+    def follow():
+        last = 0
+        while not done.is_set() or seen[-1:] != ["last"]:
+            try:
+                with shim.stream(f"{PATH}?last_event_id={last}", key) as stream:
+                    while event := stream.event():
+                        last = event[0]
+                        seen.append(event[1]["message"])
+                        if event[1]["message"] == "last":
+                            return
+            except (OSError, AssertionError, ValueError, IndexError):
+                pass
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    expected = ["first"]
+    for i in range(8):
+        batch = [f"{i}.{j}" for j in range(50)]
+        reporter.say(*batch)
+        expected += batch
+        if i % 3 == 2:
+            daemon.kill9()
+            daemon.start()
+        shim.kill9()
+        shim.start()
+    reporter.say("last")
+    done.set()
+    thread.join(60)
+    assert seen == [*expected, "last"]
+
+
+def test_a_stream_that_catches_up_over_a_kill(shim, daemon, key, reporter):
+    for begin in range(0, 3000, 1000):
+        reporter.say(*(f"e{i}" for i in range(begin, begin + 1000)))
+    with shim.stream(PATH + "?last_event_id=1", key, receive_buffer=4096) as stream:
+        assert stream.messages(10) == [f"e{i}" for i in range(10)]
+        daemon.kill9()
+        daemon.start()
+        reporter.say("live")
+        assert stream.messages(2991) == [*(f"e{i}" for i in range(10, 3000)), "live"]
+
+
+def test_a_key_that_was_revoked_unheard(shim, daemon, client, key, reporter):
+    """The signal was lost with the daemon: streams of the key end when the daemon is back."""
+    other = add_key(client, "other")
+    with shim.stream(PATH, other) as stream, shim.stream(PATH, key) as stays:
+        assert stream.messages(1) == stays.messages(1) == ["first"]
+        shim.process.send_signal(19)
+        client.manager("RevokeApiKey", "(s)", "other")
+        daemon.kill9()
+        daemon.start()
+        shim.process.send_signal(18)
+        stream.rest()
+        assert stream.ended
+        reporter.say("more")
+        assert stays.messages(1) == ["more"]
+
+
+def test_what_changes_something_is_not_sent_twice(shim, daemon, key, client, reporter):
+    """A call that the daemon died over is not repeated: it may have been recorded."""
+    daemon.process.send_signal(19)
+    thread, results = in_background(lambda: shim.post(PATH.replace("stream", "events"), key, reporter.event(message="once")))
+    daemon.kill9()
+    daemon.start()
+    thread.join()
+    assert results[0].status in (201, 503)
+    messages = [event["event"]["message"] for event in client.describe("DescribeEvents", user=ALICE)["events"]]
+    assert messages.count("once") in ([1] if results[0].status == 201 else [0, 1])
+
+
+def test_stopping_answers_what_waits(shim, daemon, key):
+    assert shim.get(RUNS, key).status == 200
+    daemon.process.send_signal(19)
+    ends = [shim.connect() for _ in range(3)]
+    for end in ends:
+        end.sendall(f"GET {RUNS} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n".encode())
+    assert shim.get("/none").status == 404
+    assert shim.stop() == 0
+    for end in ends:
+        data = end.recv(65536)
+        assert data.startswith(b"HTTP/1.1 503") and b"Service is stopping" in data
+        assert end.recv(1) == b""
+        end.close()
+    daemon.process.send_signal(18)
+
+
+def test_the_bus_goes_away(new_shim, bus, daemon, key):
+    """Without a bus there is nobody to ask, and the server stays."""
+    shim = new_shim()
+    assert shim.get(RUNS, key).status == 200
+    bus.process.kill()
+    bus.process.wait()
+    daemon.process.wait()
+    daemon.process = None
+    assert shim.get("/none").status == 404
+    assert shim.get(RUNS, key).status == 503
