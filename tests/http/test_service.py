@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the server says of itself, and its life: OpenAPI against the routes and the answers, metrics, health, idle."""
+
+import json
+import re
+import socket
+import subprocess
+import os
+from pathlib import Path
+
+import jsonschema
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from server import ALICE, TIMEOUT_SEC, add_key
+
+TOP = Path(__file__).resolve().parents[2]
+DOCUMENT = json.loads((TOP / "src/http/openapi.json").read_text())
+
+
+def routes_of_source():
+    text = "".join(path.read_text() for path in (TOP / "src/http").glob("routes-*.c"))
+    return set(re.findall(r'\{ HTTP_([A-Z]+), "(/\S*)", (?:API_SCOPE_|NO_)(\w+),', text))
+
+
+def test_document_has_every_route():
+    told = set()
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            scope = re.search(r"sync:(\w+)", operation.get("description", "sync:key"))[1].upper()
+            assert bool(operation["security"]) == (scope != "KEY")
+            names = {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}
+            assert names == set(re.findall(r"\{(\w+)\}", path))
+            told.add((method.upper(), path, scope))
+    assert told == routes_of_source() and len(told) > 15
+
+
+def test_references_of_the_document():
+    text = json.dumps(DOCUMENT)
+    for kind in ("schemas", "responses"):
+        used = set(re.findall(rf'"#/components/{kind}/(\w+)"', text))
+        assert used == set(DOCUMENT["components"][kind])
+    for schema in DOCUMENT["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_document_is_served(shim):
+    answer = shim.get("/openapi.json")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+    served = answer.json()
+    version = subprocess.run([os.environ["SYNCRUN_HTTP"], "--version"], capture_output=True, text=True, check=True).stdout
+    assert served["info"].pop("version") == version.split()[1]
+    expected = json.loads(json.dumps(DOCUMENT))
+    del expected["info"]["version"]
+    assert served == expected
+
+
+def resolve(value):
+    while "$ref" in value:
+        target = DOCUMENT
+        for part in value["$ref"].split("/")[1:]:
+            target = target[part]
+        value = target
+    return value
+
+
+def check(answer, method, path):
+    """The answer is one that the document has for the operation."""
+    response = resolve(DOCUMENT["paths"][path][method.lower()]["responses"][str(answer.status)])
+    for name in response.get("headers", {}):
+        assert answer.headers[name], name
+    if "content" not in response:
+        assert answer.body == b""
+        return
+    ((kind, content),) = response["content"].items()
+    assert answer.headers["Content-Type"] == kind
+    if kind == "application/json":
+        schema = {**content["schema"], "components": DOCUMENT["components"]}
+        validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+        validator.validate(answer.json())
+
+
+def test_answers_are_as_the_document_says(shim, client, daemon, key, reporter):
+    """Every operation and every status that can be had without breaking something."""
+    client.start("bank")
+    worker = daemon.worker()
+    worker.attach()
+    worker.report(1, accounts=[{"account": "a", "status": "success", "discovered": 3, "added": 1, "updated": 1, "deduped": 1},
+                               {"account": "b", "status": "failed", "error": "no"}])
+    worker.finish(2, outcome="failed", error="lost", category="connection_lost", counts={"discovered": 3})
+    worker.exit()
+    reader = add_key(client, "reader", scopes=["sync:read"])
+    writer = add_key(client, "writer", scopes=["sync:write"])
+    bank_id = shim.get("/v1/connectors/bank", key).json()["connector"]["id"]
+    while (runs := shim.get("/v1/sync-runs?connectorId=" + bank_id, key).json()["syncRuns"])[0]["status"] != "failed":
+        pass
+    run_id = runs[0]["id"]
+    names = {"id": run_id, "name": "bank", "user_id": ALICE}
+    seen = set()
+
+    def ask(method, path, as_key=key, body=None, query="", **more):
+        url = re.sub(r"\{(\w+)\}", lambda m: {**names, **more}[m[1]], path)
+        answer = shim.request(method, url + query, as_key, body)
+        check(answer, method, path)
+        seen.add((method, path, answer.status))
+        return answer
+
+    for path, methods in DOCUMENT["paths"].items():
+        for method in map(str.upper, methods):
+            if not DOCUMENT["paths"][path][method.lower()]["security"]:
+                assert ask(method, path).status == 200
+                continue
+            assert ask(method, path, None).status == 401
+            needs = re.search(r"sync:(\w+)", DOCUMENT["paths"][path][method.lower()]["description"])[1]
+            assert ask(method, path, writer if needs != "write" else reader).status == 403
+            if path.endswith("stream"):
+                continue
+            if method == "GET":
+                assert ask(method, path, name="my-bank" if "connections" in path else "bank").status == 200
+                etag = ask(method, path, name="my-bank" if "connections" in path else "bank").headers["ETag"]
+                assert etag or path == "/metrics"
+    missing = {"id": "none", "name": "none", "user_id": "00000000-0000-4000-8000-00000000dead"}
+    for method, path in (("GET", "/v1/sync-runs/{id}"), ("POST", "/v1/sync-runs/{id}/cancel"), ("GET", "/v1/connectors/{name}"),
+                         ("GET", "/v1/connectors/{name}/activity"), ("POST", "/v1/connectors/{name}/sync-now"),
+                         ("GET", "/v1/connections/{name}"), ("POST", "/v1/connections/{name}/reconnect"),
+                         ("GET", "/api/v1/users/{user_id}/sync/stream"), ("GET", "/api/v1/users/{user_id}/sync/recent"),
+                         ("GET", "/api/v1/users/{user_id}/sync/runs")):
+        assert ask(method, path, **missing).status == 404
+    for path in ("/v1/sync-runs", "/v1/connectors", "/v1/connectors/{name}/activity", "/api/v1/sync/runs",
+                 "/api/v1/users/{user_id}/sync/recent", "/api/v1/users/{user_id}/sync/runs"):
+        assert ask("GET", path, query="?limit=0").status == 422
+    for path in ("/api/v1/sync/stream", "/api/v1/users/{user_id}/sync/stream"):
+        assert ask("GET", path, query="?replay=0").status == 422
+    assert ask("POST", "/v1/sync-runs/{id}/cancel").status == 409
+    assert ask("POST", "/v1/connectors/{name}/sync-now", name="off").status == 409
+    assert ask("POST", "/v1/connectors/{name}/sync-now").status == 201
+    assert ask("POST", "/v1/connectors/{name}/sync-now").status == 202
+    worker = daemon.worker()
+    worker.attach()
+    for body, status in (({"connectorId": bank_id}, 202), ("{", 400), ({}, 422), ({"connectorId": missing["user_id"]}, 404)):
+        assert ask("POST", "/v1/sync-runs", body=body).status == status
+    run_id = ask("POST", "/v1/sync-runs", body={"connectorId": bank_id}).json()["syncRun"]["id"]
+    assert ask("GET", "/v1/sync-runs/{id}", id=run_id).status == 200
+    assert ask("GET", "/v1/connectors/{name}").json()["connector"]["status"] in ("Syncing", "Needs attention")
+    assert ask("POST", "/v1/sync-runs/{id}/cancel", id=run_id).status == 200
+    events = "/api/v1/users/{user_id}/sync/events"
+    for body, status in ((reporter.event(), 201), ([reporter.event()], 201), ("{", 400), ("[1]", 422), ([{}] * 1001, 413)):
+        assert ask("POST", events, body=body).status == status
+    done = reporter.event(run="ended", stage="completed")
+    assert [ask("POST", events, body=done).status for _ in range(2)] == [201, 409]
+    assert ask("POST", "/v1/connections/{name}/reconnect", name="my-bank").status == 204
+    assert len(seen) > 80
+
+
+def test_metrics(shim, client, key, reporter):
+    with shim.stream(f"/api/v1/users/{ALICE}/sync/stream", key) as stream:
+        assert stream.messages(1) == ["first"]
+        reporter.say("one", "two")
+        assert stream.messages(2) == ["one", "two"]
+        shim.get("/v1/sync-runs")
+        answer = shim.get("/metrics", key)
+    assert answer.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    families = {family.name: family for family in text_string_to_metric_families(answer.body.decode())}
+    values = {sample.name: sample.value for family in families.values() for sample in family.samples if not sample.labels}
+    assert values["syncrun_up"] == 1
+    assert values["syncrun_connectors"] == 3
+    assert values["syncrun_last_event"] == 4
+    assert (values["syncrun_http_streams"], values["syncrun_http_streams_opened_total"]) == (1, 1)
+    assert (values["syncrun_http_events_total"], values["syncrun_http_deliveries_total"]) == (2, 2)
+    requests = {(s.labels["route"], s.labels["status"]): s.value for s in families["syncrun_http_requests"].samples}
+    assert requests[("/v1/sync-runs", "401")] == 1
+    assert requests[("/api/v1/users/{user_id}/sync/stream", "200")] == 1
+    assert all(family.documentation for family in families.values())
+
+
+def test_metrics_for_everybody(new_shim):
+    assert new_shim().get("/metrics").status == 401
+    assert new_shim("[Server]\nMetricsWithoutKey=yes\n").get("/metrics").status == 200
+
+
+def test_metrics_without_a_daemon(new_shim, daemon):
+    shim = new_shim("[Server]\nMetricsWithoutKey=yes\n")
+    daemon.stop()
+    text = shim.get("/metrics").body.decode()
+    assert "\nsyncrun_up 0\n" in text and text.endswith("# EOF\n")
+    daemon.start()
+
+
+# ---- Life
+
+
+def wait_exit(shim):
+    assert shim.process.wait(TIMEOUT_SEC) == 0, shim.log()
+
+
+def test_idle_exit(new_shim, key, reporter):
+    """It ends with nothing to do, and what comes while nobody serves is served by the next."""
+    shim = new_shim("[Server]\nIdleExitSec=200ms\nKeepAliveSec=100ms\n")
+    wait_exit(shim)
+    waiting = shim.connect()
+    waiting.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    shim.start()
+    assert waiting.recv(65536).startswith(b"HTTP/1.1 200")
+    waiting.close()
+    # Not while there is a connection, or a stream.
+    with shim.stream(f"/api/v1/users/{ALICE}/sync/stream", key) as stream:
+        assert stream.messages(1) == ["first"]
+        for i in range(3):
+            with pytest.raises(subprocess.TimeoutExpired):
+                shim.process.wait(0.15)
+            reporter.say(f"m{i}")
+            assert stream.messages(1) == [f"m{i}"]
+    wait_exit(shim)
+    shim.process = None
+
+
+def test_nothing_is_refused_between_two_lives(new_shim):
+    shim = new_shim("[Server]\nIdleExitSec=1ms\nKeepAliveSec=1ms\n")
+    for _ in range(10):
+        with shim.connect() as end:
+            end.sendall(b"GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            if shim.process.poll() is not None:
+                shim.start()
+            try:
+                data = end.recv(4096)
+            except TimeoutError:
+                raise AssertionError(shim.log()) from None
+            assert data.startswith(b"HTTP/1.1 404")
+        wait_exit(shim)
+        shim.start()
+
+
+def test_listen(bus, daemon, tmp_path):
+    """Without systemd: addresses of the command line."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    path = str(tmp_path / "socket")
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(str(tmp_path / "notify"))
+    environment = {**os.environ, "SYNCRUN_BUS_ADDRESS": bus.address, "NOTIFY_SOCKET": str(tmp_path / "notify")}
+    command = [os.environ["SYNCRUN_HTTP"], f"--listen={port}", f"--listen=[::1]:{port}", f"--listen={path}"]
+    process = subprocess.Popen(command, env=environment)
+    try:
+        notify.settimeout(TIMEOUT_SEC)
+        assert b"READY=1" in notify.recv(4096)
+        for url in (f"http://127.0.0.1:{port}", f"http://[::1]:{port}"):
+            done = subprocess.run(["curl", "-sSg", "--max-time", "20", url + "/healthz"], capture_output=True, text=True, check=True)
+            assert done.stdout == '{"status":"ok"}'
+        done = subprocess.run(["curl", "-sS", "--unix-socket", path, "http://x/healthz"], capture_output=True, text=True, check=True)
+        assert done.stdout == '{"status":"ok"}'
+    finally:
+        process.terminate()
+        assert process.wait(TIMEOUT_SEC) == 0
+        notify.close()
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["--listen=x"], "is none of"), (["--listen=70000"], "is none of"), (["--listen=[::1:8"], "is none of"),
+    (["--listen=1.2.3:4"], "is none of"), (["--listen=/" + "x" * 200], "is none of"), ([], "No sockets"), (["x"], "no arguments"),
+    (["--nonsense"], "unrecognized"),
+])
+def test_wrong_arguments(arguments, words):
+    done = subprocess.run([os.environ["SYNCRUN_HTTP"], *arguments], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert words in done.stderr
