@@ -5,6 +5,8 @@ import sys
 
 import pytest
 from harness import Client, Daemon, PrivateBus
+from receiver import Receiver
+from webhooks import LOCAL, USER, Webhooks
 
 
 @pytest.fixture
@@ -52,3 +54,29 @@ def polkit(bus, client):
     yield tell
     process.terminate()
     process.wait()
+
+
+@pytest.fixture
+def receivers():
+    made = []
+
+    def make(*script, **kwargs):
+        made.append(Receiver(list(script), **kwargs))
+        return made[-1]
+
+    yield make
+    for receiver in made:
+        receiver.close()
+
+
+@pytest.fixture
+def begin(new_daemon, client):
+    """Starts the daemon with settings for webhooks; gives its manager's webhook methods."""
+
+    def start(retry="100ms 100ms 100ms 100ms", more=""):
+        new_daemon.add("bank", User=USER)
+        new_daemon.write("syncrun.conf", LOCAL.format(retry=retry, more=more))
+        new_daemon.start()
+        return Webhooks(client)
+
+    return start

@@ -1,97 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Lifecycle webhooks: what is sent, to whom, and what happens when nobody takes it."""
 
-import json
 import time
+from datetime import datetime
 
 import pytest
-from harness import MANAGER, CallError, options, wait_for
-from receiver import Authority, Receiver, answer, drip, hang, pour, pour_headers, reset
-
-USER = "11111111-1111-4111-8111-111111111111"
-OTHER = "22222222-2222-4222-8222-222222222222"
-
-# Receivers are on this machine; no test waits for a schedule made for the world.
-LOCAL = """[Webhooks]
-AllowHTTP=yes
-AllowAddressLiterals=yes
-AllowPrivateAddresses=yes
-RetrySec={retry}
-{more}
-"""
-
-
-@pytest.fixture
-def receivers():
-    made = []
-
-    def make(*script, **kwargs):
-        made.append(Receiver(list(script), **kwargs))
-        return made[-1]
-
-    yield make
-    for receiver in made:
-        receiver.close()
-
-
-@pytest.fixture
-def begin(new_daemon, client):
-    """Starts the daemon with settings for webhooks; gives its manager's webhook methods."""
-
-    def start(retry="100ms 100ms 100ms 100ms", more=""):
-        new_daemon.add("bank", User=USER)
-        new_daemon.write("syncrun.conf", LOCAL.format(retry=retry, more=more))
-        new_daemon.start()
-        return Webhooks(client)
-
-    return start
-
-
-class Webhooks:
-    def __init__(self, client):
-        self.client = client
-        self.attempted = client.signals(MANAGER, "WebhookAttempted")
-        self.changed = client.signals(MANAGER, "WebhookEndpointChanged")
-
-    def call(self, method, *words, signature="", **values):
-        return self.client.manager(method, f"({'s' * len(words)}{signature}a{{sv}})", *words, options(**values))
-
-    def add(self, url, **values):
-        endpoint, _ = self.call("AddWebhookEndpoint", url, **values)
-        return endpoint
-
-    def secret(self, endpoint):
-        return self.call("GetWebhookSecret", endpoint)
-
-    def describe(self, endpoint, **values):
-        return json.loads(self.call("DescribeWebhookEndpoints", id=endpoint, **values))
-
-    def messages(self, **values):
-        return json.loads(self.call("DescribeWebhookMessages", **values))["data"]
-
-    def attempts(self, **values):
-        return json.loads(self.call("DescribeWebhookAttempts", **values))["data"]
-
-    def wait_attempts(self, n):
-        wait_for(lambda: len(self.attempted) >= n, f"{n} attempts: {self.attempted}")
-        return [arguments for _, _, arguments in self.attempted]
-
-    def wait_change(self, what):
-        return wait_for(lambda: [arguments for _, _, arguments in self.changed if arguments[1] == what], what)
-
-
-def report(client, run_id, stage, user=USER, **more):
-    status = {"completed": "success", "failed": "failed", "cancelled": "cancelled"}.get(stage, "in_progress")
-    event = {"run_id": run_id, "user_id": user, "provider": "test", "source": "sdk", "stage": stage, "status": status,
-             **more}
-    client.manager("ReportEvents", "(s)", json.dumps([event]))
-
-
-def refusal(call, *args, **kwargs):
-    with pytest.raises(CallError) as caught:
-        call(*args, **kwargs)
-    return caught.value
-
+from harness import wait_for
+from receiver import answer, drip, hang, pour, pour_headers, reset
+from webhooks import OTHER, USER, refusal, report
 
 # ---- What is sent
 
@@ -304,6 +220,4 @@ def test_retry_after_is_honoured_within_bounds(begin, receivers, client):
 
 
 def seconds(timestamp):
-    from datetime import datetime
-
     return datetime.fromisoformat(timestamp).timestamp()
