@@ -252,6 +252,10 @@ class Machine:
     def wait_journal(self, *matches, after=0, timeout=RUN_TIMEOUT_SEC):
         """The first entry of this boot that matches and is younger than the moment `after`; waits for it."""
         argv = ["journalctl", "--follow", "--boot", "--lines=all", "--output=json", *matches]
+        return self.wait_line(argv, lambda entry: int(entry["__MONOTONIC_TIMESTAMP"]) > after, timeout)
+
+    def wait_line(self, argv, wanted, timeout=RUN_TIMEOUT_SEC):
+        """The first line, of those of JSON that a command prints as time goes by, that is wanted; waits for it."""
         follow = self.start(*argv, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + timeout
         rest = b""
@@ -259,12 +263,12 @@ class Machine:
             while select.select([follow.stdout], [], [], max(0, deadline - time.monotonic()))[0]:
                 data = os.read(follow.stdout.fileno(), 65536)
                 if not data:
-                    raise AssertionError(f"journalctl ended: {argv}")
+                    raise AssertionError(f"it ended: {argv}\n{self.log_tail()}")
                 *lines, rest = (rest + data).split(b"\n")
                 for entry in map(json.loads, lines):
-                    if int(entry["__MONOTONIC_TIMESTAMP"]) > after:
+                    if wanted(entry):
                         return entry
-            raise AssertionError(f"no journal entry with {matches} within {timeout} s\n{self.log_tail()}")
+            raise AssertionError(f"no such line within {timeout} s: {argv}\n{self.log_tail()}")
         finally:
             self.end(follow)
 

@@ -120,10 +120,10 @@ class Syncrun:
         return self.machine.wait_journal(f"MESSAGE_ID={MSG[what]}", *matches, **options)
 
     def wait_end(self, run_id, **options):
-        """Until a run has ended: the run."""
-        ends = [f"MESSAGE_ID={MSG[what]}" for what in ("RUN_SUCCEEDED", "RUN_PARTIAL", "RUN_FAILED", "RUN_CANCELLED")]
-        ends.append(f"MESSAGE_ID={MSG['RUN_LOST']}")
-        self.machine.wait_journal(*ends, f"SYNCRUN_RUN_ID={run_id}", **options)
+        """Until a run has ended: the run. By the history, which a daemon that is killed has written before it tells of it."""
+        if self.run(run_id)["state"] != "finished":
+            watch = ["syncrunctl", "watch", "--json=short", "--lines=10000"]
+            self.machine.wait_line(watch, lambda event: event["run_id"] == run_id and event["status"] != "in_progress", **options)
         return self.run(run_id)
 
     def wait_gate(self, run_id, **options):
