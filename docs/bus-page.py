@@ -28,7 +28,8 @@ def signature(member):
 def member_lines(member, comment):
     if member.tag == 'property':
         emits = member.find("annotation[@name='org.freedesktop.DBus.Property.EmitsChangedSignal']")
-        note = {'const': ', constant', 'false': ', changes are not signalled'}.get(
+        note = {'const': ', constant', 'false': ', changes are not signalled',
+                'invalidates': ', changes are signalled without the value'}.get(
             emits.get('value') if emits is not None else '', '')
         head = f"*{member.get('name')}* ({escape(member.get('type'))}{note})"
     else:

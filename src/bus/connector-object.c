@@ -30,6 +30,9 @@ READ(load_state, text, load_state_to_string(c->definition->load_state));
 READ(load_error, text, c->definition->load_error);
 READ(next_elapse, number, c->next_elapse_usec == USEC_INFINITY ? 0 : c->next_elapse_usec);
 READ(retrying, number, c->record.retry_at_usec > 0);
+READ(retry_at, number, c->record.retry_at_usec);
+READ(retry_attempt, number, c->record.retry_at_usec > 0 ? c->record.retry_attempt : 0);
+READ(resync_owed, number, c->record.pending_full_resync);
 READ(last_run_id, text, c->record.last_run_id);
 READ(last_outcome, text, run_outcome_to_string(c->record.last_outcome));
 READ(last_finished, number, c->record.last_finished_usec);
@@ -65,6 +68,9 @@ static void read_active_run(const void *object, PropertyValue *ret)
         ROW(EMITS_CHANGE, "LoadError", "s", 0, read_load_error)                 \
         ROW(EMITS_CHANGE, "NextElapseUSec", "t", 0, read_next_elapse)           \
         ROW(EMITS_CHANGE, "Retrying", "b", 0, read_retrying)                    \
+        ROW(EMITS_CHANGE, "RetryUSec", "t", 0, read_retry_at)                   \
+        ROW(EMITS_CHANGE, "RetryAttempt", "u", 0, read_retry_attempt)           \
+        ROW(EMITS_CHANGE, "FullResyncPending", "b", 0, read_resync_owed)         \
         ROW(EMITS_CHANGE, "ActiveRun", "o", 0, read_active_run)                 \
         ROW(EMITS_CHANGE, "LastRunId", "s", 0, read_last_run_id)                \
         ROW(EMITS_CHANGE, "LastOutcome", "s", 0, read_last_outcome)             \

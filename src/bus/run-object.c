@@ -51,6 +51,7 @@ READ_WORD(category, attention_category_to_string);
         ROW(EMITS_CHANGE, "Deduped", "t", offsetof(Run, counts.deduped))            \
         ROW(EMITS_CHANGE, "Error", "s", offsetof(Run, error))                       \
         ROW(EMITS_CHANGE, "Category", "s", 0, read_category)                        \
+        ROW(EMITS_CHANGE, "Metadata", "s", offsetof(Run, metadata))                 \
         ROW(EMITS_CHANGE, "StartedUSec", "t", offsetof(Run, started_usec))          \
         ROW(EMITS_CHANGE, "FinishedUSec", "t", offsetof(Run, finished_usec))        \
         ROW(EMITS_CHANGE, "InvocationId", "s", offsetof(Run, invocation_id))        \
@@ -59,13 +60,49 @@ READ_WORD(category, attention_category_to_string);
         ROW(EMITS_CHANGE, "IOReadBytes", "t", offsetof(Run, io_read_bytes))         \
         ROW(EMITS_CHANGE, "IOWriteBytes", "t", offsetof(Run, io_write_bytes))
 
-static const PropertyRow rows[] = { RUN_PROPERTIES(PROPERTY_TABLE_ENTRY) };
+/* Which state of the accounts it is, not they themselves, which are in the history alone: for property_changes(). */
+static void read_accounts_version(const void *object, PropertyValue *ret)
+{
+        const Run *run = object;
+
+        ret->number = run->report_sequence * _RUN_STATE_MAX + (uint64_t) run->state;
+}
+
+static const PropertyRow rows[] = {
+        RUN_PROPERTIES(PROPERTY_TABLE_ENTRY){ "Accounts", "a(ssttttss)", 0, read_accounts_version },
+};
 const PropertyTable run_properties = { rows, ELEMENTSOF(rows) };
 
 static int property_get(sd_bus *b, const char *path, const char *interface, const char *property,
                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
         return property_append(&run_properties, property, userdata, reply);
+}
+
+static int append_account(sd_bus_message *reply, const Account *account)
+{
+        const Counts *counts = &account->counts;
+
+        return sd_bus_message_append(reply, "(ssttttss)", account->name, account_status_to_string(account->status),
+                                     counts->discovered, counts->added, counts->updated, counts->deduped,
+                                     strempty(attention_category_to_string(account->category)),
+                                     strempty(account->error));
+}
+
+static int property_get_accounts(sd_bus *b, const char *path, const char *interface, const char *property,
+                                 sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const Run *run = userdata;
+        _cleanup_(run_freep) Run *stored = NULL;
+        int r;
+
+        r = store_get_run(engine_store(bus_current(b)->engine), run->id, true, &stored);
+        if (r < 0)
+                return bus_refuse(error, r);
+        r = sd_bus_message_open_container(reply, 'a', "(ssttttss)");
+        for (size_t i = 0; r >= 0 && i < stored->n_accounts; i++)
+                r = append_account(reply, &stored->accounts[i]);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 static int run_find(sd_bus *b, const char *path, const char *interface, void *userdata, void **ret,
@@ -189,6 +226,8 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD("Cancel", NULL, NULL, method_cancel_run, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", run), method_describe,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_PROPERTY("Accounts", "a(ssttttss)", property_get_accounts, 0,
+                        SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION | SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         RUN_PROPERTIES(PROPERTY_VTABLE_ENTRY)
         SD_BUS_VTABLE_END,
 };

@@ -29,6 +29,6 @@ typedef struct RunFacts {
  */
 int outcome_decide(const RunFacts *facts, RunReport *report) _must_check_;
 
-/** outcome_passes_bad_lines() - whether there are no bad lines, or they are few and none of the reasons why the run did
- * not succeed: then the next run need not ask for what they should have said */
+/** outcome_passes_bad_lines() - whether there are no bad lines, or they are few and none of the reasons why the run
+ * did not succeed: then the next run need not ask for what they should have said */
 bool outcome_passes_bad_lines(const RunFacts *facts) _pure_;

@@ -32,7 +32,8 @@ def test_connector_properties(daemon, client):
     assert properties == {
         "Name": "full", "Description": "All of it", "Provider": "lender", "Source": "pull",
         "UserId": "7f9c0d5e-1111-4222-8333-444455556666", "Connection": "shared", "Active": True, "LoadState": "loaded",
-        "LoadError": "", "NextElapseUSec": properties["NextElapseUSec"], "Retrying": False, "ActiveRun": "/",
+        "LoadError": "", "NextElapseUSec": properties["NextElapseUSec"], "Retrying": False, "RetryUSec": 0, "RetryAttempt": 0,
+        "FullResyncPending": False, "ActiveRun": "/",
         "LastRunId": "", "LastOutcome": "", "LastFinishedUSec": 0, "ConsecutiveFailures": 0, "AttentionCategory": "",
         "AttentionMessage": "", "AttentionAdvice": "", "AttentionSinceUSec": 0,
     }
@@ -76,6 +77,29 @@ def test_connector_changes_are_told(daemon, client):
     assert merged["AttentionSinceUSec"] > 0
     assert not {"Name", "Id", "Provider", "Description"} & merged.keys()
     assert client.get_all(path, CONNECTOR).items() >= merged.items()
+
+
+def test_connector_tells_what_it_waits_for(daemon, client):
+    path = connector_path("patient")
+    daemon.add("patient", "[Run]\nRetrySec=1h\nRetryMaxSec=1h\n[Pipeline]\nExecPull=/bin/true\n")
+    client.manager("Reload")
+    client.start("patient")
+    worker = daemon.worker()
+    worker.attach()
+    assert client.get(path, CONNECTOR, "FullResyncPending") is False
+    assert client.start("patient", full_resync=True)[3]["full_resync_pending"]
+    assert client.get(path, CONNECTOR, "FullResyncPending") is True
+    worker.finish(1, outcome="failed", error="later", retry=True)
+    worker.exit()
+    worker = daemon.worker()  # the full resync's
+    worker.attach()
+    assert client.get(path, CONNECTOR, "FullResyncPending") is False
+    worker.finish(1, outcome="failed", error="later", retry=True)
+    worker.exit()
+    wait_for(lambda: client.get(path, CONNECTOR, "NextElapseUSec") > 0, "the retry")
+    properties = client.get_all(path, CONNECTOR)
+    assert properties["RetryAttempt"] == 2 and properties["Retrying"] is True
+    assert properties["NextElapseUSec"] == properties["RetryUSec"]
 
 
 def test_set_active(daemon, client):
@@ -156,6 +180,24 @@ def test_run_describe_has_accounts(daemon, client):
     assert (account["account"], account["status"], account["counts"]["added"]) == ("checking", "success", 3)
     worker.finish(2, outcome="succeeded")
     worker.exit()
+
+
+def test_run_accounts_are_read_by_name_and_told_to_have_changed(daemon, client):
+    _, path, *_ = client.start("bank")
+    signals = client.signals("org.freedesktop.DBus.Properties", "PropertiesChanged", path)
+    worker = daemon.worker()
+    worker.attach()
+    assert client.get(path, RUN, "Accounts") == []
+    worker.report(1, accounts=[{"account": "checking", "status": "failed", "added": 3, "updated": 0, "deduped": 1,
+                                "discovered": 4, "error": "HTTP 403", "category": "connection_lost"}])
+    assert client.get(path, RUN, "Accounts") == [("checking", "failed", 4, 3, 0, 1, "connection_lost", "HTTP 403")]
+    wait_for(lambda: any("Accounts" in invalid for *_, (_, _, invalid) in signals), "the news")
+    assert "Accounts" not in client.get_all(path, RUN)
+    worker.finish(2, outcome="partial", metadata={"bad_lines": 0})
+    worker.exit()
+    wait_for(lambda: client.get(path, RUN, "State") == "finished", "the end")
+    assert client.get_all(path, RUN)["Metadata"] == '{"bad_lines":0}'
+    assert client.get(path, RUN, "Accounts")[0][0] == "checking"
 
 
 def test_run_cancel(daemon, client):

@@ -4,6 +4,7 @@
 import os
 import re
 import subprocess
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,16 @@ def test_pages_have_no_warnings(name):
 def test_every_program_has_a_page():
     assert set(PAGES) == {path.name for path in (BUILD / "docs").iterdir() if re.search(r"\.[0-9]$", path.name)}
     assert "syncrun-worker" in page("syncrund.8")
+
+
+@pytest.mark.parametrize("path", sorted((TOP / "dbus").glob("*.xml")), ids=lambda path: path.stem)
+def test_every_member_of_an_interface_is_explained(path):
+    """By the comment right above it, which becomes its text in the manual."""
+    parser = ET.XMLParser(target=ET.TreeBuilder(insert_comments=True))
+    interface = ET.parse(path, parser).getroot().find("interface")
+    bare = [f"{child.tag} {child.get('name')}" for above, child in zip([None, *interface], interface)
+            if child.tag is not ET.Comment and (above is None or above.tag is not ET.Comment)]
+    assert len(interface) > 1 and bare == []
 
 
 def test_every_message_has_an_entry_in_the_catalog():
