@@ -165,6 +165,8 @@ static int set_where(DeliveryRequest *request, const Settings *settings, const c
         SET(SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
         if (settings->webhook_ca_file)
                 SET(CAINFO, settings->webhook_ca_file);
+        /* How long an answer of a name server holds is for the system's resolver to know. */
+        SET(DNS_CACHE_TIMEOUT, 0L);
         /* A connection that is kept open has been checked when it was made: not for long. */
         SET(MAXLIFETIME_CONN, CONNECTION_LIFETIME_SEC);
         return 0;

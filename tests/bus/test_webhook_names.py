@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Names that mean one address now and another one later, and name servers that say nothing, on a network of the test's own."""
+
+import time
+
+import pytest
+from harness import wait_for
+from island import Island
+from receiver import Receiver, answer
+from webhooks import Webhooks
+
+PUBLIC = "93.184.215.14"
+PRIVATE = "10.9.8.7"
+SETTINGS = "[Webhooks]\nAllowHTTP=yes\nRetrySec=\n{more}\n"
+
+
+@pytest.fixture
+def island(tmp_path, monkeypatch):
+    instance = Island(tmp_path, [PUBLIC, PRIVATE])
+    monkeypatch.setenv("SYNCRUND", str(instance.program))
+    yield instance
+    instance.close()
+
+
+@pytest.fixture
+def receiver(island):
+    """Listens on all addresses: what it does not get was not sent."""
+    instance = island.run(Receiver, then=answer(Connection="close"), address="0.0.0.0")
+    yield instance
+    instance.close()
+
+
+@pytest.fixture
+def begin(island, new_daemon, client):
+    def start(more=""):
+        new_daemon.write("syncrun.conf", SETTINGS.format(more=more))
+        new_daemon.start()
+        return Webhooks(client)
+
+    return start
+
+
+def send(webhooks, endpoint, n):
+    webhooks.call("TestWebhook", endpoint)
+    webhooks.wait_attempts(n)
+    return webhooks.attempts(endpoint=endpoint)[0]
+
+
+def test_rebinding(island, receiver, begin):
+    webhooks = begin()
+    endpoint = webhooks.add(receiver.url("hook.example"))
+    island.server.names["hook.example"] = [PUBLIC]
+    assert send(webhooks, endpoint, 1)["status"] == 0
+    for n, address in enumerate(("127.0.0.1", PRIVATE, "0.0.0.0"), 2):
+        island.server.names["hook.example"] = [address]
+        attempt = send(webhooks, endpoint, n)
+        assert (attempt["status"], attempt["responseStatusCode"]) == (2, 0)
+        assert f"{address} is no public address" in attempt["statusText"]
+    assert len(receiver.requests) == len(receiver.connections) == 1
+    island.server.names["hook.example"] = [PUBLIC]
+    assert send(webhooks, endpoint, 5)["status"] == 0
+
+
+def test_a_name_of_both(island, receiver, begin):
+    """The public one is taken, whichever comes first."""
+    webhooks = begin()
+    endpoint = webhooks.add(receiver.url("both.example"))
+    island.server.names["both.example"] = ["127.0.0.1", PRIVATE, PUBLIC]
+    assert send(webhooks, endpoint, 1)["status"] == 0
+    assert [c.getsockname()[0] for c in receiver.connections if c.fileno() >= 0] in ([PUBLIC], [])
+    assert len(receiver.requests) == 1
+
+
+def test_private_where_it_is_allowed(island, receiver, begin):
+    webhooks = begin("AllowPrivateAddresses=yes")
+    island.server.names["inside.example"] = [PRIVATE]
+    assert send(webhooks, webhooks.add(receiver.url("inside.example")), 1)["status"] == 0
+
+
+def test_no_such_name(island, receiver, begin):
+    webhooks = begin()
+    attempt = send(webhooks, webhooks.add("http://nowhere.example/"), 1)
+    assert attempt["status"] == 2 and "resolve host" in attempt["statusText"]
+
+
+def test_a_name_server_that_says_nothing(island, receiver, begin, new_daemon, client):
+    """Nobody waits for it: not the other endpoints, not the bus, and not the daemon's end."""
+    webhooks = begin("TimeoutSec=2s")
+    island.server.names |= {"silent.example": None, "hook.example": [PUBLIC]}
+    silent, good = (webhooks.add(receiver.url(f"{name}.example")) for name in ("silent", "hook"))
+    webhooks.call("TestWebhook", silent)
+    island.server.wait_question("silent.example")
+    webhooks.call("TestWebhook", good)
+    longest = 0
+
+    def both_told():
+        nonlocal longest
+        begin = time.monotonic()
+        client.manager("DescribeConnectors", "(a{sv})", {})
+        longest = max(longest, time.monotonic() - begin)
+        return len(webhooks.attempted) == 2
+
+    wait_for(both_told, "both attempts")
+    assert [arguments[0] for _, _, arguments in webhooks.attempted] == [good, silent]
+    assert "timed out" in webhooks.attempts(endpoint=silent)[0]["statusText"].lower()
+    # The resolver gives up after ten seconds; whoever had to wait for it would be seen here.
+    assert longest < 2
+    island.server.questions.clear()
+    webhooks.call("TestWebhook", silent)
+    island.server.wait_question("silent.example")
+    begin = time.monotonic()
+    assert new_daemon.stop() == 0
+    assert time.monotonic() - begin < 4
