@@ -106,6 +106,7 @@ static int check_time(const Engine *engine, const OutsideEvent *event, const cha
 static int check_event(Check *check, const OutsideEvent *event, char **ret_why)
 {
         const char *user_id, *provider;
+        RunSource source;
         Prospect *prospect;
         int k;
 
@@ -122,10 +123,13 @@ static int check_event(Check *check, const OutsideEvent *event, char **ret_why)
                 return -ESTALE;
         user_id = prospect->known ? prospect->known->user_id : prospect->first->user_id;
         provider = prospect->known ? prospect->known->provider : prospect->first->provider;
+        source = prospect->known ? prospect->known->source : prospect->first->source;
         if (!streq_null(user_id, event->user_id))
                 return refuse(ret_why, event->run_id, "user_id", "is not that of");
         if (!streq_null(provider, event->provider))
                 return refuse(ret_why, event->run_id, "provider", "is not that of");
+        if (source != event->source)
+                return refuse(ret_why, event->run_id, "source", "is not that of");
         prospect->ended = sync_status_is_terminal(event->status);
         return 0;
 }
@@ -190,6 +194,22 @@ static int take_words(Run *run, const OutsideEvent *event)
         return event->metadata && free_and_strdup(&run->metadata, event->metadata) < 0 ? -ENOMEM : 0;
 }
 
+static void take_count(uint64_t *count, uint64_t told)
+{
+        if (told != COUNT_UNKNOWN)
+                *count = told;
+}
+
+/* What was stored has been discovered, too, whether that is told or not. */
+static void take_counts(Counts *counts, const Counts *told)
+{
+        take_count(&counts->added, told->added);
+        take_count(&counts->updated, told->updated);
+        take_count(&counts->deduped, told->deduped);
+        take_count(&counts->discovered, told->discovered);
+        counts->discovered = MAX(counts->discovered, counts_ingested(counts) + counts->deduped);
+}
+
 static int apply_event(EngineRun *r, const OutsideEvent *event)
 {
         usec_t now = engine_now(r->engine, CLOCK_REALTIME);
@@ -209,6 +229,7 @@ static int apply_event(EngineRun *r, const OutsideEvent *event)
                 run->items_processed = event->items_processed;
         if (event->items_total != COUNT_UNKNOWN)
                 run->items_total = event->items_total;
+        take_counts(&run->counts, &event->counts);
         if (event->started_usec > 0)
                 run->started_usec = event->started_usec;
         if (run->state == RUN_QUEUED && event->stage != SYNC_STAGE_QUEUED) {

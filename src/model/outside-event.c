@@ -129,7 +129,14 @@ static int get_progress(struct json_object *object, double *ret, char **ret_why)
         return 0;
 }
 
-static int get_metadata(struct json_object *object, char **ret, char **ret_why)
+static uint64_t metadata_count(struct json_object *metadata, const char *key)
+{
+        uint64_t value;
+
+        return json_get_uint(metadata, key, &value) > 0 && value <= METADATA_COUNT_MAX ? value : COUNT_UNKNOWN;
+}
+
+static int get_metadata(struct json_object *object, char **ret, Counts *ret_counts, char **ret_why)
 {
         struct json_object *metadata;
         const char *text;
@@ -149,6 +156,12 @@ static int get_metadata(struct json_object *object, char **ret, char **ret_why)
                 return -ENOMEM;
         if (strlen(text) > METADATA_JSON_MAX)
                 return refuse_size(ret_why, "metadata", METADATA_JSON_MAX);
+        *ret_counts = (Counts) {
+                .discovered = metadata_count(metadata, "discovered"),
+                .added = metadata_count(metadata, "inserted"),
+                .updated = metadata_count(metadata, "updated"),
+                .deduped = metadata_count(metadata, "deduped"),
+        };
         *ret = strdup(text);
         return *ret ? 0 : -ENOMEM;
 }
@@ -191,7 +204,7 @@ static int parse(struct json_object *object, OutsideEvent *event, char **ret_why
             (r = get_count(object, "items_processed", &event->items_processed, ret_why)) < 0 ||
             (r = get_count(object, "items_total", &event->items_total, ret_why)) < 0 ||
             (r = get_text(object, "error", false, ERROR_TEXT_MAX, &event->error, ret_why)) < 0 ||
-            (r = get_metadata(object, &event->metadata, ret_why)) < 0 ||
+            (r = get_metadata(object, &event->metadata, &event->counts, ret_why)) < 0 ||
             (r = get_timestamp(object, "started_at", &event->started_usec, ret_why)) < 0 ||
             (r = get_timestamp(object, "ended_at", &event->ended_usec, ret_why)) < 0)
                 return r;
@@ -204,6 +217,7 @@ int outside_event_parse(struct json_object *object, OutsideEvent *ret, char **re
                 .progress = PROGRESS_UNKNOWN,
                 .items_processed = COUNT_UNKNOWN,
                 .items_total = COUNT_UNKNOWN,
+                .counts = { COUNT_UNKNOWN, COUNT_UNKNOWN, COUNT_UNKNOWN, COUNT_UNKNOWN },
         };
         int r;
 

@@ -5,6 +5,9 @@
 
 #include "model/run.h"
 
+/* So that sums of counts stay counts. */
+#define METADATA_COUNT_MAX (UINT64_C(1) << 53)
+
 typedef struct OutsideEvent {
         char *run_id;
         char *user_id;
@@ -19,6 +22,7 @@ typedef struct OutsideEvent {
         uint64_t items_total;
         char *error;
         char *metadata;      /* a JSON object as text; NULL */
+        Counts counts;       /* what it tells of them (C29); each may be COUNT_UNKNOWN */
         usec_t started_usec; /* 0: not told */
         usec_t ended_usec;   /* 0: not told */
 } OutsideEvent;
@@ -34,6 +38,9 @@ void outside_event_done(OutsideEvent *event);
  * run_id, user_id, provider, source, stage and status are required. Stage and status must fit each other: completed
  * goes with success, partial or skipped; failed with failed; cancelled with cancelled; any other stage with
  * in_progress.
+ *
+ * The counts are what the metadata has as discovered, inserted, updated and deduped. It is the reporter's own: a value
+ * there that is no count up to METADATA_COUNT_MAX is left alone.
  *
  * Return: 0; -EINVAL; -E2BIG (METADATA_JSON_MAX, METADATA_DEPTH_MAX, RUN_ID_MAX); -ENOMEM.
  */

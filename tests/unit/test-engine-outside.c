@@ -168,12 +168,45 @@ static void test_does_not_fit(void **state)
         other = event;
         other.provider = (char *) "polar";
         expect_errno(report(f, &other), -EINVAL);
+        other = event;
+        other.source = RUN_SOURCE_SDK;
+        free(TAKE_PTR(why));
+        expect_errno(engine_report_outside(f->engine, &other, 1, NULL, on_answer, &a, &why), -EINVAL);
+        assert_string_equal(why, "source: is not that of run run_1");
         started = fixture_start(f, "bank", false);
         other = event;
         other.run_id = started.run_id;
         expect_errno(report(f, &other), -EINVAL);
         expect_errno(fixture_cancel(f, "run_1"), -EOPNOTSUPP);
         assert_int_equal(a.n, 0);
+}
+
+static void check_counts(EngineFixture *f, const Counts *expected)
+{
+        _cleanup_(run_freep) Run *stored = fixture_stored(f, "run_1");
+        const Counts *counts = &stored->counts;
+
+        assert_int_equal(counts->discovered, expected->discovered);
+        assert_int_equal(counts->added, expected->added);
+        assert_int_equal(counts->updated, expected->updated);
+        assert_int_equal(counts->deduped, expected->deduped);
+}
+
+/* C29: cumulative; what is not told again stays. */
+static void test_counts(void **state)
+{
+        EngineFixture *f = *state;
+        OutsideEvent event = event_of("run_1", SYNC_STAGE_SAVING, SYNC_STATUS_IN_PROGRESS);
+
+        fixture_open(f);
+        event.counts = (Counts) { .discovered = COUNT_UNKNOWN, .added = 2, .updated = 1, .deduped = COUNT_UNKNOWN };
+        expect_ok(report(f, &event));
+        check_counts(f, &(Counts) { .discovered = 3, .added = 2, .updated = 1 });
+        event.counts = (Counts) { .discovered = 9, .added = COUNT_UNKNOWN, .updated = 4, .deduped = 1 };
+        event.stage = SYNC_STAGE_COMPLETED;
+        event.status = SYNC_STATUS_SUCCESS;
+        expect_ok(report(f, &event));
+        check_counts(f, &(Counts) { .discovered = 9, .added = 2, .updated = 4, .deduped = 1 });
 }
 
 /* All or none, and the events of one call are checked against each other. */
@@ -302,7 +335,8 @@ int main(void)
         static const struct CMUnitTest tests[] = {
                 ENGINE_TEST(test_times_ahead),
                 ENGINE_TEST(test_life),           ENGINE_TEST(test_one_shot), ENGINE_TEST(test_after_the_end),
-                ENGINE_TEST(test_does_not_fit),   ENGINE_TEST(test_batches),  ENGINE_TEST(test_limits),
+                ENGINE_TEST(test_does_not_fit),   ENGINE_TEST(test_counts),
+                 ENGINE_TEST(test_batches),  ENGINE_TEST(test_limits),
                 ENGINE_TEST(test_finished_limit), ENGINE_TEST(test_silence),  ENGINE_TEST(test_silence_over_restart),
         };
 

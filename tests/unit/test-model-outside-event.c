@@ -53,6 +53,27 @@ static void test_least(void **state)
         assert_true(event.items_processed == COUNT_UNKNOWN && event.items_total == COUNT_UNKNOWN);
         assert_true(!event.primary_user_id && !event.message && !event.error && !event.metadata);
         assert_true(event.started_usec == 0 && event.ended_usec == 0);
+        assert_true(event.counts.added == COUNT_UNKNOWN && event.counts.discovered == COUNT_UNKNOWN);
+}
+
+static void check_counts(const char *metadata, const Counts *expected)
+{
+        _cleanup_(outside_event_done) OutsideEvent event = {};
+        _cleanup_free_ char *text = asprintf_or_null(
+                        "{" REQUIRED "\"stage\":\"completed\",\"status\":\"success\",\"metadata\":%s}", metadata);
+
+        expect_ok(parse(text, &event, NULL));
+        assert_memory_equal(&event.counts, expected, sizeof(Counts));
+}
+
+static void test_counts(void **state)
+{
+        check_counts("{\"inserted\":2,\"updated\":1}", &(Counts) { COUNT_UNKNOWN, 2, 1, COUNT_UNKNOWN });
+        check_counts("{\"discovered\":9,\"inserted\":0,\"updated\":3.0,\"deduped\":6}", &(Counts) { 9, 0, 3, 6 });
+        check_counts("{\"discovered\":\"9\",\"inserted\":-1,\"updated\":1.5,\"deduped\":null}",
+                     &(Counts) { COUNT_UNKNOWN, COUNT_UNKNOWN, COUNT_UNKNOWN, COUNT_UNKNOWN });
+        check_counts("{\"inserted\":9007199254740992,\"updated\":9007199254740993}",
+                     &(Counts) { COUNT_UNKNOWN, METADATA_COUNT_MAX, COUNT_UNKNOWN, COUNT_UNKNOWN });
 }
 
 static void test_all(void **state)
@@ -261,6 +282,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_least),
                 cmocka_unit_test(test_all),
+                cmocka_unit_test(test_counts),
                 cmocka_unit_test(test_required),
                 cmocka_unit_test(test_stage_fits_status),
                 cmocka_unit_test(test_refused),
