@@ -292,21 +292,35 @@ static int users_events(Step *step)
         return each_key(step, &step->retention->event_users, next_user_sql, events_of_user);
 }
 
-/* What speaks for a run that is past its time: that it has events yet; ... */
-#define RUN_HAS_EVENTS "EXISTS (SELECT 1 FROM events WHERE events.run = runs.row)"
-
-/* ... that it is the newest of its connector, or one that the connector's record names. */
+/* What speaks for a run that is past its time: that it is the newest of its connector, or one that the connector's
+ * record names. */
 #define RUN_IS_NEEDED                                                                                                \
         "(runs.row IS (SELECT newest.row FROM runs AS newest WHERE newest.connector = runs.connector"                \
         "              ORDER BY newest.created_usec DESC, newest.row DESC LIMIT 1) OR"                               \
         " EXISTS (SELECT 1 FROM connectors WHERE connectors.key = runs.connector"                                    \
         "         AND runs.id IN (last_run_id, attention_run_id)))"
 
+/* With its events, which go first. Return: 1; 0 the step's rows are used up; negative errno. */
 static int delete_run(Step *step, int64_t row)
 {
-        static const char sql[] = "DELETE FROM runs WHERE row = ?";
+        static const char events_sql[] = "SELECT seq FROM events INDEXED BY events_by_run WHERE run = ?"
+                                         " ORDER BY seq LIMIT ?";
+        static const char delete_sql[] = "DELETE FROM runs WHERE row = ?";
+        _cleanup_query_ Query query = query_begin(step->db, events_sql);
+        int r = 0;
 
-        return delete_row(step, sql, row);
+        query_bind_int(&query, row);
+        query_bind_uint(&query, step->budget);
+        while (step->budget > 0 && (r = query_step(&query)) > 0) {
+                r = delete_event(step, query_get_int(&query));
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0 || step->budget == 0)
+                return MIN(r, 0);
+        query_end(&query);
+        r = delete_row(step, delete_sql, row);
+        return r < 0 ? r : 1;
 }
 
 static bool outcome_is_failure(RunOutcome outcome)
@@ -316,7 +330,7 @@ static bool outcome_is_failure(RunOutcome outcome)
 
 static int old_runs_of_outcome(Step *step)
 {
-        static const char sql[] = "SELECT row, created_usec, " RUN_HAS_EVENTS " OR " RUN_IS_NEEDED
+        static const char sql[] = "SELECT row, created_usec, " RUN_IS_NEEDED
                                   " FROM runs INDEXED BY runs_by_outcome"
                                   " WHERE outcome = ? AND created_usec < ? AND (created_usec, row) > (?, ?) AND state "
                                   "= 'finished'"
@@ -336,12 +350,15 @@ static int old_runs_of_outcome(Step *step)
         query_bind_int(&query, retention->run_row);
         query_bind_uint(&query, step->budget);
         while (step->budget > 0 && (r = query_step(&query)) > 0) {
-                retention->run_row = query_get_int(&query);
-                retention->run_created_usec = query_get_uint(&query);
+                int64_t row = query_get_int(&query);
+                uint64_t created_usec = query_get_uint(&query);
+
                 if (query_get_int(&query))
                         step->budget--;
-                else if ((r = delete_run(step, retention->run_row)) < 0)
+                else if ((r = delete_run(step, row)) <= 0)
                         return r;
+                retention->run_row = row;
+                retention->run_created_usec = created_usec;
         }
         return r < 0 ? r : step->budget > 0;
 }
@@ -366,7 +383,7 @@ typedef struct RunQuota {
         const char *oldest_sql; /* of a key: the oldest that failed (1) or not (0), so many */
 } RunQuota;
 
-/* The oldest runs of one kind beyond @max. One that has events yet stops it: those after it have too. */
+/* The oldest runs of one kind beyond @max. */
 static int runs_beyond(Step *step, const RunQuota *quota, int64_t key, bool failed, int64_t n, unsigned max)
 {
         _cleanup_query_ Query query = {};
@@ -379,12 +396,8 @@ static int runs_beyond(Step *step, const RunQuota *quota, int64_t key, bool fail
         query_bind_int(&query, failed);
         query_bind_uint(&query, MIN((uint64_t) n - max, (uint64_t) step->budget));
         while (step->budget > 0 && (r = query_step(&query)) > 0) {
-                int64_t row = query_get_int(&query);
-
-                if (query_get_int(&query))
-                        return 0;
-                r = delete_run(step, row);
-                if (r < 0)
+                r = delete_run(step, query_get_int(&query));
+                if (r <= 0)
                         return r;
         }
         return r;
@@ -411,7 +424,7 @@ static int runs_of_key(Step *step, const RunQuota *quota, int64_t key)
 }
 
 #define OLDEST_SQL(from)                                                                                             \
-        "SELECT row, " RUN_HAS_EVENTS " FROM runs INDEXED BY " from                                                  \
+        "SELECT row FROM runs INDEXED BY " from                                                                      \
         " AND state = 'finished' AND (outcome IN ('failed', 'partial')) = ? AND NOT " RUN_IS_NEEDED                   \
         " ORDER BY created_usec, row LIMIT ?"
 

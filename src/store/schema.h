@@ -189,7 +189,7 @@ static const char schema_v1[] =
         "  UNIQUE (run, name)"
         ") STRICT;"
 
-        /* A run is not deleted before its events. */
+        /* A run's events are deleted before it. */
         "CREATE TABLE events ("
         "  seq       INTEGER PRIMARY KEY,"
         "  run       INTEGER NOT NULL REFERENCES runs (row),"

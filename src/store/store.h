@@ -302,8 +302,9 @@ typedef struct RetentionPolicy {
  * store_retain() - one small step of deleting what is past its time, queued behind everything else
  * @now_usec: CLOCK_REALTIME
  *
- * Never deleted: cursors, connectors, users, active runs, a connector's newest run and those that its record names,
- * and a run before its events. Steps of tens of rows; the owner calls again while there is more, when idle.
+ * Never deleted: cursors, connectors, users, active runs, a connector's newest run and those that its record names. A
+ * run goes with its events, however young, and events never keep it. Steps of tens of rows; the owner calls again while
+ * there is more, when idle.
  */
 int store_retain(Store *store, const RetentionPolicy *policy, usec_t now_usec) _must_check_;
 

@@ -201,7 +201,6 @@ static void test_runs_that_are_needed(void **state)
         ConnectorRecord record = CONNECTOR_RECORD_INIT;
         Run *active = make_run("bank", USER_1, 100, NOW - 100 * USEC_PER_DAY);
         Run *outside = make_run(NULL, USER_1, 101, NOW - 100 * USEC_PER_DAY);
-        Run *with_event = make_ended_run("shop", USER_1, 102, NOW - 100 * USEC_PER_DAY, RUN_SUCCEEDED);
 
         for (unsigned i = 0; i < 10; i++) {
                 put_ended(f, "bank", USER_1, i, (10 + i) * USEC_PER_DAY, RUN_FAILED);
@@ -209,8 +208,6 @@ static void test_runs_that_are_needed(void **state)
         }
         expect_ok(store_put_run(f->store, active, false));
         expect_ok(store_put_run(f->store, outside, false));
-        expect_ok(store_put_run(f->store, with_event, false));
-        put_event_of(f->store, with_event, NOW);
         record.name = strdup("bank");
         record.id = strdup(active->connector_id);
         record.last_run_id = strdup("00000000-0000-7000-8000-000000000003");
@@ -220,13 +217,13 @@ static void test_runs_that_are_needed(void **state)
         expect_ok(store_put_cursor(f->store, "bank", "{}"));
         store_fixture_commit(f);
         (void) retain(f, policy);
-        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE id LIKE '%-0000000001__'"), 3);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE id LIKE '%-0000000001__'"), 2);
         /* bank's newest is its active one: its newest that ended goes too, but for the two that are named. */
         assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE provider = 'bank' AND state = 'finished'"), 3);
         assert_int_equal(
                         sql(f, "SELECT count(*) FROM runs WHERE id LIKE '%-000000000003' OR id LIKE '%-000000000009'"),
                         2);
-        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE provider = 'shop'"), 2);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE provider = 'shop'"), 1);
         assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE id LIKE '%-000000000050'"), 1);
         assert_int_equal(sql(f, "SELECT count(*) FROM cursors"), 1);
         assert_int_equal(sql(f, "SELECT count(*) FROM connectors"), 2);
@@ -234,7 +231,6 @@ static void test_runs_that_are_needed(void **state)
         connector_record_done(&record);
         run_free(active);
         run_free(outside);
-        run_free(with_event);
 }
 
 static void test_runs_by_number(void **state)
@@ -265,6 +261,43 @@ static void test_runs_by_number(void **state)
                          0);
         assert_int_equal(sql(f, "SELECT n_ended * 100 + n_failed FROM users WHERE key = 1"), 1020);
         assert_int_equal(sql(f, "SELECT n_runs FROM users WHERE key = 1"), 60);
+        assert_int_equal(retain(f, policy), 1);
+}
+
+/* Events do not keep a run, however young they are, of a connector that has no more runs too. */
+static void test_runs_go_with_their_events(void **state)
+{
+        StoreFixture *f = *state;
+        const RetentionPolicy policy = {
+                .events_max_age_usec = USEC_PER_DAY,
+                .runs_max_age_usec = 90 * USEC_PER_DAY,
+                .runs_max_per_connector = 3,
+                .failed_runs_max_age_usec = USEC_PER_HOUR,
+        };
+        const unsigned n_events = RETAIN_STEP_ROWS + 7;
+
+        for (unsigned i = 0; i < 10; i++) {
+                Run *run = make_ended_run("bank", USER_1, i, NOW - (1000 - i) * USEC_PER_SEC, RUN_SUCCEEDED);
+                Run *failed = make_ended_run("shop", USER_1, 100 + i, NOW - (30 + 10 * i) * USEC_PER_MINUTE, RUN_FAILED);
+
+                expect_ok(store_put_run(f->store, run, false));
+                expect_ok(store_put_run(f->store, failed, false));
+                for (unsigned k = 0; k < n_events; k++)
+                        put_event_of(f->store, run, NOW - USEC_PER_SEC);
+                put_event_of(f->store, failed, NOW - USEC_PER_SEC);
+                run_free(run);
+                run_free(failed);
+        }
+        put_events(f, USER_1, 2000, 5, USEC_PER_HOUR);
+        assert_in_range(retain(f, policy), 8, 20);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE provider = 'bank'"), 3);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE id LIKE '%-00000000000_' AND id >= "
+                                "'00000000-0000-7000-8000-000000000007'"),
+                         3);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE provider = 'shop'"), 4);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events JOIN runs ON row = run WHERE provider = 'bank'"),
+                         3 * n_events);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events JOIN runs ON row = run WHERE connector IS NULL"), 5);
         assert_int_equal(retain(f, policy), 1);
 }
 
@@ -314,6 +347,7 @@ int main(void)
                 STORE_TEST(test_runs_by_age),
                 STORE_TEST(test_runs_that_are_needed),
                 STORE_TEST(test_runs_by_number),
+                STORE_TEST(test_runs_go_with_their_events),
                 STORE_TEST(test_counts_follow_transitions),
                 STORE_TEST(test_no_policy_deletes_nothing),
         };
