@@ -3,20 +3,28 @@
 /* See pipeline.h. */
 
 #include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd-util.h"
+#include "base/log.h"
 #include "worker/pipeline.h"
 
 /* Large pipes save turns; where the kernel grants none, the usual size does. */
 #define PIPE_BYTES (1 * (int) MIB)
 
+#define PROC_FD_PATH_MAX sizeof("/proc/self/fd/-2147483648")
+
 typedef struct Stage {
         Pipeline *pipeline;
         Process *process;
+        int output_fd;  /* its output's pipe, open for neither reading nor writing */
         bool told;      /* to stop, by us, before it ended */
+        bool ended;     /* as far as we were told */
+        bool unread;    /* nobody had its output open any more when it had ended */
         unsigned order; /* in which the stages ended, from 1; 0: not yet */
 } Stage;
 
@@ -26,6 +34,7 @@ struct Pipeline {
         Stage *stages;
         size_t n_stages;
         unsigned n_ended;
+        unsigned n_ordered;
         int out_fd;
         bool output_ended;
         bool stopping; /* TERM was sent */
@@ -34,6 +43,11 @@ struct Pipeline {
 };
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata);
+
+static bool is_last(const Stage *stage)
+{
+        return stage + 1 == stage->pipeline->stages + stage->pipeline->n_stages;
+}
 
 static void arm(Pipeline *pipeline, usec_t usec)
 {
@@ -47,7 +61,7 @@ static void signal_running(Pipeline *pipeline, int signal_number)
         for (size_t i = 0; i < pipeline->n_stages; i++) {
                 Stage *stage = pipeline->stages + i;
 
-                if (stage->order > 0)
+                if (stage->ended)
                         continue;
                 stage->told = true;
                 process_signal(stage->process, signal_number);
@@ -101,9 +115,37 @@ static bool ended_before_its_time(const Pipeline *pipeline, const Stage *stage)
         if (process_exit(stage->process)->status != 0)
                 return true;
         for (const Stage *before = pipeline->stages; before < stage; before++)
-                if (before->order == 0)
+                if (!before->ended)
                         return true;
         return false;
+}
+
+/* Asks the pipe itself. Without /proc, a reader that has ended is one that is gone. */
+static bool is_unread(const Stage *stage)
+{
+        _cleanup_close_ int fd = -EBADF;
+        char path[PROC_FD_PATH_MAX];
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", stage->output_fd);
+        fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+                return !is_last(stage) && stage[1].ended;
+
+        struct pollfd poll_fd = { .fd = fd };
+        return poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & POLLERR);
+}
+
+/* Gives a stage that has ended its place in the order. Those before it which have ended as well, though we were not
+ * told yet, come first: the end of one of them is the end of this one's input. */
+static void put_in_order(Stage *stage)
+{
+        Pipeline *pipeline = stage->pipeline;
+
+        for (Stage *before = pipeline->stages; before < stage; before++)
+                if (before->order == 0 && process_is_dead(before->process))
+                        before->order = ++pipeline->n_ordered;
+        if (stage->order == 0)
+                stage->order = ++pipeline->n_ordered;
 }
 
 static void on_stage_exit(Process *process, void *userdata)
@@ -111,7 +153,11 @@ static void on_stage_exit(Process *process, void *userdata)
         Stage *stage = userdata;
         Pipeline *pipeline = stage->pipeline;
 
-        stage->order = ++pipeline->n_ended;
+        log_debug("%s has ended.", process_name(process));
+        stage->ended = true;
+        stage->unread = is_unread(stage);
+        put_in_order(stage);
+        pipeline->n_ended++;
         if (pipeline_has_ended(pipeline)) {
                 pipeline->timer = sd_event_source_disable_unref(pipeline->timer);
                 if (!pipeline->output_ended)
@@ -126,8 +172,9 @@ static void on_stage_exit(Process *process, void *userdata)
 /* Starts one stage that reads @in_fd. Return: as process_spawn(), and the reading end of its output. */
 static int start_stage(Pipeline *pipeline, const PipelineSpec *spec, size_t i, int in_fd, int *ret_out_fd)
 {
-        _cleanup_close_ int read_end = -EBADF, write_end = -EBADF;
+        _cleanup_close_ int read_end = -EBADF, write_end = -EBADF, output_fd = -EBADF;
         Stage *stage = pipeline->stages + i;
+        char path[PROC_FD_PATH_MAX];
         int ends[2], r;
 
         if (pipe2(ends, O_CLOEXEC) < 0)
@@ -135,6 +182,9 @@ static int start_stage(Pipeline *pipeline, const PipelineSpec *spec, size_t i, i
         read_end = ends[0];
         write_end = ends[1];
         (void) fcntl(read_end, F_SETPIPE_SZ, PIPE_BYTES);
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", write_end);
+        output_fd = open(path, O_PATH | O_CLOEXEC);
 
         ProcessSpec process_spec = {
                 .argv = spec->commands[i],
@@ -151,6 +201,7 @@ static int start_stage(Pipeline *pipeline, const PipelineSpec *spec, size_t i, i
         if (r < 0)
                 return r;
         pipeline->n_stages++;
+        stage->output_fd = TAKE_FD(output_fd);
         *ret_out_fd = TAKE_FD(read_end);
         return 0;
 }
@@ -191,8 +242,10 @@ Pipeline *pipeline_free(Pipeline *pipeline)
         if (!pipeline)
                 return NULL;
         pipeline->timer = sd_event_source_disable_unref(pipeline->timer);
-        for (size_t i = 0; i < pipeline->n_stages; i++)
+        for (size_t i = 0; i < pipeline->n_stages; i++) {
                 process_free(pipeline->stages[i].process);
+                (void) safe_close(pipeline->stages[i].output_fd);
+        }
         (void) safe_close(pipeline->out_fd);
         sd_event_unref(pipeline->event);
         free(pipeline->stages);
@@ -205,30 +258,35 @@ int pipeline_fd(const Pipeline *pipeline)
         return pipeline->out_fd;
 }
 
+/* Whether a stage failed because the next one read no more: it was killed by SIGPIPE, or its words are those of
+ * EPIPE. */
+static bool has_lost_its_reader(const Stage *stage)
+{
+        const char *words = process_error(stage->process);
+
+        if (is_last(stage) || !stage->unread)
+                return false;
+        return process_exit(stage->process)->signal == SIGPIPE || (words && strcasestr(words, "broken pipe"));
+}
+
 /* A smaller rank is blamed before a larger one; 0 is no failure. */
 static unsigned blame_rank(const Stage *stage)
 {
-        const ProcessExit *how = process_exit(stage->process);
-
-        if (stage->order == 0 || how->status == 0)
+        if (!stage->ended || process_exit(stage->process)->status == 0)
                 return 0;
         if (stage->told)
                 return 3;
-        return how->signal == SIGPIPE ? 2 : 1;
+        return has_lost_its_reader(stage) || process_exit(stage->process)->signal == SIGPIPE ? 2 : 1;
 }
 
-/* The name of the program that ended before this one had said all, if that is what this one failed of: it was killed
- * by SIGPIPE, or its words are those of EPIPE. */
-static const char *lost_reader(const Pipeline *pipeline, const Stage *stage)
+/* Of two that lost their readers the later one did so first. */
+static bool is_blamed_before(const Stage *a, const Stage *b)
 {
-        const Stage *reader = stage + 1;
-        const char *words = process_error(stage->process);
+        unsigned rank = blame_rank(a);
 
-        if (reader >= pipeline->stages + pipeline->n_stages || reader->order == 0 || reader->order > stage->order)
-                return NULL;
-        if (process_exit(stage->process)->signal != SIGPIPE && !(words && strcasestr(words, "broken pipe")))
-                return NULL;
-        return process_name(reader->process);
+        if (rank != blame_rank(b))
+                return rank < blame_rank(b);
+        return rank == 2 ? a > b : a->order < b->order;
 }
 
 bool pipeline_failure(const Pipeline *pipeline, PipelineFailure *ret)
@@ -237,10 +295,8 @@ bool pipeline_failure(const Pipeline *pipeline, PipelineFailure *ret)
 
         for (size_t i = 0; i < pipeline->n_stages; i++) {
                 const Stage *stage = pipeline->stages + i;
-                unsigned rank = blame_rank(stage);
 
-                if (rank > 0 && (!blamed || rank < blame_rank(blamed) ||
-                                 (rank == blame_rank(blamed) && stage->order < blamed->order)))
+                if (blame_rank(stage) > 0 && (!blamed || is_blamed_before(stage, blamed)))
                         blamed = stage;
         }
         if (!blamed)
@@ -248,7 +304,7 @@ bool pipeline_failure(const Pipeline *pipeline, PipelineFailure *ret)
         *ret = (PipelineFailure){
                 .program = process_name(blamed->process),
                 .words = process_error(blamed->process),
-                .reader = lost_reader(pipeline, blamed),
+                .reader = has_lost_its_reader(blamed) ? process_name(blamed[1].process) : NULL,
                 .status = process_exit(blamed->process)->status,
                 .signal = process_exit(blamed->process)->signal,
         };

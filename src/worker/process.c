@@ -217,6 +217,14 @@ void process_signal(Process *process, int signal_number)
                 (void) pidfd_send_signal(process->pidfd, signal_number, NULL, 0);
 }
 
+bool process_is_dead(const Process *process)
+{
+        siginfo_t info = {};
+
+        return process->how.exited ||
+               (waitid(P_PID, process->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == process->pid);
+}
+
 const ProcessExit *process_exit(const Process *process)
 {
         return &process->how;

@@ -47,6 +47,9 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Process *, process_free);
 /** process_signal() - signal all of the process's group, also what it leaves behind; failures are of no interest */
 void process_signal(Process *process, int signal_number);
 
+/** process_is_dead() - whether it has ended, also where on_exit was not called yet */
+bool process_is_dead(const Process *process);
+
 const ProcessExit *process_exit(const Process *process) _pure_;
 
 /** process_name() - the last component of its path; borrowed */

@@ -98,9 +98,26 @@ def test_a_transform_that_stops_reading(bench, manners):
     bench.run()
     end = bench.daemon.end
     assert end["outcome"] == "failed" and counts(end) == (5, 5, 0, 0)
-    # Which of the two ends is seen first is chance; both are the truth.
-    died = "pull.py was killed by signal 13 (Broken pipe)"
-    assert end["error"] in ("head stopped reading before pull.py had ended", died if manners else "")
+    assert end["error"] == "head stopped reading before pull.py had ended"
+
+
+@pytest.mark.parametrize("manners", ["", "signal.signal(signal.SIGPIPE, signal.SIG_DFL)\n"], ids=["exception", "signal"])
+def test_the_last_of_those_that_lost_their_readers_tells_it(bench, manners):
+    through = "for line in sys.stdin: print(line, end='', flush=True)"
+    bench.settings(bench.python(manners + FLOW), bench.python(manners + through, "filter.py"), "/usr/bin/head -n 5")
+    bench.run()
+    assert bench.daemon.end["error"] == "head stopped reading before filter.py had ended"
+
+
+def test_a_broken_pipe_of_one_s_own(bench):
+    """The next program still reads: whatever pipe it was that broke, it was another."""
+    os.mkfifo(bench.folder / "go")
+    bench.settings(bench.python("log('BrokenPipeError: [Errno 32] Broken pipe'); sys.exit(1)"),
+                   bench.python(f"sys.stdin.read(); open({str(bench.folder / 'go')!r}).read()", "filter.py"))
+    run = bench.start()
+    wait_for(lambda: "pull.py has ended." in run.stderr, "the first end")
+    (bench.folder / "go").write_text("")
+    assert run.wait() == 0 and bench.daemon.end["error"] == "BrokenPipeError: [Errno 32] Broken pipe"
 
 
 def test_a_transform_that_dies_before_one_that_says_nothing(bench):
