@@ -82,6 +82,14 @@ void pipeline_stop(Pipeline *pipeline)
         arm(pipeline, PIPELINE_GRACE_USEC);
 }
 
+/* Whether anything could still write to the output; what was written may wait there for its reader. */
+static bool is_held_open(const Pipeline *pipeline)
+{
+        struct pollfd poll_fd = { .fd = pipeline->out_fd };
+
+        return poll(&poll_fd, 1, 0) <= 0 || !(poll_fd.revents & POLLHUP);
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Pipeline *pipeline = userdata;
@@ -90,7 +98,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
                 pipeline_stop(pipeline);
                 return 0;
         }
-        if (!pipeline->output_ended && !pipeline->abandoned) {
+        if (!pipeline->output_ended && !pipeline->abandoned && is_held_open(pipeline)) {
                 pipeline->abandoned = true;
                 /* Whatever holds it open was left behind by one of them. */
                 for (size_t i = 0; i < pipeline->n_stages; i++)

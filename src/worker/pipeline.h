@@ -15,15 +15,16 @@
 /* A pipeline whose output has ended may tidy up for so long before it is told to stop. */
 #define PIPELINE_LINGER_USEC (60 * USEC_PER_SEC)
 
-/* What output is still in the pipe when all programs have ended is read; something that has inherited it may hold it
- * open for so long. */
+/* What output is still in the pipe when all programs have ended is read, however long that takes; something that has
+ * inherited it may hold it open for so long. */
 #define PIPELINE_ORPHAN_USEC (2 * USEC_PER_SEC)
 
 typedef struct Pipeline Pipeline;
 
 typedef struct PipelineCallbacks {
         void (*ended)(void *userdata);     /* all programs have ended; once */
-        void (*abandoned)(void *userdata); /* they have, but the output was not closed: give it up; once */
+        void (*abandoned)(void *userdata); /* they have, but something holds the output open: read what is in it, and
+                                              wait for no more; once */
         void *userdata;
 } PipelineCallbacks;
 

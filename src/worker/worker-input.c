@@ -17,6 +17,13 @@ static void set_input(Worker *worker, bool on)
                 (void) sd_event_source_set_enabled(worker->input_source, on ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
+/* Sees to on_continue() at the next turn of the loop. */
+static void go_on_later(Worker *worker)
+{
+        if (worker->continue_source)
+                (void) sd_event_source_set_enabled(worker->continue_source, SD_EVENT_ONESHOT);
+}
+
 void worker_end_input(Worker *worker)
 {
         if (worker->input_ended)
@@ -143,26 +150,32 @@ static bool take_lines(Worker *worker)
         return true;
 }
 
+/* Reads once. Return: whether to go on; if not, then until there is more, or because that was all. */
+static bool fill(Worker *worker)
+{
+        int r = line_reader_fill(worker->reader);
+
+        if (r > 0 || (r == -EAGAIN && !worker->input_abandoned))
+                return r > 0;
+        if (r < 0 && r != -EAGAIN)
+                log_error_errno(r, "The pipeline's output cannot be read: %m");
+        if (take_lines(worker)) {
+                worker_end_input(worker);
+                pipeline_output_ended(worker->pipeline);
+        }
+        return false;
+}
+
 static void read_input(Worker *worker)
 {
-        for (unsigned i = 0; i < FILLS_PER_TURN && take_lines(worker) && !worker->input_ended; i++) {
-                int r = line_reader_fill(worker->reader);
-
-                if (r == -EAGAIN)
+        for (unsigned i = 0; i < FILLS_PER_TURN && take_lines(worker) && !worker->input_ended; i++)
+                if (!fill(worker))
                         break;
-                if (r > 0)
-                        continue;
-                if (r < 0)
-                        log_error_errno(r, "The pipeline's output cannot be read: %m");
-                if (take_lines(worker)) {
-                        worker_end_input(worker);
-                        pipeline_output_ended(worker->pipeline);
-                        break;
-                }
-        }
         /* The last fill may have left lines; the descriptor alone would not tell. */
         if (!worker->input_ended && !destination_is_full(worker->destination))
                 (void) take_lines(worker);
+        if (worker->input_abandoned && !destination_is_full(worker->destination))
+                go_on_later(worker); /* it may be empty now, and that is its end */
         reporter_alive(worker->reporter);
         worker_conclude(worker);
 }
@@ -179,10 +192,8 @@ static int on_continue(sd_event_source *source, void *userdata)
 
         if (!worker->input_ended && take_lines(worker)) {
                 set_input(worker, true);
-                if (line_reader_ended(worker->reader)) {
-                        worker_end_input(worker);
-                        pipeline_output_ended(worker->pipeline);
-                }
+                read_input(worker);
+                return 0;
         }
         reporter_alive(worker->reporter);
         worker_conclude(worker);
@@ -191,10 +202,7 @@ static int on_continue(sd_event_source *source, void *userdata)
 
 static void on_drained(void *userdata)
 {
-        Worker *worker = userdata;
-
-        if (!worker->input_ended)
-                (void) sd_event_source_set_enabled(worker->continue_source, SD_EVENT_ONESHOT);
+        go_on_later(userdata);
 }
 
 static void on_returned_state(JsonSlice line, void *userdata)
@@ -239,8 +247,8 @@ static void on_pipeline_abandoned(void *userdata)
         Worker *worker = userdata;
 
         log_warning("A process that the pipeline left behind kept its output open; it was ended.");
-        worker_end_input(worker);
-        worker_conclude(worker);
+        worker->input_abandoned = true;
+        go_on_later(worker);
 }
 
 const PipelineCallbacks worker_pipeline_callbacks = {
@@ -267,6 +275,9 @@ int worker_input_open(Worker *worker)
                 r = sd_event_add_defer(worker->event, &worker->continue_source, on_continue, worker);
         if (r >= 0)
                 r = sd_event_source_set_enabled(worker->continue_source, SD_EVENT_OFF);
+        /* after all others: it asks for its next turn in each, and would take all of them */
+        if (r >= 0)
+                r = sd_event_source_set_priority(worker->continue_source, SD_EVENT_PRIORITY_NORMAL + 2);
         if (r >= 0)
                 r = sd_event_add_time(worker->event, &worker->commit_source, CLOCK_MONOTONIC, 0, 10 * USEC_PER_MSEC,
                                       on_commit, worker);

@@ -36,6 +36,7 @@ typedef struct Worker {
         char *destination_error;
         AttentionCategory destination_category;
         bool attached;
+        bool input_abandoned; /* no more comes than is in the pipe */
         bool input_ended;
         bool destination_finishing;
         bool destination_ended;

@@ -113,6 +113,17 @@ log(f"lines: {n}")
     assert run.wait() == 0 and "lines: 300" in run.stderr and counts(bench.daemon.end) == (300, 300, 0, 0)
 
 
+def test_what_waits_for_a_slow_target_after_the_tap_has_ended(bench):
+    """It stands in the pipe, for longer than what is left behind may hold the pipe open."""
+    target = bench.python("""
+sys.stdin.buffer.readline(); signal.sigtimedwait([signal.SIGUSR1], 4)
+log(f"lines: {1 + len(sys.stdin.buffer.readlines())}")
+""", "target.py")
+    bench.settings(bench.lines([record(n, x="x" * 1000) for n in range(1700)]), destination=to(target))
+    run = bench.run()
+    assert "lines: 1700" in run.stderr and "left behind" not in run.stderr and counts(bench.daemon.end) == (1700, 1700, 0, 0)
+
+
 def test_cancel_ends_the_target_too(bench):
     bench.settings(bench.python("say(type='RECORD', stream='s', record={})\nwhile True: signal.pause()"),
                    destination=to(bench.python("sys.stdin.read(); log('told')", "target.py")))
