@@ -12,6 +12,7 @@
 
 /* So much of a bad line is shown in the log. */
 #define BAD_LINE_SHOWN 200
+#define BAD_FILE_SHOWN 200
 
 static const char *const failure_type_table[_FAILURE_TYPE_MAX] = {
         [FAILURE_SYSTEM_ERROR] = "system_error",
@@ -46,6 +47,7 @@ void intake_done(Intake *intake)
         free(intake->trace_error);
         free(intake->stream_error);
         free(intake->fatal);
+        intake->batch = batch_free(intake->batch);
         buffer_done(&intake->account_raw);
         buffer_done(&intake->text);
 }
@@ -63,15 +65,19 @@ static void keep_cursor_before_bad(Intake *intake)
 
 void intake_bad_line(Intake *intake, JsonSlice head, const char *why)
 {
-        char text[BAD_LINE_SHOWN + 256];
+        char text[BAD_LINE_SHOWN + BAD_FILE_SHOWN + 256], file[BAD_FILE_SHOWN + 8] = "";
+        unsigned long long number = intake->n_lines;
 
+        if (intake->batch) {
+                (void) snprintf(file, sizeof(file), "%.*s: ", BAD_FILE_SHOWN, batch_file(intake->batch));
+                number = batch_line(intake->batch);
+        }
         if (intake->n_bad++ == 0)
                 keep_cursor_before_bad(intake);
         if (!intake->first_bad)
-                intake->first_bad = asprintf_or_null("line %llu: %s", (unsigned long long) intake->n_lines, why);
-        (void) snprintf(text, sizeof(text), "Line %llu cannot be used (%s): %.*s",
-                        (unsigned long long) intake->n_lines, why, (int) MIN(head.size, (size_t) BAD_LINE_SHOWN),
-                        head.data);
+                intake->first_bad = asprintf_or_null("%sline %llu: %s", file, number, why);
+        (void) snprintf(text, sizeof(text), "%sLine %llu cannot be used (%s): %.*s", file, number, why,
+                        (int) MIN(head.size, (size_t) BAD_LINE_SHOWN), head.data);
         log_relay_line(intake->relay, log_identifier(), 0, LOG_WARNING, text, strlen(text));
 }
 
@@ -248,9 +254,7 @@ static int handle_batch(Intake *intake, const Message *message, JsonSlice line)
 {
         if (intake->destination->ops->line)
                 return destination_line(intake->destination, line);
-        intake->batch_refused = true;
-        return refuse(intake, "BATCH messages are not supported by this destination; configure the tap to send RECORD "
-                              "messages");
+        return intake_begin_batch(intake, message);
 }
 
 static int handle_log(Intake *intake, const Message *message, JsonSlice line)

@@ -4,6 +4,7 @@
 /* What the lines of a run add up to: each is read, handed to the destination where it is data, and remembered where it
  * says how the run goes. How the run ends is for outcome.c, when all this is told for reporter.c. */
 
+#include "worker/batch.h"
 #include "worker/cursor.h"
 #include "worker/destination.h"
 
@@ -58,9 +59,9 @@ typedef struct Intake {
         bool fatal_seen;
         usec_t retry_at_usec; /* STREAM_STATUS with RATE_LIMITED that names no stream; 0 */
 
-        /* What the worker shall do: a CONTROL message's config, or a BATCH; the caller resets them */
-        JsonSlice new_config;
-        bool batch_refused;
+        JsonSlice new_config; /* of a CONTROL message; the caller resets it */
+        Batch *batch;         /* its lines come before any other: intake_take_batch(); NULL */
+        Stream *batch_stream;
 
         Buffer account_raw; /* of the record before, and its row */
         LedgerAccount *account;
@@ -86,8 +87,24 @@ void intake_done(Intake *intake);
  */
 int intake_line(Intake *intake, JsonSlice line) _must_check_;
 
+/* Why a line of more than LINE_MAX_BYTES cannot be used. */
+#define LINE_TOO_LONG "longer than 16 MiB"
+
 /** intake_bad_line() - count a line that could not be taken, and log its beginning */
 void intake_bad_line(Intake *intake, JsonSlice head, const char *why);
+
+/** intake_begin_batch() - read the files of a BATCH message from now on. Return: 0; negative errno: the run cannot go
+ * on */
+int intake_begin_batch(Intake *intake, const Message *message) _must_check_;
+
+/**
+ * intake_take_batch() - take the next line of intake->batch, which is NULL when there are no more
+ * @ret_bytes: size of the line; set where the return value is 1
+ *
+ * Context: blocks for the disk.
+ * Return: 1; 0 (that was all); negative errno: the run cannot go on (destination->error says why).
+ */
+int intake_take_batch(Intake *intake, size_t *ret_bytes) _must_check_;
 
 /** intake_returned_state() - a STATE line that the destination has given back. Return: 0; -E2BIG; -ENOMEM. */
 int intake_returned_state(Intake *intake, JsonSlice line) _must_check_;

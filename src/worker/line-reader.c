@@ -12,7 +12,9 @@
 #define BUFFER_BYTES_MAX (LINE_MAX_BYTES + 2U) /* with CR LF */
 
 struct LineReader {
-        int fd;
+        LineSource source;
+        void *userdata;
+        int fd; /* of read_fd() */
         char *buffer;
         size_t size;
         size_t begin;    /* of the first line that was not handed out */
@@ -24,19 +26,44 @@ struct LineReader {
         char head[LINE_HEAD_BYTES];
 };
 
-int line_reader_new(int fd, LineReader **ret_reader)
+static ssize_t read_fd(void *userdata, void *buffer, size_t size)
+{
+        const LineReader *reader = userdata;
+        ssize_t n;
+
+        do
+                n = read(reader->fd, buffer, size);
+        while (n < 0 && errno == EINTR);
+        return n < 0 ? -errno : n;
+}
+
+int line_reader_new_source(LineSource source, void *userdata, LineReader **ret_reader)
 {
         LineReader *reader = calloc(1, sizeof(*reader));
 
         if (!reader)
                 return -ENOMEM;
-        reader->fd = fd;
+        reader->source = source;
+        reader->userdata = userdata;
         reader->size = BUFFER_BYTES;
         reader->buffer = malloc(reader->size);
         if (!reader->buffer) {
                 free(reader);
                 return -ENOMEM;
         }
+        *ret_reader = reader;
+        return 0;
+}
+
+int line_reader_new(int fd, LineReader **ret_reader)
+{
+        LineReader *reader;
+        int r = line_reader_new_source(read_fd, NULL, &reader);
+
+        if (r < 0)
+                return r;
+        reader->userdata = reader;
+        reader->fd = fd;
         *ret_reader = reader;
         return 0;
 }
@@ -94,11 +121,9 @@ int line_reader_fill(LineReader *reader)
         r = make_room(reader);
         if (r < 0)
                 return r;
-        do
-                n = read(reader->fd, reader->buffer + reader->end, reader->size - reader->end);
-        while (n < 0 && errno == EINTR);
+        n = reader->source(reader->userdata, reader->buffer + reader->end, reader->size - reader->end);
         if (n < 0)
-                return -errno;
+                return (int) n;
         if (n == 0) {
                 reader->ended = true;
                 return 0;

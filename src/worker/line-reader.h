@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Lines from a pipe, in memory that does not grow with their number: one buffer, reused, as large as the longest line
- * so far and never larger than LINE_MAX_BYTES. What is in a line, the bytes NUL and CR included, is not looked at. */
+/* Lines from a pipe or file, in memory that does not grow with their number: one buffer, reused, as large as the
+ * longest line so far and never larger than LINE_MAX_BYTES. What is in a line, the bytes NUL and CR included, is not
+ * looked at. */
 
 #include "base/macros.h"
 
@@ -21,6 +22,9 @@ typedef struct Line {
         bool too_long; /* data is only the head */
 } Line;
 
+/* Reads as read(2) does, but returns a negative errno on failure. */
+typedef ssize_t (*LineSource)(void *userdata, void *buffer, size_t size);
+
 /**
  * line_reader_new() - read lines from @fd
  * @fd: borrowed; may be non-blocking
@@ -30,14 +34,17 @@ typedef struct Line {
  */
 int line_reader_new(int fd, LineReader **ret_reader) _must_check_;
 
+/** line_reader_new_source() - likewise, of bytes that @source gives; @userdata is borrowed */
+int line_reader_new_source(LineSource source, void *userdata, LineReader **ret_reader) _must_check_;
+
 LineReader *line_reader_free(LineReader *reader);
 DEFINE_TRIVIAL_CLEANUP_FUNC(LineReader *, line_reader_free);
 
 /**
- * line_reader_fill() - read once from the descriptor
+ * line_reader_fill() - read once from the descriptor or source
  *
  * Context: blocks if the descriptor does. Invalidates lines handed out before.
- * Return: 1 if bytes came; 0 at the end of input; -EAGAIN; -ENOMEM; another errno of read().
+ * Return: 1 if bytes came; 0 at the end of input; -EAGAIN; -ENOMEM; another errno of read() or the source.
  */
 int line_reader_fill(LineReader *reader) _must_check_;
 

@@ -168,8 +168,6 @@ static int decide(const RunFacts *facts, RunReport *report)
                             facts->destination_category < 0);
         if (facts->failed || intake->trace_error)
                 return decide_by_exit(facts, report);
-        if (intake->batch_refused)
-                return fail(report, intake->first_bad, ATTENTION_CONFIGURATION_ERROR, false);
         if (intake->cursor_refused)
                 return fail(report, intake->first_bad, ATTENTION_DATA_ERROR, false);
         if (has_too_many_bad_lines(intake))
@@ -183,7 +181,7 @@ bool outcome_passes_bad_lines(const RunFacts *facts)
 
         if (!intake || intake->n_bad == 0)
                 return true;
-        if (facts->cancelled || has_too_many_bad_lines(intake) || intake->batch_refused || intake->cursor_refused)
+        if (facts->cancelled || has_too_many_bad_lines(intake) || intake->cursor_refused)
                 return false;
         return (!facts->failed && !intake->trace_error) || says_to_try_again(facts);
 }

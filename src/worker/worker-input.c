@@ -8,8 +8,9 @@
 #include "base/string-util.h"
 #include "worker/worker-internal.h"
 
-/* How much of the pipeline's output is taken before the other sources get their turn. */
-#define FILLS_PER_TURN 4
+/* How much of the pipeline's output, or of a batch's files, is taken before the other sources get their turn. */
+#define FILLS_PER_TURN            4
+#define BATCH_FILE_BYTES_PER_TURN MIB
 
 static void set_input(Worker *worker, bool on)
 {
@@ -123,7 +124,7 @@ static void take_line(Worker *worker, const Line *line)
 
         if (line->too_long) {
                 worker->intake->n_lines++;
-                intake_bad_line(worker->intake, text, "longer than 16 MiB");
+                intake_bad_line(worker->intake, text, LINE_TOO_LONG);
         } else
                 r = intake_line(worker->intake, text);
         if (r < 0)
@@ -131,6 +132,30 @@ static void take_line(Worker *worker, const Line *line)
         else if (worker->intake->new_config.size > 0)
                 write_new_config(worker);
         consider_commit(worker, line->size);
+}
+
+/* Takes lines of a batch's files. Return: true if all were taken; else it is gone on with at the next turn. */
+static bool take_batch(Worker *worker)
+{
+        size_t taken = 0;
+
+        while (worker->intake->batch && !worker->input_ended) {
+                size_t size = 0;
+                int r;
+
+                if (taken >= BATCH_FILE_BYTES_PER_TURN) {
+                        set_input(worker, false);
+                        go_on_later(worker);
+                        return false;
+                }
+                r = intake_take_batch(worker->intake, &size);
+                if (r < 0)
+                        worker_fail_destination(worker, r);
+                else if (r > 0)
+                        consider_commit(worker, size);
+                taken += size + 1;
+        }
+        return true;
 }
 
 /* Takes the lines that are in the buffer. Return: true if all were taken. */
@@ -143,6 +168,8 @@ static bool take_lines(Worker *worker)
                         set_input(worker, false);
                         return false;
                 }
+                if (!take_batch(worker))
+                        return false;
                 if (line_reader_next(worker->reader, &line) <= 0)
                         return true;
                 take_line(worker, &line);
@@ -172,7 +199,7 @@ static void read_input(Worker *worker)
                 if (!fill(worker))
                         break;
         /* The last fill may have left lines; the descriptor alone would not tell. */
-        if (!worker->input_ended && !destination_is_full(worker->destination))
+        if (!worker->input_ended && !destination_is_full(worker->destination) && !worker->intake->batch)
                 (void) take_lines(worker);
         if (worker->input_abandoned && !destination_is_full(worker->destination))
                 go_on_later(worker); /* it may be empty now, and that is its end */

@@ -144,9 +144,6 @@ static void test_passing_bad_lines(void **state)
         f->intake.n_bad = 11;
         assert_false(outcome_passes_bad_lines(&f->facts));
         f->intake.n_bad = 1;
-        f->intake.batch_refused = true;
-        assert_false(outcome_passes_bad_lines(&f->facts));
-        f->intake.batch_refused = false;
         f->intake.cursor_refused = true;
         assert_false(outcome_passes_bad_lines(&f->facts));
 }

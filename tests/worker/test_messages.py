@@ -166,12 +166,6 @@ def test_control_keeps_the_new_settings(bench):
     assert json.loads((bench.state / "config.json").read_text()) == {"token": "own"}
 
 
-def test_batch_is_refused_in_words(bench):
-    end = bench.pull([schema(), {"type": "BATCH", "stream": "tx", "encoding": {"format": "jsonl", "compression": "gzip"},
-                                 "manifest": ["file:///x"]}])
-    assert end["outcome"] == "failed" and "BATCH" in end["error"] and end["attention"] == "configuration_error"
-
-
 def test_unknown_types_and_keys_are_counted_and_ignored(bench):
     end = bench.pull([schema(), record(1, new="x"), {"type": "NEWS"}, {"no": "type"}, {"type": "X" * 100}, {"type": None}])
     assert end["outcome"] == "succeeded" and end["metadata"]["unknown_messages"] == 4 and end["metadata"]["bad_lines"] == 0
