@@ -251,7 +251,8 @@ def test_a_cursor_is_not_saved_over_the_lines_that_failed_the_run(bench):
 def test_a_cursor_waits_for_the_verdict_over_bad_lines(bench):
     end = bench.pull([state(1), "garbage", *good(20000), state(2), *good(20000), state(3)])
     assert end["outcome"] == "succeeded"
-    assert bench.daemon.of("SaveCursor") == [1, 3] and bench.daemon.calls[-2][0] == "SaveCursor"
+    assert bench.daemon.of("SaveCursor") == [1, 3]
+    assert "SaveCursor" in [name for name, _, _ in bench.daemon.calls[-3:]], "at most a report comes between it and the end"
 
 
 @pytest.mark.parametrize("status, cursors", [(1, [1]), (65, [1]), (75, [1, 2]), (0, [1, 2])])
