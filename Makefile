@@ -35,6 +35,7 @@ deps:
 		dpkg-query -W -f='$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || \
 			missing="$$missing $$package"; \
 	done; \
+	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
 	[ -z "$$missing" ] || { \
 		echo "Installing:$$missing"; \
 		$(SUDO) apt-get update -q && \
