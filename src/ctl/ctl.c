@@ -215,6 +215,32 @@ int ctl_ask_run(Ctl *ctl, const char *id, struct json_object **ret)
         return ask_one(ctl, "DescribeRuns", filter, ELEMENTSOF(filter), "runs", ret);
 }
 
+int ctl_find_run(Ctl *ctl, const char *word, struct json_object **ret_connector, struct json_object **ret_run)
+{
+        _cleanup_json_ struct json_object *connector = NULL;
+        const char *id = word;
+        int status;
+
+        if (connector_name_is_valid(word)) {
+                status = ctl_ask_connector(ctl, word, &connector);
+                if (status != 0)
+                        return status;
+        }
+        if (connector) {
+                id = json_text(json_member(connector, "active_run"), "id");
+                if (isempty(id))
+                        id = json_text(connector, "last_run_id");
+        }
+        *ret_run = NULL;
+        if (!isempty(id)) {
+                status = ctl_ask_run(ctl, id, ret_run);
+                if (status != 0)
+                        return status;
+        }
+        *ret_connector = TAKE_PTR(connector);
+        return 0;
+}
+
 const char *json_text(struct json_object *object, const char *key)
 {
         const char *s = "";

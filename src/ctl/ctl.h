@@ -58,6 +58,11 @@ int ctl_describe(Ctl *ctl, const char *member, const ClientOption *filter, size_
 int ctl_ask_connector(Ctl *ctl, const char *name, struct json_object **ret) _must_check_;
 int ctl_ask_run(Ctl *ctl, const char *id, struct json_object **ret) _must_check_;
 
+/* The run that a word names: a connector's active or last one, or by id; each NULL where there is none, and freed by
+ * the caller. Return as ctl_ask(). */
+int ctl_find_run(Ctl *ctl, const char *word, struct json_object **ret_connector,
+                 struct json_object **ret_run) _must_check_;
+
 /* "There is no run or connector ...". Return: EXIT_NO_SUCH. */
 int ctl_no_such(const char *name);
 

@@ -3,6 +3,7 @@
 #include "ctl/journal.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 
@@ -85,11 +86,11 @@ static int seek(sd_journal *journal, uint64_t lines)
         return r;
 }
 
-int journal_read_run(const char *run_id, const char *invocation_id, uint64_t lines, JournalEntryCallback callback,
-                     void *userdata)
+/* In front of the lines that are wanted. */
+static int open_run(const char *run_id, const char *invocation_id, uint64_t lines, sd_journal **ret)
 {
         _cleanup_(sd_journal_closep) sd_journal *journal = NULL;
-        int r, n = 0;
+        int r;
 
         r = sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY);
         if (r >= 0)
@@ -100,7 +101,18 @@ int journal_read_run(const char *run_id, const char *invocation_id, uint64_t lin
                 r = match_also(journal, "INVOCATION_ID", invocation_id);
         if (r >= 0)
                 r = seek(journal, lines);
-        while (r >= 0 && (r = sd_journal_next(journal)) > 0) {
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(journal);
+        return 0;
+}
+
+/* Up to the end of what there is. Return: the number of lines; negative errno. */
+static int read_on(sd_journal *journal, JournalEntryCallback callback, void *userdata)
+{
+        int r, n = 0;
+
+        while ((r = sd_journal_next(journal)) > 0) {
                 _cleanup_json_ struct json_object *entry = NULL;
 
                 r = read_entry(journal, &entry);
@@ -110,4 +122,81 @@ int journal_read_run(const char *run_id, const char *invocation_id, uint64_t lin
                 n += n < INT_MAX;
         }
         return r < 0 ? r : n;
+}
+
+int journal_read_run(const char *run_id, const char *invocation_id, uint64_t lines, JournalEntryCallback callback,
+                     void *userdata)
+{
+        _cleanup_(sd_journal_closep) sd_journal *journal = NULL;
+        int r;
+
+        r = open_run(run_id, invocation_id, lines, &journal);
+        return r < 0 ? r : read_on(journal, callback, userdata);
+}
+
+/* ---- Following */
+
+struct JournalFollower {
+        sd_journal *journal;
+        sd_event_source *source;
+        sd_event_source *first_source;
+        JournalEntryCallback callback;
+        void *userdata;
+};
+
+static int follow(JournalFollower *follower, sd_event_source *source)
+{
+        int r = read_on(follower->journal, follower->callback, follower->userdata);
+
+        return r < 0 ? sd_event_exit(sd_event_source_get_event(source), r) : 0;
+}
+
+static int on_first(sd_event_source *source, void *userdata)
+{
+        return follow(userdata, source);
+}
+
+static int on_news(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        JournalFollower *follower = userdata;
+        int r = sd_journal_process(follower->journal);
+
+        if (r < 0)
+                return sd_event_exit(sd_event_source_get_event(source), r);
+        return r == SD_JOURNAL_NOP ? 0 : follow(follower, source);
+}
+
+int journal_follow_run(sd_event *loop, const char *run_id, const char *invocation_id, uint64_t lines,
+                       JournalEntryCallback callback, void *userdata, JournalFollower **ret)
+{
+        _cleanup_(journal_follower_freep) JournalFollower *follower = calloc(1, sizeof(JournalFollower));
+        int r, fd = -EBADF;
+
+        if (!follower)
+                return -ENOMEM;
+        follower->callback = callback;
+        follower->userdata = userdata;
+        r = open_run(run_id, invocation_id, lines, &follower->journal);
+        if (r >= 0)
+                r = fd = sd_journal_get_fd(follower->journal);
+        if (r >= 0)
+                r = sd_event_add_io(loop, &follower->source, fd, (uint32_t) sd_journal_get_events(follower->journal),
+                                    on_news, follower);
+        if (r >= 0)
+                r = sd_event_add_defer(loop, &follower->first_source, on_first, follower);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(follower);
+        return 0;
+}
+
+JournalFollower *journal_follower_free(JournalFollower *follower)
+{
+        if (!follower)
+                return NULL;
+        sd_event_source_disable_unref(follower->source);
+        sd_event_source_disable_unref(follower->first_source);
+        sd_journal_close(follower->journal);
+        free(follower);
+        return NULL;
 }

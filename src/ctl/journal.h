@@ -3,6 +3,8 @@
 
 /* A run's log lines, of the daemon, of its connector and of systemd about its unit, from this machine's journal. */
 
+#include <systemd/sd-event.h>
+
 #include "base/json-util.h"
 
 /**
@@ -22,3 +24,18 @@ typedef void (*JournalEntryCallback)(struct json_object *entry, void *userdata);
  */
 int journal_read_run(const char *run_id, const char *invocation_id, uint64_t lines, JournalEntryCallback callback,
                      void *userdata) _must_check_;
+
+/* The same, and what comes after. */
+typedef struct JournalFollower JournalFollower;
+
+/**
+ * journal_follow_run() - as journal_read_run(), from @loop, with the lines that are still to be written
+ * @ret: freed by journal_follower_free(), which ends it
+ *
+ * A failure to read on ends the loop with its errno. Return: 0; negative errno.
+ */
+int journal_follow_run(sd_event *loop, const char *run_id, const char *invocation_id, uint64_t lines,
+                       JournalEntryCallback callback, void *userdata, JournalFollower **ret) _must_check_;
+
+JournalFollower *journal_follower_free(JournalFollower *follower);
+DEFINE_TRIVIAL_CLEANUP_FUNC(JournalFollower *, journal_follower_free);

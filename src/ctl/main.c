@@ -38,7 +38,8 @@ static const Verb verbs[] = {
                           BIT(LINES) | BIT(PAGE),
           verb_runs },
         { "show", "RUN...", "Everything about runs, with their accounts", 1, -1, true, BIT(HOST), verb_show },
-        { "log", "CONNECTOR|RUN", "A run's own log, of daemon and connector", 1, 1, true, BIT(LINES), verb_log },
+        { "log", "CONNECTOR|RUN", "A run's own log, of daemon and connector", 1, 1, true, BIT(LINES) | BIT(FOLLOW),
+          verb_log },
         { "watch", "[CONNECTOR]", "Events as they happen, until interrupted", 0, 1, false,
           BIT(HOST) | BIT(PROVIDER) | BIT(USER) | BIT(LINES), verb_watch },
         { "enable", "CONNECTOR...", "Let connectors run", 1, -1, false, BIT(HOST), verb_set_active },
@@ -105,6 +106,7 @@ static void help(void)
                       "     --no-legend            No titles and no closing hints\n"
                       "  -q --quiet                Say nothing where the exit status says it\n"
                       "  -n --lines=N              Rows, events or log lines at most\n"
+                      "  -f --follow               With log: further lines, until the run ends\n"
                       "\n%sStarting (start):%s\n"
                       "     --full                 Discard the cursor and sync every item again\n"
                       "     --wait                 Show progress until the end; the exit status tells the outcome\n"

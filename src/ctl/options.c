@@ -37,6 +37,7 @@ static const struct option long_options[] = {
         [OPTION_SINCE] = { "since", required_argument, NULL, ARG_FIRST + OPTION_SINCE },
         [OPTION_UNTIL] = { "until", required_argument, NULL, ARG_FIRST + OPTION_UNTIL },
         [OPTION_LINES] = { "lines", required_argument, NULL, 'n' },
+        [OPTION_FOLLOW] = { "follow", no_argument, NULL, 'f' },
         [OPTION_PAGE] = { "page", required_argument, NULL, ARG_FIRST + OPTION_PAGE },
         [OPTION_BASE_TIME] = { "base-time", required_argument, NULL, ARG_FIRST + OPTION_BASE_TIME },
         [OPTION_ITERATIONS] = { "iterations", required_argument, NULL, ARG_FIRST + OPTION_ITERATIONS },
@@ -211,6 +212,8 @@ static int parse_one(CtlOptions *o, int c, const char *value)
                 return 0;
         case 'H':
                 return parse_some(o, OPTION_HOST, value);
+        case 'f':
+                return parse_some(o, OPTION_FOLLOW, value);
         case 'n':
                 return parse_some(o, OPTION_LINES, value);
         case 'q':
@@ -240,7 +243,7 @@ int options_parse(int argc, char **argv, CtlOptions *ret, int *ret_first)
         int c, status;
 
         static_assert(_CTL_OPTION_MAX <= 32, "a bit for each option");
-        while ((c = getopt_long(argc, argv, "hH:qn:", long_options, NULL)) >= 0) {
+        while ((c = getopt_long(argc, argv, "hH:qn:f", long_options, NULL)) >= 0) {
                 status = parse_one(&options, c, optarg);
                 if (status != 0)
                         return status;

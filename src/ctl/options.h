@@ -34,6 +34,7 @@ typedef enum CtlOption {
         OPTION_SINCE,
         OPTION_UNTIL,
         OPTION_LINES,
+        OPTION_FOLLOW,
         OPTION_PAGE,
         OPTION_BASE_TIME,
         OPTION_ITERATIONS,

@@ -17,7 +17,7 @@ declare -gA __syncrunctl_options=(
         [cancel]="--host="
         [runs]="--host= --provider= --user= --source= --outcome= --active --since= --until= --lines= --page="
         [show]="--host="
-        [log]="--lines="
+        [log]="--lines= --follow"
         [watch]="--host= --provider= --user= --lines="
         [enable]="--host="
         [disable]="--host="

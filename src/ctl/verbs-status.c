@@ -6,16 +6,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <syslog.h>
-#include <time.h>
 
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "ctl/ctl.h"
 #include "ctl/journal.h"
+#include "ctl/log-view.h"
 #include "model/run.h"
 
-#define STATUS_LOG_LINES 10U /* without --lines= */
 #define LABEL_WIDTH      12
 
 /* ---- Lines of "label: value" */
@@ -199,118 +197,6 @@ static int print_run(const Ctl *ctl, struct json_object *run)
         return print_accounts(ctl, run);
 }
 
-/* ---- The log */
-
-typedef struct LogOutput {
-        const Ctl *ctl;
-        struct json_object *array; /* collects the lines instead of printing them; NULL */
-} LogOutput;
-
-static void on_log_entry(struct json_object *entry, void *userdata)
-{
-        LogOutput *output = userdata;
-        uint64_t priority = json_count(entry, "priority");
-        Colour c = priority <= LOG_ERR ? COLOUR_RED : priority <= LOG_WARNING ? COLOUR_YELLOW : COLOUR_NORMAL;
-        time_t seconds = (time_t) (json_time(entry, "timestamp") / USEC_PER_SEC);
-        char time_text[32] = "", pid[32] = "";
-        struct tm tm;
-
-        if (output->array) {
-                if (json_object_array_add(output->array, json_object_get(entry)) < 0)
-                        json_object_put(entry);
-                return;
-        }
-        if (output->ctl->options.json != JSON_OFF) {
-                ctl_print_json(output->ctl, entry);
-                return;
-        }
-        if (localtime_r(&seconds, &tm))
-                (void) strftime(time_text, sizeof(time_text), "%b %d %H:%M:%S", &tm);
-        if (json_count(entry, "pid") != COUNT_UNKNOWN)
-                (void) snprintf(pid, sizeof(pid), "[%" PRIu64 "]", json_count(entry, "pid"));
-        (void) printf("%s %s%s: %s%s%s\n", time_text, json_text(entry, "identifier"), pid,
-                      c == COLOUR_NORMAL ? "" : colour(c), json_text(entry, "message"),
-                      c == COLOUR_NORMAL ? "" : colour(COLOUR_NORMAL));
-}
-
-static int print_run_log(Ctl *ctl, struct json_object *run)
-{
-        LogOutput output = { .ctl = ctl };
-        int n;
-
-        if (ctl->options.host)
-                return 0; /* this machine's journal knows nothing of it */
-        (void) putchar('\n');
-        n = journal_read_run(json_text(run, "id"), json_text(run, "invocation_id"),
-                             option_lines(&ctl->options, STATUS_LOG_LINES), on_log_entry, &output);
-        if (n < 0)
-                return ctl_fail_errno(n, "Could not read the journal");
-        if (n == 0)
-                (void) printf("%sNo log lines of this run that you may see (groups systemd-journal and adm see "
-                              "all).%s\n",
-                              colour(COLOUR_GREY), colour(COLOUR_NORMAL));
-        return 0;
-}
-
-/* The run that a word names: a connector's active or last one, or by id; NULL where there is none. */
-static int find_run(Ctl *ctl, const char *word, struct json_object **ret_connector, struct json_object **ret_run)
-{
-        _cleanup_json_ struct json_object *connector = NULL;
-        const char *id = word;
-        int status;
-
-        if (connector_name_is_valid(word)) {
-                status = ctl_ask_connector(ctl, word, &connector);
-                if (status != 0)
-                        return status;
-        }
-        if (connector) {
-                id = json_text(json_member(connector, "active_run"), "id");
-                if (isempty(id))
-                        id = json_text(connector, "last_run_id");
-        }
-        *ret_run = NULL;
-        if (!isempty(id)) {
-                status = ctl_ask_run(ctl, id, ret_run);
-                if (status != 0)
-                        return status;
-        }
-        *ret_connector = TAKE_PTR(connector);
-        return 0;
-}
-
-int verb_log(Ctl *ctl, int argc, char **argv)
-{
-        _cleanup_json_ struct json_object *connector = NULL, *run = NULL;
-        LogOutput output = { .ctl = ctl };
-        const char *id = argv[1];
-        int status, n;
-
-        status = find_run(ctl, argv[1], &connector, &run);
-        if (status == 0 && connector && !run)
-                return ctl_fail_status(EXIT_NO_SUCH, "%s has not run yet.", argv[1]);
-        if (run)
-                id = json_text(run, "id");
-        else if (status != 0 && connector_name_is_valid(argv[1]))
-                return status;
-        /* A run that the history has forgotten, or a service that is down: the journal may know more. */
-        ctl_begin(ctl);
-        n = journal_read_run(id, json_text(run, "invocation_id"),
-                             option_given(&ctl->options, OPTION_LINES) ? ctl->options.lines : UINT64_MAX, on_log_entry,
-                             &output);
-        if (n < 0)
-                return ctl_fail_errno(n, "Could not read the journal");
-        if (n > 0)
-                return 0;
-        if (!run)
-                return status != 0 ? status : ctl_no_such(argv[1]);
-        return ctl_fail_status(
-                        EXIT_FAILURE,
-                        "The journal has no line of run %s that you may see. Its lines may have been rotated away; "
-                        "groups systemd-journal and adm see all.",
-                        id);
-}
-
 int verb_show(Ctl *ctl, int argc, char **argv)
 {
         int worst = 0, status;
@@ -385,7 +271,7 @@ static void print_connector(struct json_object *connector)
 static int print_status_json(Ctl *ctl, struct json_object *connector, struct json_object *run)
 {
         _cleanup_json_ struct json_object *object = json_object_new_object();
-        LogOutput output = { .ctl = ctl, .array = json_object_new_array() };
+        LogView output = { .ctl = ctl, .array = json_object_new_array() };
 
         if (!object || json_add(object, "log", output.array) < 0 || !output.array ||
             json_add(object, "connector", json_object_get(connector)) < 0 ||
@@ -394,7 +280,7 @@ static int print_status_json(Ctl *ctl, struct json_object *connector, struct jso
         /* What cannot be read is no reason to keep back the rest. */
         if (run && !ctl->options.host &&
             journal_read_run(json_text(run, "id"), json_text(run, "invocation_id"),
-                             option_lines(&ctl->options, STATUS_LOG_LINES), on_log_entry, &output) < 0)
+                             option_lines(&ctl->options, STATUS_LOG_LINES), log_view_entry, &output) < 0)
                 (void) json_object_array_del_idx(output.array, 0, json_object_array_length(output.array));
         ctl_print_json(ctl, object);
         return 0;
@@ -405,7 +291,7 @@ static int status_one(Ctl *ctl, const char *word, bool first)
         _cleanup_json_ struct json_object *connector = NULL, *run = NULL;
         int status;
 
-        status = find_run(ctl, word, &connector, &run);
+        status = ctl_find_run(ctl, word, &connector, &run);
         if (status != 0)
                 return status;
         if (!connector && !run)
@@ -422,7 +308,7 @@ static int status_one(Ctl *ctl, const char *word, bool first)
         if (!run)
                 return 0;
         status = print_run(ctl, run);
-        return status != 0 ? status : print_run_log(ctl, run);
+        return status != 0 ? status : log_view_print_run(ctl, run);
 }
 
 static void print_service(const char *version, const char *storage_error, size_t n, size_t n_runs, size_t n_attention)

@@ -170,6 +170,28 @@ def test_syncrunctl(machine, syncrun):
     syncrun.remove("by-hand")
 
 
+def test_log_follows_until_the_end(machine, syncrun):
+    """Also over a restart of the daemon, in the middle of which the run ends."""
+    syncrun.add_pull("told", 1, 10, gate=True)
+    run = syncrun.start("told")
+    follow = machine.start("syncrunctl", "log", "--follow", "--lines=100", "told")
+    lines = []
+    while not (lines and lines[-1].endswith("at the gate\n")):
+        lines.append(follow.stdout.readline())
+        assert lines[-1], lines
+    machine.run("systemctl", "stop", "syncrund.service")
+    syncrun.open_gate("told")
+    machine.run("systemctl", "start", "syncrund.service")
+    rest, _ = follow.communicate(timeout=60)
+    assert follow.returncode == 0
+    assert [line for line in rest.splitlines() if line.endswith("done")]
+    assert [line for line in rest.splitlines() if "succeeded" in line]
+    assert syncrun.run(run)["outcome"] == "succeeded"
+    # Of a run that has ended there is nothing more to come.
+    assert len(machine.output("syncrunctl", "log", "--follow", "--lines=1", "told").splitlines()) == 1
+    syncrun.remove("told")
+
+
 # ---- Who may do what
 
 

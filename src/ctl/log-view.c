@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "ctl/log-view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "base/string-util.h"
+#include "ctl/journal.h"
+#include "model/run.h"
+
+void log_view_entry(struct json_object *entry, void *userdata)
+{
+        LogView *output = userdata;
+        uint64_t priority = json_count(entry, "priority");
+        Colour c = priority <= LOG_ERR ? COLOUR_RED : priority <= LOG_WARNING ? COLOUR_YELLOW : COLOUR_NORMAL;
+        time_t seconds = (time_t) (json_time(entry, "timestamp") / USEC_PER_SEC);
+        char time_text[32] = "", pid[32] = "";
+        struct tm tm;
+
+        if (output->array) {
+                if (json_object_array_add(output->array, json_object_get(entry)) < 0)
+                        json_object_put(entry);
+                return;
+        }
+        if (output->ctl->options.json != JSON_OFF) {
+                ctl_print_json(output->ctl, entry);
+                return;
+        }
+        if (localtime_r(&seconds, &tm))
+                (void) strftime(time_text, sizeof(time_text), "%b %d %H:%M:%S", &tm);
+        if (json_count(entry, "pid") != COUNT_UNKNOWN)
+                (void) snprintf(pid, sizeof(pid), "[%" PRIu64 "]", json_count(entry, "pid"));
+        (void) printf("%s %s%s: %s%s%s\n", time_text, json_text(entry, "identifier"), pid,
+                      c == COLOUR_NORMAL ? "" : colour(c), json_text(entry, "message"),
+                      c == COLOUR_NORMAL ? "" : colour(COLOUR_NORMAL));
+}
+
+int log_view_print_run(Ctl *ctl, struct json_object *run)
+{
+        LogView output = { .ctl = ctl };
+        int n;
+
+        if (ctl->options.host)
+                return 0; /* this machine's journal knows nothing of it */
+        (void) putchar('\n');
+        n = journal_read_run(json_text(run, "id"), json_text(run, "invocation_id"),
+                             option_lines(&ctl->options, STATUS_LOG_LINES), log_view_entry, &output);
+        if (n < 0)
+                return ctl_fail_errno(n, "Could not read the journal");
+        if (n == 0)
+                (void) printf("%sNo log lines of this run that you may see (groups systemd-journal and adm see "
+                              "all).%s\n",
+                              colour(COLOUR_GREY), colour(COLOUR_NORMAL));
+        return 0;
+}

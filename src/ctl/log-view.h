@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Log lines of runs as people read them. */
+
+#include "ctl/ctl.h"
+
+#define STATUS_LOG_LINES 10U /* without --lines= */
+
+typedef struct LogView {
+        const Ctl *ctl;
+        struct json_object *array; /* collects the lines instead of printing them; NULL */
+} LogView;
+
+/* A JournalEntryCallback, given a LogView. */
+void log_view_entry(struct json_object *entry, void *userdata);
+
+/* The last lines of a run, behind an empty line. Return: 0; an exit status > 0 with the error printed. */
+int log_view_print_run(Ctl *ctl, struct json_object *run);
