@@ -356,6 +356,10 @@ static int on_deliver(sd_event_source *source, void *userdata)
         Engine *engine = userdata;
         Webhooks *webhooks = engine->webhooks;
 
+        if (webhooks_clock_has_stepped(engine))
+                engine_clock_changed(engine);
+        if (webhooks->n_clock_steps > 0)
+                return 0;
         for (unsigned i = 0; i < webhooks->n_entries && engine->broken >= 0; i++) {
                 WebhookEntry *entry = webhooks->turn ?: webhooks->entries;
 

@@ -194,22 +194,6 @@ void api_key_log(const ApiKey *key, const char *requested_by, bool added)
                    "API key %s %s by %s", key->name, added ? "made" : "revoked", strna(requested_by));
 }
 
-static const char *advice(int error)
-{
-        switch (-error) {
-        case ENOSPC:
-        case EDQUOT:
-        case EFBIG:
-                return "Make room on its disk; the service goes on by itself.";
-        case EROFS:
-                return "Mount its disk writable; the service goes on by itself.";
-        case EUCLEAN:
-                return "It is damaged: stop the service and put a backup in its place.";
-        default:
-                return "It is tried again every few seconds.";
-        }
-}
-
 void webhook_log_disabled(const WebhookEndpoint *endpoint)
 {
         const LogField fields[] = {
@@ -228,6 +212,22 @@ void webhook_log_attempt(const WebhookAttempt *attempt)
 {
         log_debug("Message %s to %s: %s", attempt->message_id, attempt->endpoint_id,
                   attempt->succeeded ? "taken" : attempt->error);
+}
+
+static const char *advice(int error)
+{
+        switch (-error) {
+        case ENOSPC:
+        case EDQUOT:
+        case EFBIG:
+                return "Make room on its disk; the service goes on by itself.";
+        case EROFS:
+                return "Mount its disk writable; the service goes on by itself.";
+        case EUCLEAN:
+                return "It is damaged: stop the service and put a backup in its place.";
+        default:
+                return "It is tried again every few seconds.";
+        }
 }
 
 void store_log_failed(int error)

@@ -100,13 +100,40 @@ void webhooks_free(Engine *engine)
         engine->webhooks = NULL;
 }
 
+static void on_clock_publication(Engine *engine, Publication *publication, int error)
+{
+        free(publication);
+        engine->webhooks->n_clock_steps--;
+        if (error >= 0)
+                delivery_wake_all(engine);
+}
+
+/* Until the times on the disk have moved, nothing is sent by them. */
+static int wait_for_clock(Engine *engine)
+{
+        Publication *p = calloc(1, sizeof(Publication));
+
+        if (!p)
+                return -ENOMEM;
+        engine->webhooks->n_clock_steps++;
+        publication_queue(engine, p, on_clock_publication);
+        return 0;
+}
+
+bool webhooks_clock_has_stepped(Engine *engine)
+{
+        int64_t offset = (int64_t) (engine_now(engine, CLOCK_REALTIME) - engine_now(engine, CLOCK_BOOTTIME));
+
+        return llabs(offset - engine->clock_offset_usec) >= CLOCK_STEP_USEC;
+}
+
 void webhooks_clock_changed(Engine *engine, int64_t step_usec)
 {
         usec_t now = engine_now(engine, CLOCK_REALTIME);
         WebhookEntry *entry;
         int r = 0;
 
-        if (engine->webhooks->n_entries == 0 || (step_usec < CLOCK_STEP_USEC && step_usec > -CLOCK_STEP_USEC))
+        if (engine->webhooks->n_entries == 0 || llabs(step_usec) < CLOCK_STEP_USEC)
                 return;
         DL_FOREACH(engine->webhooks->entries, entry) {
                 usec_t *failing = &entry->endpoint.failing_usec;
@@ -120,7 +147,7 @@ void webhooks_clock_changed(Engine *engine, int64_t step_usec)
                 r = store_put_webhook_clock_step(engine->store, step_usec,
                                                  usec_add(now, delivery_longest_delay(engine->settings)));
         if (r >= 0)
-                r = delivery_wake_when_committed(engine);
+                r = wait_for_clock(engine);
         if (r < 0)
                 engine_break(engine, r);
 }

@@ -30,6 +30,7 @@ struct Webhooks {
         DeliveryLoop *loop;
         sd_event_source *source; /* sends what is due, in the next turn of the loop */
         unsigned n_deliveries;   /* of all endpoints */
+        unsigned n_clock_steps;  /* that the disk does not know of yet */
 };
 
 /* Memory anew from the disk, at the start and after a commit that failed; what was being sent is sent again.
@@ -53,6 +54,9 @@ void webhook_entry_remove(WebhookEntry *entry);
 
 /* The clock was set: by so much it stands elsewhere. */
 void webhooks_clock_changed(Engine *engine, int64_t step_usec);
+
+/* ... and nobody has told us yet: timers that count on it fire before that. */
+bool webhooks_clock_has_stepped(Engine *engine);
 
 /* ---- What is told (webhook-news.c). Put beside the event that it belongs to; sending is not waited for. Return: 0;
  * negative errno. */

@@ -74,6 +74,64 @@ static void test_everything(void **state)
         settings_done(&s);
 }
 
+static void test_retries(void **state)
+{
+        Diagnostics d = {};
+        Settings s;
+
+        apply("", NULL, &s);
+        assert_int_equal(s.n_webhook_retries, 7);
+        assert_true(s.webhook_retries[0] == 5 * USEC_PER_SEC && s.webhook_retries[6] == 10 * USEC_PER_HOUR);
+        settings_done(&s);
+        apply("[Webhooks]\nRetrySec=1 2min  3h\n", &d, &s);
+        assert_int_equal(s.n_webhook_retries, 3);
+        assert_true(s.webhook_retries[0] == USEC_PER_SEC && s.webhook_retries[2] == 3 * USEC_PER_HOUR);
+        settings_done(&s);
+        apply("[Webhooks]\nRetrySec=\n", &d, &s);
+        assert_int_equal(s.n_webhook_retries, 0);
+        settings_done(&s);
+        apply("[Webhooks]\nRetrySec=1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 30d\n", &d, &s);
+        assert_int_equal(s.n_webhook_retries, WEBHOOK_RETRIES_MAX);
+        settings_done(&s);
+        assert_int_equal(d.n_items, 0);
+        apply("[Webhooks]\nRetrySec=1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1\nRetrySec=31d\nRetrySec=5s soon\n"
+              "RetrySec=infinity\n", &d, &s);
+        assert_int_equal(d.n_items, 4);
+        assert_int_equal(s.n_webhook_retries, 7);
+        settings_done(&s);
+        diagnostics_done(&d);
+}
+
+static void test_webhooks(void **state)
+{
+        Diagnostics d = {};
+        Settings s;
+
+        apply("", NULL, &s);
+        assert_int_equal(s.webhook_max_requests, 64);
+        assert_int_equal(s.webhook_max_requests_per_endpoint, 4);
+        assert_true(s.webhook_timeout_usec == 15 * USEC_PER_SEC);
+        assert_true(s.webhook_disable_after_usec == 5 * USEC_PER_DAY);
+        assert_false(s.webhook_allow_http || s.webhook_allow_literals || s.webhook_allow_private);
+        assert_null(s.webhook_ca_file);
+        assert_true(s.webhook_messages_max_age_usec == 14 * USEC_PER_DAY);
+        assert_int_equal(s.webhook_messages_max, 200000);
+        settings_done(&s);
+        apply("[Webhooks]\nMaxRequests=1\nMaxRequestsPerEndpoint=2\nTimeoutSec=3\nDisableAfterSec=0\nAllowHTTP=yes\n"
+              "AllowAddressLiterals=yes\nAllowPrivateAddresses=yes\nCertificateAuthorityFile=/srv/ca.pem\n"
+              "MessagesMaxAgeSec=1h\nMessagesMax=infinity\n", &d, &s);
+        assert_int_equal(d.n_items, 0);
+        assert_int_equal(s.webhook_max_requests, 1);
+        assert_int_equal(s.webhook_max_requests_per_endpoint, 2);
+        assert_true(s.webhook_timeout_usec == 3 * USEC_PER_SEC);
+        assert_true(s.webhook_disable_after_usec == USEC_INFINITY);
+        assert_true(s.webhook_allow_http && s.webhook_allow_literals && s.webhook_allow_private);
+        assert_string_equal(s.webhook_ca_file, "/srv/ca.pem");
+        assert_true(s.webhook_messages_max_age_usec == USEC_PER_HOUR);
+        assert_int_equal(s.webhook_messages_max, UINT_MAX);
+        settings_done(&s);
+}
+
 static void test_wrong(void **state)
 {
         static const char *const wrong[] = {
@@ -181,7 +239,7 @@ static void test_dirs(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything), cmocka_unit_test(test_wrong),
+                cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything), cmocka_unit_test(test_retries), cmocka_unit_test(test_webhooks), cmocka_unit_test(test_wrong),
                 cmocka_unit_test(test_state_directory), cmocka_unit_test(test_load), cmocka_unit_test(test_dirs),
         };
 

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What webhooks are told, in whose transaction, and what the clock does to their times. Nothing is sent here: an
+ * endpoint is disabled, or has a URL that is no longer allowed, so that each attempt fails without a network. */
+
+#include "unit/expect.h"
+
+#include "unit/engine-fixture.h"
+
+#include "engine/engine-internal.h"
+#include "engine/webhooks.h"
+
+#define BEGIN ((usec_t) 1780171200 * USEC_PER_SEC)
+
+typedef struct EndpointAnswer {
+        unsigned n;
+        int error;
+        char id[WEBHOOK_ID_MAX];
+} EndpointAnswer;
+
+static void on_endpoint(int error, const WebhookEndpoint *endpoint, void *userdata)
+{
+        EndpointAnswer *a = userdata;
+
+        a->n++;
+        a->error = error;
+        if (error >= 0)
+                (void) memcpy(a->id, endpoint->id, strlen(endpoint->id) + 1);
+}
+
+static EndpointAnswer add_endpoint(EngineFixture *f, int disabled)
+{
+        EndpointAnswer a = {};
+        char *why = NULL;
+
+        f->settings.webhook_allow_http = true;
+        expect_ok(engine_add_webhook(f->engine, &(WebhookWish) { .url = "http://example.com/", .disabled = disabled },
+                                     on_endpoint, &a, &why));
+        f->settings.webhook_allow_http = false;
+        assert_int_equal(a.n, 0);
+        fixture_run_until(f, a.n > 0);
+        expect_ok(a.error);
+        return a;
+}
+
+static void on_test(int error, const char *message_id, void *userdata)
+{
+        expect_ok(error);
+        *(bool *) userdata = true;
+}
+
+static void test(EngineFixture *f, const EndpointAnswer *endpoint)
+{
+        bool told = false;
+
+        expect_ok(engine_test_webhook(f->engine, endpoint->id, on_test, &told));
+        fixture_run_until(f, told);
+}
+
+static void wait_attempts(EngineFixture *f, int64_t n)
+{
+        fixture_run_until(f, fixture_sql(f, "SELECT count(*) FROM webhook_attempts") >= n);
+        fixture_settle(f);
+}
+
+static int64_t count_messages(EngineFixture *f, const char *type)
+{
+        _cleanup_free_ char *sql = asprintf_or_null("SELECT count(*) FROM webhook_messages WHERE type = '%s'", type);
+
+        assert_non_null(sql);
+        return fixture_sql(f, sql);
+}
+
+/* Each lifecycle event has its message as soon as it is on disk, with the very numbers of the event. */
+static void test_messages_of_runs(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport success = report_success(), lost = report_category(ATTENTION_CONSENT_EXPIRED);
+        char id[RUN_ID_MAX + 1];
+
+        fixture_open(f);
+        fixture_load_connector(f, "bank", CONNECTOR(""));
+        fixture_whole_run(f, "bank", &success, id);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM webhook_messages"), 0); /* nobody wants any */
+        (void) add_endpoint(f, 1);
+        fixture_whole_run(f, "bank", &lost, id);
+        fixture_whole_run(f, "bank", &lost, id);
+        fixture_whole_run(f, "bank", &success, id);
+        assert_int_equal(count_messages(f, "sync.started"), 3);
+        assert_int_equal(count_messages(f, "sync.failed"), 2);
+        assert_int_equal(count_messages(f, "sync.completed"), 1);
+        assert_int_equal(count_messages(f, "sync.needs_attention"), 1); /* of the same kind: said once */
+        assert_int_equal(count_messages(f, "sync.recovered"), 1);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM webhook_deliveries WHERE state = 'held'"), 8);
+}
+
+/* What is not committed when the daemon is killed is neither an event nor a message. */
+static void test_a_kill_takes_both_or_none(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a;
+
+        fixture_open(f);
+        fixture_load_connector(f, "bank", CONNECTOR(""));
+        (void) add_endpoint(f, 1);
+        a = fixture_start(f, "bank", false);
+        fixture_worker_started(f, "bank");
+        (void) fixture_attach(f, "bank");
+        for (int i = 0; i < 3; i++) {
+                assert_int_equal(fixture_sql(f, "SELECT (SELECT count(*) FROM events WHERE json ->> 'stage' = 'started')"
+                                                " - (SELECT count(*) FROM webhook_messages)"),
+                                 0);
+                fixture_kill(f);
+                fixture_open(f);
+        }
+        assert_int_equal(a.error, 0);
+}
+
+static void test_a_url_that_is_no_longer_allowed(void **state)
+{
+        EngineFixture *f = *state;
+        EndpointAnswer endpoint;
+
+        fixture_open(f);
+        endpoint = add_endpoint(f, -1);
+        test(f, &endpoint);
+        wait_attempts(f, 1);
+        assert_int_equal(fixture_sql(f, "SELECT instr(error, 'AllowHTTP=') > 0 AND http_status = 0 FROM "
+                                        "webhook_attempts"),
+                         1);
+}
+
+static usec_t due(EngineFixture *f)
+{
+        return (usec_t) fixture_sql(f, "SELECT due_usec FROM webhook_deliveries");
+}
+
+/* A wait is a span: it stays as long as it was, wherever the clock is set. */
+static void test_clock_steps(void **state)
+{
+        static const usec_t steps[] = { BEGIN - 10 * USEC_PER_DAY, BEGIN + 300 * USEC_PER_DAY, BEGIN };
+        EngineFixture *f = *state;
+        EndpointAnswer endpoint;
+        usec_t before, failing;
+
+        fixture_open(f);
+        fixture_set_clock(BEGIN);
+        engine_clock_changed(f->engine);
+        f->settings.webhook_retries[0] = USEC_PER_HOUR;
+        endpoint = add_endpoint(f, -1);
+        test(f, &endpoint);
+        wait_attempts(f, 1);
+        assert_true(due(f) > BEGIN + 47 * USEC_PER_MINUTE && due(f) < BEGIN + 74 * USEC_PER_MINUTE);
+        before = due(f) - fixture_now(CLOCK_REALTIME);
+        for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+                usec_t wait;
+
+                fixture_set_clock(steps[i]);
+                engine_clock_changed(f->engine);
+                fixture_settle(f);
+                wait = due(f) - fixture_now(CLOCK_REALTIME);
+                assert_true(wait < before + USEC_PER_SEC && wait + USEC_PER_MINUTE > before);
+                failing = (usec_t) fixture_sql(f, "SELECT failing_usec FROM webhook_endpoints");
+                assert_true(failing <= fixture_now(CLOCK_REALTIME) + USEC_PER_SEC && failing + USEC_PER_MINUTE > steps[i]);
+        }
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM webhook_attempts"), 1);
+
+        /* Nobody saw this one: what lies beyond any wait is brought near. */
+        fixture_close(f);
+        fixture_set_clock(BEGIN - 1000 * USEC_PER_DAY);
+        fixture_open(f);
+        fixture_settle(f);
+        assert_true(due(f) <= fixture_now(CLOCK_REALTIME) + 20 * USEC_PER_HOUR);
+}
+
+/* ... and comes when its time comes. */
+static void test_a_later_attempt(void **state)
+{
+        EngineFixture *f = *state;
+        EndpointAnswer endpoint;
+
+        fixture_open(f);
+        f->settings.n_webhook_retries = 1;
+        endpoint = add_endpoint(f, -1);
+        test(f, &endpoint);
+        wait_attempts(f, 1);
+        fixture_come_near(f, due(f));
+        fixture_settle(f);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM webhook_attempts"), 1);
+        fixture_advance_clock(USEC_PER_MINUTE);
+        fixture_kill(f); /* whoever looks anew finds it due */
+        fixture_open(f);
+        wait_attempts(f, 2);
+        assert_int_equal(fixture_sql(f, "SELECT state = 'failed' FROM webhook_deliveries"), 1);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                ENGINE_TEST(test_messages_of_runs), ENGINE_TEST(test_a_kill_takes_both_or_none),
+                ENGINE_TEST(test_a_url_that_is_no_longer_allowed), ENGINE_TEST(test_clock_steps),
+                ENGINE_TEST(test_a_later_attempt),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
