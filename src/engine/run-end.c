@@ -108,9 +108,27 @@ static char *default_message(const Run *run)
         }
 }
 
+/* Replaces the message by one that says that not all could be used: the run may well have succeeded. */
+static int add_bad_lines(char **message, uint64_t n)
+{
+        _cleanup_free_ char *note = NULL, *head = NULL;
+        char *text;
+
+        note = asprintf_or_null(" · %" PRIu64 " %s could not be used", n, n == 1 ? "line" : "lines");
+        if (!note)
+                return -ENOMEM;
+        head = utf8_sanitize(*message, strlen(*message), MESSAGE_TEXT_MAX - strlen(note));
+        text = head ? asprintf_or_null("%s%s", head, note) : NULL;
+        if (!text)
+                return -ENOMEM;
+        free(*message);
+        *message = text;
+        return 0;
+}
+
 static int set_end(Run *run, const RunEnd *end)
 {
-        char *message;
+        _cleanup_free_ char *message = NULL;
 
         run->outcome = end->outcome;
         if (end->outcome == RUN_SUCCEEDED)
@@ -120,10 +138,10 @@ static int set_end(Run *run, const RunEnd *end)
         if (end->error && free_and_strdup(&run->error, end->error) < 0)
                 return -ENOMEM;
         message = end->message ? strdup(end->message) : default_message(run);
-        if (!message)
+        if (!message || (end->n_bad_lines > 0 && add_bad_lines(&message, end->n_bad_lines) < 0))
                 return -ENOMEM;
         free(run->message);
-        run->message = message;
+        run->message = TAKE_PTR(message);
         return 0;
 }
 

@@ -15,6 +15,7 @@ typedef struct RunEnd {
         bool retry;                 /* failed for a reason that may pass by itself; the worker knows: also beside a
                                      * category, where the connector itself says to try again */
         usec_t retry_at_usec;       /* not before; 0: by the backoff */
+        uint64_t n_bad_lines;       /* the message says so */
 } RunEnd;
 
 /* Set the outcome and decide on a retry. The caller moves the run on and records it. */

@@ -109,7 +109,8 @@ static void record_end(EngineRun *r, PendingCall *call)
                                     .error = call->end.error,
                                     .category = call->end.attention,
                                     .retry = call->end.retry,
-                                    .retry_at_usec = call->end.retry_at_usec });
+                                    .retry_at_usec = call->end.retry_at_usec,
+                                    .n_bad_lines = call->end.n_bad_lines });
         if (r->run->state == RUN_STARTING || r->run->state == RUN_RUNNING)
                 (void) run_move(r, RUN_STOPPING);
         run_heard(r);
@@ -160,6 +161,7 @@ static int keep_end(PendingCall *call, const RunReport *report)
         end->retry_at_usec = report->retry_at_usec;
         end->cpu_usec = report->cpu_usec;
         end->memory_peak_bytes = report->memory_peak_bytes;
+        end->n_bad_lines = report->n_bad_lines;
         if (free_and_strdup(&end->message, report->message) < 0)
                 return -ENOMEM;
         return MIN(free_and_strdup(&end->error, report->error ?: report->attention_message), 0);

@@ -82,6 +82,8 @@ void run_report_write(const RunReport *report, Buffer *out)
                 json_write_uint(&w, "retry_at_usec", report->retry_at_usec);
         write_if_known(&w, "cpu_usec", report->cpu_usec);
         write_if_known(&w, "memory_peak_bytes", report->memory_peak_bytes);
+        if (report->n_bad_lines > 0)
+                json_write_uint(&w, "bad_lines", report->n_bad_lines);
         json_close_object(&w);
 }
 
@@ -234,7 +236,8 @@ int run_report_parse(const char *json, size_t n, RunReport *ret)
             (r = get_text(object, "error", ERROR_TEXT_MAX, &report.error)) < 0 ||
             (r = get_count(object, "retry_at_usec", &report.retry_at_usec)) < 0 ||
             (r = get_count(object, "cpu_usec", &report.cpu_usec)) < 0 ||
-            (r = get_count(object, "memory_peak_bytes", &report.memory_peak_bytes)) < 0)
+            (r = get_count(object, "memory_peak_bytes", &report.memory_peak_bytes)) < 0 ||
+            (r = get_count(object, "bad_lines", &report.n_bad_lines)) < 0)
                 return r;
         if (json_get_bool(object, "retry", &report.retry) < 0)
                 return -EBADMSG;

@@ -28,6 +28,7 @@ typedef struct RunReport {
         usec_t retry_at_usec;        /* CLOCK_REALTIME, not before (quota_reset); 0: by the backoff */
         uint64_t cpu_usec;           /* of the pipeline, by getrusage; COUNT_UNKNOWN */
         uint64_t memory_peak_bytes;  /* of its largest process; COUNT_UNKNOWN */
+        uint64_t n_bad_lines;        /* that could not be used */
 } RunReport;
 
 #define RUN_REPORT_INIT                                                                                              \

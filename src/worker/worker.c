@@ -89,6 +89,7 @@ static int make_end(Worker *worker, RunReport *report, CursorScope *ret_scope)
         r = outcome_decide(&facts, report);
         if (r < 0)
                 return r;
+        report->n_bad_lines = worker->intake->n_bad;
         failed = report->outcome == RUN_FAILED || report->outcome == RUN_CANCELLED;
         r = ledger_settle(&worker->intake->ledger, failed,
                           report->outcome == RUN_CANCELLED ? "the run was cancelled" : report->error);

@@ -176,3 +176,16 @@ def test_items_are_in_the_destination(real, client, tmp_path):
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     database.close()
     assert tables
+
+
+def test_a_success_tells_of_the_lines_that_could_not_be_used(real, client):
+    """In the run, in its last event and in the journal."""
+    connector(real, "rough", "echo garbage\necho more\n" + records(*range(200)))
+    real.start()
+    run = client.start("rough")[0]
+    properties = finished(client, run)
+    assert properties["Outcome"] == "succeeded"
+    assert properties["Message"] == "Sync completed · 200 new, 0 updated · 2 lines could not be used"
+    events = client.describe("DescribeEvents", run=run, newest_first=True, limit=1)["events"]
+    assert events[0]["event"]["message"] == properties["Message"]
+    assert f"run {run} succeeded: {properties['Message']}" in real.log()

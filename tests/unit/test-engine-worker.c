@@ -135,6 +135,31 @@ static void test_accounts(void **state)
         assert_true(fixture_has(f->news, "attention bank consent_expired"));
 }
 
+/* Also of the longest message that a worker may send, and of the engine's own. */
+static void test_bad_lines_are_in_the_message(void **state)
+{
+        EngineFixture *f = *state;
+        _cleanup_free_ char *longest = calloc(1, MESSAGE_TEXT_MAX + 1);
+        RunReport report = report_success();
+        char id[RUN_ID_MAX + 1];
+
+        fixture_write_connector(f, "bank", CONNECTOR());
+        fixture_open(f);
+        report.n_bad_lines = 1;
+        fixture_whole_run(f, "bank", &report, id);
+        assert_string_equal(fixture_run(f, id)->message,
+                            "Sync completed · 3 new, 2 updated · 1 line could not be used");
+        assert_true(fixture_has(f->news, "event completed"));
+
+        assert_non_null(longest);
+        memset(longest, 'x', MESSAGE_TEXT_MAX);
+        report.message = longest;
+        report.n_bad_lines = 12;
+        fixture_whole_run(f, "bank", &report, id);
+        assert_int_equal(strlen(fixture_run(f, id)->message), MESSAGE_TEXT_MAX);
+        assert_non_null(strstr(fixture_run(f, id)->message, "x… · 12 lines could not be used"));
+}
+
 /* Finish() is repeated because its answer was lost: also after the end, also by a daemon that has forgotten the run.
  */
 static void test_finish_repeated(void **state)
@@ -510,6 +535,7 @@ int main(void)
                 ENGINE_TEST(test_sequence),
                 ENGINE_TEST(test_events),
                 ENGINE_TEST(test_accounts),
+                ENGINE_TEST(test_bad_lines_are_in_the_message),
                 ENGINE_TEST(test_finish_repeated),
                 ENGINE_TEST(test_cursor),
                 ENGINE_TEST(test_attach_again),

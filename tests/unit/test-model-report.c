@@ -69,6 +69,7 @@ static RunReport full_report(void)
                 .retry_at_usec = 1780171200 * USEC_PER_SEC,
                 .cpu_usec = 5,
                 .memory_peak_bytes = 6,
+                .n_bad_lines = 3,
         };
 
         assert_non_null(report.accounts);
@@ -110,7 +111,7 @@ static void test_everything_comes_back(void **state)
         assert_string_equal(again.metadata, "{\"a\":[1,2.5,\"/\"]}");
         assert_int_equal(again.outcome, RUN_PARTIAL);
         assert_true(again.retry && again.retry_at_usec == report.retry_at_usec);
-        assert_true(again.cpu_usec == 5 && again.memory_peak_bytes == 6);
+        assert_true(again.cpu_usec == 5 && again.memory_peak_bytes == 6 && again.n_bad_lines == 3);
 }
 
 static void test_refused(void **state)
@@ -156,6 +157,7 @@ static void test_refused(void **state)
                 "{\"retry_at_usec\":\"now\"}",
                 "{\"cpu_usec\":-1}",
                 "{\"memory_peak_bytes\":0.5}",
+                "{\"bad_lines\":-1}",
         };
         RunReport report = RUN_REPORT_INIT;
 
