@@ -30,6 +30,7 @@ struct Connection {
         bool counted; /* by its address */
         ConnectionPhase phase;
         usec_t deadline_usec; /* CLOCK_MONOTONIC */
+        Request *request;     /* the one at hand: the server's */
         Request *waiting;     /* for its answer; borrowed */
 };
 

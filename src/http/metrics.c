@@ -87,6 +87,8 @@ void metrics_count(Metrics *metrics, const Request *request)
         size_t i = 0;
         Count *count;
 
+        if (request->answer.status == 0) /* the client went before there was one */
+                return;
         memset(&key, 0, sizeof(key)); /* with what lies between its members */
         key.route = request->route;
         key.method = request->method;

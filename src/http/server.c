@@ -68,6 +68,7 @@ static void answer_done(Answer *answer)
 
 static void request_free(Request *request)
 {
+        request->connection->request = NULL;
         request->server->callbacks.done(request, request->server->callbacks.userdata);
         client_call_cancel(request->call);
         request->server->bodies_bytes -= request->body.allocated;
@@ -111,6 +112,7 @@ static void *on_request_line(void *userdata, const char *target, struct MHD_Conn
         request->begun_usec = now_usec(CLOCK_MONOTONIC);
         request->target_size = strlen(target);
         request->target_error = target_parse(target, &request->target);
+        request->connection->request = request;
         connection_set_phase(request->connection, CONNECTION_HEAD);
         /* libmicrohttpd has room for it, and perhaps none for what comes next, which it would then wait for. */
         if (request->target_size > request->server->settings->head_max_bytes)
@@ -307,12 +309,17 @@ static int on_mhd_turn(sd_event_source *source, void *userdata)
 static void on_mhd_connection(void *userdata, struct MHD_Connection *mhd, void **context,
                               enum MHD_ConnectionNotificationCode code)
 {
+        Connection *connection = *context;
         Server *server = userdata;
 
-        if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        if (code == MHD_CONNECTION_NOTIFY_STARTED) {
                 *context = TAKE_PTR(server->accepting);
-        else
-                connection_free(*context);
+                return;
+        }
+        /* One whose head never came as a whole is not told of otherwise. */
+        if (connection->request)
+                request_free(connection->request);
+        connection_free(connection);
 }
 
 static void _printf_(2, 0) on_mhd_log(void *userdata, const char *format, va_list ap)

@@ -145,7 +145,7 @@ def test_bodies_together(shim, key):
         except (ConnectionResetError, BrokenPipeError):
             pass
     refused, _, _ = select.select(ends, [], [], 20)
-    assert 1 <= len(refused) < 10
+    assert 1 <= len(refused) < len(ends)
     assert {status_of(end.recv(4096)) for end in refused} == {503}
     for end in ends:
         end.close()

@@ -296,6 +296,16 @@ def test_heads_of_every_size(shim, key):
         assert seen == {200, 431}, n_headers
 
 
+def test_heads_that_never_end_are_forgotten(new_shim, key):
+    """What was read of them goes with their connections: a sanitizer would say so."""
+    shim = new_shim("[Limits]\nHeadTimeoutSec=200ms\n")
+    for data in (b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nA", b"GET /v1?a=b HTTP/1.1\r\nA: b\r\n"):
+        assert answers(shim.raw(data))[0][0] == 408
+        with shim.connect() as end:
+            end.sendall(data)
+    assert shim.stop() == 0
+
+
 def test_targets_of_every_size(shim, key):
     seen = set()
     for size in [*range(100, 3600, 300), *range(3600, 6400, 97), 20000, 100000]:

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Remote access as it is installed: the socket starts it, it ends when idle, and it may do nothing but what it is for."""
+
+import json
+import re
+
+import pytest
+from syncrun import Syncrun
+
+URL = "http://127.0.0.1:8377"
+USER = "a11ce000-0000-4000-8000-000000000001"
+UNIT = "syncrun-http.service"
+
+
+@pytest.fixture(scope="module")
+def syncrun(machine):
+    machine.write("/etc/syncrun/syncrun-http.conf", "[Server]\nIdleExitSec=500ms\n")
+    machine.run("systemctl", "start", "syncrun-http.socket")
+    return Syncrun(machine)
+
+
+@pytest.fixture(scope="module")
+def key(syncrun):
+    scopes = ["as", "3", "sync:read", "sync:write", "sync:admin"]
+    return syncrun.data("AddApiKey", "sa{sv}", "app", "1", "scopes", *scopes)[0]
+
+
+def curl(machine, path, key=None, *arguments, url=URL):
+    command = ["curl", "-sSg", "--max-time", "30", "-w", "\n%{http_code}", *arguments]
+    command += ["-H", f"X-API-Key: {key}"] if key else []
+    body, _, status = machine.output(*command, url + path).rpartition("\n")
+    return int(status), body
+
+
+def wait_idle(machine):
+    """Until it has ended by itself, if it runs."""
+    before = machine.properties(UNIT, "ActiveState", "InvocationID")
+    if before["ActiveState"] != "inactive":
+        machine.wait_journal(f"UNIT={UNIT}", "MESSAGE_ID=7ad2d189f7e94e70a38c781354912448", f"INVOCATION_ID={before['InvocationID']}")
+    assert machine.properties(UNIT, "Result") == {"Result": "success"}
+
+
+def test_a_cold_system(machine, syncrun, key):
+    """Neither the server nor the daemon runs: the first request starts both."""
+    wait_idle(machine)
+    machine.run("systemctl", "stop", "syncrund.service")
+    status, body = curl(machine, "/v1/sync-runs", key)
+    assert (status, json.loads(body)) == (200, {"syncRuns": [], "nextCursor": None})
+    assert machine.properties("syncrund.service", "ActiveState") == {"ActiveState": "active"}
+
+
+def test_both_addresses(machine, syncrun):
+    for url in (URL, "http://[::1]:8377"):
+        assert curl(machine, "/healthz", url=url) == (200, '{"status":"ok"}')
+
+
+def test_it_acts_for_its_clients(machine, syncrun, key):
+    """Without polkit, and on the record as the key."""
+    name = syncrun.add_pull("http-pull", 1, 10)
+    status, body = curl(machine, f"/v1/connectors/{name}/sync-now", key, "-X", "POST")
+    assert status == 201, body
+    run_id = json.loads(body)["syncRun"]["id"]
+    run = syncrun.wait_end(run_id)
+    assert (run["outcome"], run["requested_by"], run["trigger"]) == ("succeeded", "key:app", "remote")
+    event = {"run_id": "http-1", "provider": "test", "source": "sdk", "stage": "started", "status": "in_progress"}
+    status, body = curl(machine, f"/api/v1/users/{USER}/sync/events", key, "-d", json.dumps(event))
+    assert (status, body) == (201, '{"recorded":1}')
+    status, body = curl(machine, f"/api/v1/users/{USER}/sync/recent", key)
+    assert json.loads(body)[0]["run_id"] == "http-1"
+
+
+def test_it_ends_and_begins_again_under_load(machine, syncrun, key):
+    script = f"""
+        for i in $(seq 40); do
+            curl -sS --max-time 30 -o /dev/null -w '%{{http_code}}\\n' -H 'X-API-Key: {key}' {URL}/v1/sync-runs
+            case $i in *0) while systemctl -q is-active {UNIT}; do :; done ;; esac
+        done
+    """
+    before = len(machine.journal(f"UNIT={UNIT}", "MESSAGE_ID=39f53479d3a045ac8e11786248231fbf"))
+    assert machine.shell(script).stdout.split() == ["200"] * 40
+    after = len(machine.journal(f"UNIT={UNIT}", "MESSAGE_ID=39f53479d3a045ac8e11786248231fbf"))
+    assert after - before >= 3
+
+
+def test_a_stream_keeps_it(machine, syncrun, key):
+    """Longer than it would be idle; it ends in order when it is stopped."""
+    stream = machine.start("curl", "-sSN", "-H", f"X-API-Key: {key}", f"{URL}/api/v1/sync/stream")
+    while "event: sync.status" not in stream.stdout.readline():
+        pass
+    invocation = machine.properties(UNIT, "InvocationID")
+    follow = machine.now() + 1_500_000
+    while machine.now() < follow:
+        assert machine.properties(UNIT, "ActiveState", "InvocationID") == {"ActiveState": "active", **invocation}
+    machine.run("systemctl", "stop", UNIT)
+    stream.communicate(timeout=30)
+    assert stream.returncode == 0
+
+
+def test_it_has_a_user_of_its_own_and_sees_nothing(machine, syncrun, key):
+    stream = machine.start("curl", "-sSN", "-H", f"X-API-Key: {key}", f"{URL}/api/v1/sync/stream")
+    while ": connected" not in stream.stdout.readline():
+        pass
+    try:
+        shown = machine.properties(UNIT, "MainPID", "UID")
+        pid, uid = shown["MainPID"], shown["UID"]
+        assert 61184 <= int(uid) <= 65519
+        assert machine.output("stat", "-c", "%u", f"/proc/{pid}") == uid
+        status = machine.output("cat", f"/proc/{pid}/status")
+        assert re.search(r"^CapEff:\s+0+$", status, re.M) and re.search(r"^NoNewPrivs:\s+1$", status, re.M)
+        assert re.search(r"^Seccomp:\s+2$", status, re.M)
+        inside = ["nsenter", f"--target={pid}", "--mount", "--", "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+        for path in ("/var/lib/syncrun/history.db", "/etc/shadow"):
+            done = machine.run(*inside, "cat", path, check=False)
+            assert "Permission denied" in done.stderr, path
+        done = machine.run(*inside, "touch", "/var/tmp/x", "/etc/x", "/run/syncrun/x", check=False)
+        assert done.stderr.count("cannot touch") >= 2
+        # It has sockets that it was given, and no network to make others in.
+        assert machine.output("nsenter", f"--target={pid}", "--net", "--", "ip", "-o", "link").count("\n") == 0
+    finally:
+        machine.end(stream)
+
+
+def as_shim(machine, key, *call):
+    """A call with the uid of the server, while it runs."""
+    stream = machine.start("curl", "-sSN", "-H", f"X-API-Key: {key}", f"{URL}/api/v1/sync/stream")
+    while ": connected" not in stream.stdout.readline():
+        pass
+    uid = machine.properties(UNIT, "UID")["UID"]
+    try:
+        command = ["busctl", "call", "org.syncrun1", "/org/syncrun1", "org.syncrun1.Manager", *call]
+        return machine.run("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *command, check=False)
+    finally:
+        machine.end(stream)
+
+
+@pytest.mark.parametrize("call", [
+    ["AddApiKey", "sa{sv}", "x", "1", "scopes", "as", "1", "sync:read"],
+    ["RevokeApiKey", "s", "app"],
+    ["DescribeApiKeys", "a{sv}", "0"],
+    ["Reload"],
+    ["StartRun", "sa{sv}", "http-pull", "0"],
+    ["ReportEvents", "s", "[{}]"],
+])
+def test_what_it_may_not_call(machine, syncrun, key, call):
+    done = as_shim(machine, key, *call)
+    assert done.returncode == 1
+    assert re.search("not permitted|NotAllowed|may not|authentication", done.stderr, re.I), done.stderr
+
+
+def test_it_comes_back_after_a_kill(machine, syncrun, key):
+    assert curl(machine, "/healthz")[0] == 200
+    machine.run("systemctl", "kill", "--signal=KILL", UNIT)
+    assert curl(machine, "/healthz")[0] == 200
