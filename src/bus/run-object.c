@@ -226,9 +226,9 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD("Cancel", NULL, NULL, method_cancel_run, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", run), method_describe,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        RUN_PROPERTIES(PROPERTY_VTABLE_ENTRY)
         SD_BUS_PROPERTY("Accounts", "a(ssttttss)", property_get_accounts, 0,
                         SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION | SD_BUS_VTABLE_PROPERTY_EXPLICIT),
-        RUN_PROPERTIES(PROPERTY_VTABLE_ENTRY)
         SD_BUS_VTABLE_END,
 };
 
