@@ -306,3 +306,29 @@ def test_run_that_is_remembered_knows_who_asked(daemon, client, shared):
     run, *_ = second.attach()
     assert client.get(run_path(run), RUN, "RequestedBy") == "key:page"
     assert client.get(run_path(run), RUN, "Trigger") == "remote"
+
+
+# ---- Webhooks
+
+def webhook_calls(name):
+    dictionary = {"on_behalf_of": ("s", name)} if name else {}
+    lost = ["ep_lost", dictionary]
+    return [
+        (PATH, MANAGER, "DescribeWebhookEndpoints", "(a{sv})", [{"view": ("s", "open-wearables"), **dictionary}]),
+        (PATH, MANAGER, "AddWebhookEndpoint", "(sa{sv})", ["ftp://example.com/", dictionary]),
+        *((PATH, MANAGER, method, "(sa{sv})", lost) for method in (
+            "UpdateWebhookEndpoint", "RemoveWebhookEndpoint", "GetWebhookSecret", "RotateWebhookSecret", "TestWebhook")),
+        (PATH, MANAGER, "ResendWebhookMessage", "(ssa{sv})", ["ep_lost", "msg_lost", dictionary]),
+        (PATH, MANAGER, "RecoverWebhook", "(sta{sv})", ["ep_lost", 0, dictionary]),
+        (PATH, MANAGER, "DescribeWebhookMessages", "(a{sv})", [{"endpoint": ("s", "ep_lost"), **dictionary}]),
+        (PATH, MANAGER, "DescribeWebhookAttempts", "(a{sv})", [{"message": ("s", "msg_lost"), **dictionary}]),
+    ]
+
+
+def test_webhooks_for_a_client(daemon, shared, caller, pid1):
+    """Granted, and then refused for what is asked."""
+    empty = ('{"data":[],"done":true,"iterator":null,"prevIterator":null}',)
+    assert caller().call(*webhook_calls("page")) == [empty, "InvalidArgument", *["NoSuchEndpoint"] * 8, "NoSuchMessage"]
+    assert caller().call(*webhook_calls("lost")) == ["NoSuchKey"] * 11
+    assert caller().call(*webhook_calls(None)) == ["NotAllowed"] * 11
+    assert caller(OTHER).call(*webhook_calls("page")) == ["NotAllowed"] * 11
