@@ -35,8 +35,10 @@ def member_lines(member, comment):
     else:
         head = signature(member)
     yield head
-    if comment:
-        yield '\t' + escape(comment)
+    for paragraph in re.split(r'\n\s*\n', comment):
+        if paragraph.strip():
+            yield '\t' + escape(paragraph)
+            yield ''
     yield ''
 
 
