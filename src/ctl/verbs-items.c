@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* items: what a connector has stored. The destination belongs to the worker, so the worker's program is asked; it
- * answers with one JSON object a line. */
+ * answers with one JSON object a line. Where to look, the daemon knows, if it is there. */
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,8 +18,28 @@
 
 #define ITEMS_SHOWN 50U /* without --lines= */
 
-/* Starts the worker's program, with its answer in a pipe. Return: 0; negative errno. */
-static int spawn_worker(const char *worker, char **words, pid_t *ret_pid, FILE **ret_answer)
+/* Where the connector's worker keeps its state. NULL: the daemon is not there, or does not know. */
+static char *ask_state_directory(Ctl *ctl, const char *connector)
+{
+        const ClientOption filter[] = { { .name = "name", .type = 's', .s = connector } };
+        _cleanup_client_error_ ClientError e = {};
+        _cleanup_json_ struct json_object *answer = NULL;
+        _cleanup_free_ char *json = NULL;
+        const char *directory;
+
+        if (!ctl->client && client_open(NULL, &ctl->client, &e) < 0)
+                return NULL;
+        if (client_describe(ctl->client, "DescribeConnectors", filter, ELEMENTSOF(filter), &json, &e) < 0 ||
+            json_parse(json, strlen(json), &answer) < 0)
+                return NULL;
+        directory = json_text(json_element(answer, "connectors", 0), "state_directory");
+        return isempty(directory) ? NULL : strdup(directory);
+}
+
+/* Starts the worker's program, with its answer in a pipe. @state_directory: NULL: as in our environment. Return: 0;
+ * negative errno. */
+static int spawn_worker(const char *worker, char **words, const char *state_directory, pid_t *ret_pid,
+                        FILE **ret_answer)
 {
         FILE *answer;
         int fds[2];
@@ -40,7 +60,8 @@ static int spawn_worker(const char *worker, char **words, pid_t *ret_pid, FILE *
                 return -error;
         }
         if (pid == 0) {
-                if (dup2(fds[1], STDOUT_FILENO) >= 0)
+                if (dup2(fds[1], STDOUT_FILENO) >= 0 &&
+                    (!state_directory || setenv("STATE_DIRECTORY", state_directory, true) >= 0))
                         (void) execv(worker, words);
                 (void) fprintf(stderr, "syncrunctl: Could not run %s: %m\n", worker);
                 _exit(127);
@@ -109,7 +130,7 @@ int verb_items(Ctl *ctl, int argc, char **argv)
 {
         static const char *const titles[] = { "STREAM", "KEY", "ACCOUNT", "UPDATED", "RECORD", NULL };
         const char *worker = getenv(SYNCRUN_ENV_WORKER) ?: SYNCRUN_LIBEXECDIR "/syncrun-worker";
-        _cleanup_free_ char *limit = NULL, *stream = NULL;
+        _cleanup_free_ char *limit = NULL, *stream = NULL, *state_directory = NULL;
         _cleanup_(table_freep) Table *table = table_new(titles);
         char *words[] = { (char *) worker, (char *) "--items", NULL, NULL, NULL, NULL };
         int status, ended;
@@ -118,13 +139,14 @@ int verb_items(Ctl *ctl, int argc, char **argv)
 
         if (!connector_name_is_valid(argv[1]))
                 return ctl_usage_error("\"%s\" is no connector's name. See 'syncrunctl list'.", argv[1]);
+        state_directory = ask_state_directory(ctl, argv[1]);
         words[2] = argv[1];
         words[3] = limit = asprintf_or_null("--limit=%u", option_lines(&ctl->options, ITEMS_SHOWN));
         if (argc > 2)
                 words[4] = stream = asprintf_or_null("--stream=%s", argv[2]);
         if (!table || !limit || (argc > 2 && !stream))
                 return ctl_oom();
-        status = spawn_worker(worker, words, &pid, &answer);
+        status = spawn_worker(worker, words, state_directory, &pid, &answer);
         if (status < 0)
                 return ctl_fail_errno(status, "Could not run %s", worker);
         status = show_items(ctl, answer, table);

@@ -145,12 +145,15 @@ static void write_record(JsonWriter *w, const ConnectorRecord *record)
         view_attention(w, "attention", &record->attention);
 }
 
-static void write_connector(JsonWriter *w, const Connector *c)
+static void write_connector(const Engine *engine, JsonWriter *w, const Connector *c)
 {
+        _cleanup_free_ char *state_directory = launcher_state_directory(engine->launcher, c->record.name);
+
         json_open_object(w, NULL);
         json_write_string(w, "name", c->record.name);
         json_write_string(w, "id", c->record.id);
         write_definition(w, c->definition);
+        json_write_string(w, "state_directory", state_directory);
         json_write_bool(w, "active", c->active);
         json_write_timestamp(w, "next_elapse", c->next_elapse_usec);
         if (c->run)
@@ -195,7 +198,7 @@ int engine_describe_connectors(Engine *engine, const ConnectorFilter *filter, ch
         json_open_object(&w, NULL);
         json_open_array(&w, "connectors");
         for (size_t i = 0; i < n; i++)
-                write_connector(&w, list[i]);
+                write_connector(engine, &w, list[i]);
         json_close_array(&w);
         json_close_object(&w);
         return buffer_take(&buffer, ret_json);
@@ -209,7 +212,7 @@ int engine_describe_connector(Engine *engine, const char *name, char **ret_json)
 
         if (!c)
                 return -ENXIO;
-        write_connector(&w, c);
+        write_connector(engine, &w, c);
         return buffer_take(&buffer, ret_json);
 }
 

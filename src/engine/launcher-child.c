@@ -107,9 +107,16 @@ static int child_new(ChildLauncher *launcher, const char *connector, Child **ret
         return 0;
 }
 
+static char *child_state_directory(const Launcher *base, const char *connector)
+{
+        const ChildLauncher *launcher = container_of(base, ChildLauncher, base);
+
+        return asprintf_or_null("%s/%s", launcher->state_dir, connector);
+}
+
 static int spawn_worker(ChildLauncher *launcher, const char *connector, bool settle, pid_t *ret)
 {
-        _cleanup_free_ char *state_directory = asprintf_or_null("%s/%s", launcher->state_dir, connector);
+        _cleanup_free_ char *state_directory = child_state_directory(&launcher->base, connector);
         _cleanup_free_ char *variable = asprintf_or_null("STATE_DIRECTORY=%s", strempty(state_directory));
         _cleanup_strv_free_ char **environment = NULL;
         char *argv[] = { launcher->worker_path, (char *) (settle ? "--settle" : "--keep"), (char *) connector, NULL };
@@ -383,6 +390,7 @@ static const LauncherVTable child_vtable = {
         .adopt = child_adopt,
         .verify = child_verify,
         .usage = child_usage,
+        .state_directory = child_state_directory,
 };
 
 int launcher_child_new(sd_event *event, const char *worker_path, const char *state_dir, usec_t stop_timeout_usec,

@@ -13,6 +13,7 @@ struct LauncherVTable {
         int (*verify)(Launcher *launcher, const char *connector, uid_t uid, pid_t pid, LauncherVerifyCallback cb,
                       void *userdata);
         int (*usage)(Launcher *launcher, const char *connector, LauncherUsageCallback cb, void *userdata);
+        char *(*state_directory)(const Launcher *launcher, const char *connector); /* may be missing */
 };
 
 /* The first member of each launcher. */

@@ -16,6 +16,8 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "config.h"
+
 #include "base/log.h"
 #include "base/names.h"
 #include "base/string-util.h"
@@ -516,6 +518,12 @@ static void unit_launcher_free(Launcher *base)
         free(launcher);
 }
 
+/* As StateDirectory= of the unit says. */
+static char *unit_state_directory(const Launcher *base, const char *connector)
+{
+        return asprintf_or_null(SYNCRUN_LOCALSTATEDIR "/lib/syncrun-connector/%s", connector);
+}
+
 static const LauncherVTable unit_vtable = {
         .free = unit_launcher_free,
         .start = unit_start,
@@ -523,6 +531,7 @@ static const LauncherVTable unit_vtable = {
         .adopt = unit_adopt,
         .verify = unit_verify,
         .usage = unit_ask_usage,
+        .state_directory = unit_state_directory,
 };
 
 int launcher_unit_new(sd_bus *bus, const LauncherCallbacks *callbacks, void *userdata, Launcher **ret)

@@ -41,6 +41,11 @@ int launcher_usage(Launcher *launcher, const char *connector, LauncherUsageCallb
         return launcher->vtable->usage(launcher, connector, cb, userdata);
 }
 
+char *launcher_state_directory(const Launcher *launcher, const char *connector)
+{
+        return launcher->vtable->state_directory ? launcher->vtable->state_directory(launcher, connector) : NULL;
+}
+
 void worker_exit_set(WorkerExit *how, int code, int status)
 {
         if (code == CLD_EXITED) {

@@ -77,3 +77,6 @@ int launcher_verify(Launcher *launcher, const char *connector, uid_t uid, pid_t 
 /* What the worker has used so far; cb at once or later, COUNT_UNKNOWN where not told. */
 typedef void (*LauncherUsageCallback)(const WorkerExit *usage, void *userdata);
 int launcher_usage(Launcher *launcher, const char *connector, LauncherUsageCallback cb, void *userdata) _must_check_;
+
+/* Where a connector's worker keeps its state (STATE_DIRECTORY=); to be freed. NULL: nobody can say, or no memory. */
+char *launcher_state_directory(const Launcher *launcher, const char *connector);

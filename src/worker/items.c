@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sqlite3.h>
 
@@ -82,9 +83,11 @@ int items_print(const char *connector, const char *stream, uint64_t limit)
         if (!directory)
                 return log_oom();
         r = settle_recall(directory, &path);
+        if (r >= 0 && access(path, R_OK) < 0 && errno == EACCES)
+                r = -EACCES;
         if (r == -EACCES)
                 return log_error_errno(r, "You may not read %s, the items of connector %s. Try again with sudo.",
-                                       directory, connector);
+                                       path ?: directory, connector);
         if (r == -ENOENT)
                 return log_error_errno(r,
                                        "Connector %s has stored nothing that can be shown: it has not run yet, or its "

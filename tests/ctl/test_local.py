@@ -155,6 +155,17 @@ def test_items(ctl, stored):
     assert "No items in this stream." in items(ctl, stored, "nothing")
 
 
+def test_items_are_where_the_daemon_says(ctl, stored, world):
+    for environment in {}, {"STATE_DIRECTORY": str(world.daemon.state)}, {"STATE_DIRECTORY": "/nonexistent"}:
+        assert len(items(ctl, environment, "--no-legend").splitlines()) == 3
+    connector, = ctl.json("list")["connectors"]
+    assert connector["state_directory"] == stored["STATE_DIRECTORY"]
+
+
+def test_items_while_the_daemon_is_away(folder, local, stored):
+    assert len(items(local, stored, "--no-legend").splitlines()) == 3
+
+
 def test_items_as_json(ctl, stored):
     short = [json.loads(line) for line in items(ctl, stored, "--json=short").splitlines()]
     assert {item["stream"] for item in short} == {"tx", "acc"}
