@@ -150,7 +150,8 @@ void log_fields_full(int level, const char *file, int line, const char *func, co
         char message[LOG_MESSAGE_MAX];
         va_list ap;
 
-        if (level > self.level || self.target == LOG_TARGET_NULL)
+        /* The format is never NULL: gcc, with the checks of UBSan in between, believes that it may be. */
+        if (level > self.level || self.target == LOG_TARGET_NULL || !format)
                 return;
         va_start(ap, format);
         (void) vsnprintf(message, sizeof(message), format, ap);

@@ -284,34 +284,6 @@ static int read_connection_status(Reading *reading)
                                  &m->text);
 }
 
-static int read_spec(Reading *reading)
-{
-        uint32_t place = JSON_PARENT_NONE;
-
-        return message_payload(reading, "spec", &place);
-}
-
-static int read_catalog(Reading *reading)
-{
-        uint32_t place = JSON_PARENT_NONE;
-
-        return message_payload(reading, "catalog", &place);
-}
-
-static int read_control(Reading *reading)
-{
-        uint32_t place = JSON_PARENT_NONE;
-
-        return message_payload(reading, "control", &place);
-}
-
-static int read_destination_catalog(Reading *reading)
-{
-        uint32_t place = JSON_PARENT_NONE;
-
-        return message_payload(reading, "destination_catalog", &place);
-}
-
 static int read_count(Reading *reading, const char *name, uint64_t *ret)
 {
         JsonSlice value = {};
@@ -393,6 +365,7 @@ static int read_attention(Reading *reading)
 static const struct {
         MessageDialect dialect;
         int (*read)(Reading *reading);
+        const char *payload; /* instead: its payload is an object under this key, and nothing else is of interest */
 } readers[_MESSAGE_TYPE_MAX] = {
         [MESSAGE_RECORD] = { MESSAGE_DIALECT_SINGER, read_record },
         [MESSAGE_SCHEMA] = { MESSAGE_DIALECT_SINGER, read_schema },
@@ -400,12 +373,12 @@ static const struct {
         [MESSAGE_ACTIVATE_VERSION] = { MESSAGE_DIALECT_SINGER, read_activate_version },
         [MESSAGE_BATCH] = { MESSAGE_DIALECT_SINGER, read_batch },
         [MESSAGE_LOG] = { MESSAGE_DIALECT_AIRBYTE, read_log },
-        [MESSAGE_SPEC] = { MESSAGE_DIALECT_AIRBYTE, read_spec },
+        [MESSAGE_SPEC] = { MESSAGE_DIALECT_AIRBYTE, .payload = "spec" },
         [MESSAGE_CONNECTION_STATUS] = { MESSAGE_DIALECT_AIRBYTE, read_connection_status },
-        [MESSAGE_CATALOG] = { MESSAGE_DIALECT_AIRBYTE, read_catalog },
+        [MESSAGE_CATALOG] = { MESSAGE_DIALECT_AIRBYTE, .payload = "catalog" },
         [MESSAGE_TRACE] = { MESSAGE_DIALECT_AIRBYTE, message_read_trace },
-        [MESSAGE_CONTROL] = { MESSAGE_DIALECT_AIRBYTE, read_control },
-        [MESSAGE_DESTINATION_CATALOG] = { MESSAGE_DIALECT_AIRBYTE, read_destination_catalog },
+        [MESSAGE_CONTROL] = { MESSAGE_DIALECT_AIRBYTE, .payload = "control" },
+        [MESSAGE_DESTINATION_CATALOG] = { MESSAGE_DIALECT_AIRBYTE, .payload = "destination_catalog" },
         [MESSAGE_PROGRESS] = { MESSAGE_DIALECT_OWN, read_progress },
         [MESSAGE_ACCOUNT] = { MESSAGE_DIALECT_OWN, read_account },
         [MESSAGE_ATTENTION] = { MESSAGE_DIALECT_OWN, read_attention },
@@ -424,6 +397,20 @@ static MessageType type_of(JsonSlice value)
                 if (strcasecmp(word, message_type_table[type]) == 0)
                         return type;
         return MESSAGE_UNKNOWN;
+}
+
+static int read_type(Reading *reading)
+{
+        Message *m = reading->message;
+        uint32_t place = JSON_PARENT_NONE;
+
+        m->dialect = readers[m->type].dialect;
+        if (readers[m->type].read)
+                return readers[m->type].read(reading);
+        if (readers[m->type].payload)
+                return message_payload(reading, readers[m->type].payload, &place);
+        m->dialect = _MESSAGE_DIALECT_INVALID;
+        return 0;
 }
 
 int message_parse(JsonSlice line, JsonIndex *index, const char **ret_why, Message *ret)
@@ -453,11 +440,7 @@ int message_parse(JsonSlice line, JsonIndex *index, const char **ret_why, Messag
         r = message_member(&reading, JSON_PARENT_NONE, "type", JSON_KIND_STRING, "type is no string", &type, NULL);
         if (r > 0) {
                 message.type = type_of(type);
-                message.dialect = readers[message.type].dialect;
-                if (readers[message.type].read)
-                        r = readers[message.type].read(&reading);
-                else
-                        message.dialect = _MESSAGE_DIALECT_INVALID;
+                r = read_type(&reading);
         }
         if (r < 0) {
                 *ret_why = reading.why;
