@@ -54,7 +54,7 @@ void http_settings_init(HttpSettings *settings)
 {
         *settings = (HttpSettings){
                 .idle_exit_usec = 2 * USEC_PER_MINUTE,
-                .keep_alive_usec = 75 * USEC_PER_SEC,
+                .keep_alive_usec = USEC_PER_MINUTE,
                 .connections_max = 16384,
                 .connections_per_address_max = 1024,
                 .head_timeout_usec = 10 * USEC_PER_SEC,

@@ -197,6 +197,12 @@ void sse_hub_daemon_returned(SseHub *hub)
                                 sse_catch_up_stream(stream);
 }
 
+void sse_catch_up_stop(SseHub *hub)
+{
+        hub->is_behind = false;
+        hub->call = client_call_cancel(hub->call);
+}
+
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
         SseHub *hub = userdata;
@@ -222,6 +228,6 @@ int sse_catch_up_init(SseHub *hub)
 
 void sse_catch_up_done(SseHub *hub)
 {
-        hub->call = client_call_cancel(hub->call);
+        sse_catch_up_stop(hub);
         sd_event_source_disable_unref(hub->retry);
 }

@@ -12,6 +12,10 @@
 int sse_catch_up_init(SseHub *hub) _must_check_;
 void sse_catch_up_done(SseHub *hub);
 
+/* There is no stream any more for which the hub would have to catch up: what is on the way would be told to those that
+ * come, who know it. */
+void sse_catch_up_stop(SseHub *hub);
+
 /* Asks for the next page of a stream that has taken all before, unless it is being asked for. */
 void sse_catch_up_stream(SseStream *stream);
 

@@ -160,6 +160,7 @@ static void drop_stream(SseStream *stream)
         if (--hub->status.n_streams > 0)
                 return;
         hub->knows_position = false;
+        sse_catch_up_stop(hub);
         arm_heartbeat(hub, false);
         hub->app->idle_changed(hub->app);
 }

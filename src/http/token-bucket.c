@@ -30,7 +30,8 @@ bool token_bucket_take(TokenBucket *bucket, unsigned per_minute, usec_t now_usec
 {
         if (!token_bucket_has(bucket, per_minute, now_usec))
                 return false;
-        bucket->used++;
+        if (per_minute != UINT_MAX)
+                bucket->used++;
         return true;
 }
 

@@ -129,6 +129,27 @@ def test_a_stream_that_catches_up_over_a_kill(shim, daemon, key, reporter):
         assert stream.messages(2991) == [*(f"e{i}" for i in range(10, 3000)), "live"]
 
 
+def test_streams_that_come_and_go_over_restarts(shim, daemon, key, reporter):
+    """What the server asked for on behalf of streams that have gone is not told to those that come."""
+    last, expected, seen = 1, [], []
+    for i in range(6):
+        stream = shim.stream(f"{PATH}?last_event_id={last}", key)
+        assert stream.block() == ": connected"
+        daemon.kill9()
+        daemon.start()
+        if i % 2:
+            stream.close()
+            stream = shim.stream(f"{PATH}?last_event_id={last}", key)
+        batch = [f"{i}.{j}" for j in range(600)]
+        reporter.say(*batch)
+        expected += batch
+        for _ in batch:
+            last, event = stream.event()
+            seen.append(event["message"])
+        stream.close()
+    assert seen == expected
+
+
 def test_a_key_that_was_revoked_unheard(shim, daemon, client, key, reporter):
     """The signal was lost with the daemon: streams of the key end when the daemon is back."""
     other = add_key(client, "other")
