@@ -222,6 +222,23 @@ def test_userdb_refuses_what_is_no_user(machine):
     assert machine.output("find", "/run/userdb", "-name", "*nosuch*") == ""
 
 
+def test_userdb_corrects_a_number_that_is_no_longer_true(machine):
+    machine.shell("echo sr-moved:x:4242:4243::/:/bin/false >>/etc/passwd; echo sr-moved:x:4243: >>/etc/group; cd /run/userdb;"
+                  "echo '{}' >999.user; echo '{}' >998.group; ln -s 999.user sr-moved.user; ln -s 998.group sr-moved.group")
+    for _ in range(2):
+        machine.run("/usr/lib/syncrun/syncrun-userdb", "sr-moved")
+        assert json.loads(machine.output("cat", "/run/userdb/sr-moved.user"))["uid"] == 4242
+        assert json.loads(machine.output("cat", "/run/userdb/4243.group"))["groupName"] == "sr-moved"
+        assert machine.output("find", "/run/userdb", "-name", "99[89].*") == ""
+    machine.run("sed", "-i", "/^sr-moved:/d", "/etc/passwd", "/etc/group")
+
+
+def test_the_network_is_waited_for(machine):
+    """A unit that is ordered after the target waits for nothing if nobody wants the target."""
+    assert "network-online.target" in machine.properties("syncrund.service", "Wants")["Wants"]
+    assert "network-online.target" in machine.properties("syncrun@bank.service", "After")["After"]
+
+
 def test_only_the_daemon_may_own_the_name(machine):
     own = ["busctl", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName"]
     for user in ("nobody", None):
@@ -256,6 +273,36 @@ def test_every_field_of_the_catalog_is_one_that_exists():
     fields = set(re.findall(r'#define FIELD_\w+\s+"(\w+)"', names))
     used = set(re.findall(r"@([A-Z_]+)@", (TOP / "systemd/syncrun.catalog").read_text()))
     assert used <= fields
+
+
+RAW_CALL = """
+import sys
+from gi.repository import Gio, GLib
+bus = Gio.bus_get_sync(Gio.BusType.SYSTEM)
+path, member, *words = sys.argv[1:]
+message = Gio.DBusMessage.new_method_call("org.syncrun1", path, None, member)
+if words:
+    message.set_body(GLib.Variant("(" + "s" * len(words) + ")", words))
+reply, _ = bus.send_message_with_reply_sync(message, Gio.DBusSendMessageFlags.NONE, -1)
+print(reply.get_error_name() or reply.get_body().print_(False))
+"""
+
+
+def test_a_call_without_interface_is_let_through_to_all_but_workers_methods(machine):
+    """A rule that denies an interface holds for calls that name none, unless it names members, too. What becomes of such a
+    call is for the daemon to say."""
+    call = ["/usr/bin/python3", "-c", RAW_CALL]
+    answer = machine.output(*call, "/org/syncrun1", "GetConnector", "nosuch", user="nobody")
+    assert answer and answer != "org.freedesktop.DBus.Error.AccessDenied"
+    machine.run("systemctl", "stop", "syncrund.service")  # the call has started it
+    policy = (TOP / "dbus/org.syncrun1.conf").read_text()
+    contract = (TOP / "dbus/org.syncrun1.Worker.xml").read_text()
+    members = re.findall(r'<method name="(\w+)"', contract)
+    assert members
+    assert re.findall(r'<deny send_destination="org.syncrun1" send_interface="org.syncrun1.Worker"\s+send_member="(\w+)"', policy) == members
+    for member in members:
+        answer = machine.output(*call, "/org/syncrun1/connector/nosuch", member, user="nobody")
+        assert answer == "org.freedesktop.DBus.Error.AccessDenied", member
 
 
 def test_installing_on_a_running_system(installed):
