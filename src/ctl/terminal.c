@@ -103,20 +103,42 @@ unsigned terminal_height(void)
         return self.height;
 }
 
-_noreturn_ static void exec_pager(const char *pager, int fd)
+/* Does not return but where there is no such program, as a shell says by these statuses: nothing was read then. */
+static void run_pager(const char *command)
+{
+        pid_t pid = fork();
+        int status;
+
+        if (pid < 0)
+                return;
+        if (pid == 0) {
+                (void) execlp("sh", "sh", "-c", command, NULL);
+                _exit(127);
+        }
+        (void) signal(SIGINT, SIG_IGN);
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        _exit(EXIT_FAILURE);
+        if (!WIFEXITED(status) || (WEXITSTATUS(status) != 126 && WEXITSTATUS(status) != 127))
+                _exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE);
+        (void) signal(SIGINT, SIG_DFL);
+}
+
+_noreturn_ static void exec_pager(const char *pager, int fds[static 2])
 {
         static const char *const usual[] = { "less", "more", "cat" };
 
-        if (dup2(fd, STDIN_FILENO) < 0)
+        if (dup2(fds[0], STDIN_FILENO) < 0)
                 _exit(EXIT_FAILURE);
+        (void) safe_close(fds[0]);
+        (void) safe_close(fds[1]);
         /* As git and systemctl: leave at once when it fits, keep colours, do not clear, end by Ctrl-C. */
         (void) setenv("LESS", "FRSXMK", 0);
         (void) setenv("LESSCHARSET", "utf-8", 0);
         if (pager)
-                (void) execlp("sh", "sh", "-c", pager, NULL);
-        else
-                for (size_t i = 0; i < ELEMENTSOF(usual); i++)
-                        (void) execlp(usual[i], usual[i], NULL);
+                run_pager(pager);
+        for (size_t i = 0; i < ELEMENTSOF(usual); i++)
+                (void) execlp(usual[i], usual[i], NULL);
         _exit(EXIT_FAILURE);
 }
 
@@ -146,7 +168,7 @@ void pager_open(void)
         (void) fflush(stdout);
         self.pager = fork();
         if (self.pager == 0)
-                exec_pager(pager, fds[0]);
+                exec_pager(pager, fds);
         if (self.pager > 0) {
                 (void) dup2(fds[1], STDOUT_FILENO);
                 (void) signal(SIGINT, SIG_IGN); /* it is meant for the pager, for whose end we wait */

@@ -93,6 +93,12 @@ def test_pager(bank, ctl):
     assert "PAGED" not in ctl.run("list", PAGER="sed s/CONNECTOR/PAGED/")
 
 
+def test_pager_that_is_not_there_loses_nothing(bank, ctl, tmp_path):
+    (tmp_path / "no-program").write_text("")
+    for pager in ("/nonexistent", "nosuch --quietly", str(tmp_path / "no-program")):
+        assert "CONNECTOR" in shown(ctl, "list", PAGER=pager, LESS="FRSXMK")
+
+
 def test_pager_knows_the_terminals_width(bank, ctl):
     text = plain(shown(ctl, "runs", columns=150, SYNCRUN_PAGER="sed s/x/x/"))
     assert max(columns(line) for line in text.splitlines()) > 80
