@@ -2,6 +2,7 @@
 
 /* calendar: what a calendar event means and when it elapses. Needs no daemon. */
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/string-util.h"
@@ -58,11 +59,11 @@ static void print_elapses(const Elapses *elapses, uint32_t iterations)
         for (uint32_t i = 0; i < elapses->n; i++) {
                 char local[TIMESTAMP_TEXT_MAX], iso[TIMESTAMP_TEXT_MAX], span[TIMESPAN_TEXT_MAX];
 
-                if (i == 0)
-                        (void) printf("    Next elapse: ");
-                else
-                        (void) printf(" Iteration #%-4u ", i + 1);
-                (void) printf("%s%s%s\n       (in UTC): %s\n       From now: %s\n", colour(COLOUR_BLUE),
+                char label[sizeof("    Next elapse")] = "Next elapse";
+
+                if (i > 0)
+                        (void) snprintf(label, sizeof(label), "Iter. #%" PRIu32, i + 1);
+                (void) printf("%15s: %s%s%s\n       (in UTC): %s\n       From now: %s\n", label, colour(COLOUR_BLUE),
                               strempty(timestamp_format_local(local, sizeof(local), elapses->times[i])),
                               colour(COLOUR_NORMAL),
                               strempty(timestamp_format_iso(iso, sizeof(iso), elapses->times[i])),

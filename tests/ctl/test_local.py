@@ -106,6 +106,12 @@ def test_calendar(local):
         "elapses": ["2026-11-23T00:00:00Z", "2026-11-30T00:00:00Z"]}
 
 
+def test_calendar_has_its_times_below_one_another(local):
+    out = local.run("calendar", "daily", "--iterations=1000").splitlines()
+    assert {line.index(": ") for line in out} == {15}
+    assert "      Iter. #10: " in "\n".join(out) and "    Iter. #1000: " in "\n".join(out)
+
+
 def test_calendar_without_an_end_to_come(local):
     out = local.run("calendar", "2020-01-01")
     assert "Next elapse: never" in out
