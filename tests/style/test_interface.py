@@ -46,7 +46,9 @@ def page(name):
 def page_options(name):
     """Those that the section OPTIONS begins a paragraph with."""
     block = re.search(r"^OPTIONS\n(.*?)^\S", page(name), re.M | re.S)[1]
-    return options("\n".join(re.findall(r"^       (-.*)$", block, re.M)))
+    heads = re.findall(r"^       (-.*)$", block, re.M)
+    assert len(heads) == len(set(heads)) and sum(len(options(head)) for head in heads) == len(options("\n".join(heads)))
+    return options("\n".join(heads))
 
 
 def options(text):
