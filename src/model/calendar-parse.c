@@ -420,9 +420,12 @@ static int spec_parse(const char *text, const char *end, Zone *zone, const char 
 static const char *suffix_find(const char *text, const char *suffix)
 {
         size_t n = strlen(text), n_suffix = strlen(suffix);
-        const char *p = text + n - n_suffix;
+        const char *p;
 
-        return n > n_suffix && p[-1] == ' ' && strcasecmp(p, suffix) == 0 ? p - 1 : NULL;
+        if (n <= n_suffix)
+                return NULL;
+        p = text + n - n_suffix;
+        return p[-1] == ' ' && strcasecmp(p, suffix) == 0 ? p - 1 : NULL;
 }
 
 /* A zone that need not be looked up: UTC, or one of the local zone's own abbreviations, which is that offset all year.
