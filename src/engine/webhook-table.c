@@ -133,7 +133,7 @@ void webhooks_clock_changed(Engine *engine, int64_t step_usec)
         WebhookEntry *entry;
         int r = 0;
 
-        if (engine->webhooks->n_entries == 0 || llabs(step_usec) < CLOCK_STEP_USEC)
+        if (!engine->webhooks || engine->webhooks->n_entries == 0 || llabs(step_usec) < CLOCK_STEP_USEC)
                 return;
         DL_FOREACH(engine->webhooks->entries, entry) {
                 usec_t *failing = &entry->endpoint.failing_usec;

@@ -221,3 +221,13 @@ def test_retry_after_is_honoured_within_bounds(begin, receivers, client):
 
 def seconds(timestamp):
     return datetime.fromisoformat(timestamp).timestamp()
+
+
+def test_an_endpoint_that_never_wants_a_message(begin, receivers, client):
+    receiver = receivers(answer(500, Webhook_Delivery="abort-message"))
+    webhooks = begin()
+    endpoint = webhooks.add(receiver.url())
+    for _ in range(2):
+        webhooks.call("TestWebhook", endpoint)
+    webhooks.wait_attempts(2)
+    assert sorted(m["statusText"] for m in webhooks.messages(endpoint=endpoint)) == ["failed", "succeeded"]
