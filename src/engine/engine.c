@@ -92,6 +92,7 @@ void engine_break(Engine *engine, int error)
                 return;
         log_debug_errno(error, "The engine's memory is ahead of the disk for good: %m");
         engine->broken = error;
+        store_abandon(engine->store);
         /* Not from here: callers still hold what would be freed. */
         r = sd_event_add_defer(engine->event, &engine->break_source, on_break, engine);
         if (r >= 0)
@@ -108,6 +109,7 @@ static void recover(Engine *engine)
                 return;
         if (engine->break_source)
                 (void) on_break(engine->break_source, engine);
+        store_resume(engine->store);
         engine->committed_ticket = engine->announced_ticket = store_ticket(engine->store);
         engine->broken = 0;
         r = engine_reconcile(engine);
@@ -116,6 +118,7 @@ static void recover(Engine *engine)
         if (r < 0) {
                 log_debug_errno(r, "Could not read the history anew: %m");
                 engine->broken = r;
+                store_abandon(engine->store);
                 publications_flush(engine, -EROFS); /* they point to runs that the next attempt forgets */
                 wait_for_recovery(engine);
                 return;

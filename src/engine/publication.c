@@ -103,7 +103,9 @@ void publications_flush(Engine *engine, int error)
 
 static int on_publish(sd_event_source *source, void *userdata)
 {
-        publications_flush(userdata, 0);
+        Engine *engine = userdata;
+
+        publications_flush(engine, engine->broken < 0 ? -EROFS : 0);
         return 0;
 }
 
@@ -125,9 +127,10 @@ void publications_wake(Engine *engine)
 void publication_queue(Engine *engine, Publication *p, PublicationHandler handler)
 {
         p->handler = handler;
-        p->ticket = store_ticket(engine->store);
+        /* Of what is said once something could not be put, not all is on its way to the disk. */
+        p->ticket = engine->broken < 0 ? UINT64_MAX : store_ticket(engine->store);
         append(&engine->publications, &engine->publications_tail, p);
-        if (p->ticket <= engine->committed_ticket)
+        if (engine->broken < 0 || p->ticket <= engine->committed_ticket)
                 publications_wake(engine);
 }
 

@@ -51,6 +51,8 @@ static int io_error(Db *db)
 
 int db_error(Db *db, int code)
 {
+        if (code == SQLITE_IOERR_NOMEM)
+                return -ENOMEM;
         switch (code & 0xff) {
         case SQLITE_NOMEM:
                 return -ENOMEM;

@@ -21,9 +21,11 @@ struct Store {
 
         Write *turn_first, *turn_last;
         uint64_t ticket;    /* last given */
+        uint64_t handed;    /* last that the writer has */
         uint64_t committed; /* last announced, or dropped */
         uint64_t last_seq;
         bool failed;        /* told so, and not yet told of the recovery */
+        bool abandoned;     /* by the owner */
         bool retain_more;
 };
 

@@ -97,6 +97,8 @@ static int check_integrity(Db *db)
         if (r < 0)
                 return r;
         result = r > 0 ? query_get_borrowed(&query) : NULL;
+        if (r > 0 && !result)
+                return -ENOMEM;
         if (!result || !streq(result, "ok")) {
                 log_debug("quick_check: %s", strna(result));
                 return -EUCLEAN;
@@ -148,6 +150,7 @@ static int on_turn_end(sd_event_source *source, void *userdata)
         store->turn_first = store->turn_last = NULL;
         if (first) {
                 last->ends_turn = true;
+                store->handed = last->ticket;
                 writer_put(store->writer, first, last);
         }
         return 0;
@@ -180,7 +183,7 @@ static int on_news(sd_event_source *source, int fd, uint32_t revents, void *user
         if (news.recovered) {
                 drop_turn(store);
                 writer_resume(store->writer);
-                store->committed = store->ticket;
+                store->committed = store->handed = store->ticket;
                 store->failed = store->retain_more = false;
                 store->callbacks.recovered(store->userdata);
         }
@@ -294,7 +297,7 @@ Store *store_close(Store *store)
 
 int store_may_put(const Store *store)
 {
-        if (store->failed)
+        if (store->failed || store->abandoned)
                 return -EROFS;
         return store->ticket - store->committed >= STORE_QUEUE_MAX ? -ENOBUFS : 0;
 }
@@ -317,6 +320,18 @@ int store_put(Store *store, Write *write)
                 store->turn_first = write;
         store->turn_last = write;
         return 0;
+}
+
+void store_abandon(Store *store)
+{
+        drop_turn(store);
+        store->ticket = store->handed;
+        store->abandoned = true;
+}
+
+void store_resume(Store *store)
+{
+        store->abandoned = false;
 }
 
 uint64_t store_ticket(const Store *store)

@@ -70,6 +70,15 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Store *, store_close);
 /* Number of the last write that was put; compared with the ticket of committed(). */
 uint64_t store_ticket(const Store *store) _pure_;
 
+/**
+ * store_abandon() - forget what was put since the loop was there last, and refuse more with -EROFS until store_resume()
+ *
+ * For an owner that could not put all that belongs together: half of it is not to come to the disk. Tickets of what is
+ * forgotten are given again.
+ */
+void store_abandon(Store *store);
+void store_resume(Store *store);
+
 /* Commits done and bytes of the write-ahead log, for the bench and for status. */
 typedef struct StoreStatistics {
         uint64_t commits;

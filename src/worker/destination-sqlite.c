@@ -32,6 +32,8 @@ int sqlite_begin(SqliteDestination *d)
 {
         int r;
 
+        if (d->walk.error < 0)
+                return sqlite_error(d, d->walk.error);
         if (d->in_transaction)
                 return 0;
         r = item_db_do(&d->db, ITEM_BEGIN);
@@ -152,6 +154,8 @@ static int sqlite_commit(Destination *destination)
         Ledger *ledger = destination->context.ledger;
         int r;
 
+        if (d->walk.error < 0)
+                return sqlite_error(d, d->walk.error);
         if (!d->in_transaction)
                 return 0;
         r = write_tally(d, &ledger->rest);

@@ -89,6 +89,8 @@ static const char *const statement_table[_ITEM_STATEMENT_MAX] = {
 
 int item_db_errno(int code)
 {
+        if (code == SQLITE_IOERR_NOMEM)
+                return -ENOMEM;
         switch (code & 0xff) {
         case SQLITE_OK:
         case SQLITE_ROW:
@@ -180,7 +182,9 @@ int item_db_open(ItemDb *db, const char *path)
 
         *db = (ItemDb){};
         r = item_db_errno(sqlite3_open_v2(path, &db->sqlite,
-                                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL));
+                                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+                                                  SQLITE_OPEN_EXRESCODE,
+                                          NULL));
         if (r < 0)
                 return r;
         (void) sqlite3_busy_timeout(db->sqlite, ITEM_DB_BUSY_MSEC);

@@ -15,23 +15,32 @@ void item_row_read(sqlite3_stmt *statement, ItemRow *ret)
         };
 }
 
-/* Begins behind the row that was found last. Return: whether it could. */
-static bool seek(ItemWalk *walk, ItemDb *db)
+/* One row on; begins behind the row that was found last. Return: 1; 0 at the end; negative errno. */
+static int step(ItemWalk *walk, ItemDb *db)
 {
-        if (item_db_statement(db, ITEM_WALK, &walk->ahead) < 0)
-                return false;
-        (void) sqlite3_bind_int64(walk->ahead, 1, walk->last_id);
-        return true;
+        int code, r;
+
+        if (!walk->ahead) {
+                r = item_db_statement(db, ITEM_WALK, &walk->ahead);
+                if (r < 0)
+                        return r;
+                (void) sqlite3_bind_int64(walk->ahead, 1, walk->last_id);
+        }
+        code = sqlite3_step(walk->ahead);
+        return code == SQLITE_ROW ? 1 : item_db_errno(code);
 }
 
 const ItemRow *item_walk_row(ItemWalk *walk, ItemDb *db)
 {
+        int r;
+
         if (!walk->on)
                 return NULL;
         if (walk->row.id > 0)
                 return &walk->row;
-        /* That nothing can be read is said by those who search. */
-        if ((!walk->ahead && !seek(walk, db)) || sqlite3_step(walk->ahead) != SQLITE_ROW) {
+        r = step(walk, db);
+        if (r <= 0) {
+                walk->error = r;
                 item_walk_pause(walk);
                 walk->on = false;
                 return NULL;

@@ -27,6 +27,7 @@ typedef struct ItemWalk {
         bool on;             /* rows are found in sequence */
         sqlite3_stmt *ahead; /* stands at row; NULL if there is none */
         ItemRow row;
+        int error; /* negative errno of reading, for which SQLite may have rolled the transaction back; 0 */
 } ItemWalk;
 
 /** item_row_read() - the columns of a statement's row, as ITEM_FIND and ITEM_WALK give them */

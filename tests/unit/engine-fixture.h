@@ -34,6 +34,8 @@ typedef struct EngineFixture {
         uint64_t last_seq;
         size_t n_events_calls;
 
+        bool quiet; /* nothing of it is kept as text */
+
         Launcher launcher;
         bool launcher_is_free;
         int start_error;   /* what launcher_start() returns */
