@@ -71,7 +71,7 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Store *, store_close);
 uint64_t store_ticket(const Store *store) _pure_;
 
 /**
- * store_abandon() - forget what was put since the loop was there last, and refuse more with -EROFS until store_resume()
+ * store_abandon() - forget what was put since the loop was there last, and refuse more (-EROFS) until store_resume()
  *
  * For an owner that could not put all that belongs together: half of it is not to come to the disk. Tickets of what is
  * forgotten are given again.
@@ -312,8 +312,8 @@ typedef struct RetentionPolicy {
  * @now_usec: CLOCK_REALTIME
  *
  * Never deleted: cursors, connectors, users, active runs, a connector's newest run and those that its record names. A
- * run goes with its events, however young, and events never keep it. Steps of tens of rows; the owner calls again while
- * there is more, when idle.
+ * run goes with its events, however young, and events never keep it. Steps of tens of rows; the owner calls again
+ * while there is more, when idle.
  */
 int store_retain(Store *store, const RetentionPolicy *policy, usec_t now_usec) _must_check_;
 
