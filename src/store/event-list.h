@@ -8,14 +8,16 @@
 typedef enum EventLead {
         EVENT_LEAD_RUN,
         EVENT_LEAD_USER,
-        EVENT_LEAD_CONNECTOR, /* through its newest runs, sorted afterwards */
         EVENT_LEAD_SEQ,
         _EVENT_LEAD_MAX,
 } EventLead;
 
-/* Static SQL with the parameters: after, before, since, and but for SEQ the led key; for CONNECTOR how many runs,
- * too. */
+/* Static SQL with the parameters: after, before, and but for SEQ the led key. */
 const char *event_lead_sql(EventLead lead, bool newest_first) _const_;
+
+/* Where to begin in each of a connector's newest runs, which are then read by EVENT_LEAD_RUN: static SQL with the
+ * parameters after, before, the connector, and how many runs. */
+const char *event_heads_sql(bool newest_first) _const_;
 
 /* How runs are read by their newest event. For news-list.c and the test. */
 typedef enum NewsLead {

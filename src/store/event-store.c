@@ -74,38 +74,34 @@ int store_put_event(Store *store, const Run *run, Event *event)
         return r;
 }
 
+static void stored_event_done(StoredEvent *event)
+{
+        free(event->user_id);
+        free(event->run_id);
+        free(event->json);
+}
+
 void stored_events_free(StoredEvent *events, size_t n)
 {
-        for (size_t i = 0; i < n; i++) {
-                free(events[i].user_id);
-                free(events[i].run_id);
-                free(events[i].json);
-        }
+        for (size_t i = 0; i < n; i++)
+                stored_event_done(&events[i]);
         free(events);
 }
 
-#define LIST_SQL(by, where, order)                                                                          \
-        "SELECT connectors.name, runs.provider, users.id, events.seq, runs.id, events.json FROM events " by \
-        " JOIN runs ON runs.row = events.run LEFT JOIN connectors ON connectors.key = runs.connector"       \
-        " LEFT JOIN users ON users.key = events.user"                                                       \
-        " WHERE events.seq > ?1 AND events.seq < ?2 AND events.time_usec >= ?3" where " ORDER BY events.seq " order
-
-#define OF_NEWEST_RUNS                                                                           \
-        " AND events.run IN (SELECT newest.row FROM runs AS newest INDEXED BY runs_by_connector" \
-        " WHERE newest.connector = ?4 ORDER BY newest.created_usec DESC, newest.row DESC LIMIT ?5)"
+#define LIST_SQL(by, where, order)                                                                                   \
+        "SELECT events.seq, events.time_usec, connectors.name, runs.provider, users.id, runs.id, events.json"        \
+        " FROM events " by " JOIN runs ON runs.row = events.run"                                                     \
+        " LEFT JOIN connectors ON connectors.key = runs.connector LEFT JOIN users ON users.key = events.user"        \
+        " WHERE events.seq > ?1 AND events.seq < ?2" where " ORDER BY events.seq " order
 
 static const char *const lead_sql[_EVENT_LEAD_MAX][2] = {
         [EVENT_LEAD_RUN] = {
-                LIST_SQL("INDEXED BY events_by_run", " AND events.run = ?4", "ASC"),
-                LIST_SQL("INDEXED BY events_by_run", " AND events.run = ?4", "DESC"),
+                LIST_SQL("INDEXED BY events_by_run", " AND events.run = ?3", "ASC"),
+                LIST_SQL("INDEXED BY events_by_run", " AND events.run = ?3", "DESC"),
         },
         [EVENT_LEAD_USER] = {
-                LIST_SQL("INDEXED BY events_by_user", " AND events.user = ?4", "ASC"),
-                LIST_SQL("INDEXED BY events_by_user", " AND events.user = ?4", "DESC"),
-        },
-        [EVENT_LEAD_CONNECTOR] = {
-                LIST_SQL("INDEXED BY events_by_run", OF_NEWEST_RUNS, "ASC"),
-                LIST_SQL("INDEXED BY events_by_run", OF_NEWEST_RUNS, "DESC"),
+                LIST_SQL("INDEXED BY events_by_user", " AND events.user = ?3", "ASC"),
+                LIST_SQL("INDEXED BY events_by_user", " AND events.user = ?3", "DESC"),
         },
         [EVENT_LEAD_SEQ] = {
                 LIST_SQL("NOT INDEXED", "", "ASC"),
@@ -118,56 +114,42 @@ const char *event_lead_sql(EventLead lead, bool newest_first)
         return lead_sql[lead][newest_first];
 }
 
-static EventLead choose_lead(const EventFilter *filter)
+/* Of a connector's newest runs: the event that comes first in the order that is wanted. */
+#define HEADS_SQL(order)                                                                                             \
+        "SELECT newest.row, (SELECT seq FROM events INDEXED BY events_by_run"                                        \
+        "   WHERE run = newest.row AND seq > ?1 AND seq < ?2 ORDER BY seq " order " LIMIT 1)"                        \
+        " FROM runs AS newest INDEXED BY runs_by_connector WHERE newest.connector = ?3"                              \
+        " ORDER BY newest.created_usec DESC, newest.row DESC LIMIT ?4"
+
+static const char *const heads_sql[2] = { HEADS_SQL("ASC"), HEADS_SQL("DESC") };
+
+const char *event_heads_sql(bool newest_first)
 {
-        if (filter->run_id)
-                return EVENT_LEAD_RUN;
-        if (filter->user_id)
-                return EVENT_LEAD_USER;
-        return filter->connector ? EVENT_LEAD_CONNECTOR : EVENT_LEAD_SEQ;
+        return heads_sql[newest_first];
 }
 
-/* Return: 1; 0 (nothing can match); negative errno. */
-static int bind_lead(Query *query, Db *db, EventLead lead, const EventFilter *filter)
-{
-        static const char run[] = "SELECT row FROM runs WHERE id = ?", user[] = "SELECT key FROM users WHERE id = ?";
-        static const char connector[] = "SELECT key FROM connectors WHERE name = ?";
-        int64_t key;
-
-        switch (lead) {
-        case EVENT_LEAD_RUN:
-                key = store_find_key(db, run, filter->run_id);
-                break;
-        case EVENT_LEAD_USER:
-                key = store_find_key(db, user, filter->user_id);
-                break;
-        case EVENT_LEAD_CONNECTOR:
-                key = store_find_key(db, connector, filter->connector);
-                break;
-        default:
-                return 1;
-        }
-        if (key <= 0)
-                return (int) key;
-        query_bind_int(query, key);
-        if (lead == EVENT_LEAD_CONNECTOR)
-                query_bind_uint(query, EVENTS_RUNS_MAX);
-        return 1;
-}
+typedef struct EventPage {
+        StoredEvent *events;
+        size_t n;
+        size_t allocated;
+        size_t n_bytes;
+        size_t n_examined;
+} EventPage;
 
 /* Return: 1; 0 (does not match); negative errno. */
 static int read_event(Query *query, const EventFilter *filter, StoredEvent *event)
 {
+        uint64_t seq = query_get_uint(query), time_usec = query_get_uint(query);
         const char *connector = query_get_borrowed(query), *provider = query_get_borrowed(query),
                    *user = query_get_borrowed(query);
 
         if (query_error(query) < 0)
                 return query_error(query);
-        if ((filter->connector && !streq_null(filter->connector, connector)) ||
+        if (time_usec < filter->since_usec || (filter->connector && !streq_null(filter->connector, connector)) ||
             (filter->provider && !streq_null(filter->provider, provider)) ||
             (filter->user_id && !streq_null(filter->user_id, user)))
                 return 0;
-        event->seq = query_get_uint(query);
+        event->seq = seq;
         event->run_id = query_get_text(query);
         event->json = query_get_text(query);
         if (query_error(query) < 0 || free_and_strdup(&event->user_id, user) < 0)
@@ -175,57 +157,187 @@ static int read_event(Query *query, const EventFilter *filter, StoredEvent *even
         return 1;
 }
 
-static int read_events(Query *query, const EventFilter *filter, StoredEvent **events, size_t *n)
+/* Takes an event over, or says that the page is full. Return: 1; 0; -ENOMEM. */
+static int add_event(EventPage *page, const EventFilter *filter, const StoredEvent *event)
 {
-        size_t allocated = 0, n_examined = 0, n_bytes = 0;
-        bool full = false;
-        int r = 0;
+        int r;
 
-        while (!full && *n < filter->limit && n_examined++ < EVENTS_EXAMINED_MAX && (r = query_step(query)) > 0) {
+        page->n_bytes += strlen(event->json);
+        if (filter->limit_bytes > 0 && page->n > 0 && page->n_bytes > filter->limit_bytes)
+                return 0;
+        r = store_array_grow((void **) &page->events, &page->allocated, page->n, sizeof(StoredEvent));
+        if (r < 0)
+                return r;
+        page->events[page->n++] = *event;
+        return 1;
+}
+
+/* Up to @limit more events. */
+static int read_events(Query *query, const EventFilter *filter, size_t limit, EventPage *page)
+{
+        size_t end = page->n + limit;
+        int r;
+
+        while ((r = query_step(query)) > 0) {
                 StoredEvent event = {};
 
+                if (page->n == end || page->n_examined++ == EVENTS_EXAMINED_MAX)
+                        return 0;
                 r = read_event(query, filter, &event);
-                if (r > 0 && filter->limit_bytes > 0) {
-                        n_bytes += strlen(event.json);
-                        full = *n > 0 && n_bytes > filter->limit_bytes;
-                }
-                if (r > 0 && !full)
-                        r = store_array_grow((void **) events, &allocated, *n, sizeof(StoredEvent)) < 0 ? -ENOMEM : 1;
-                if (r > 0 && !full) {
-                        (*events)[(*n)++] = event;
+                if (r == 0)
                         continue;
-                }
-                free(event.user_id);
-                free(event.run_id);
-                free(event.json);
-                if (r < 0)
+                if (r > 0)
+                        r = add_event(page, filter, &event);
+                if (r <= 0) {
+                        stored_event_done(&event);
                         return r;
+                }
         }
         return r;
 }
 
-int store_list_events(Store *store, const EventFilter *filter, StoredEvent **ret, size_t *ret_n)
+static int list_by_lead(Db *db, EventLead lead, int64_t key, const EventFilter *filter, EventPage *page)
 {
-        EventLead lead = choose_lead(filter);
-        _cleanup_query_ Query query = {};
-        StoredEvent *events = NULL;
+        _cleanup_query_ Query query = query_begin(db, event_lead_sql(lead, filter->newest_first));
+
+        query_bind_uint(&query, filter->after_seq);
+        query_bind_uint(&query, filter->before_seq > 0 ? filter->before_seq : INT64_MAX);
+        if (lead != EVENT_LEAD_SEQ)
+                query_bind_int(&query, key);
+        return read_events(&query, filter, filter->limit, page);
+}
+
+/* ---- Of a connector: its runs rarely overlap, and are read one after the other as long as they come into the page */
+
+typedef struct RunHead {
+        int64_t run;
+        uint64_t seq;
+} RunHead;
+
+static int compare_heads(const void *a, const void *b)
+{
+        const RunHead *x = a, *y = b;
+
+        return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+static int compare_heads_newest_first(const void *a, const void *b)
+{
+        return compare_heads(b, a);
+}
+
+static int compare_events(const void *a, const void *b)
+{
+        const StoredEvent *x = a, *y = b;
+
+        return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+static int compare_events_newest_first(const void *a, const void *b)
+{
+        return compare_events(b, a);
+}
+
+static int read_heads(Db *db, int64_t connector, const EventFilter *filter, RunHead *heads, size_t *ret_n)
+{
+        _cleanup_query_ Query query = query_begin(db, event_heads_sql(filter->newest_first));
         size_t n = 0;
         int r;
 
-        if (filter->limit == 0 || filter->limit > EVENTS_PAGE_MAX)
-                return -EINVAL;
-        query = query_begin(store->reader, event_lead_sql(lead, filter->newest_first));
         query_bind_uint(&query, filter->after_seq);
         query_bind_uint(&query, filter->before_seq > 0 ? filter->before_seq : INT64_MAX);
-        query_bind_uint(&query, filter->since_usec);
-        r = bind_lead(&query, store->reader, lead, filter);
-        if (r > 0)
-                r = read_events(&query, filter, &events, &n);
+        query_bind_int(&query, connector);
+        query_bind_uint(&query, EVENTS_RUNS_MAX);
+        while ((r = query_step(&query)) > 0) {
+                heads[n].run = query_get_int(&query);
+                heads[n].seq = query_get_uint(&query); /* NULL, which is 0: none */
+                n += heads[n].seq > 0;
+        }
+        if (r < 0)
+                return r;
+        qsort(heads, n, sizeof(RunHead), filter->newest_first ? compare_heads_newest_first : compare_heads);
+        *ret_n = n;
+        return 0;
+}
+
+static bool comes_before(uint64_t a, uint64_t b, bool newest_first)
+{
+        return newest_first ? a > b : a < b;
+}
+
+/* What was read of another run, from @begin on, is put where it belongs. */
+static void merge(EventPage *page, size_t begin, const EventFilter *filter)
+{
+        if (begin > 0 && begin < page->n &&
+            comes_before(page->events[begin].seq, page->events[begin - 1].seq, filter->newest_first))
+                qsort(page->events, page->n, sizeof(StoredEvent),
+                      filter->newest_first ? compare_events_newest_first : compare_events);
+        while (page->n > filter->limit)
+                stored_event_done(&page->events[--page->n]);
+}
+
+static int list_of_connector(Db *db, int64_t connector, const EventFilter *filter, EventPage *page)
+{
+        RunHead heads[EVENTS_RUNS_MAX];
+        size_t n;
+        int r;
+
+        r = read_heads(db, connector, filter, heads, &n);
+        for (size_t i = 0; r >= 0 && i < n && page->n_examined < EVENTS_EXAMINED_MAX; i++) {
+                size_t begin = page->n;
+
+                if (begin == filter->limit &&
+                    comes_before(page->events[begin - 1].seq, heads[i].seq, filter->newest_first))
+                        break;
+                r = list_by_lead(db, EVENT_LEAD_RUN, heads[i].run, filter, page);
+                if (r >= 0)
+                        merge(page, begin, filter);
+        }
+        return r;
+}
+
+/* ---- All */
+
+static int list(Db *db, const EventFilter *filter, EventPage *page)
+{
+        static const char run[] = "SELECT row FROM runs WHERE id = ?", user[] = "SELECT key FROM users WHERE id = ?";
+        static const char connector[] = "SELECT key FROM connectors WHERE name = ?";
+        EventLead lead = filter->run_id ? EVENT_LEAD_RUN : EVENT_LEAD_USER;
+        int64_t key;
+
+        if (filter->run_id || filter->user_id) {
+                key = filter->run_id ? store_find_key(db, run, filter->run_id)
+                                     : store_find_key(db, user, filter->user_id);
+                return key <= 0 ? (int) key : list_by_lead(db, lead, key, filter, page);
+        }
+        if (filter->connector) {
+                key = store_find_key(db, connector, filter->connector);
+                return key <= 0 ? (int) key : list_of_connector(db, key, filter, page);
+        }
+        return list_by_lead(db, EVENT_LEAD_SEQ, 0, filter, page);
+}
+
+int store_list_events(Store *store, const EventFilter *filter, StoredEvent **ret, size_t *ret_n)
+{
+        EventFilter narrow = *filter;
+        EventPage page = {};
+        uint64_t first;
+        int r = 0;
+
+        if (filter->limit == 0 || filter->limit > EVENTS_PAGE_MAX)
+                return -EINVAL;
+        if (filter->since_usec > 0) {
+                r = store_first_seq_since(store, filter->since_usec, &first);
+                if (r >= 0)
+                        narrow.after_seq = MAX(filter->after_seq, first - 1);
+        }
+        if (r >= 0)
+                r = list(store->reader, &narrow, &page);
         if (r < 0) {
-                stored_events_free(events, n);
+                stored_events_free(page.events, page.n);
                 return r;
         }
-        *ret = events;
-        *ret_n = n;
+        *ret = page.events;
+        *ret_n = page.n;
         return 0;
 }

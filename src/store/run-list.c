@@ -133,6 +133,9 @@ static int find_beginning(const RunFilter *filter, PagePlace *ret)
         return 0;
 }
 
+/* So many accounts take as long to read as a run. */
+#define ACCOUNTS_PER_ROW 4U
+
 typedef struct RunPage {
         Run **runs;
         size_t n;
@@ -162,6 +165,7 @@ static int read_page(Query *query, Db *db, const RunFilter *filter, RunPage *pag
                         r = accounts_read(db, run);
                         if (r < 0)
                                 return r;
+                        n_examined += run->n_accounts / ACCOUNTS_PER_ROW;
                 }
                 r = store_array_grow((void **) &page->runs, &page->allocated, page->n, sizeof(Run *));
                 if (r < 0)

@@ -181,9 +181,9 @@ typedef struct RunFilter {
         }
 #define RUNS_PAGE_MAX 10000U
 
-/* Rows that one call looks at. Only a filter of several parts can come to it; its page is then short, and ret_next is
- * set. */
-#define RUNS_EXAMINED_MAX 20000U
+/* Rows that one call looks at, so that none keeps the loop for long, whatever it asks for; accounts, where they are
+ * wanted, count too, some of them as one. A page that comes to it is short, and ret_next is set. */
+#define RUNS_EXAMINED_MAX 2000U
 
 /**
  * store_list_runs() - newest first, by keyset: as fast at ten million runs as at ten thousand
@@ -252,9 +252,10 @@ typedef struct EventFilter {
 #define EVENTS_PAGE_MAX 10000U
 
 /* How far one call looks, so that none is slow: with connector and neither user_id nor run_id, through that many of
- * its newest runs; with provider besides, or alone, at that many events. */
+ * its newest runs; always, at that many events that lie between after_seq, before_seq and since_usec and belong to the
+ * user_id, run_id or connector. A page that comes to it is short. */
 #define EVENTS_RUNS_MAX     500U
-#define EVENTS_EXAMINED_MAX 20000U
+#define EVENTS_EXAMINED_MAX 5000U
 
 /* Freed by stored_events_free(). Return: 0; -EINVAL; negative errno. Context: blocks for an indexed read. */
 int store_list_events(Store *store, const EventFilter *filter, StoredEvent **ret, size_t *ret_n) _must_check_;

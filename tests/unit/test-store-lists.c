@@ -12,6 +12,7 @@
 #include "store/event-list.h"
 #include "store/page-token.h"
 #include "store/run-list.h"
+#include "store/store-private.h"
 #include "unit/store-fixture.h"
 
 #define N_RUNS 200
@@ -335,6 +336,104 @@ static void test_events_of_a_rare_provider(void **state)
         run_free(common);
 }
 
+/* SQLite calls it at each step of its machine. */
+static int count_step(void *userdata)
+{
+        ++*(unsigned *) userdata;
+        return 0;
+}
+
+static unsigned steps_of_events(StoreFixture *f, const EventFilter *filter, size_t expected)
+{
+        unsigned n_steps = 0;
+        StoredEvent *events;
+        size_t n;
+
+        sqlite3_progress_handler(f->store->reader->sqlite, 1, count_step, &n_steps);
+        expect_ok(store_list_events(f->store, filter, &events, &n));
+        sqlite3_progress_handler(f->store->reader->sqlite, 0, NULL, NULL);
+        assert_int_equal(n, expected);
+        stored_events_free(events, n);
+        return n_steps;
+}
+
+/* What is asked for decides how long a read takes, not how much there is. */
+static void test_reads_are_bounded(void **state)
+{
+        const unsigned n_events = 3 * EVENTS_EXAMINED_MAX, steps_per_event = 100;
+        const usec_t late = A_TIME + (n_events - 5) * USEC_PER_SEC;
+        StoreFixture *f = *state;
+        Run *run = make_run("bank", USER_1, 1, A_TIME), *skipped = make_ended_run("bank", NULL, 2, A_TIME, RUN_SKIPPED);
+        EventFilter filters[] = {
+                { .since_usec = late },
+                { .since_usec = late, .newest_first = true },
+                { .since_usec = late, .connector = "bank" },
+                { .since_usec = late, .connector = "bank", .newest_first = true },
+                { .since_usec = late, .run_id = run->id },
+                { .since_usec = late, .user_id = USER_1, .newest_first = true },
+                { .connector = "bank" },
+                { .connector = "bank", .newest_first = true },
+        };
+
+        expect_ok(store_put_run(f->store, run, false));
+        for (unsigned i = 0; i < n_events; i++) {
+                if (i == n_events / 2) {
+                        expect_ok(store_put_run(f->store, skipped, false));
+                        put_event_of(f->store, skipped, A_TIME + i * USEC_PER_SEC);
+                }
+                put_event_of(f->store, run, A_TIME + i * USEC_PER_SEC);
+                if (i % 1000 == 0)
+                        store_fixture_commit(f);
+        }
+        store_fixture_commit(f);
+        for (size_t i = 0; i < ELEMENTSOF(filters); i++) {
+                filters[i].limit = 5;
+                assert_in_range(steps_of_events(f, &filters[i], 5), 1, 30 * steps_per_event);
+                filters[i].provider = "rare";
+                filters[i].limit = EVENTS_PAGE_MAX;
+                assert_in_range(steps_of_events(f, &filters[i], 0), 1, (EVENTS_EXAMINED_MAX + 30) * steps_per_event);
+        }
+        run_free(run);
+        run_free(skipped);
+}
+
+static void test_many_accounts_come_in_short_pages(void **state)
+{
+        StoreFixture *f = *state;
+        RunFilter filter = RUN_FILTER_INIT;
+        size_t n, n_pages = 0, n_runs = 0;
+        char name[16], *next = NULL;
+
+        for (unsigned i = 0; i < 20; i++) {
+                Run *run = make_ended_run("bank", USER_1, i, A_TIME + i, RUN_SUCCEEDED);
+                Account *account;
+
+                for (unsigned k = 0; k < ACCOUNTS_PER_RUN_MAX; k++) {
+                        (void) snprintf(name, sizeof(name), "a%u", k);
+                        expect_ok(run_find_account(run, name, true, &account));
+                }
+                expect_ok(store_put_run(f->store, run, true));
+                run_free(run);
+        }
+        store_fixture_commit(f);
+        filter.with_accounts = true;
+        do {
+                Run **runs;
+
+                free((char *) filter.page);
+                filter.page = next;
+                expect_ok(store_list_runs(f->store, &filter, &runs, &n, &next));
+                for (size_t i = 0; i < n; i++)
+                        assert_int_equal(runs[i]->n_accounts, ACCOUNTS_PER_RUN_MAX);
+                runs_free(runs, n);
+                n_runs += n;
+                n_pages++;
+        } while (next);
+        assert_int_equal(n_runs, 20);
+        assert_in_range(n_pages, 2, 10);
+        free((char *) filter.page);
+}
+
 static void test_plans(void **state)
 {
         static const char *const run_plans[] = {
@@ -353,7 +452,6 @@ static void test_plans(void **state)
         static const char *const event_plans[] = {
                 [EVENT_LEAD_RUN] = "INDEX events_by_run (run=? AND rowid>? AND rowid<?)",
                 [EVENT_LEAD_USER] = "INDEX events_by_user (user=? AND rowid>? AND rowid<?)",
-                [EVENT_LEAD_CONNECTOR] = "INDEX events_by_run (run=? AND rowid>? AND rowid<?)",
                 [EVENT_LEAD_SEQ] = "INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
         };
         static const char *const news_plans[] = {
@@ -369,7 +467,11 @@ static void test_plans(void **state)
                         assert_plan(f, run_lead_sql(lead, brief), run_plans[lead], false);
         for (EventLead lead = 0; lead < _EVENT_LEAD_MAX; lead++)
                 for (int newest = 0; newest < 2; newest++)
-                        assert_plan(f, event_lead_sql(lead, newest), event_plans[lead], lead == EVENT_LEAD_CONNECTOR);
+                        assert_plan(f, event_lead_sql(lead, newest), event_plans[lead], false);
+        for (int newest = 0; newest < 2; newest++) {
+                assert_plan(f, event_heads_sql(newest), "INDEX runs_by_connector (connector=?)", false);
+                assert_plan(f, event_heads_sql(newest), event_plans[EVENT_LEAD_RUN], false);
+        }
         for (NewsLead lead = 0; lead < _NEWS_LEAD_MAX; lead++)
                 assert_plan(f, news_lead_sql(lead), news_plans[lead], false);
         assert_plan(f, run_marks_sql(), "INDEX runs_by_connector (connector=?)", false);
@@ -473,6 +575,8 @@ int main(void)
                 STORE_TEST(test_events_of_a_connector_go_back_so_many_runs),
                 STORE_TEST(test_events_of_a_rare_provider),
                 STORE_TEST(test_plans),
+                STORE_TEST(test_reads_are_bounded),
+                STORE_TEST(test_many_accounts_come_in_short_pages),
                 RUNS_TEST(test_events_by_every_filter),
                 STORE_TEST(test_event_numbers_go_up),
         };
