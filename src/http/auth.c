@@ -245,7 +245,7 @@ void auth_check(Auth *auth, Request *request, AuthDone done)
                 done(request, AUTH_GRANTED);
                 return;
         }
-        if (failures_are_many(auth->failures, &request->peer, now_usec(CLOCK_MONOTONIC))) {
+        if (!links && failures_are_many(auth->failures, &request->peer, now_usec(CLOCK_MONOTONIC))) {
                 done(request, AUTH_TOO_MANY);
                 return;
         }

@@ -172,7 +172,7 @@ def test_requests_of_a_key(new_shim, client, key):
     assert shim.get("/healthz").status == 200
 
 
-def test_unknown_keys_of_an_address(new_shim, client, key):
+def test_unknown_keys_of_an_address(new_shim, client, key, daemon):
     shim = new_shim("[Limits]\nFailuresPerMinute=3\n")
     assert shim.get(RUNS, key).status == 200
     wrong = "sk-" + "1" * 32
@@ -184,6 +184,9 @@ def test_unknown_keys_of_an_address(new_shim, client, key):
     assert shim.get(RUNS, wrong, source="127.0.0.3").status == 401
     # None is not a wrong one.
     assert shim.get(RUNS).status == 401
+    # A known key is asked about again after a restart of the daemon, and none that is guessed.
+    daemon.restart()
+    assert [shim.get(RUNS, each).status for each in (wrong, key)] == [429, 200]
 
 
 @pytest.mark.parametrize("setting, said", [
