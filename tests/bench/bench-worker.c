@@ -62,7 +62,7 @@ typedef struct Input {
 static const struct {
         size_t record_bytes;
         unsigned n_records;
-} sizes[] = { { 100, 400000 }, { 1000, 100000 }, { 10000, 20000 } };
+} sizes[] = { { 100, 200000 }, { 1000, 100000 }, { 10000, 10000 } };
 
 static char folder[] = "/tmp/syncrun-bench-XXXXXX";
 static unsigned arg_rounds = 3;
