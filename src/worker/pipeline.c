@@ -65,6 +65,7 @@ static void signal_running(Pipeline *pipeline, int signal_number)
                         continue;
                 stage->told = true;
                 process_signal(stage->process, signal_number);
+                process_signal(stage->process, SIGCONT); /* one that was stopped would not hear of it */
         }
 }
 

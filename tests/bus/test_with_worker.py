@@ -189,3 +189,10 @@ def test_a_success_tells_of_the_lines_that_could_not_be_used(real, client):
     events = client.describe("DescribeEvents", run=run, newest_first=True, limit=1)["events"]
     assert events[0]["event"]["message"] == properties["Message"]
     assert f"run {run} succeeded: {properties['Message']}" in real.log()
+
+
+def test_a_stopped_program_ends_with_the_stall_timeout(real, client):
+    connector(real, "frozen", records(1, 2) + "\nkill -STOP $$", "[Run]\nStallTimeoutSec=2s\nRetryMax=0\n")
+    real.start()
+    run = finished(client, client.start("frozen")[0])
+    assert (run["Outcome"], run["Added"]) == ("failed", 2) and "Nothing was heard" in run["Error"], run["Error"]

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What waits in the daemon for an answer of the bus is limited: each limit, and one above."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from harness import MANAGER, PATH, WORKER, CallError, Client, connector_path, wait_for
+
+# Fewer than answers that the bus lets a connection wait for.
+CALLS_PER_CLIENT = 64
+
+SOURCE = Path(__file__).resolve().parents[2] / "src/bus"
+
+
+def limit(file, name):
+    return int(re.search(rf"#define {name} +(\d+)U", (SOURCE / file).read_text())[1])
+
+
+@pytest.fixture
+def newcomer(daemon):
+    """Of whom the daemon knows nothing yet: it has to ask the bus."""
+    clients = []
+
+    def make():
+        clients.append(Client(daemon.address))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+def all_at_once(daemon, batches):
+    """The calls of each batch reach the daemon before any answer that it asks the bus for."""
+    os.kill(daemon.process.pid, signal.SIGSTOP)
+    try:
+        answers = []
+        for client, calls in batches:
+            answers += [client.start_call(*call) for call in calls]
+            client.bus.flush_sync(None)
+            # the bus answers in order: it has passed on all that came before
+            client.bus.call_sync("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetId", None, None, 0, -1, None)
+    finally:
+        os.kill(daemon.process.pid, signal.SIGCONT)
+    wait_for(lambda: all(answers), "all answers")
+    assert all(isinstance(answer, CallError) for answer, in answers)
+    return [answer.name for answer, in answers]
+
+
+def test_calls_of_one_that_may_be_the_worker(daemon, newcomer):
+    most = limit("worker-object.c", "WORKER_WAITING_MAX")
+    call = (connector_path("bank"), WORKER, "Attach")
+    assert all_at_once(daemon, [(newcomer(), [call] * most)]) == ["NotAllowed"] * most
+    assert sorted(all_at_once(daemon, [(newcomer(), [call] * (most + 1))])) == ["NotAllowed"] * most + ["QueueFull"]
+
+
+def test_checks_of_those_that_may_be_workers(daemon, client, newcomer):
+    most = limit("worker-object.c", "WORKER_CHECKS_MAX")
+    for n in range(CALLS_PER_CLIENT):
+        daemon.add(f"c{n}")
+    client.manager("Reload")
+
+    def batches(n):
+        calls = [(connector_path(f"c{i}"), WORKER, "Attach") for i in range(CALLS_PER_CLIENT)]
+        return [(newcomer(), calls[:min(CALLS_PER_CLIENT, n - at)]) for at in range(0, n, CALLS_PER_CLIENT)]
+
+    assert set(all_at_once(daemon, batches(most))) == {"NotAllowed"}
+    names = all_at_once(daemon, batches(most + 1))
+    assert names.count("QueueFull") == 1 and names[-1] == "QueueFull" and set(names[:-1]) == {"NotAllowed"}
+
+
+def test_calls_of_which_nobody_knows_who_calls(daemon, newcomer):
+    most = limit("access.h", "ACCESS_WAITING_MAX") + limit("access.h", "ACCESS_LOOKUPS_AT_ONCE_MAX")
+
+    def batches(n):
+        calls = [(PATH, MANAGER, "CancelRun", "(s)", "nothing")] * CALLS_PER_CLIENT
+        return [(newcomer(), calls[:min(CALLS_PER_CLIENT, n - at)]) for at in range(0, n, CALLS_PER_CLIENT)]
+
+    assert set(all_at_once(daemon, batches(most))) == {"NoSuchRun"}
+    names = all_at_once(daemon, batches(most + 1))
+    assert names.count("QueueFull") == 1 and names[-1] == "QueueFull" and set(names[:-1]) == {"NoSuchRun"}
