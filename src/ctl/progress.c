@@ -13,7 +13,9 @@
 #include "client/heartbeat.h"
 #include "ctl/sync-view.h"
 
-#define BAR_WIDTH        24U
+#define BAR_WIDTH        24U /* gives way to the numbers where the terminal is narrow */
+#define BAR_WIDTH_MIN    4U
+#define PERCENT_WIDTH    5U
 #define STAGE_WIDTH      10
 #define EXIT_INTERRUPTED 130 /* as a shell says of a program that SIGINT ended */
 #define REDRAW_USEC      USEC_PER_SEC
@@ -66,18 +68,21 @@ static void write_rate(FILE *out, const Entry *entry)
                        (double) passed;
         if (rate > 0)
                 (void) fprintf(out, " %s %.0f/s", glyph(GLYPH_DOT), rate);
-        if (rate > 0 && entry->total != COUNT_UNKNOWN && entry->total > entry->processed)
+        if (rate > 0 && entry->total != COUNT_UNKNOWN && entry->total > entry->processed) {
+                usec_t left = (usec_t) ((double) (entry->total - entry->processed) / rate * (double) USEC_PER_SEC);
+
                 (void) fprintf(out, " %s %s left", glyph(GLYPH_DOT),
-                               timespan_format(text, sizeof(text),
-                                               (usec_t) ((double) (entry->total - entry->processed) / rate *
-                                                         (double) USEC_PER_SEC),
-                                               USEC_PER_SEC));
-        else if (passed >= USEC_PER_SEC)
+                               timespan_format(text, sizeof(text), left,
+                                               left >= 2 * USEC_PER_DAY ? USEC_PER_DAY
+                                               : left >= USEC_PER_HOUR  ? USEC_PER_MINUTE
+                                                                        : USEC_PER_SEC));
+        } else if (passed >= USEC_PER_SEC)
                 (void) fprintf(out, " %s %s", glyph(GLYPH_DOT),
                                timespan_format(text, sizeof(text), passed, USEC_PER_SEC));
 }
 
-static void write_bar(FILE *out, const Entry *entry)
+/* @width: of the bar alone, which is not drawn where little is left for it. */
+static void write_bar(FILE *out, const Entry *entry, unsigned width)
 {
         double fraction = entry->progress;
         unsigned full;
@@ -86,26 +91,25 @@ static void write_bar(FILE *out, const Entry *entry)
                 fraction = MIN((double) entry->processed / (double) entry->total, 1.0);
         if (fraction < 0)
                 return;
-        full = (unsigned) (fraction * BAR_WIDTH + 0.5);
-        (void) fputs(colour(COLOUR_BLUE), out);
-        for (unsigned i = 0; i < BAR_WIDTH; i++)
-                (void) fputs(glyph(i < full ? GLYPH_BAR_FULL : GLYPH_BAR_EMPTY), out);
-        (void) fprintf(out, "%s %3.0f%% ", colour(COLOUR_NORMAL), fraction * 100);
+        full = (unsigned) (fraction * width + 0.5);
+        if (width >= BAR_WIDTH_MIN) {
+                (void) fputs(colour(COLOUR_BLUE), out);
+                for (unsigned i = 0; i < width; i++)
+                        (void) fputs(glyph(i < full ? GLYPH_BAR_FULL : GLYPH_BAR_EMPTY), out);
+                (void) fprintf(out, "%s ", colour(COLOUR_NORMAL));
+        }
+        (void) fprintf(out, "%3.0f%% ", fraction * 100);
 }
 
-/* One line, cut where the terminal ends: a longer one would break, and could not be written over. */
-static void draw_entry(const Progress *p, const Entry *entry)
+/* What stands at the right of the bar; freed by the caller, NULL when out of memory. */
+static char *numbers(const Entry *entry)
 {
-        _cleanup_free_ char *line = NULL;
+        char *text = NULL;
         size_t size;
-        FILE *out = open_memstream(&line, &size);
+        FILE *out = open_memstream(&text, &size);
 
         if (!out)
-                return;
-        (void) fprintf(out, "%s%-*s%s %-*s ", colour(COLOUR_BOLD), (int) p->name_width, entry->connector,
-                       colour(COLOUR_NORMAL), STAGE_WIDTH,
-                       entry->run_id ? strempty(sync_stage_to_string(entry->stage)) : "queued");
-        write_bar(out, entry);
+                return NULL;
         if (entry->processed != COUNT_UNKNOWN) {
                 (void) fprintf(out, "%" PRIu64, entry->processed);
                 if (entry->total != COUNT_UNKNOWN)
@@ -113,7 +117,30 @@ static void draw_entry(const Progress *p, const Entry *entry)
         }
         write_rate(out, entry);
         if (fclose(out) == 0)
-                (void) text_print(stdout, line, terminal_width() - 1);
+                return text;
+        free(text);
+        return NULL;
+}
+
+/* One line, cut where the terminal ends, the bar before the numbers: a longer one would break, and could not be
+ * written over. */
+static void draw_entry(const Progress *p, const Entry *entry)
+{
+        _cleanup_free_ char *line = NULL, *tail = numbers(entry);
+        unsigned width = terminal_width() - 1, others = p->name_width + STAGE_WIDTH + PERCENT_WIDTH + 3;
+        size_t size;
+        FILE *out = open_memstream(&line, &size);
+
+        if (!out)
+                return;
+        others += text_width(strempty(tail));
+        (void) fprintf(out, "%s%-*s%s %-*s ", colour(COLOUR_BOLD), (int) p->name_width, entry->connector,
+                       colour(COLOUR_NORMAL), STAGE_WIDTH,
+                       entry->run_id ? strempty(sync_stage_to_string(entry->stage)) : "queued");
+        write_bar(out, entry, MIN(BAR_WIDTH, width > others ? width - others : 0));
+        (void) fputs(strempty(tail), out);
+        if (fclose(out) == 0)
+                (void) text_print(stdout, line, width);
         (void) fputs("\x1b[K\n", stdout);
 }
 

@@ -3,6 +3,7 @@
 #include "ctl/table.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "model/run.h"
 
 #define COLUMN_WIDTH_MIN 6U  /* a column is not cut below this */
+#define NO_COLUMN        UINT_MAX /* instead of a width: it is not shown */
 #define NAME_WIDTH_MIN   36U /* nor the first, so that a run's id, or a name, can be taken from it */
 
 typedef struct Cell {
@@ -22,6 +24,8 @@ typedef struct Cell {
 struct Table {
         const char *titles[TABLE_COLUMNS_MAX]; /* borrowed: literals */
         bool right[TABLE_COLUMNS_MAX];
+        unsigned yielding[TABLE_COLUMNS_MAX];
+        unsigned n_yielding;
         unsigned n_columns;
         Cell *cells; /* row by row */
         size_t n_cells;
@@ -56,6 +60,12 @@ Table *table_free(Table *table)
 void table_align_right(Table *table, unsigned column)
 {
         table->right[column] = true;
+}
+
+void table_yield(Table *table, unsigned column)
+{
+        assert(table->n_yielding < TABLE_COLUMNS_MAX);
+        table->yielding[table->n_yielding++] = column;
 }
 
 void table_add(Table *table, Colour c, const char *text)
@@ -119,12 +129,13 @@ static unsigned find_widest(const unsigned *widths, unsigned n)
         unsigned widest = TABLE_COLUMNS_MAX;
 
         for (unsigned i = 0; i < n; i++)
-                if (widths[i] > width_min(i) && (widest == TABLE_COLUMNS_MAX || widths[i] > widths[widest]))
+                if (widths[i] != NO_COLUMN && widths[i] > width_min(i) &&
+                    (widest == TABLE_COLUMNS_MAX || widths[i] > widths[widest]))
                         widest = i;
         return widest;
 }
 
-/* Return: the number of columns that are shown; those at the right that find no room are not. */
+/* Return: the number of columns up to the last that is shown; those at the right that find no room are not. */
 static unsigned measure(const Table *table, bool legend, unsigned widths[static TABLE_COLUMNS_MAX])
 {
         unsigned available = terminal_width(), total = 0, n = table->n_columns, widest;
@@ -138,6 +149,12 @@ static unsigned measure(const Table *table, bool legend, unsigned widths[static 
         }
         for (unsigned i = 0; i < n; i++)
                 total += widths[i] + (i > 0);
+        for (unsigned i = 0; total > available && i < table->n_yielding; i++) {
+                total -= widths[table->yielding[i]] + 1;
+                widths[table->yielding[i]] = NO_COLUMN;
+        }
+        while (n > 1 && widths[n - 1] == NO_COLUMN)
+                n--;
         while (total > available) {
                 widest = find_widest(widths, n);
                 if (widest != TABLE_COLUMNS_MAX) {
@@ -145,7 +162,7 @@ static unsigned measure(const Table *table, bool legend, unsigned widths[static 
                         total--;
                 } else if (n > 1) {
                         n--;
-                        total -= widths[n] + 1;
+                        total -= widths[n] == NO_COLUMN ? 0 : widths[n] + 1;
                 } else {
                         break;
                 }
@@ -156,8 +173,11 @@ static unsigned measure(const Table *table, bool legend, unsigned widths[static 
 static void print_cell(const Table *table, unsigned column, bool last, const char *on, const char *text,
                        unsigned width)
 {
-        unsigned used = MIN(text_width(text), width);
+        unsigned used;
 
+        if (width == NO_COLUMN)
+                return;
+        used = MIN(text_width(text), width);
         if (column > 0)
                 (void) putchar(' ');
         if (table->right[column])

@@ -17,6 +17,9 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Table *, table_free);
 /* Numbers stand at the right. */
 void table_align_right(Table *table, unsigned column);
 
+/* What tells least: where the terminal is too narrow this goes, in the order of the calls, before any column is cut. */
+void table_yield(Table *table, unsigned column);
+
 /* Appends a cell (a copy made fit for one line; NULL and "" show as "-"); a row is full when it has a cell for each
  * title. Lack of memory is remembered and reported by table_print(). */
 void table_add(Table *table, Colour c, const char *text);
@@ -29,8 +32,8 @@ size_t table_rows(const Table *table) _pure_;
  * table_print() - write it to standard output
  * @legend: with a line of titles above
  *
- * As wide as the terminal at most: the widest columns are cut, and those at the right left out that find no room even
- * then.
+ * As wide as the terminal at most: what table_yield() named is left out, then the widest columns are cut, and those at
+ * the right left out that find no room even then.
  *
  * Return: 0; -ENOMEM (also if an earlier table_add() had failed).
  */

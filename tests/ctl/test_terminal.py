@@ -55,6 +55,16 @@ def test_tables_are_cut_where_the_terminal_ends(bank, ctl, width):
             assert columns(line) <= width, line
 
 
+def test_list_keeps_what_matters_on_80_columns(world, ctl):
+    world.script("a-name-of-28-letters-is-long", "exit 77", text="[Run]\nRetryMax=0\n[Schedule]\nEvery=90min\n")
+    world.start()
+    ctl.run("start", "--wait", "-q", "a-name-of-28-letters-is-long", status=1)
+    titles, row = plain(shown(ctl, "list", "--no-pager", columns=80)).splitlines()[:2]
+    assert "a-name-of-28-letters-is-long needs attention in 1h" in row and "failed" in row and row.endswith("connection_lost")
+    assert "PROVIDER" not in titles and "LAST" not in titles
+    assert "PROVIDER" in shown(ctl, "list", "--no-pager", columns=140)
+
+
 def test_ids_are_whole_and_what_finds_no_room_is_left_out(bank, ctl):
     run = ctl.json("runs")["runs"][0]["id"]
     titles, row = plain(shown(ctl, "runs", "--no-pager", columns=60)).splitlines()
@@ -162,15 +172,31 @@ def test_live_bars_of_several(puppets, ctl):
     assert screen.text.count("success") == 1
 
 
+def live_lines(screen):
+    text = COLOURS.sub("", screen.text).replace("\r", "\n").replace("\x1b[K", "").replace("\x1b[1A", "")
+    return [part for part in text.split("\n") if "25%" in part]
+
+
+def test_live_bar_gives_way_to_the_time_left(puppets, ctl):
+    screen = ctl.screen("start", "--wait", "one", columns=60)
+    puppet = puppets.puppet()
+    puppet.say(type="PROGRESS", stage="fetching", processed=1, total=4000)
+    screen.wait_for("1/4000")
+    puppet.say(type="PROGRESS", stage="fetching", processed=1000, total=4000)
+    screen.wait_for(r"█+░+\x1b\[0m  25% 1000/4000 · \d+/s · [\w ]+ left")
+    puppet.exit()
+    assert screen.wait() == 0
+    assert all(len(line) < 60 for line in live_lines(screen))
+
+
 def test_live_bar_fits_a_narrow_terminal(puppets, ctl):
     screen = ctl.screen("start", "--wait", "one", columns=30)
     puppet = puppets.puppet()
     puppet.say(type="PROGRESS", stage="fetching", processed=10, total=40)
-    screen.wait_for("█")
+    screen.wait_for("25% 10/40")
     puppet.exit()
     assert screen.wait() == 0
-    bars = [part for part in COLOURS.sub("", screen.text).replace("\r", "\n").replace("\x1b[K", "").split("\n") if "█" in part]
-    assert bars and all(len(bar.replace("\x1b[1A", "")) <= 30 for bar in bars)
+    assert all(len(line) < 30 for line in live_lines(screen))
 
 
 def test_no_live_bar_without_the_sequences(puppets, ctl):
