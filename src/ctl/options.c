@@ -121,6 +121,14 @@ static int parse_user(const char *text, const char **ret)
         return 0;
 }
 
+static int parse_provider(const char *text, const char **ret)
+{
+        if (!provider_slug_is_valid(text))
+                return ctl_usage_error("--provider= takes a slug of a-z, 0-9, - and _, not \"%s\".", text);
+        *ret = text;
+        return 0;
+}
+
 static int parse_scope(const char *text, const char **ret)
 {
         _cleanup_strv_free_ char **words = NULL;
@@ -168,8 +176,7 @@ static int parse_some(CtlOptions *o, CtlOption option, const char *value)
                 o->accounts = value;
                 return 0;
         case OPTION_PROVIDER:
-                o->provider = value;
-                return 0;
+                return parse_provider(value, &o->provider);
         case OPTION_USER:
                 return parse_user(value, &o->user);
         case OPTION_SOURCE:
@@ -255,9 +262,15 @@ int options_parse(int argc, char **argv, CtlOptions *ret, int *ret_first)
 
 int options_check(const CtlOptions *options, const char *verb, uint32_t taken)
 {
-        for (int i = 0; i < _CTL_OPTION_MAX; i++)
-                if (option_given(options, (CtlOption) i) && !(taken & (1U << i)))
-                        return ctl_usage_error("'%s' does not take --%s. See 'syncrunctl --help'.", verb,
-                                               long_options[i].name);
+        for (int i = 0; i < _CTL_OPTION_MAX; i++) {
+                if (!option_given(options, (CtlOption) i) || (taken & (1U << i)))
+                        continue;
+                if (i == OPTION_HOST)
+                        return ctl_usage_error("'%s' does not take --host. It looks at files, programs or the journal "
+                                               "of this machine, not at the service: try 'ssh %s syncrunctl %s'.",
+                                               verb, options->host, verb);
+                return ctl_usage_error("'%s' does not take --%s. See 'syncrunctl --help'.", verb,
+                                       long_options[i].name);
+        }
         return 0;
 }

@@ -108,6 +108,8 @@ int verb_list(Ctl *ctl, int argc, char **argv)
         table = table_new(titles);
         if (!table)
                 return ctl_oom();
+        table_yield(table, 5); /* PROVIDER, often the name again */
+        table_yield(table, 3); /* LAST */
         for (size_t i = 0; (connector = json_element(answer, "connectors", i)); i++) {
                 add_connector(table, connector);
                 n_attention += json_member(connector, "attention") != NULL;
@@ -148,6 +150,18 @@ static void next_page_hint(const Ctl *ctl, struct json_object *answer)
                 ctl_hint(ctl, "There are more: add --page=%s", json_text(answer, "next"));
 }
 
+/* One without runs may be there all the same. Of one that is gone, the runs are listed. */
+static int check_connector(Ctl *ctl, const char *name)
+{
+        _cleanup_json_ struct json_object *connector = NULL;
+        int status;
+
+        status = ctl_ask_connector(ctl, name, &connector);
+        if (status != 0 || connector)
+                return status;
+        return ctl_fail_status(EXIT_NO_SUCH, "There is no connector \"%s\". See 'syncrunctl list'.", name);
+}
+
 int verb_runs(Ctl *ctl, int argc, char **argv)
 {
         static const char *const titles[] = { "RUN",   "CONNECTOR", "WHY",     "OUTCOME", "CREATED", "TOOK",
@@ -174,9 +188,16 @@ int verb_runs(Ctl *ctl, int argc, char **argv)
                 filter[n++] = (ClientOption) { "since", 't', .t = o->since_usec };
         if (option_given(o, OPTION_UNTIL))
                 filter[n++] = (ClientOption) { "until", 't', .t = o->until_usec };
-        status = ctl_describe(ctl, "DescribeRuns", filter, n, &answer);
-        if (status != 0 || !answer)
+        status = ctl_ask(ctl, "DescribeRuns", filter, n, &answer);
+        if (status == 0 && argc > 1 && !json_element(answer, "runs", 0))
+                status = check_connector(ctl, argv[1]);
+        if (status != 0)
                 return status;
+        ctl_begin(ctl);
+        if (o->json != JSON_OFF) {
+                ctl_print_json(ctl, answer);
+                return 0;
+        }
         table = table_new(titles);
         if (!table)
                 return ctl_oom();

@@ -127,6 +127,23 @@ def test_runs_choose(five, ctl):
     assert "No runs." in ctl.run("runs", "--active")
 
 
+def test_runs_of_a_connector_that_is_not_there(five, ctl):
+    for words in (["runs", "nosuch"], ["runs", "nosuch", "--json=short"]):
+        status, out, err = ctl.both(*words)
+        assert (status, out) == (4, "") and 'There is no connector "nosuch"' in err
+    assert "No runs." in ctl.run("runs", "off")
+    ctl.run("start", "--wait", "-q", "bank")
+    (five.daemon.config / "connectors/bank.connector").unlink()
+    ctl.run("reload")
+    assert len(ctl.rows("runs", "bank")) == 1
+
+
+def test_a_provider_that_can_be_none_is_refused(five, ctl):
+    for verb in ("list", "runs", "connections"):
+        status, out, err = ctl.both(verb, "--provider=ZZZ!")
+        assert (status, out) == (2, "") and "--provider=" in err
+
+
 # ---- connections and users
 
 
