@@ -145,6 +145,72 @@ int verb_set_active(Ctl *ctl, int argc, char **argv)
         return worst;
 }
 
+static struct json_object *find_connector(struct json_object *answer, const char *name)
+{
+        struct json_object *connector;
+
+        for (size_t i = 0; (connector = json_element(answer, "connectors", i)); i++)
+                if (streq(json_text(connector, "name"), name))
+                        return connector;
+        return NULL;
+}
+
+/* The run that a connector has begun since it was asked about before: its active one, or its last where that is over
+ * already; "" if none. */
+static const char *new_run(struct json_object *before, struct json_object *now)
+{
+        const char *active = json_text(json_member(now, "active_run"), "id"), *last = json_text(now, "last_run_id");
+        const char *was_active = json_text(json_member(before, "active_run"), "id");
+
+        if (!isempty(active) && !streq(active, was_active))
+                return active;
+        return streq(last, was_active) || streq(last, json_text(before, "last_run_id")) ? "" : last;
+}
+
+static void tell_reconnected(const char *connection, struct json_object *before, struct json_object *after)
+{
+        struct json_object *now;
+        size_t n = 0;
+
+        for (size_t i = 0; (now = json_element(after, "connectors", i)); i++) {
+                struct json_object *then = find_connector(before, json_text(now, "name"));
+                const char *id = new_run(then, now);
+
+                if (!isempty(id))
+                        (void) printf("%s: run %s\n", json_text(now, "name"), id);
+                else if (json_member(now, "active_run") && json_member(then, "attention"))
+                        (void) printf("%s: after run %s, which is active\n", json_text(now, "name"),
+                                      json_text(json_member(now, "active_run"), "id"));
+                else
+                        continue;
+                n++;
+        }
+        if (n == 0)
+                (void) printf("No connector of %s waited for it.\n", connection);
+}
+
+static int reconnect_one(Ctl *ctl, Client *client, const char *connection)
+{
+        const ClientOption filter[] = { { "connection", 's', .s = connection } };
+        _cleanup_json_ struct json_object *before = NULL, *after = NULL;
+        bool silent = ctl->options.quiet || ctl->options.json != JSON_OFF;
+        _cleanup_client_error_ ClientError e = {};
+        int status = 0;
+
+        if (!silent)
+                status = ctl_ask(ctl, "DescribeConnectors", filter, ELEMENTSOF(filter), &before);
+        if (status != 0)
+                return status;
+        if (client_reconnect(client, connection, &e) < 0)
+                return ctl_fail(&e, "Could not reconnect %s", connection);
+        if (silent)
+                return 0;
+        status = ctl_ask(ctl, "DescribeConnectors", filter, ELEMENTSOF(filter), &after);
+        if (status == 0)
+                tell_reconnected(connection, before, after);
+        return status;
+}
+
 int verb_reconnect(Ctl *ctl, int argc, char **argv)
 {
         int status, worst;
@@ -154,11 +220,7 @@ int verb_reconnect(Ctl *ctl, int argc, char **argv)
         if (worst != 0)
                 return worst;
         for (int i = 1; i < argc; i++) {
-                _cleanup_client_error_ ClientError e = {};
-
-                if (client_reconnect(client, argv[i], &e) >= 0)
-                        continue;
-                status = ctl_fail(&e, "Could not reconnect %s", argv[i]);
+                status = reconnect_one(ctl, client, argv[i]);
                 worst = MAX(worst, status);
         }
         return worst;

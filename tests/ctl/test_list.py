@@ -152,9 +152,18 @@ def test_connections_and_reconnect(five, ctl):
     assert "bank broken" in ctl.run("connections")
     assert ctl.json("connections")["connections"][0]["connectors"] == ["bank", "broken"]
     assert ctl.rows("connections", "--provider=zoo") == []
-    assert ctl.run("reconnect", "home") == ""
+    assert ctl.run("reconnect", "home") == "No connector of home waited for it.\n"
     status, out, err = ctl.both("reconnect", "nowhere", "home")
-    assert (status, out) == (4, "") and "syncrunctl connections" in err
+    assert (status, out) == (4, "No connector of home waited for it.\n") and "syncrunctl connections" in err
+    assert ctl.run("reconnect", "home", "-q") == ""
+
+
+def test_reconnect_tells_which_runs_it_began(five, ctl):
+    ctl.run("start", "--wait", "-q", "broken", status=1)  # 77: the connection is lost
+    line, = ctl.run("reconnect", "home").splitlines()
+    name, run = line.split(": run ")
+    assert name == "broken" and run == ctl.rows("runs", "broken")[0][0]
+    assert ctl.json("show", run)["trigger"] == "reconnect"
 
 
 def test_no_connections(world, ctl):
