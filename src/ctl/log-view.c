@@ -43,8 +43,11 @@ int log_view_print_run(Ctl *ctl, struct json_object *run)
         LogView output = { .ctl = ctl };
         int n;
 
-        if (ctl->options.host)
-                return 0; /* this machine's journal knows nothing of it */
+        if (ctl->options.host) { /* this machine's journal knows nothing of it */
+                ctl_hint(ctl, "Its log lines are over there: 'ssh %s syncrunctl log %s'.", ctl->options.host,
+                         json_text(run, "id"));
+                return 0;
+        }
         (void) putchar('\n');
         n = journal_read_run(json_text(run, "id"), json_text(run, "invocation_id"),
                              option_lines(&ctl->options, STATUS_LOG_LINES), log_view_entry, &output);

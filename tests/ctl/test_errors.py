@@ -151,7 +151,11 @@ def test_host(daemon, ctl, ssh, tmp_path):
         assert "bank" in ctl.run(*option, "list", **ssh)
     assert "me@there" in (tmp_path / "calls").read_text()
     assert ctl.run("-H", "there", "start", "--wait", "-q", "bank", **ssh) == ""
-    assert "Run " in ctl.run("-H", "there", "status", "bank", **ssh)
+    out = ctl.run("-H", "there", "status", "bank", **ssh)
+    assert "Run " in out and "'ssh there syncrunctl log " in out
+    for verb in (["log", "bank"], ["items", "bank"], ["verify"], ["calendar", "daily"], ["doctor"]):
+        status, out, err = ctl.both("-H", "there", *verb)
+        assert (status, out) == (2, "") and f"'ssh there syncrunctl {verb[0]}'" in err
 
 
 def test_host_that_cannot_be_reached(ctl, ssh):
