@@ -17,7 +17,7 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Table *, table_free);
 /* Numbers stand at the right. */
 void table_align_right(Table *table, unsigned column);
 
-/* What tells least: where the terminal is too narrow this goes, in the order of the calls, before any column is cut. */
+/* What tells least: where the terminal is too narrow this goes, in the order of the calls, before any other is cut. */
 void table_yield(Table *table, unsigned column);
 
 /* Appends a cell (a copy made fit for one line; NULL and "" show as "-"); a row is full when it has a cell for each
