@@ -16,6 +16,9 @@
 #define DEFAULT_PAGE       50U
 #define DEFAULT_USERS_PAGE 1000U
 
+/* Of DescribeConnectors(), where the caller wants pages; else all are in one answer. */
+#define CONNECTORS_PAGE_MAX 1000U
+
 int reply_json(sd_bus_message *m, int r, char *json, sd_bus_error *error)
 {
         _cleanup_free_ char *text = json;
@@ -105,17 +108,22 @@ typedef struct ConnectorsRequest {
         ROW("connection", STRING, filter.connection, IN_SYNCRUN | IN_REDBARK) \
         ROW("attention", TRISTATE, filter.attention, IN_SYNCRUN | IN_REDBARK) \
         ROW("outcomes", UNSIGNED, redbark.n_outcomes, IN_REDBARK)             \
-        ROW("limit", UNSIGNED, redbark.limit, IN_REDBARK)                     \
-        ROW("page", STRING, redbark.page, IN_REDBARK)
+        ROW("limit", UNSIGNED, redbark.limit, IN_SYNCRUN | IN_REDBARK)        \
+        ROW("page", STRING, redbark.page, IN_SYNCRUN | IN_REDBARK)
 
 static const OptionRow connectors_options[] = { CONNECTORS_OPTIONS(FILTER_ROW){ 0 } };
 static const uint8_t connectors_option_views[] = { CONNECTORS_OPTIONS(FILTER_VIEWS) };
 #undef FILTER_OF
 
-static int redbark_request_check(ConnectorsRequest *request, sd_bus_error *error)
+static int connectors_request_check(ConnectorsRequest *request, sd_bus_error *error)
 {
-        static const LimitRange limits = { REDBARK_CONNECTORS_DEFAULT, REDBARK_CONNECTORS_MAX };
+        static const LimitRange limits[_VIEW_MAX] = {
+                [VIEW_SYNCRUN] = { CONNECTORS_PAGE_MAX, CONNECTORS_PAGE_MAX },
+                [VIEW_REDBARK] = { REDBARK_CONNECTORS_DEFAULT, REDBARK_CONNECTORS_MAX },
+        };
+        bool all = request->view == VIEW_SYNCRUN && request->redbark.limit == LIMIT_USUAL;
         RedbarkFilter *filter = &request->redbark;
+        int r;
 
         filter->connectors = request->filter;
         if (filter->n_outcomes > REDBARK_OUTCOMES_MAX)
@@ -123,7 +131,10 @@ static int redbark_request_check(ConnectorsRequest *request, sd_bus_error *error
                                        filter->n_outcomes);
         if (filter->page && !connector_name_is_valid(filter->page))
                 return bus_refuse_text(error, -EINVAL, "page: this is not what a page before gave as nextCursor.");
-        return filter_limit("limit", &filter->limit, &limits, error);
+        r = filter_limit("limit", &filter->limit, &limits[request->view], error);
+        request->filter.page = filter->page;
+        request->filter.limit = all ? 0 : filter->limit;
+        return r;
 }
 
 static int describe_redbark_connectors(Bus *bus, const ConnectorsRequest *request, char **ret_json)
@@ -153,11 +164,14 @@ int method_describe_connectors(sd_bus_message *m, void *userdata, sd_bus_error *
         if (r >= 0)
                 r = filter_user(&request.filter.user_id, request.user, error);
         if (r >= 0)
-                r = redbark_request_check(&request, error);
+                r = connectors_request_check(&request, error);
         if (r < 0)
                 return r;
         r = request.view == VIEW_REDBARK ? describe_redbark_connectors(bus, &request, &json)
                                          : engine_describe_connectors(bus->engine, &request.filter, &json);
+        if (r == -E2BIG)
+                return bus_refuse_text(error, r, "The answer has more than %llu bytes: ask for pages, with limit.",
+                                       CONNECTORS_BYTES_MAX);
         return reply_json(m, r, json, error);
 }
 

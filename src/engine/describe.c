@@ -170,7 +170,8 @@ static bool connector_matches(const Connector *c, const ConnectorFilter *filter)
                (!filter->user_id || streq_null(filter->user_id, c->definition->user_id)) &&
                (!filter->provider || streq(filter->provider, c->definition->provider)) &&
                (!filter->connection || streq_null(filter->connection, c->definition->connection)) &&
-               (filter->attention < 0 || (filter->attention > 0) == (c->record.attention.category >= 0));
+               (filter->attention < 0 || (filter->attention > 0) == (c->record.attention.category >= 0)) &&
+               (!filter->page || strcmp(c->record.name, filter->page) > 0);
 }
 
 static int compare_connectors(const void *a, const void *b)
@@ -186,7 +187,7 @@ int engine_describe_connectors(Engine *engine, const ConnectorFilter *filter, ch
         JsonWriter w = JSON_WRITER_INIT(&buffer);
         _cleanup_free_ const Connector **list = NULL;
         Connector *c = NULL;
-        size_t n = 0;
+        size_t n = 0, n_page;
 
         list = calloc(HASH_COUNT(engine->connectors) + 1, sizeof(Connector *));
         if (!list)
@@ -195,11 +196,17 @@ int engine_describe_connectors(Engine *engine, const ConnectorFilter *filter, ch
                 if (connector_matches(c, filter))
                         list[n++] = c;
         qsort(list, n, sizeof(Connector *), compare_connectors);
+        n_page = filter->limit > 0 ? MIN(n, (size_t) filter->limit) : n;
         json_open_object(&w, NULL);
         json_open_array(&w, "connectors");
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n_page; i++) {
                 write_connector(engine, &w, list[i]);
+                if (buffer.size > CONNECTORS_BYTES_MAX)
+                        return -E2BIG;
+        }
         json_close_array(&w);
+        if (filter->limit > 0)
+                json_write_string(&w, "next", n_page < n ? list[n_page - 1]->record.name : NULL);
         json_close_object(&w);
         return buffer_take(&buffer, ret_json);
 }

@@ -28,13 +28,19 @@ typedef struct ConnectorFilter {
         const char *user_id;
         const char *provider;
         const char *connection;
-        int attention; /* 1 those that need it, 0 those that do not, -1 any */
+        int attention;    /* 1 those that need it, 0 those that do not, -1 any */
+        const char *page; /* only names behind this one; NULL: from the first */
+        unsigned limit;   /* so many at most; 0: all */
 } ConnectorFilter;
 /* clang-format off */
 #define CONNECTOR_FILTER_INIT { .attention = -1 }
 /* clang-format on */
 
-/* {"connectors":[...]}, sorted by name. */
+/* Bytes of an answer, so that the loop does not write what cannot be sent. */
+#define CONNECTORS_BYTES_MAX (16 * MIB)
+
+/* {"connectors":[...]}, with a limit also "next":..., sorted by name. Return: 0; -E2BIG (CONNECTORS_BYTES_MAX);
+ * -ENOMEM. */
 int engine_describe_connectors(Engine *engine, const ConnectorFilter *filter, char **ret_json) _must_check_;
 
 /* One of them. Also -ENXIO. */

@@ -242,6 +242,9 @@ def test_describe_runs_filters(daemon, client):
     ("DescribeEvents", {"limit": 10001}),
     ("DescribeEvents", {"user": "me"}),
     ("DescribeConnectors", {"user": "me"}),
+    ("DescribeConnectors", {"limit": 0}),
+    ("DescribeConnectors", {"limit": 1001}),
+    ("DescribeConnectors", {"page": "?"}),
     ("DescribeConnectors", {"names": "bank"}),
     ("DescribeConnections", {"user": "me"}),
     ("DescribeUsers", {"limit": 10001}),
@@ -293,6 +296,13 @@ def test_describe_connectors(daemon, client):
     assert names(connection="shared") == ["owned"]
     assert names(attention=True) == []
     assert names(attention=False) == ["bank", "books", "mail", "owned"]
+    first = client.describe("DescribeConnectors", limit=3)
+    assert [connector["name"] for connector in first["connectors"]] == ["bank", "books", "mail"]
+    assert first["next"] == "mail"
+    rest = client.describe("DescribeConnectors", limit=3, page=first["next"])
+    assert [connector["name"] for connector in rest["connectors"]] == ["owned"]
+    assert rest["next"] is None
+    assert names(limit=1000) == names()
     owned = client.describe("DescribeConnectors", name="owned")["connectors"][0]
     assert owned["description"] == "Mine, all mine"
     assert owned["user_id"] == USER
