@@ -56,7 +56,7 @@ def test_start_and_list(shim, key, bank_id, daemon, client):
 
     cancelled = shim.post(f"/v1/sync-runs/{run_id}/cancel", key)
     assert (cancelled.status, cancelled.json()["syncRun"]["id"]) == (200, run_id)
-    worker.exit()
+    assert worker.stream.readline() == ""  # it was told to end, and did
 
 
 def test_list_filters_and_pages(shim, key, bank_id, daemon):
