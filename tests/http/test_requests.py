@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """HTTP itself: methods, conditions, compression, origins, keep-alive, bodies, and requests that are made to hurt."""
 
+import contextlib
 import gzip
 import json
 import socket
@@ -258,7 +259,9 @@ def test_hostile(shim, key, n):
     with shim.connect() as end:
         end.sendall(data.replace(b"KEY", key.encode()))
         if status is None:
-            end.shutdown(socket.SHUT_WR)
+            # It may have been refused, and the connection reset, already.
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_WR)
         seen = answers(read_to_end(end))
     assert (seen[0][0] if seen else None) == (status or (seen[0][0] if seen else None))
     assert seen == [] or 200 <= seen[0][0] < 500 or seen[0][0] == 505
