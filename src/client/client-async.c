@@ -26,6 +26,9 @@ struct ClientCall {
         char *interface;
         char *member;
         char *text;
+        char *second_text;
+        bool with_number;
+        uint64_t number;
         bool dictionary;
         ClientOption *options; /* their strings are ours */
         size_t n_options;
@@ -71,6 +74,7 @@ static ClientCall *call_free(ClientCall *call)
         free(call->interface);
         free(call->member);
         free(call->text);
+        free(call->second_text);
         sd_bus_slot_unref(call->slot);
         free(call);
         return NULL;
@@ -129,9 +133,13 @@ static int call_new(const ClientRequest *request, ClientCall **ret)
         call->interface = strdup(request->interface ?: SYNCRUN_IFACE_MANAGER);
         call->member = strdup(request->member);
         call->text = request->text ? strdup(request->text) : NULL;
+        call->second_text = request->second_text ? strdup(request->second_text) : NULL;
+        call->with_number = request->number;
+        call->number = request->number ? *request->number : 0;
         call->dictionary = request->dictionary;
         call->repeatable = request->repeatable;
-        if (!call->path || !call->interface || !call->member || (request->text && !call->text))
+        if (!call->path || !call->interface || !call->member || (request->text && !call->text) ||
+            (request->second_text && !call->second_text))
                 return -ENOMEM;
         call->options = calloc(MAX(request->n_options, 1U), sizeof(ClientOption));
         if (!call->options)
@@ -194,6 +202,10 @@ static int send_call(ClientCall *call)
         r = sd_bus_message_new_method_call(bus, &m, SYNCRUN_BUS_NAME, call->path, call->interface, call->member);
         if (r >= 0 && call->text)
                 r = sd_bus_message_append(m, "s", call->text);
+        if (r >= 0 && call->second_text)
+                r = sd_bus_message_append(m, "s", call->second_text);
+        if (r >= 0 && call->with_number)
+                r = sd_bus_message_append(m, "t", call->number);
         if (r >= 0 && call->dictionary)
                 r = client_append_options(m, call->options, call->n_options);
         if (r >= 0)

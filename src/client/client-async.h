@@ -32,8 +32,10 @@ typedef struct ClientRequest {
         const char *path;      /* NULL: the manager's */
         const char *interface; /* NULL: the manager's */
         const char *member;
-        const char *text; /* a first argument of type s; NULL: none */
-        bool dictionary;  /* an argument a{sv}, of these options */
+        const char *text;        /* a first argument of type s; NULL: none */
+        const char *second_text; /* another; NULL: none */
+        const uint64_t *number;  /* an argument t behind those; NULL: none */
+        bool dictionary;         /* an argument a{sv}, of these options */
         const ClientOption *options;
         size_t n_options;
         bool repeatable; /* may be sent again when the daemon died over it */

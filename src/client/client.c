@@ -158,7 +158,7 @@ static int append_option(sd_bus_message *m, const ClientOption *o)
 {
         int r;
 
-        if ((o->type == 's' && !o->s) || (o->type == 'a' && strv_length(o->as) == 0))
+        if ((o->type == 's' && !o->s) || (o->type == 'a' && !o->even_empty && strv_length(o->as) == 0))
                 return 0;
         if (o->type != 'a') {
                 const char type[] = { o->type, '\0' };

@@ -55,7 +55,8 @@ sd_bus *client_bus(Client *client); /* borrowed */
 /* One entry of an a{sv}. */
 typedef struct ClientOption {
         const char *name;
-        char type; /* 's' 't' 'u' 'b', or 'a' for an array of strings */
+        char type;       /* 's' 't' 'u' 'b', or 'a' for an array of strings */
+        bool even_empty; /* an empty list is sent, too */
         union {
                 const char *s;
                 uint64_t t;
@@ -65,8 +66,8 @@ typedef struct ClientOption {
         };
 } ClientOption;
 
-/* Appends an a{sv}; entries of type 's' with NULL and 'a' with an empty list are left out. Return: 0; negative errno.
- */
+/* Appends an a{sv}; entries of type 's' with NULL and 'a' with an empty list are left out, unless they are even_empty.
+ * Return: 0; negative errno. */
 int client_append_options(sd_bus_message *m, const ClientOption *options, size_t n) _must_check_;
 
 /* ---- Methods of Manager, Connector and Connection. Each blocks for the answer, which means "committed to disk".

@@ -18,6 +18,7 @@ struct Route {
 extern const Route repo_routes[];
 extern const Route open_wearables_routes[];
 extern const Route redbark_routes[];
+extern const Route webhook_routes[];
 extern const Route service_routes[];
 
 /* The i-th route of all surfaces together; NULL behind the last. */

@@ -96,7 +96,8 @@ def test_answers_are_as_the_document_says(shim, client, daemon, key, reporter):
     while (runs := shim.get("/v1/sync-runs?connectorId=" + bank_id, key).json()["syncRuns"])[0]["status"] != "failed":
         pass
     run_id = runs[0]["id"]
-    names = {"id": run_id, "name": "bank", "user_id": ALICE}
+    endpoint = shim.post("/api/v1/webhooks/endpoints", key, {"url": "https://hooks.example.net/", "disabled": True})
+    names = {"id": run_id, "name": "bank", "user_id": ALICE, "endpoint_id": endpoint.json()["id"], "message_id": "none"}
     seen = set()
 
     def ask(method, path, as_key=key, body=None, query="", **more):
@@ -120,7 +121,7 @@ def test_answers_are_as_the_document_says(shim, client, daemon, key, reporter):
                 assert ask(method, path, name="my-bank" if "connections" in path else "bank").status == 200
                 etag = ask(method, path, name="my-bank" if "connections" in path else "bank").headers["ETag"]
                 assert etag or path == "/metrics"
-    missing = {"id": "none", "name": "none", "user_id": "00000000-0000-4000-8000-00000000dead"}
+    missing = {"id": "none", "name": "none", "user_id": "00000000-0000-4000-8000-00000000dead", "endpoint_id": "none"}
     for method, path in (("GET", "/v1/sync-runs/{id}"), ("POST", "/v1/sync-runs/{id}/cancel"), ("GET", "/v1/connectors/{name}"),
                          ("GET", "/v1/connectors/{name}/activity"), ("POST", "/v1/connectors/{name}/sync-now"),
                          ("GET", "/v1/connections/{name}"), ("POST", "/v1/connections/{name}/reconnect"),
