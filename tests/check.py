@@ -24,7 +24,7 @@ BUILDS = [
     (
         "build-asan",
         ["-Db_sanitize=address,undefined", "-Db_lundef=false"],
-        ["--suite=unit", "--suite=bus", "--suite=ctl", "--suite=http", "--suite=fuzz", "--timeout-multiplier=3"],
+        ["--suite=unit", "--suite=bus", "--suite=ctl", "--suite=http", "--suite=worker", "--suite=fuzz", "--timeout-multiplier=3"],
     ),
 ]
 

@@ -32,7 +32,7 @@ READ(next_elapse, number, c->next_elapse_usec == USEC_INFINITY ? 0 : c->next_ela
 READ(retrying, number, c->record.retry_at_usec > 0);
 READ(retry_at, number, c->record.retry_at_usec);
 READ(retry_attempt, number, c->record.retry_at_usec > 0 ? c->record.retry_attempt : 0);
-READ(resync_owed, number, c->record.pending_full_resync);
+READ(resync_owed, number, connector_owes_resync(c));
 READ(last_run_id, text, c->record.last_run_id);
 READ(last_outcome, text, run_outcome_to_string(c->record.last_outcome));
 READ(last_finished, number, c->record.last_finished_usec);

@@ -232,6 +232,8 @@ int connector_table_read_records(Engine *engine)
         int r;
 
         r = store_load_connectors(engine->store, &records, &n);
+        if (r < 0)
+                return r;
         HASH_ITER(hh, engine->connectors, c, next)
                 c->stored = false;
         for (size_t i = 0; r >= 0 && i < n; i++) {
@@ -245,9 +247,13 @@ int connector_table_read_records(Engine *engine)
                         records[i] = (ConnectorRecord) { .attention.category = _ATTENTION_INVALID };
                 }
         }
-        if (r >= 0)
-                connector_records_free(records, n);
+        connector_records_free(records, n);
         return r;
+}
+
+bool connector_owes_resync(const Connector *connector)
+{
+        return connector->record.pending_full_resync || (connector->record.resyncing && !connector->run);
 }
 
 /* ---- Files */

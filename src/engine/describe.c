@@ -126,8 +126,10 @@ static void write_definition(JsonWriter *w, const ConnectorDefinition *d)
         json_write_string(w, "overlap", overlap_policy_to_string(d->overlap));
 }
 
-static void write_record(JsonWriter *w, const ConnectorRecord *record)
+static void write_record(JsonWriter *w, const Connector *c)
 {
+        const ConnectorRecord *record = &c->record;
+
         json_write_timestamp(w, "first_seen_at", record->first_seen_usec);
         json_write_string(w, "last_run_id", record->last_run_id);
         json_write_string(w, "last_outcome", run_outcome_to_string(record->last_outcome));
@@ -141,7 +143,7 @@ static void write_record(JsonWriter *w, const ConnectorRecord *record)
                 json_close_object(w);
         } else
                 json_write_null(w, "retry");
-        json_write_bool(w, "full_resync_pending", record->pending_full_resync);
+        json_write_bool(w, "full_resync_pending", connector_owes_resync(c));
         view_attention(w, "attention", &record->attention);
 }
 
@@ -160,7 +162,7 @@ static void write_connector(const Engine *engine, JsonWriter *w, const Connector
                 view_run(w, "active_run", c->run, false);
         else
                 json_write_null(w, "active_run");
-        write_record(w, &c->record);
+        write_record(w, c);
         json_close_object(w);
 }
 

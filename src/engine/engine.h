@@ -29,6 +29,9 @@ typedef struct Connector {
         bool attached_to_file;   /* false: the file is gone and a run is still active */
 } Connector;
 
+/* Whether the connector's next run is a full resync: one was asked for, or the last one did not end well. */
+bool connector_owes_resync(const Connector *connector) _pure_;
+
 /* What changed about a run, for property signals. */
 typedef enum RunChange {
         RUN_CHANGE_PROGRESS = 1 << 0, /* counts, message, progress: may be coalesced */

@@ -298,7 +298,7 @@ static int users_events(Step *step)
         "(runs.row IS (SELECT newest.row FROM runs AS newest WHERE newest.connector = runs.connector"                \
         "              ORDER BY newest.created_usec DESC, newest.row DESC LIMIT 1) OR"                               \
         " EXISTS (SELECT 1 FROM connectors WHERE connectors.key = runs.connector"                                    \
-        "         AND runs.id IN (last_run_id, attention_run_id)))"
+        "         AND runs.id IN (last_run_id, attention_run_id, retry_of)))"
 
 /* With its events, which go first. Return: 1; 0 the step's rows are used up; negative errno. */
 static int delete_run(Step *step, int64_t row)

@@ -99,6 +99,7 @@ def test_connector_tells_what_it_waits_for(daemon, client):
     wait_for(lambda: client.get(path, CONNECTOR, "NextElapseUSec") > 0, "the retry")
     properties = client.get_all(path, CONNECTOR)
     assert properties["RetryAttempt"] == 2 and properties["Retrying"] is True
+    assert properties["FullResyncPending"] is True  # it did not end well
     assert properties["NextElapseUSec"] == properties["RetryUSec"]
 
 

@@ -224,13 +224,35 @@ def test_userdb_refuses_what_is_no_user(machine):
 
 def test_userdb_corrects_a_number_that_is_no_longer_true(machine):
     machine.shell("echo sr-moved:x:4242:4243::/:/bin/false >>/etc/passwd; echo sr-moved:x:4243: >>/etc/group; cd /run/userdb;"
-                  "echo '{}' >999.user; echo '{}' >998.group; ln -s 999.user sr-moved.user; ln -s 998.group sr-moved.group")
+                  "echo '{\"userName\":\"sr-moved\"}' >999.user; echo '{\"groupName\":\"sr-moved\"}' >998.group; ln -s 999.user sr-moved.user; ln -s 998.group sr-moved.group")
     for _ in range(2):
         machine.run("/usr/lib/syncrun/syncrun-userdb", "sr-moved")
         assert json.loads(machine.output("cat", "/run/userdb/sr-moved.user"))["uid"] == 4242
         assert json.loads(machine.output("cat", "/run/userdb/4243.group"))["groupName"] == "sr-moved"
         assert machine.output("find", "/run/userdb", "-name", "99[89].*") == ""
     machine.run("sed", "-i", "/^sr-moved:/d", "/etc/passwd", "/etc/group")
+
+
+def test_userdb_leaves_a_number_to_whom_it_went(machine):
+    """PID 1 gives a number that is free again to somebody else."""
+    def record(user, number):
+        machine.shell(f"sed -i /^{user}:/d /etc/passwd; echo {user}:x:{number}:{number}::/:/bin/false >>/etc/passwd")
+        machine.run("/usr/lib/syncrun/syncrun-userdb", user)
+
+    def recorded(user):
+        found = json.loads(machine.output("cat", f"/run/userdb/{user}.user"))
+        return found["userName"], found["uid"]
+
+    record("sr-first", 4300)
+    record("sr-second", 4300)
+    record("sr-first", 4301)
+    assert recorded("sr-second") == ("sr-second", 4300)
+    assert recorded("sr-first") == ("sr-first", 4301)
+    record("sr-second", 4302)
+    record("sr-first", 4300)
+    assert recorded("sr-second") == ("sr-second", 4302)
+    assert recorded("sr-first") == ("sr-first", 4300)
+    machine.run("sed", "-i", "/^sr-first:/d;/^sr-second:/d", "/etc/passwd")
 
 
 def test_the_network_is_waited_for(machine):
