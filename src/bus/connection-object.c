@@ -8,6 +8,7 @@
 #include "bus/access.h"
 #include "bus/bus-error.h"
 #include "bus/bus-private.h"
+#include "bus/option.h"
 #include "bus/shim.h"
 #include "engine/describe.h"
 
@@ -122,13 +123,24 @@ static int connection_enumerate(sd_bus *b, const char *prefix, void *userdata, c
 
 /* ---- Methods */
 
+typedef struct ReconnectOptions {
+        const char *on_behalf_of;
+        const char *user_id; /* NULL: everybody's connectors */
+} ReconnectOptions;
+
+static const OptionRow reconnect_options[] = {
+        { "on_behalf_of", OPTION_STRING, offsetof(ReconnectOptions, on_behalf_of) },
+        { "user", OPTION_STRING, offsetof(ReconnectOptions, user_id) },
+        {},
+};
+
 /* Connection.Reconnect() or Manager.ReconnectConnection(s connection, a{sv} options) */
-static int reconnect_request_read(sd_bus_message *m, char **name, const char **on_behalf_of, sd_bus_error *error)
+static int reconnect_request_read(sd_bus_message *m, char **name, ReconnectOptions *options, sd_bus_error *error)
 {
         const char *argument;
         int r;
 
-        *on_behalf_of = NULL;
+        *options = (ReconnectOptions){};
         r = object_name(sd_bus_message_get_path(m), SYNCRUN_PATH_CONNECTION, name);
         if (r > 0)
                 return 0;
@@ -136,7 +148,7 @@ static int reconnect_request_read(sd_bus_message *m, char **name, const char **o
                 r = sd_bus_message_read(m, "s", &argument);
         if (r >= 0)
                 r = free_and_strdup(name, argument);
-        return r < 0 ? bus_refuse(error, r) : on_behalf_of_read(m, on_behalf_of, error);
+        return r < 0 ? bus_refuse(error, r) : options_read(m, reconnect_options, options, NULL, error);
 }
 
 static int reconnect_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
@@ -144,17 +156,18 @@ static int reconnect_granted(Bus *bus, sd_bus_message *m, const Caller *caller, 
         _cleanup_(pending_freep) Pending *pending = NULL;
         char requested_by[REQUESTED_BY_MAX];
         _cleanup_free_ char *name = NULL;
-        const char *on_behalf_of;
+        ReconnectOptions options;
         int r;
 
-        r = reconnect_request_read(m, &name, &on_behalf_of, error);
+        r = reconnect_request_read(m, &name, &options, error);
         if (r >= 0)
-                r = requested_by_read(bus, caller->uid, on_behalf_of, requested_by, error);
+                r = requested_by_read(bus, caller->uid, options.on_behalf_of, requested_by, error);
         if (r < 0)
                 return r;
         r = pending_new(bus, m, &pending);
         if (r >= 0)
-                r = engine_reconnect(bus->engine, name, requested_by, pending_reply, pending);
+                r = engine_reconnect(bus->engine, name, options.user_id, requested_by, pending_reply,
+                                     pending);
         if (r < 0)
                 return bus_refuse(error, r);
         TAKE_PTR(pending);
@@ -164,14 +177,14 @@ static int reconnect_granted(Bus *bus, sd_bus_message *m, const Caller *caller, 
 int method_reconnect(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         _cleanup_free_ char *name = NULL;
-        const char *on_behalf_of;
+        ReconnectOptions options;
         AccessSubject subject;
         int r;
 
-        r = reconnect_request_read(m, &name, &on_behalf_of, error);
+        r = reconnect_request_read(m, &name, &options, error);
         if (r < 0)
                 return r;
-        subject = (AccessSubject) { .on_behalf = on_behalf_of != NULL };
+        subject = (AccessSubject) { .on_behalf = options.on_behalf_of != NULL };
         return access_ask(bus_current(sd_bus_message_get_bus(m)), m, &subject, reconnect_granted, error);
 }
 

@@ -184,9 +184,10 @@ int engine_set_active(Engine *engine, const char *connector, bool active, Engine
 /* The person has reconnected it: every active connector of it whose attention, or active run, says that the connection
  * is lost or a consent missing runs once; after the active run, where there is one. Refusals: -ENOLINK, -EROFS,
  * -ENOBUFS, -ENOMEM. -ENOBUFS also comes as the reply, where the queue had room for some of them only: those run, and
- * asked again later, the others do. */
-int engine_reconnect(Engine *engine, const char *connection, const char *requested_by, EngineReply reply,
-                     void *userdata) _must_check_;
+ * asked again later, the others do.
+ * @user_id: only this user's connectors, and -ENOLINK where it has none of them; NULL: everybody's. */
+int engine_reconnect(Engine *engine, const char *connection, const char *user_id, const char *requested_by,
+                     EngineReply reply, void *userdata) _must_check_;
 
 /* Events of syncs that run elsewhere, all or none. Refusals: -ESTALE (after the end), -EINVAL (@ret_why says what does
  * not fit the run that is known), -ENOBUFS (Settings.max_open_runs), -E2BIG (REPORT_EVENTS_MAX), -EROFS, -ENOMEM. */

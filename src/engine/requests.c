@@ -217,21 +217,31 @@ static int run_reconnected(ConnectorEntry *c, const char *requested_by)
         return k;
 }
 
-int engine_reconnect(Engine *engine, const char *name, const char *requested_by, EngineReply reply, void *userdata)
+static bool is_of_user(const ConnectorEntry *c, const char *user_id)
+{
+        return !user_id || (c->definition->user_id && streq(c->definition->user_id, user_id));
+}
+
+int engine_reconnect(Engine *engine, const char *name, const char *user_id, const char *requested_by,
+                     EngineReply reply, void *userdata)
 {
         ConnectionEntry *connection = connection_table_find(engine, name);
         _cleanup_(reply_freep) Reply *answer = NULL;
-        unsigned n_taken = 0;
+        unsigned n_taken = 0, n_seen = 0;
         ConnectorEntry *c;
         int k, refused = 0;
 
         if (!connection)
                 return -ENOLINK;
+        DL_FOREACH(connection->members, c)
+                n_seen += is_of_user(c, user_id);
+        if (n_seen == 0)
+                return -ENOLINK;
         k = reply_new(engine, reply, userdata, &answer);
         if (k < 0)
                 return k;
         DL_FOREACH(connection->members, c) {
-                if (!is_affected(c))
+                if (!is_of_user(c, user_id) || !is_affected(c))
                         continue;
                 if (!c->run && run_queue_is_full(engine, c->definition->provider)) {
                         refused = -ENOBUFS;

@@ -125,7 +125,9 @@ static int remember(Auth *auth, Principal *principal)
 static int read_key(sd_bus_message *reply, Principal *principal)
 {
         _cleanup_strv_free_ char **scopes = NULL;
+        char bound_to[UUID_TEXT_MAX] = "";
         const char *name, *user_id;
+        unsigned granted;
         int r;
 
         r = sd_bus_message_read(reply, "s", &name);
@@ -133,16 +135,17 @@ static int read_key(sd_bus_message *reply, Principal *principal)
                 r = sd_bus_message_read_strv(reply, &scopes);
         if (r >= 0)
                 r = sd_bus_message_read(reply, "s", &user_id);
-        if (r >= 0)
-                r = free_and_strdup(&principal->name, name);
         if (r < 0)
                 return r;
-        r = api_scopes_from_words(scopes, NULL, &principal->scopes);
+        r = api_scopes_from_words(scopes, NULL, &granted);
         if (r < 0)
                 return r;
-        principal->user_id[0] = '\0';
-        if (!isempty(user_id) && uuid_normalize(user_id, principal->user_id) < 0)
+        if (!isempty(user_id) && uuid_normalize(user_id, bound_to) < 0)
                 return -EBADMSG;
+        if (free_and_strdup(&principal->name, name) < 0)
+                return -ENOMEM;
+        principal->scopes = granted;
+        memcpy(principal->user_id, bound_to, sizeof(bound_to));
         principal->fresh = true;
         return 0;
 }

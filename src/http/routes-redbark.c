@@ -115,7 +115,11 @@ static void on_reconnected(Request *request, const ClientAnswer *answer)
 
 static void on_connection_seen(Request *request, const ClientAnswer *answer)
 {
-        const ClientOption options[] = { { .name = "on_behalf_of", .type = 's', .s = request->principal->name } };
+        const Principal *principal = request->principal;
+        const ClientOption options[] = {
+                { .name = "on_behalf_of", .type = 's', .s = principal->name },
+                { .name = "user", .type = 's', .s = principal->user_id[0] ? principal->user_id : NULL },
+        };
 
         if (answer->error < 0) {
                 backend_refuse(request, answer);

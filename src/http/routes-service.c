@@ -7,10 +7,12 @@
 #include "base/names.h"
 #include "base/string-util.h"
 #include "http/app.h"
+#include "http/auth.h"
 #include "http/backend.h"
 #include "http/metrics.h"
 #include "http/openapi.h"
 #include "http/route.h"
+#include "http/surface.h"
 
 #define NO_KEY     _API_SCOPE_INVALID
 #define PROPERTIES "org.freedesktop.DBus.Properties"
@@ -92,8 +94,18 @@ static void on_properties(Request *request, const ClientAnswer *answer)
         request_answer(request, MHD_HTTP_OK, METRICS_TYPE, buffer_take(&text, &body) < 0 ? NULL : body);
 }
 
+static bool metrics_are_open(const App *app)
+{
+        return app->settings.metrics_without_key;
+}
+
 static void get_metrics(Request *request)
 {
+        /* They tell of everybody. */
+        if (!metrics_are_open(request->app) && request->principal->user_id[0]) {
+                surface_refuse(request, MHD_HTTP_FORBIDDEN, "The key is bound to a user");
+                return;
+        }
         backend_call(request,
                      &(ClientRequest){
                                      .interface = PROPERTIES,
@@ -102,11 +114,6 @@ static void get_metrics(Request *request)
                                      .repeatable = true,
                      },
                      on_properties);
-}
-
-static bool metrics_are_open(const App *app)
-{
-        return app->settings.metrics_without_key;
 }
 
 /* ---- What there is */

@@ -28,11 +28,13 @@
 
 /* ---- Channels */
 
+#define NO_FILTER "\t" /* in a channel's key */
+
 static char *channel_key(const SseFilter *filter)
 {
-        /* None of the three can have a blank in it that would make two filters one. */
-        return asprintf_or_null("%s\n%s\n%s", filter->user_id ?: "*", filter->provider ?: "*",
-                                filter->connector ?: "*");
+        /* No query can have a control character in it that would make two filters one. */
+        return asprintf_or_null("%s\n%s\n%s", filter->user_id ?: NO_FILTER, filter->provider ?: NO_FILTER,
+                                filter->connector ?: NO_FILTER);
 }
 
 static SseChannel *channel_free(SseChannel *channel)
@@ -95,12 +97,12 @@ static int get_channel(SseHub *hub, const SseFilter *filter, SseChannel **ret)
 /* One user's, without further filters; NULL: nobody reads it. */
 static SseChannel *find_user_channel(SseHub *hub, const char *user_id)
 {
-        char key[UUID_TEXT_MAX + sizeof("\n*\n*")];
+        char key[UUID_TEXT_MAX + sizeof("\n" NO_FILTER "\n" NO_FILTER)];
         SseChannel *channel;
 
         if (strlen(user_id) >= UUID_TEXT_MAX)
                 return NULL;
-        (void) snprintf(key, sizeof(key), "%s\n*\n*", user_id);
+        (void) snprintf(key, sizeof(key), "%s\n" NO_FILTER "\n" NO_FILTER, user_id);
         HASH_FIND_STR(hub->channels, key, channel);
         return channel;
 }

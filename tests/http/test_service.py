@@ -175,6 +175,10 @@ def test_metrics(shim, client, key, reporter):
     assert all(family.documentation for family in families.values())
 
 
+def test_metrics_are_not_one_users(shim, client):
+    assert shim.get("/metrics", add_key(client, "alice", user=ALICE)).status == 403
+
+
 def test_metrics_for_everybody(new_shim):
     assert new_shim().get("/metrics").status == 401
     assert new_shim("[Server]\nMetricsWithoutKey=yes\n").get("/metrics").status == 200

@@ -172,6 +172,14 @@ def test_a_bound_key_has_its_user_alone(shim, client, reporter):
 # ---- Resuming
 
 
+def test_a_star_is_a_word_like_any_other(shim, key, reporter):
+    with shim.stream(ALL + "?provider=*", key) as star, shim.stream(ALL, key) as plain:
+        assert star.block() == plain.block() == ": connected"
+        plain.messages(2)
+        reporter.say("new")
+        assert plain.messages(1) == ["new"]
+
+
 def ids(stream, n):
     return [stream.event()[0] for _ in range(n)]
 

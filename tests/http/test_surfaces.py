@@ -191,6 +191,21 @@ def test_connections(shim, client, key, bound, daemon):
     assert (answer.status, answer.body) == (204, b"")
 
 
+def test_reconnect_of_a_shared_connection(shim, client, daemon, key, bound):
+    """A key that is bound to a user starts no other's sync."""
+    daemon.add("mail", User=BOB, Connection="my-bank")
+    client.manager("Reload")
+    for name in ("mail", "bank"):
+        run_id = shim.post(f"/v1/connectors/{name}/sync-now", key).json()["syncRun"]["id"]
+        end(daemon.worker(), outcome="failed", error="x", attention="consent_expired", attention_message="x")
+        while shim.get(f"/v1/sync-runs/{run_id}", key).json()["syncRun"]["finishedAt"] is None:
+            pass
+    assert shim.post("/v1/connections/my-bank/reconnect", bound).status == 204
+    assert daemon.worker().name == "bank"
+    active = client.describe("DescribeRuns", active=True)["runs"]
+    assert [(run["connector"], run["trigger"]) for run in active] == [("bank", "reconnect")]
+
+
 # ---- Open Wearables
 
 

@@ -480,7 +480,7 @@ static void test_reconnect(void **state)
 
         fixture_write_connector(f, "other", CONNECTOR("[Connector]\nConnection=acme\n"));
         open_bank(f, CONNECTOR("[Connector]\nConnection=acme\n"), MIDNIGHT);
-        expect_errno(engine_reconnect(f->engine, "none", "uid:0", on_answer, &a), -ENOLINK);
+        expect_errno(engine_reconnect(f->engine, "none", NULL, "uid:0", on_answer, &a), -ENOLINK);
         expect_errno(engine_find_connection(f->engine, "none", &connection), -ENOLINK);
         expect_ok(engine_find_connection(f->engine, "acme", &connection));
         assert_int_equal(connection.state, CONNECTION_ACTIVE);
@@ -491,7 +491,7 @@ static void test_reconnect(void **state)
         assert_true(connection.since_usec > 0);
 
         fixture_forget(f);
-        expect_ok(engine_reconnect(f->engine, "acme", "uid:7", on_answer, &a));
+        expect_ok(engine_reconnect(f->engine, "acme", NULL, "uid:7", on_answer, &a));
         fixture_run_until(f, a.n > 0);
         expect_ok(a.error);
         fixture_settle(f);
@@ -513,7 +513,7 @@ static void reconnect(EngineFixture *f)
 {
         Answer a = {};
 
-        expect_ok(engine_reconnect(f->engine, "acme", "uid:7", on_answer, &a));
+        expect_ok(engine_reconnect(f->engine, "acme", NULL, "uid:7", on_answer, &a));
         fixture_run_until(f, a.n > 0);
         expect_ok(a.error);
 }
