@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
+#include "base/names.h"
 #include "base/string-util.h"
 
 static void diagnostic_done(Diagnostic *d)
@@ -99,4 +101,21 @@ const Diagnostic *diagnostics_first(const Diagnostics *d)
                 if (d->items[i].severity == DIAGNOSTIC_ERROR)
                         return &d->items[i];
         return d->n_items > 0 ? &d->items[0] : NULL;
+}
+
+void diagnostics_log(const Diagnostics *d)
+{
+        for (size_t i = 0; i < d->n_items; i++) {
+                const Diagnostic *item = &d->items[i];
+                _cleanup_free_ char *text = diagnostic_format(item);
+                char line[sizeof("4294967295")];
+                const LogField fields[] = {
+                        { FIELD_CONFIG_FILE, item->file },
+                        { FIELD_CONFIG_LINE, item->line > 0 ? line : NULL },
+                };
+
+                (void) snprintf(line, sizeof(line), "%u", item->line);
+                log_fields(item->severity == DIAGNOSTIC_ERROR ? LOG_ERR : LOG_WARNING, MSG_CONFIG_WARNING, fields,
+                           ELEMENTSOF(fields), "%s", strempty(text));
+        }
 }

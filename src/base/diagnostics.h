@@ -48,3 +48,6 @@ char *diagnostic_format(const Diagnostic *d) _must_check_;
 
 /* The first error, the first warning if there is no error, NULL if there is neither; borrowed. */
 const Diagnostic *diagnostics_first(const Diagnostics *d) _pure_;
+
+/* Each with its file and line as fields of its journal entry: for the programs at the top, which log. */
+void diagnostics_log(const Diagnostics *d);

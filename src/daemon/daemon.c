@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
+#include "base/diagnostics.h"
 #include "base/log.h"
 #include "base/names.h"
 #include "base/string-util.h"
@@ -70,23 +71,6 @@ static void daemon_done(Daemon *d)
 
 /* ---- Configuration */
 
-static void log_diagnostics(const Diagnostics *diagnostics)
-{
-        for (size_t i = 0; i < diagnostics->n_items; i++) {
-                const Diagnostic *item = &diagnostics->items[i];
-                _cleanup_free_ char *text = diagnostic_format(item);
-                char line[sizeof("4294967295")];
-                const LogField fields[] = {
-                        { FIELD_CONFIG_FILE, item->file },
-                        { FIELD_CONFIG_LINE, item->line > 0 ? line : NULL },
-                };
-
-                (void) snprintf(line, sizeof(line), "%u", item->line);
-                log_fields(item->severity == DIAGNOSTIC_ERROR ? LOG_ERR : LOG_WARNING, MSG_CONFIG_WARNING, fields,
-                           ELEMENTSOF(fields), "%s", strempty(text));
-        }
-}
-
 static int load_settings(Daemon *d, Settings **ret)
 {
         _cleanup_(settings_freep) Settings *settings = calloc(1, sizeof(*settings));
@@ -96,7 +80,7 @@ static int load_settings(Daemon *d, Settings **ret)
         if (!settings)
                 return -ENOMEM;
         r = settings_load(d->settings_dirs, &diagnostics, settings);
-        log_diagnostics(&diagnostics);
+        diagnostics_log(&diagnostics);
         diagnostics_done(&diagnostics);
         if (r < 0)
                 return r;

@@ -8,6 +8,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "base/diagnostics.h"
 #include "base/log.h"
 #include "base/names.h"
 #include "base/string-util.h"
@@ -122,23 +123,6 @@ static void on_principal_revoked(App *app, Principal *principal)
 
 /* ---- Beginning and end */
 
-static void log_diagnostics(const Diagnostics *diagnostics)
-{
-        for (size_t i = 0; i < diagnostics->n_items; i++) {
-                const Diagnostic *item = &diagnostics->items[i];
-                _cleanup_free_ char *text = diagnostic_format(item);
-                char line[sizeof("4294967295")];
-                const LogField fields[] = {
-                        { FIELD_CONFIG_FILE, item->file },
-                        { FIELD_CONFIG_LINE, item->line > 0 ? line : NULL },
-                };
-
-                (void) snprintf(line, sizeof(line), "%u", item->line);
-                log_fields(item->severity == DIAGNOSTIC_ERROR ? LOG_ERR : LOG_WARNING, MSG_CONFIG_WARNING, fields,
-                           ELEMENTSOF(fields), "%s", strempty(text));
-        }
-}
-
 static int load_settings(HttpSettings *ret)
 {
         _cleanup_strv_free_ char **dirs = NULL;
@@ -148,7 +132,7 @@ static int load_settings(HttpSettings *ret)
         r = settings_dirs(&dirs);
         if (r >= 0)
                 r = http_settings_load(dirs, &diagnostics, ret);
-        log_diagnostics(&diagnostics);
+        diagnostics_log(&diagnostics);
         diagnostics_done(&diagnostics);
         return r < 0 ? log_oom() : 0;
 }
