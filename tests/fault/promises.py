@@ -162,7 +162,14 @@ def read_items(path):
     if not path.exists():
         return 0, 0, {}, set()
     with live(path) as database:
-        if not database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'run'").fetchone():
+        try:
+            made = database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'run'").fetchone()
+        except sqlite3.OperationalError as error:
+            # Killed while the file became one with a write-ahead log: the journal of that is not for a reader to roll back.
+            if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
+                raise
+            made = None
+        if not made:
             return 0, 0, {}, set()  # killed before its first word
         added = dict(database.execute("SELECT run_id, count(item.id) FROM run LEFT JOIN item ON first_run = run.id"
                                       " GROUP BY run.id"))
