@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/string-util.h"
 #include "bus/access.h"
 #include "bus/bus-error.h"
@@ -151,6 +152,42 @@ static int reconnect_request_read(sd_bus_message *m, char **name, ReconnectOptio
         return r < 0 ? bus_refuse(error, r) : options_read(m, reconnect_options, options, NULL, error);
 }
 
+static int append_runs(sd_bus_message *m, const ReconnectedRun *runs, size_t n)
+{
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "(ssob)");
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                _cleanup_free_ char *path = NULL;
+
+                r = sd_bus_path_encode(SYNCRUN_PATH_RUN, runs[i].run_id, &path);
+                if (r >= 0)
+                        r = sd_bus_message_append(m, "(ssob)", runs[i].connector, runs[i].run_id, path,
+                                                  (int) runs[i].already_active);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static void reconnect_reply(int error, const ReconnectedRun *runs, size_t n, void *userdata)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        Pending *pending = userdata;
+        int r = error;
+
+        if (r >= 0)
+                r = sd_bus_message_new_method_return(pending->message, &m);
+        if (r >= 0)
+                r = append_runs(m, runs, n);
+        if (r < 0) {
+                pending_refuse(pending, r);
+                return;
+        }
+        r = sd_bus_send(NULL, m, NULL);
+        if (r < 0)
+                (void) log_debug_errno(r, "Cannot answer %s(): %m", sd_bus_message_get_member(pending->message));
+        pending_free(pending);
+}
+
 static int reconnect_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
 {
         _cleanup_(pending_freep) Pending *pending = NULL;
@@ -166,7 +203,7 @@ static int reconnect_granted(Bus *bus, sd_bus_message *m, const Caller *caller, 
                 return r;
         r = pending_new(bus, m, &pending);
         if (r >= 0)
-                r = engine_reconnect(bus->engine, name, options.user_id, requested_by, pending_reply,
+                r = engine_reconnect(bus->engine, name, options.user_id, requested_by, reconnect_reply,
                                      pending);
         if (r < 0)
                 return bus_refuse(error, r);
@@ -200,7 +237,8 @@ static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *erro
 
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD("Reconnect", NULL, NULL, method_reconnect, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Reconnect", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssob)", runs), method_reconnect,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", connection), method_describe,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         CONNECTION_PROPERTIES(PROPERTY_VTABLE_ENTRY)

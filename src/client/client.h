@@ -86,7 +86,21 @@ int client_start_run(Client *client, const char *connector, const ClientOption *
                      ClientError *e) _must_check_;
 int client_cancel_run(Client *client, const char *run_id, ClientError *e) _must_check_;
 int client_set_active(Client *client, const char *connector, bool active, ClientError *e) _must_check_;
-int client_reconnect(Client *client, const char *connection, ClientError *e) _must_check_;
+
+/* A run in the answer to ReconnectConnection(): one that has begun, or one that was active already and that another
+ * follows. Strings are borrowed from the answer. */
+typedef struct ClientReconnected {
+        const char *connector;
+        const char *run_id;
+        bool already_active;
+} ClientReconnected;
+
+/* @ret: the answer, unref'd by the caller; may be NULL */
+int client_reconnect(Client *client, const char *connection, sd_bus_message **ret, ClientError *e) _must_check_;
+
+/* One after the other. Return: 1; 0 there are no more; negative errno. */
+int client_next_reconnected(sd_bus_message *answer, ClientReconnected *ret) _must_check_;
+
 /* @ret: the caller erases it. */
 int client_add_api_key(Client *client, const char *name, const ClientOption *options, size_t n, ApiKeyText *ret,
                        ClientError *e) _must_check_;

@@ -145,70 +145,58 @@ int verb_set_active(Ctl *ctl, int argc, char **argv)
         return worst;
 }
 
-static struct json_object *find_connector(struct json_object *answer, const char *name)
+static void tell_reconnected(const ClientReconnected *run)
 {
-        struct json_object *connector;
-
-        for (size_t i = 0; (connector = json_element(answer, "connectors", i)); i++)
-                if (streq(json_text(connector, "name"), name))
-                        return connector;
-        return NULL;
+        (void) printf(run->already_active ? "%s: after run %s, which is active\n" : "%s: run %s\n", run->connector,
+                      run->run_id);
 }
 
-/* The run that a connector has begun since it was asked about before: its active one, or its last where that is over
- * already; "" if none. */
-static const char *new_run(struct json_object *before, struct json_object *now)
+static int add_reconnected(struct json_object *runs, const ClientReconnected *run)
 {
-        const char *active = json_text(json_member(now, "active_run"), "id"), *last = json_text(now, "last_run_id");
-        const char *was_active = json_text(json_member(before, "active_run"), "id");
+        struct json_object *object = json_object_new_object();
 
-        if (!isempty(active) && !streq(active, was_active))
-                return active;
-        return streq(last, was_active) || streq(last, json_text(before, "last_run_id")) ? "" : last;
-}
-
-static void tell_reconnected(const char *connection, struct json_object *before, struct json_object *after)
-{
-        struct json_object *now;
-        size_t n = 0;
-
-        for (size_t i = 0; (now = json_element(after, "connectors", i)); i++) {
-                struct json_object *then = find_connector(before, json_text(now, "name"));
-                const char *id = new_run(then, now);
-
-                if (!isempty(id))
-                        (void) printf("%s: run %s\n", json_text(now, "name"), id);
-                else if (json_member(now, "active_run") && json_member(then, "attention"))
-                        (void) printf("%s: after run %s, which is active\n", json_text(now, "name"),
-                                      json_text(json_member(now, "active_run"), "id"));
-                else
-                        continue;
-                n++;
+        if (!object || json_object_array_add(runs, object) < 0) {
+                json_object_put(object);
+                return -ENOMEM;
         }
-        if (n == 0)
-                (void) printf("No connector of %s waited for it.\n", connection);
+        if (json_add(object, "connector", json_object_new_string(run->connector)) < 0 ||
+            json_add(object, "run_id", json_object_new_string(run->run_id)) < 0 ||
+            json_add(object, "already_active", json_object_new_boolean(run->already_active)) < 0)
+                return -ENOMEM;
+        return 0;
 }
 
 static int reconnect_one(Ctl *ctl, Client *client, const char *connection)
 {
-        const ClientOption filter[] = { { "connection", 's', .s = connection } };
-        _cleanup_json_ struct json_object *before = NULL, *after = NULL;
-        bool silent = ctl->options.quiet || ctl->options.json != JSON_OFF;
+        _cleanup_json_ struct json_object *object = json_object_new_object(), *runs = json_object_new_array();
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *answer = NULL;
+        bool json = ctl->options.json != JSON_OFF;
         _cleanup_client_error_ ClientError e = {};
-        int status = 0;
+        ClientReconnected run;
+        size_t n;
+        int r;
 
-        if (!silent)
-                status = ctl_ask(ctl, "DescribeConnectors", filter, ELEMENTSOF(filter), &before);
-        if (status != 0)
-                return status;
-        if (client_reconnect(client, connection, &e) < 0)
+        if (!object || !runs)
+                return ctl_oom();
+        if (client_reconnect(client, connection, &answer, &e) < 0)
                 return ctl_fail(&e, "Could not reconnect %s", connection);
-        if (silent)
+        for (n = 0; (r = client_next_reconnected(answer, &run)) > 0; n++) {
+                if (json && add_reconnected(runs, &run) < 0)
+                        return ctl_oom();
+                if (!json && !ctl->options.quiet)
+                        tell_reconnected(&run);
+        }
+        if (r < 0)
+                return ctl_fail_errno(r, "Could not read which runs of %s have begun", connection);
+        if (n == 0 && !json && !ctl->options.quiet)
+                (void) printf("No connector of %s waited for it.\n", connection);
+        if (!json)
                 return 0;
-        status = ctl_ask(ctl, "DescribeConnectors", filter, ELEMENTSOF(filter), &after);
-        if (status == 0)
-                tell_reconnected(connection, before, after);
-        return status;
+        if (json_add(object, "connection", json_object_new_string(connection)) < 0 ||
+            json_add(object, "runs", TAKE_PTR(runs)) < 0)
+                return ctl_oom();
+        ctl_print_json(ctl, object);
+        return 0;
 }
 
 int verb_reconnect(Ctl *ctl, int argc, char **argv)

@@ -181,13 +181,21 @@ int engine_cancel_run(Engine *engine, const char *run_id, const char *requested_
 int engine_set_active(Engine *engine, const char *connector, bool active, EngineReply reply,
                       void *userdata) _must_check_;
 
+/* A run that a reconnection has begun, or one that was active then, and that another one follows. */
+typedef struct ReconnectedRun {
+        const char *connector; /* borrowed */
+        char run_id[UUID_TEXT_MAX];
+        bool already_active;
+} ReconnectedRun;
+typedef void (*EngineReconnectReply)(int error, const ReconnectedRun *runs, size_t n, void *userdata);
+
 /* The person has reconnected it: every active connector of it whose attention, or active run, says that the connection
  * is lost or a consent missing runs once; after the active run, where there is one. Refusals: -ENOLINK, -EROFS,
  * -ENOBUFS, -ENOMEM. -ENOBUFS also comes as the reply, where the queue had room for some of them only: those run, and
  * asked again later, the others do.
  * @user_id: only this user's connectors, and -ENOLINK where it has none of them; NULL: everybody's. */
 int engine_reconnect(Engine *engine, const char *connection, const char *user_id, const char *requested_by,
-                     EngineReply reply, void *userdata) _must_check_;
+                     EngineReconnectReply reply, void *userdata) _must_check_;
 
 /* Events of syncs that run elsewhere, all or none. Refusals: -ESTALE (after the end), -EINVAL (@ret_why says what does
  * not fit the run that is known), -ENOBUFS (Settings.max_open_runs), -E2BIG (REPORT_EVENTS_MAX), -EROFS, -ENOMEM. */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What people and programs ask for: start, cancel, make active, reconnect. */
+/* What people and programs ask for: start, cancel, make active. */
 
 #include <stdlib.h>
 
 #include "base/json-writer.h"
-#include "engine/connection-table.h"
 #include "engine/connector-table.h"
 #include "engine/follow-up.h"
 #include "engine/lifecycle.h"
@@ -190,73 +189,6 @@ int engine_set_active(Engine *engine, const char *connector, bool active, Engine
         scheduler_update(c, SCHEDULE_RUN_CHANGED);
         connector_save(c, 0);
         reply_queue(engine, TAKE_PTR(answer), 0);
-        return 0;
-}
-
-/* ---- Reconnect (A12) */
-
-/* Also where its active run says so, and has not ended yet. */
-static bool is_affected(const ConnectorEntry *c)
-{
-        return connector_may_run(c) && (connection_concerns(c->record.attention.category) ||
-                                        (c->run && connection_concerns(c->run->run->category)));
-}
-
-/* An active run may have begun with what was of no use, and may end by it: another follows. */
-static int run_reconnected(ConnectorEntry *c, const char *requested_by)
-{
-        const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT, .requested_by = requested_by };
-        EngineRun *r;
-        int k;
-
-        if (!c->run)
-                return run_begin(c, &request, &r);
-        k = follow_up_add(c, &request);
-        if (k >= 0)
-                connector_save(c, 0);
-        return k;
-}
-
-static bool is_of_user(const ConnectorEntry *c, const char *user_id)
-{
-        return !user_id || (c->definition->user_id && streq(c->definition->user_id, user_id));
-}
-
-int engine_reconnect(Engine *engine, const char *name, const char *user_id, const char *requested_by,
-                     EngineReply reply, void *userdata)
-{
-        ConnectionEntry *connection = connection_table_find(engine, name);
-        _cleanup_(reply_freep) Reply *answer = NULL;
-        unsigned n_taken = 0, n_seen = 0;
-        ConnectorEntry *c;
-        int k, refused = 0;
-
-        if (!connection)
-                return -ENOLINK;
-        DL_FOREACH(connection->members, c)
-                n_seen += is_of_user(c, user_id);
-        if (n_seen == 0)
-                return -ENOLINK;
-        k = reply_new(engine, reply, userdata, &answer);
-        if (k < 0)
-                return k;
-        DL_FOREACH(connection->members, c) {
-                if (!is_of_user(c, user_id) || !is_affected(c))
-                        continue;
-                if (!c->run && run_queue_is_full(engine, c->definition->provider)) {
-                        refused = -ENOBUFS;
-                        continue;
-                }
-                n_taken++;
-                k = run_reconnected(c, requested_by);
-                if (k < 0) {
-                        engine_break(engine, k);
-                        break;
-                }
-        }
-        if (n_taken == 0 && refused < 0)
-                return refused;
-        reply_queue(engine, TAKE_PTR(answer), refused);
         return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include <microhttpd.h>
 
+#include "base/json-writer.h"
 #include "base/string-util.h"
 #include "http/auth.h"
 #include "http/backend.h"
@@ -107,10 +108,31 @@ static void get_connection(Request *request)
 
 static void on_reconnected(Request *request, const ClientAnswer *answer)
 {
-        if (answer->error < 0)
+        _cleanup_buffer_ Buffer json = {};
+        JsonWriter w = JSON_WRITER_INIT(&json);
+        ClientReconnected run;
+        char *text;
+        int r;
+
+        if (answer->error < 0) {
                 backend_refuse(request, answer);
+                return;
+        }
+        json_open_object(&w, NULL);
+        json_open_array(&w, "syncRuns");
+        while ((r = client_next_reconnected(answer->reply, &run)) > 0) {
+                json_open_object(&w, NULL);
+                json_write_string(&w, "connectorName", run.connector);
+                json_write_string(&w, "id", run.run_id);
+                json_write_bool(&w, "alreadyActive", run.already_active);
+                json_close_object(&w);
+        }
+        json_close_array(&w);
+        json_close_object(&w);
+        if (r < 0)
+                surface_refuse(request, MHD_HTTP_BAD_GATEWAY, "The answer cannot be read");
         else
-                request_answer_empty(request, MHD_HTTP_NO_CONTENT);
+                request_answer(request, MHD_HTTP_ACCEPTED, TYPE_JSON, buffer_take(&json, &text) < 0 ? NULL : text);
 }
 
 static void on_connection_seen(Request *request, const ClientAnswer *answer)

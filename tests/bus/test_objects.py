@@ -245,14 +245,16 @@ def test_reconnect_runs_what_waits_for_it(daemon, client):
     run_to_end(daemon, client, "bank", outcome="failed", error="gone", attention="connection_lost")
     run_to_end(daemon, client, "mail", outcome="failed", error="bad", attention="data_error")
     new = client.signals(MANAGER, "RunNew")
-    client.call(path_of("connection", "shared"), CONNECTION, "Reconnect")
+    begun = client.call(path_of("connection", "shared"), CONNECTION, "Reconnect")
     worker = daemon.worker()
     assert worker.name == "bank"
     run = worker.attach()[0]
+    assert begun == [("bank", run, run_path(run), False)]
     assert client.get(run_path(run), RUN, "Trigger") == "reconnect"
     worker.finish(1, outcome="succeeded")
     worker.exit()
     wait_for(lambda: client.get(path_of("connection", "shared"), CONNECTION, "State") == "active", "the recovery")
+    assert client.manager("ReconnectConnection", "(sa{sv})", "shared", {}) == []
     assert [arguments[0] for _, _, arguments in new] == [run]
 
 

@@ -166,6 +166,14 @@ def test_reconnect_tells_which_runs_it_began(five, ctl):
     assert ctl.json("show", run)["trigger"] == "reconnect"
 
 
+def test_reconnect_as_json(five, ctl):
+    assert ctl.json("reconnect", "home") == {"connection": "home", "runs": []}
+    ctl.run("start", "--wait", "-q", "broken", status=1)
+    run, = ctl.json("reconnect", "home")["runs"]
+    assert (run["connector"], run["already_active"]) == ("broken", False)
+    assert ctl.json("show", run["run_id"])["trigger"] == "reconnect"
+
+
 def test_no_connections(world, ctl):
     world.start()
     assert "Connection=" in ctl.run("connections")

@@ -188,7 +188,7 @@ def test_connections(shim, client, key, bound, daemon):
     assert shim.get("/v1/connections", bobs).json()["connections"] == []
     assert shim.post("/v1/connections/my-bank/reconnect", bobs).status == 404
     answer = shim.post("/v1/connections/my-bank/reconnect", key)
-    assert (answer.status, answer.body) == (204, b"")
+    assert (answer.status, answer.json()) == (202, {"syncRuns": []})
 
 
 def test_reconnect_of_a_shared_connection(shim, client, daemon, key, bound):
@@ -200,10 +200,12 @@ def test_reconnect_of_a_shared_connection(shim, client, daemon, key, bound):
         end(daemon.worker(), outcome="failed", error="x", attention="consent_expired", attention_message="x")
         while shim.get(f"/v1/sync-runs/{run_id}", key).json()["syncRun"]["finishedAt"] is None:
             pass
-    assert shim.post("/v1/connections/my-bank/reconnect", bound).status == 204
+    answer = shim.post("/v1/connections/my-bank/reconnect", bound)
+    assert answer.status == 202
     assert daemon.worker().name == "bank"
     active = client.describe("DescribeRuns", active=True)["runs"]
     assert [(run["connector"], run["trigger"]) for run in active] == [("bank", "reconnect")]
+    assert answer.json() == {"syncRuns": [{"connectorName": "bank", "id": active[0]["id"], "alreadyActive": False}]}
 
 
 # ---- Open Wearables

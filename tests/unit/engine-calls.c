@@ -25,6 +25,18 @@ void on_start_answer(int error, const StartReply *reply, void *userdata)
         }
 }
 
+void on_reconnect_answer(int error, const ReconnectedRun *runs, size_t n, void *userdata)
+{
+        Answer *a = userdata;
+        size_t used = 0;
+
+        on_answer(error, userdata);
+        a->reconnected[0] = '\0';
+        for (size_t i = 0; i < n; i++)
+                used += (size_t) snprintf(a->reconnected + used, sizeof(a->reconnected) - used, "%s %s%s;",
+                                          runs[i].connector, runs[i].already_active ? "after " : "", runs[i].run_id);
+}
+
 void on_attach_answer(int error, const AttachReply *reply, void *userdata)
 {
         Answer *a = userdata;

@@ -59,6 +59,7 @@ typedef struct Answer {
         bool full_resync;
         char cursor[256];
         char settings[1024]; /* "Key=value;" each */
+        char reconnected[256]; /* "connector run;" each, "connector after run;" where it was active */
 } Answer;
 
 int engine_fixture_setup(void **state);
@@ -116,6 +117,7 @@ void fixture_answer_adopt(EngineFixture *f, const char *connector);
 
 /* ---- Calls, each until its answer */
 void on_answer(int error, void *userdata);
+void on_reconnect_answer(int error, const ReconnectedRun *runs, size_t n, void *userdata);
 void on_start_answer(int error, const StartReply *reply, void *userdata);
 void on_attach_answer(int error, const AttachReply *reply, void *userdata);
 

@@ -470,6 +470,14 @@ static void test_clock_set(void **state)
 
 /* ---- Reconnecting (A12) */
 
+static void expect_reconnected(const Answer *a, const char *before, const char *run_id)
+{
+        char text[128];
+
+        (void) snprintf(text, sizeof(text), "%s%s;", before, run_id);
+        assert_string_equal(a->reconnected, text);
+}
+
 static void test_reconnect(void **state)
 {
         EngineFixture *f = *state;
@@ -480,7 +488,7 @@ static void test_reconnect(void **state)
 
         fixture_write_connector(f, "other", CONNECTOR("[Connector]\nConnection=acme\n"));
         open_bank(f, CONNECTOR("[Connector]\nConnection=acme\n"), MIDNIGHT);
-        expect_errno(engine_reconnect(f->engine, "none", NULL, "uid:0", on_answer, &a), -ENOLINK);
+        expect_errno(engine_reconnect(f->engine, "none", NULL, "uid:0", on_reconnect_answer, &a), -ENOLINK);
         expect_errno(engine_find_connection(f->engine, "none", &connection), -ENOLINK);
         expect_ok(engine_find_connection(f->engine, "acme", &connection));
         assert_int_equal(connection.state, CONNECTION_ACTIVE);
@@ -491,7 +499,7 @@ static void test_reconnect(void **state)
         assert_true(connection.since_usec > 0);
 
         fixture_forget(f);
-        expect_ok(engine_reconnect(f->engine, "acme", NULL, "uid:7", on_answer, &a));
+        expect_ok(engine_reconnect(f->engine, "acme", NULL, "uid:7", on_reconnect_answer, &a));
         fixture_run_until(f, a.n > 0);
         expect_ok(a.error);
         fixture_settle(f);
@@ -499,6 +507,7 @@ static void test_reconnect(void **state)
         assert_false(fixture_has(f->calls, "start other"));
         assert_int_equal(active_run(f)->trigger, RUN_TRIGGER_RECONNECT);
         assert_string_equal(active_run(f)->requested_by, "uid:7");
+        expect_reconnected(&a, "bank ", active_run(f)->id);
         fixture_run_to_end(f, "bank", &success);
         expect_ok(engine_find_connection(f->engine, "acme", &connection));
         assert_int_equal(connection.state, CONNECTION_ACTIVE);
@@ -509,13 +518,14 @@ static void test_reconnect(void **state)
         assert_null(engine_next_connection(f->engine, NULL));
 }
 
-static void reconnect(EngineFixture *f)
+static Answer reconnect(EngineFixture *f)
 {
         Answer a = {};
 
-        expect_ok(engine_reconnect(f->engine, "acme", NULL, "uid:7", on_answer, &a));
+        expect_ok(engine_reconnect(f->engine, "acme", NULL, "uid:7", on_reconnect_answer, &a));
         fixture_run_until(f, a.n > 0);
         expect_ok(a.error);
+        return a;
 }
 
 /* The active run may fail by the connection that was lost when it began: one more follows, over a restart too. */
@@ -524,12 +534,14 @@ static void test_reconnect_while_active(void **state)
         EngineFixture *f = *state;
         RunReport lost = report_category(ATTENTION_CONNECTION_LOST), success = report_success();
         char id[RUN_ID_MAX + 1];
+        Answer a;
 
         open_bank(f, CONNECTOR("[Connector]\nConnection=acme\n"), MIDNIGHT);
         fixture_whole_run(f, "bank", &lost, id);
         expect_ok(fixture_start(f, "bank", false).error);
         (void) fixture_attach(f, "bank");
-        reconnect(f);
+        a = reconnect(f);
+        expect_reconnected(&a, "bank after ", active_run(f)->id);
         fixture_close(f);
         fixture_open(f);
         fixture_forget(f);
@@ -551,10 +563,10 @@ static void test_reconnect_before_attention(void **state)
         open_bank(f, CONNECTOR("[Connector]\nConnection=acme\n"), MIDNIGHT);
         expect_ok(fixture_start(f, "bank", false).error);
         a = fixture_attach(f, "bank");
-        reconnect(f);
+        assert_string_equal(reconnect(f).reconnected, "");
         assert_false(record(f)->pending); /* nothing is the matter */
         expect_ok(fixture_finish(f, "bank", a.run_id, 1, &lost));
-        reconnect(f);
+        (void) reconnect(f);
         fixture_forget(f);
         fixture_worker_ends(f, "bank", NULL);
         assert_true(fixture_has(f->calls, "start bank"));

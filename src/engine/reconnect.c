@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What follows when a person has reconnected a connection (A12): the runs that waited for it, and no others. */
+
+#include <stdlib.h>
+
+#include "engine/connection-table.h"
+#include "engine/connector-table.h"
+#include "engine/follow-up.h"
+#include "engine/publication.h"
+#include "engine/run-queue.h"
+
+typedef struct ReconnectPublication {
+        Publication publication;
+        EngineReconnectReply reply;
+        void *userdata;
+        int error; /* what to say once it is committed */
+        size_t n_runs;
+        ReconnectedRun runs[];
+} ReconnectPublication;
+
+static void on_reconnect_publication(Engine *engine, Publication *publication, int error)
+{
+        ReconnectPublication *p = container_of(publication, ReconnectPublication, publication);
+        int r = p->error < 0 ? p->error : error;
+
+        engine->n_replies--;
+        p->reply(r, r < 0 ? NULL : p->runs, r < 0 ? 0 : p->n_runs, p->userdata);
+        free(p);
+}
+
+/* Also where its active run says so, and has not ended yet. */
+static bool is_affected(const ConnectorEntry *c)
+{
+        return connector_may_run(c) && (connection_concerns(c->record.attention.category) ||
+                                        (c->run && connection_concerns(c->run->run->category)));
+}
+
+static bool is_of_user(const ConnectorEntry *c, const char *user_id)
+{
+        return !user_id || (c->definition->user_id && streq(c->definition->user_id, user_id));
+}
+
+/* An active run may have begun with what was of no use, and may end by it: another follows. */
+static int run_reconnected(ConnectorEntry *c, const char *requested_by, ReconnectedRun *ret)
+{
+        const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT, .requested_by = requested_by };
+        EngineRun *r = c->run;
+        int k;
+
+        ret->connector = c->name;
+        ret->already_active = r;
+        if (!r)
+                k = run_begin(c, &request, &r);
+        else {
+                k = follow_up_add(c, &request);
+                if (k >= 0)
+                        connector_save(c, 0);
+        }
+        if (k >= 0)
+                (void) memcpy(ret->run_id, r->id, strlen(r->id) + 1);
+        return k;
+}
+
+/* Return: 0; -ENOBUFS (there was no room for some, or none, of them). */
+static int run_affected(Engine *engine, ConnectionEntry *connection, const char *user_id, const char *requested_by,
+                        ReconnectPublication *p)
+{
+        ConnectorEntry *c;
+        int k, refused = 0;
+
+        DL_FOREACH(connection->members, c) {
+                if (!is_of_user(c, user_id) || !is_affected(c))
+                        continue;
+                if (!c->run && run_queue_is_full(engine, c->definition->provider)) {
+                        refused = -ENOBUFS;
+                        continue;
+                }
+                k = run_reconnected(c, requested_by, &p->runs[p->n_runs++]);
+                if (k < 0) {
+                        engine_break(engine, k);
+                        break;
+                }
+        }
+        return refused;
+}
+
+int engine_reconnect(Engine *engine, const char *name, const char *user_id, const char *requested_by,
+                     EngineReconnectReply reply, void *userdata)
+{
+        ConnectionEntry *connection = connection_table_find(engine, name);
+        _cleanup_free_ ReconnectPublication *p = NULL;
+        ConnectorEntry *c;
+        size_t n = 0;
+        int k;
+
+        if (!connection)
+                return -ENOLINK;
+        DL_FOREACH(connection->members, c)
+                n += is_of_user(c, user_id);
+        if (n == 0)
+                return -ENOLINK;
+        k = engine_accepts(engine);
+        if (k < 0)
+                return k;
+        p = calloc(1, sizeof(ReconnectPublication) + n * sizeof(ReconnectedRun));
+        if (!p)
+                return -ENOMEM;
+        p->reply = reply;
+        p->userdata = userdata;
+        p->error = run_affected(engine, connection, user_id, requested_by, p);
+        if (p->n_runs == 0 && p->error < 0)
+                return p->error;
+        engine->n_replies++;
+        publication_queue(engine, &TAKE_PTR(p)->publication, on_reconnect_publication);
+        return 0;
+}
