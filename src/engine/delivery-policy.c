@@ -2,10 +2,6 @@
 
 #include "engine/delivery-policy.h"
 
-#include <curl/curl.h>
-#include <stdlib.h>
-
-#include "base/string-util.h"
 #include "base/time-util.h"
 
 #define JITTER 0.2 /* of a delay, to either side */
@@ -14,18 +10,6 @@
 #define HTTP_TOO_MANY_REQUESTS 429U
 #define HTTP_BAD_GATEWAY       502U
 #define HTTP_GATEWAY_TIMEOUT   504U
-
-void delivery_outcome_done(DeliveryOutcome *outcome)
-{
-        free(outcome->error);
-        free(outcome->answer);
-        *outcome = (DeliveryOutcome) {};
-}
-
-bool delivery_outcome_is_good(const DeliveryOutcome *outcome)
-{
-        return outcome->complete && outcome->http_status >= 200 && outcome->http_status < 300;
-}
 
 static bool is_throttling(const DeliveryOutcome *outcome)
 {
@@ -66,17 +50,6 @@ usec_t delivery_pause(unsigned n_failures)
         for (unsigned i = 2; i < n_failures && pause < DELIVERY_PAUSE_MAX_USEC; i++)
                 pause *= 2;
         return MIN(pause, DELIVERY_PAUSE_MAX_USEC);
-}
-
-usec_t delivery_parse_retry_after(const char *value, usec_t now_usec)
-{
-        uint64_t seconds;
-        time_t date;
-
-        if (parse_uint64(value, &seconds) >= 0)
-                return MIN(seconds, (uint64_t) (USEC_PER_DAY / USEC_PER_SEC)) * USEC_PER_SEC;
-        date = curl_getdate(value, NULL);
-        return date > 0 ? usec_sub((usec_t) date * USEC_PER_SEC, now_usec) : 0;
 }
 
 usec_t delivery_longest_delay(const Settings *settings)

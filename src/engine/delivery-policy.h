@@ -3,6 +3,7 @@
 
 /* What follows from an attempt to send a webhook message. Pure: clock and chance are passed in. */
 
+#include "delivery/delivery-request.h"
 #include "model/settings.h"
 #include "model/webhook.h"
 
@@ -13,23 +14,6 @@
  * doubled with each failure after the second. */
 #define DELIVERY_PAUSE_USEC     USEC_PER_SEC
 #define DELIVERY_PAUSE_MAX_USEC USEC_PER_MINUTE
-
-/* How a request went. */
-typedef struct DeliveryOutcome {
-        unsigned http_status;     /* 0: no answer */
-        bool complete;            /* the answer came to its end, or as far as we read */
-        bool timed_out;
-        bool abort;               /* the endpoint does not want this message ever */
-        usec_t retry_after_usec;  /* it asks for so much time; 0: it does not */
-        usec_t duration_usec;
-        char *error;              /* why there is no complete answer; NULL */
-        char *answer;             /* its beginning; NULL */
-} DeliveryOutcome;
-
-void delivery_outcome_done(DeliveryOutcome *outcome);
-
-/* It was taken: 2xx. */
-bool delivery_outcome_is_good(const DeliveryOutcome *outcome) _pure_;
 
 typedef struct DeliveryVerdict {
         DeliveryState state;  /* succeeded, pending or failed */
@@ -48,9 +32,6 @@ DeliveryVerdict delivery_judge(const Settings *settings, const DeliveryOutcome *
 
 /* @n_failures: in a row. */
 usec_t delivery_pause(unsigned n_failures) _const_;
-
-/* The value of Retry-After: seconds or a date. 0 where it is neither. */
-usec_t delivery_parse_retry_after(const char *value, usec_t now_usec);
 
 /* The longest time that a delivery may have to wait for its next attempt. */
 usec_t delivery_longest_delay(const Settings *settings) _pure_;

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "engine/delivery-address.h"
+#include "delivery/delivery-address.h"
+#include "engine/delivery-message.h"
 #include "engine/delivery-policy.h"
-#include "engine/delivery-request.h"
 #include "engine/publication.h"
 #include "engine/webhook-table.h"
 #include "store/webhook-store.h"
@@ -57,7 +57,8 @@ void delivery_forget(WebhookEntry *entry)
         Webhooks *webhooks = entry->engine->webhooks;
         Delivery *delivery, *next;
 
-        DL_FOREACH_SAFE(entry->deliveries, delivery, next) {
+        DL_FOREACH_SAFE(entry->deliveries, delivery, next)
+        {
                 detach(delivery);
                 if (!delivery->request)
                         continue; /* its publication frees it */
@@ -109,10 +110,10 @@ static int fill_attempt(const Delivery *delivery, DeliveryOutcome *outcome, Webh
         attempt->error = TAKE_PTR(outcome->error);
         attempt->answer = TAKE_PTR(outcome->answer);
         return free_and_strdup(&attempt->id, id) < 0 || free_and_strdup(&attempt->endpoint_id, endpoint->id) < 0 ||
-                               free_and_strdup(&attempt->message_id, delivery->message_id) < 0 ||
-                               free_and_strdup(&attempt->url, endpoint->url) < 0
-                       ? -ENOMEM
-                       : 0;
+                                               free_and_strdup(&attempt->message_id, delivery->message_id) < 0 ||
+                                               free_and_strdup(&attempt->url, endpoint->url) < 0
+                               ? -ENOMEM
+                               : 0;
 }
 
 /* What the attempt says of the endpoint itself. */
@@ -218,8 +219,8 @@ static int begin_request(Delivery *delivery, DueDelivery *due)
                 r = delivery_loop_new(engine->event, MIN(engine->settings->webhook_max_requests, CONNECTIONS_KEPT_MAX),
                                       on_request_done, engine, &webhooks->loop);
         if (r >= 0)
-                r = delivery_request_new(engine->settings, &entry->endpoint, delivery->message_id, due->body,
-                                         delivery->started_usec, &delivery->request);
+                r = delivery_message_request(&engine->settings->webhook_rules, &entry->endpoint, delivery->message_id,
+                                             due->body, delivery->started_usec, &delivery->request);
         if (r < 0)
                 return r;
         due->body = NULL;
@@ -235,7 +236,8 @@ static int refuse_url(Delivery *delivery)
         _cleanup_(delivery_outcome_done) DeliveryOutcome outcome = {};
         int r;
 
-        r = delivery_check_url(delivery->entry->engine->settings, delivery->entry->endpoint.url, &outcome.error);
+        r = delivery_check_url(&delivery->entry->engine->settings->webhook_rules, delivery->entry->endpoint.url,
+                               &outcome.error);
         if (r == -EINVAL) {
                 conclude(delivery, &outcome);
                 return 1;

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "engine/delivery-address.h"
+#include "delivery/delivery-address.h"
 #include "engine/publication.h"
 #include "engine/webhook-table.h"
 #include "engine/webhooks.h"
@@ -92,7 +92,7 @@ static int apply_user(const char *user_id, WebhookEndpoint *endpoint, char **ret
 
 static int apply_url(const Settings *settings, const char *url, WebhookEndpoint *endpoint, char **ret_why)
 {
-        int r = delivery_check_url(settings, url, ret_why);
+        int r = delivery_check_url(&settings->webhook_rules, url, ret_why);
 
         return r < 0 ? r : free_and_strdup(&endpoint->url, url);
 }

@@ -4,7 +4,7 @@
 /* The webhook endpoints in memory, for the engine's files. As of everything else there is a working copy, which runs
  * ahead of the disk; what is seen from outside is read from the store. */
 
-#include "engine/delivery-loop.h"
+#include "delivery/delivery-loop.h"
 #include "engine/engine-internal.h"
 #include "engine/run-log.h"
 #include "model/webhook.h"

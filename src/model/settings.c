@@ -70,13 +70,13 @@ static const ConfItem items[] = {
 
         ITEM("Webhooks", "MaxRequests", conf_parse_count, webhook_max_requests),
         ITEM("Webhooks", "MaxRequestsPerEndpoint", conf_parse_count, webhook_max_requests_per_endpoint),
-        ITEM("Webhooks", "TimeoutSec", conf_parse_seconds, webhook_timeout_usec),
+        ITEM("Webhooks", "TimeoutSec", conf_parse_seconds, webhook_rules.timeout_usec),
         ITEM("Webhooks", "RetrySec", parse_retries, webhook_retries),
         ITEM("Webhooks", "DisableAfterSec", conf_parse_timeout, webhook_disable_after_usec),
-        ITEM("Webhooks", "AllowHTTP", conf_parse_bool, webhook_allow_http),
-        ITEM("Webhooks", "AllowAddressLiterals", conf_parse_bool, webhook_allow_literals),
-        ITEM("Webhooks", "AllowPrivateAddresses", conf_parse_bool, webhook_allow_private),
-        ITEM("Webhooks", "CertificateAuthorityFile", conf_parse_path, webhook_ca_file),
+        ITEM("Webhooks", "AllowHTTP", conf_parse_bool, webhook_rules.allow_http),
+        ITEM("Webhooks", "AllowAddressLiterals", conf_parse_bool, webhook_rules.allow_literals),
+        ITEM("Webhooks", "AllowPrivateAddresses", conf_parse_bool, webhook_rules.allow_private),
+        ITEM("Webhooks", "CertificateAuthorityFile", conf_parse_path, webhook_rules.ca_file),
         ITEM("Webhooks", "MessagesMaxAgeSec", conf_parse_timeout, webhook_messages_max_age_usec),
         ITEM("Webhooks", "MessagesMax", conf_parse_count, webhook_messages_max),
         {},
@@ -101,7 +101,7 @@ void settings_init(Settings *settings)
                 .max_open_runs = 10000,
                 .webhook_max_requests = 64,
                 .webhook_max_requests_per_endpoint = 4,
-                .webhook_timeout_usec = 15 * USEC_PER_SEC,
+                .webhook_rules.timeout_usec = WEBHOOK_TIMEOUT_USEC,
                 /* Svix's: eight attempts within 27 hours and a half. */
                 .webhook_retries = { 5 * USEC_PER_SEC, 5 * USEC_PER_MINUTE, 30 * USEC_PER_MINUTE, 2 * USEC_PER_HOUR,
                                      5 * USEC_PER_HOUR, 10 * USEC_PER_HOUR, 10 * USEC_PER_HOUR },
@@ -115,7 +115,7 @@ void settings_init(Settings *settings)
 void settings_done(Settings *settings)
 {
         free(settings->state_directory);
-        free(settings->webhook_ca_file);
+        free(settings->webhook_rules.ca_file);
         settings_init(settings);
 }
 

@@ -16,7 +16,17 @@ typedef enum LauncherType {
 } LauncherType;
 DECLARE_STRING_TABLE(launcher_type, LauncherType);
 
-#define WEBHOOK_RETRIES_MAX 20U /* words of RetrySec= */
+#define WEBHOOK_TIMEOUT_USEC (15 * USEC_PER_SEC) /* TimeoutSec=, where nothing is said */
+#define WEBHOOK_RETRIES_MAX  20U /* words of RetrySec= */
+
+/* What holds for every request that sends something out, to webhooks and by connectors of Type=webhook. */
+typedef struct WebhookRules {
+        usec_t timeout_usec; /* of one request, from its beginning to the end of the answer */
+        bool allow_http;
+        bool allow_literals; /* addresses in URLs */
+        bool allow_private;  /* addresses that are not public */
+        char *ca_file;       /* NULL: the system's authorities */
+} WebhookRules;
 
 /* Numbers are UINT_MAX, and spans USEC_INFINITY, where there shall be no limit. */
 typedef struct Settings {
@@ -46,14 +56,10 @@ typedef struct Settings {
         /* [Webhooks] */
         unsigned webhook_max_requests;              /* under way at the same time */
         unsigned webhook_max_requests_per_endpoint;
-        usec_t webhook_timeout_usec;                /* of one request, from its beginning to the end of the answer */
         usec_t webhook_retries[WEBHOOK_RETRIES_MAX]; /* delays after a failure, one after the other */
         size_t n_webhook_retries;
         usec_t webhook_disable_after_usec;          /* an endpoint that takes nothing for so long is disabled */
-        bool webhook_allow_http;
-        bool webhook_allow_literals;                /* addresses in URLs */
-        bool webhook_allow_private;                 /* addresses that are not public */
-        char *webhook_ca_file;                      /* NULL: the system's authorities */
+        WebhookRules webhook_rules;
         usec_t webhook_messages_max_age_usec;
         unsigned webhook_messages_max;              /* the oldest go first, whether sent or not */
 } Settings;

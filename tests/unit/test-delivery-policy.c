@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/string-util.h"
-#include "engine/delivery-address.h"
+#include "delivery/delivery-address.h"
 #include "engine/delivery-policy.h"
 
 #define A_TIME ((usec_t) 1780171200 * USEC_PER_SEC) /* 2026-05-30T20:00:00Z */
@@ -199,14 +199,14 @@ static void test_other_families(void **state)
 static void check_url(const Settings *s, const char *url, bool good)
 {
         char *why = NULL;
-        int r = delivery_check_url(s, url, &why);
+        int r = delivery_check_url(&s->webhook_rules, url, &why);
 
         if ((r >= 0) != good)
                 fail_msg("%s: %s", url, strna(why));
         assert_int_equal(r, good ? 0 : -EINVAL);
         assert_true(!why == good);
         free(why);
-        assert_int_equal(delivery_check_url(s, url, NULL), r);
+        assert_int_equal(delivery_check_url(&s->webhook_rules, url, NULL), r);
 }
 
 static void test_urls(void **state)
@@ -230,7 +230,7 @@ static void test_urls(void **state)
         check_url(&s, "http://example.com/", false);
         for (size_t i = 0; i < ELEMENTSOF(literals); i++)
                 check_url(&s, literals[i], false);
-        s.webhook_allow_http = s.webhook_allow_literals = s.webhook_allow_private = true;
+        s.webhook_rules.allow_http = s.webhook_rules.allow_literals = s.webhook_rules.allow_private = true;
         check_url(&s, "http://example.com/", true);
         for (size_t i = 0; i < ELEMENTSOF(literals); i++)
                 check_url(&s, literals[i], true);

@@ -33,10 +33,10 @@ static EndpointAnswer add_endpoint(EngineFixture *f, int disabled)
         EndpointAnswer a = {};
         char *why = NULL;
 
-        f->settings.webhook_allow_http = true;
+        f->settings.webhook_rules.allow_http = true;
         expect_ok(engine_add_webhook(f->engine, &(WebhookWish) { .url = "http://example.com/", .disabled = disabled },
                                      on_endpoint, &a, &why));
-        f->settings.webhook_allow_http = false;
+        f->settings.webhook_rules.allow_http = false;
         assert_int_equal(a.n, 0);
         fixture_run_until(f, a.n > 0);
         expect_ok(a.error);

@@ -110,10 +110,10 @@ static void test_webhooks(void **state)
         apply("", NULL, &s);
         assert_int_equal(s.webhook_max_requests, 64);
         assert_int_equal(s.webhook_max_requests_per_endpoint, 4);
-        assert_true(s.webhook_timeout_usec == 15 * USEC_PER_SEC);
+        assert_true(s.webhook_rules.timeout_usec == 15 * USEC_PER_SEC);
         assert_true(s.webhook_disable_after_usec == 5 * USEC_PER_DAY);
-        assert_false(s.webhook_allow_http || s.webhook_allow_literals || s.webhook_allow_private);
-        assert_null(s.webhook_ca_file);
+        assert_false(s.webhook_rules.allow_http || s.webhook_rules.allow_literals || s.webhook_rules.allow_private);
+        assert_null(s.webhook_rules.ca_file);
         assert_true(s.webhook_messages_max_age_usec == 14 * USEC_PER_DAY);
         assert_int_equal(s.webhook_messages_max, 200000);
         settings_done(&s);
@@ -123,10 +123,10 @@ static void test_webhooks(void **state)
         assert_int_equal(d.n_items, 0);
         assert_int_equal(s.webhook_max_requests, 1);
         assert_int_equal(s.webhook_max_requests_per_endpoint, 2);
-        assert_true(s.webhook_timeout_usec == 3 * USEC_PER_SEC);
+        assert_true(s.webhook_rules.timeout_usec == 3 * USEC_PER_SEC);
         assert_true(s.webhook_disable_after_usec == USEC_INFINITY);
-        assert_true(s.webhook_allow_http && s.webhook_allow_literals && s.webhook_allow_private);
-        assert_string_equal(s.webhook_ca_file, "/srv/ca.pem");
+        assert_true(s.webhook_rules.allow_http && s.webhook_rules.allow_literals && s.webhook_rules.allow_private);
+        assert_string_equal(s.webhook_rules.ca_file, "/srv/ca.pem");
         assert_true(s.webhook_messages_max_age_usec == USEC_PER_HOUR);
         assert_int_equal(s.webhook_messages_max, UINT_MAX);
         settings_done(&s);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "engine/delivery-request.h"
+#include "delivery/delivery-request.h"
 
-#include <inttypes.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -11,8 +10,8 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "config.h"
-#include "engine/delivery-address.h"
-#include "model/signature.h"
+#include "delivery/delivery-address.h"
+#include "model/webhook.h"
 
 #define CONNECTION_LIFETIME_SEC 60L
 #define TIMEOUT_MSEC_MIN        100 /* 0 would be none */
@@ -28,7 +27,7 @@ struct DeliveryRequest {
         char *body;
         char error[CURL_ERROR_SIZE];
         char refused[ADDRESS_TEXT_MAX]; /* an address that may not be connected to */
-        bool too_large; /* the headers alone */
+        bool too_large;                 /* the headers alone */
         Buffer answer;
         size_t n_read;
         bool cut; /* the body is longer than what we read */
@@ -102,9 +101,9 @@ static size_t on_body(char *data, size_t size, size_t n, void *userdata)
 
 /* ---- Making */
 
-static int add_header(DeliveryRequest *request, const char *name, const char *value)
+static int add_header(DeliveryRequest *request, const DeliveryHeader *header)
 {
-        _cleanup_free_ char *line = asprintf_or_null("%s: %s", name, value);
+        _cleanup_free_ char *line = asprintf_or_null("%s: %s", header->name, header->value);
         struct curl_slist *longer = line ? curl_slist_append(request->headers, line) : NULL;
 
         if (!longer)
@@ -113,47 +112,19 @@ static int add_header(DeliveryRequest *request, const char *name, const char *va
         return 0;
 }
 
-/* Those of Standard Webhooks, and the names that Svix gives the same. */
-static int add_signature(DeliveryRequest *request, const WebhookEndpoint *endpoint, const char *message_id,
-                         usec_t now_usec)
-{
-        const char *secrets[WEBHOOK_SECRETS_MAX];
-        _cleanup_free_ char *signature = NULL;
-        char seconds[24];
-        size_t n = 0;
-        int r;
-
-        for (size_t i = 0; i < endpoint->n_secrets; i++)
-                if (endpoint->secrets[i].expires_usec == 0 || endpoint->secrets[i].expires_usec > now_usec)
-                        secrets[n++] = endpoint->secrets[i].text;
-        r = signature_make(secrets, n, message_id, now_usec / USEC_PER_SEC, request->body, strlen(request->body),
-                           &signature);
-        if (r < 0)
-                return r;
-        (void) snprintf(seconds, sizeof(seconds), "%" PRIu64, now_usec / USEC_PER_SEC);
-        return add_header(request, "webhook-id", message_id) < 0 ||
-                               add_header(request, "webhook-timestamp", seconds) < 0 ||
-                               add_header(request, "webhook-signature", signature) < 0 ||
-                               add_header(request, "svix-id", message_id) < 0 ||
-                               add_header(request, "svix-timestamp", seconds) < 0 ||
-                               add_header(request, "svix-signature", signature) < 0
-                       ? -ENOMEM
-                       : 0;
-}
-
-#define SET(option, value)                                                                                           \
-        do {                                                                                                         \
-                CURLcode _code = curl_easy_setopt(request->handle, CURLOPT_##option, value);                         \
-                                                                                                                     \
-                if (_code != CURLE_OK)                                                                               \
-                        return _code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EIO;                                        \
+#define SET(option, value)                                                                   \
+        do {                                                                                 \
+                CURLcode _code = curl_easy_setopt(request->handle, CURLOPT_##option, value); \
+                                                                                             \
+                if (_code != CURLE_OK)                                                       \
+                        return _code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EIO;                \
         } while (false)
 
 /* Nothing from the environment and no surprises: no proxy, no password file, no redirects, nothing but HTTP. */
-static int set_where(DeliveryRequest *request, const Settings *settings, const char *url)
+static int set_where(DeliveryRequest *request, const WebhookRules *rules, const char *url)
 {
         SET(URL, url);
-        SET(PROTOCOLS_STR, settings->webhook_allow_http ? "http,https" : "https");
+        SET(PROTOCOLS_STR, rules->allow_http ? "http,https" : "https");
         SET(FOLLOWLOCATION, 0L);
         SET(PROXY, "");
         SET(NETRC, (long) CURL_NETRC_IGNORED);
@@ -163,8 +134,8 @@ static int set_where(DeliveryRequest *request, const Settings *settings, const c
         SET(SSL_VERIFYPEER, 1L);
         SET(SSL_VERIFYHOST, 2L);
         SET(SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-        if (settings->webhook_ca_file)
-                SET(CAINFO, settings->webhook_ca_file);
+        if (rules->ca_file)
+                SET(CAINFO, rules->ca_file);
         /* How long an answer of a name server holds is for the system's resolver to know. */
         SET(DNS_CACHE_TIMEOUT, 0L);
         /* A connection that is kept open has been checked when it was made: not for long. */
@@ -192,35 +163,35 @@ static int set_what(DeliveryRequest *request, usec_t timeout_usec)
         return 0;
 }
 
-static int fill(DeliveryRequest *request, const Settings *settings, const WebhookEndpoint *endpoint,
-                const char *message_id, usec_t now_usec)
+static int fill(DeliveryRequest *request, const WebhookRules *rules, const char *url, const DeliveryHeader *headers,
+                size_t n_headers)
 {
         int r;
 
         request->handle = curl_easy_init();
         if (!request->handle)
                 return -ENOMEM;
-        r = add_header(request, "Content-Type", "application/json");
+        r = add_header(request, &(DeliveryHeader){ "Content-Type", "application/json" });
+        for (size_t i = 0; r >= 0 && i < n_headers; i++)
+                r = add_header(request, &headers[i]);
         if (r >= 0)
-                r = add_signature(request, endpoint, message_id, now_usec);
+                r = set_where(request, rules, url);
         if (r >= 0)
-                r = set_where(request, settings, endpoint->url);
-        if (r >= 0)
-                r = set_what(request, settings->webhook_timeout_usec);
+                r = set_what(request, rules->timeout_usec);
         return r;
 }
 
-int delivery_request_new(const Settings *settings, const WebhookEndpoint *endpoint, const char *message_id, char *body,
-                         usec_t now_usec, DeliveryRequest **ret)
+int delivery_request_new(const WebhookRules *rules, const char *url, const DeliveryHeader *headers, size_t n_headers,
+                         char *body, DeliveryRequest **ret)
 {
         _cleanup_(delivery_request_freep) DeliveryRequest *request = calloc(1, sizeof(DeliveryRequest));
         int r;
 
         if (!request)
                 return -ENOMEM;
-        request->allow_private = settings->webhook_allow_private;
+        request->allow_private = rules->allow_private;
         request->body = body;
-        r = fill(request, settings, endpoint, message_id, now_usec);
+        r = fill(request, rules, url, headers, n_headers);
         if (r < 0) {
                 request->body = NULL;
                 return r;
@@ -248,6 +219,29 @@ CURL *delivery_request_handle(DeliveryRequest *request)
 }
 
 /* ---- What came of it */
+
+void delivery_outcome_done(DeliveryOutcome *outcome)
+{
+        free(outcome->error);
+        free(outcome->answer);
+        *outcome = (DeliveryOutcome){};
+}
+
+bool delivery_outcome_is_good(const DeliveryOutcome *outcome)
+{
+        return outcome->complete && outcome->http_status >= 200 && outcome->http_status < 300;
+}
+
+usec_t delivery_parse_retry_after(const char *value, usec_t now_usec)
+{
+        uint64_t seconds;
+        time_t date;
+
+        if (parse_uint64(value, &seconds) >= 0)
+                return MIN(seconds, (uint64_t) (USEC_PER_DAY / USEC_PER_SEC)) * USEC_PER_SEC;
+        date = curl_getdate(value, NULL);
+        return date > 0 ? usec_sub((usec_t) date * USEC_PER_SEC, now_usec) : 0;
+}
 
 static char *error_text(const DeliveryRequest *request, CURLcode code, long status)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "engine/delivery-loop.h"
+#include "delivery/delivery-loop.h"
 
 #include <stdlib.h>
 

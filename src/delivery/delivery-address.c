@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "engine/delivery-address.h"
+#include "delivery/delivery-address.h"
 
 #include <curl/curl.h>
 #include <netdb.h>
@@ -16,16 +16,30 @@ typedef struct Network {
 
 /* Of the IANA's special-purpose registries, what is not globally reachable, and multicast. */
 static const Network ipv4_networks[] = {
-        { { 0 }, 8 },            { { 10 }, 8 },          { { 100, 64 }, 10 },      { { 127 }, 8 },
-        { { 169, 254 }, 16 },    { { 172, 16 }, 12 },    { { 192, 0, 0 }, 24 },    { { 192, 0, 2 }, 24 },
-        { { 192, 88, 99 }, 24 }, { { 192, 168 }, 16 },   { { 198, 18 }, 15 },      { { 198, 51, 100 }, 24 },
-        { { 203, 0, 113 }, 24 }, { { 224 }, 4 },         { { 240 }, 4 },
+        { { 0 }, 8 },
+        { { 10 }, 8 },
+        { { 100, 64 }, 10 },
+        { { 127 }, 8 },
+        { { 169, 254 }, 16 },
+        { { 172, 16 }, 12 },
+        { { 192, 0, 0 }, 24 },
+        { { 192, 0, 2 }, 24 },
+        { { 192, 88, 99 }, 24 },
+        { { 192, 168 }, 16 },
+        { { 198, 18 }, 15 },
+        { { 198, 51, 100 }, 24 },
+        { { 203, 0, 113 }, 24 },
+        { { 224 }, 4 },
+        { { 240 }, 4 },
 };
 
 /* Global unicast is 2000::/3; in it, what is not for everybody. */
 static const Network ipv6_global = { { 0x20 }, 3 };
 static const Network ipv6_networks[] = {
-        { { 0x20, 0x01 }, 23 }, { { 0x20, 0x01, 0x0d, 0xb8 }, 32 }, { { 0x20, 0x02 }, 16 }, { { 0x3f, 0xff }, 20 },
+        { { 0x20, 0x01 }, 23 },
+        { { 0x20, 0x01, 0x0d, 0xb8 }, 32 },
+        { { 0x20, 0x02 }, 16 },
+        { { 0x3f, 0xff }, 20 },
 };
 
 /* The last 32 bits are an IPv4 address: mapped, and translated. */
@@ -116,7 +130,7 @@ static bool has(CURLU *parsed, CURLUPart part)
         return found;
 }
 
-static int check_parsed(const Settings *settings, CURLU *parsed, char **ret_why)
+static int check_parsed(const WebhookRules *rules, CURLU *parsed, char **ret_why)
 {
         char *scheme = NULL, *host = NULL;
         int r = 0;
@@ -126,13 +140,13 @@ static int check_parsed(const Settings *settings, CURLU *parsed, char **ret_why)
                 r = refuse(ret_why, "This is not a URL.");
         else if (!streq(scheme, "https") && !streq(scheme, "http"))
                 r = refuse(ret_why, "The URL of a webhook begins with https://.");
-        else if (streq(scheme, "http") && !settings->webhook_allow_http)
+        else if (streq(scheme, "http") && !rules->allow_http)
                 r = refuse(ret_why, "The URL of a webhook begins with https:// (AllowHTTP= is off).");
         else if (has(parsed, CURLUPART_USER) || has(parsed, CURLUPART_PASSWORD))
                 r = refuse(ret_why, "The URL of a webhook has no user name and no password.");
         else if (has(parsed, CURLUPART_FRAGMENT))
                 r = refuse(ret_why, "The URL of a webhook has no fragment (#).");
-        else if (is_address(host) && !settings->webhook_allow_literals)
+        else if (is_address(host) && !rules->allow_literals)
                 r = refuse(ret_why, "The URL of a webhook has a name for its host, no address "
                                     "(AllowAddressLiterals= is off).");
         curl_free(scheme);
@@ -140,7 +154,7 @@ static int check_parsed(const Settings *settings, CURLU *parsed, char **ret_why)
         return r;
 }
 
-int delivery_check_url(const Settings *settings, const char *url, char **ret_why)
+int delivery_check_url(const WebhookRules *rules, const char *url, char **ret_why)
 {
         CURLU *parsed;
         int r;
@@ -156,7 +170,7 @@ int delivery_check_url(const Settings *settings, const char *url, char **ret_why
         if (curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
                 r = refuse(ret_why, "This is not a URL.");
         else
-                r = check_parsed(settings, parsed, ret_why);
+                r = check_parsed(rules, parsed, ret_why);
         curl_url_cleanup(parsed);
         return r;
 }

@@ -14,7 +14,7 @@
  *
  * Return: 0; -EINVAL; -ENOMEM.
  */
-int delivery_check_url(const Settings *settings, const char *url, char **ret_why) _must_check_;
+int delivery_check_url(const WebhookRules *rules, const char *url, char **ret_why) _must_check_;
 
 /* Whether a connection to this address may be made. */
 bool delivery_address_is_allowed(bool allow_private, const struct sockaddr *address);
