@@ -269,6 +269,7 @@ static int start_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_b
                 .requested_by = requested_by,
                 .reason = request.reason,
                 .accounts = request.accounts,
+                .user_id = request.user,
         };
         r = pending_new(bus, m, &pending);
         if (r >= 0)

@@ -181,7 +181,8 @@ static int describe_redbark(Bus *bus, const RunsRequest *request, char **ret_jso
 
         if (!connector)
                 return -ENXIO;
-        return engine_view_redbark_activity(bus->engine, connector, request->filter.limit, ret_json);
+        return engine_view_redbark_activity(bus->engine, connector, request->filter.user_id, request->filter.limit,
+                                            ret_json);
 }
 
 int method_describe_runs(sd_bus_message *m, void *userdata, sd_bus_error *error)

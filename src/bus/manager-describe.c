@@ -147,7 +147,8 @@ static int describe_redbark_connectors(Bus *bus, const ConnectorsRequest *reques
         connector = describe_find_connector(bus, filter->name, filter->user_id);
         if (!connector)
                 return -ENXIO;
-        return engine_view_redbark_connector(bus->engine, connector, request->redbark.n_outcomes, ret_json);
+        return engine_view_redbark_connector(bus->engine, connector, filter->user_id, request->redbark.n_outcomes,
+                                             ret_json);
 }
 
 int method_describe_connectors(sd_bus_message *m, void *userdata, sd_bus_error *error)

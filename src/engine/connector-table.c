@@ -24,10 +24,11 @@ static int connector_record_copy(const ConnectorRecord *record, ConnectorRecord 
 {
         ConnectorRecord copy = *record;
 
-        copy.name = copy.id = copy.last_run_id = copy.retry_of = NULL;
+        copy.name = copy.id = copy.user_id = copy.last_run_id = copy.retry_of = NULL;
         copy.pending_requested_by = copy.pending_reason = copy.pending_accounts = NULL;
         copy.attention.message = copy.attention.run_id = NULL;
         if (free_and_strdup(&copy.name, record->name) < 0 || free_and_strdup(&copy.id, record->id) < 0 ||
+            free_and_strdup(&copy.user_id, record->user_id) < 0 ||
             free_and_strdup(&copy.last_run_id, record->last_run_id) < 0 ||
             free_and_strdup(&copy.retry_of, record->retry_of) < 0 ||
             free_and_strdup(&copy.pending_requested_by, record->pending_requested_by) < 0 ||
@@ -268,7 +269,7 @@ static int entry_new_with_id(Engine *engine, const char *name, ConnectorEntry **
 }
 
 /* At first sight, and again where that never came to the disk. */
-static int begin_record(ConnectorEntry *c)
+static int begin_record(ConnectorEntry *c, const char *user_id)
 {
         Engine *engine = c->published.engine;
         ConnectorRecord *record = &c->record;
@@ -281,6 +282,8 @@ static int begin_record(ConnectorEntry *c)
         if (r >= 0)
                 r = free_and_strdup(&record->id, c->id);
         if (r >= 0)
+                r = free_and_strdup(&record->user_id, user_id);
+        if (r >= 0)
                 r = store_put_connector(engine->store, record);
         if (r < 0)
                 return r;
@@ -288,23 +291,51 @@ static int begin_record(ConnectorEntry *c)
         return 0;
 }
 
+/* Another's from now on: nothing is told of what happened before, nor done that was asked for before. What schedules
+ * and cursors go by stays. Return: 1 (attention was cleared); 0; negative errno. */
+static int change_user(ConnectorEntry *c, const char *user_id)
+{
+        ConnectorRecord *record = &c->record;
+        bool had_attention = record->attention.category >= 0;
+        int r;
+
+        r = free_and_strdup(&record->user_id, user_id);
+        if (r < 0)
+                return r;
+        record->last_run_id = (free(record->last_run_id), NULL);
+        record->last_outcome = _RUN_OUTCOME_INVALID;
+        record->consecutive_failures = 0;
+        record->retry_at_usec = 0;
+        record->retry_attempt = 0;
+        record->retry_of = (free(record->retry_of), NULL);
+        record->pending = false;
+        record->pending_trigger = _RUN_TRIGGER_INVALID;
+        record->pending_requested_by = (free(record->pending_requested_by), NULL);
+        record->pending_reason = (free(record->pending_reason), NULL);
+        record->pending_accounts = (free(record->pending_accounts), NULL);
+        attention_done(&record->attention);
+        record->attention.category = _ATTENTION_INVALID;
+        r = store_put_connector(c->published.engine->store, record);
+        return r < 0 ? r : had_attention;
+}
+
 int connector_remember(ConnectorEntry *c, const ConnectorDefinition *definition)
 {
         Engine *engine = c->published.engine;
-        int r;
+        int r = 0, k;
 
-        if (!c->stored) {
-                r = begin_record(c);
-                if (r < 0)
-                        return r;
-        }
-        if (!definition->user_id)
-                return 0;
-        return store_put_user(engine->store, definition->user_id, engine_now(engine, CLOCK_REALTIME));
+        if (!c->stored)
+                r = begin_record(c, definition->user_id);
+        else if (!streq_null(c->record.user_id, definition->user_id))
+                r = change_user(c, definition->user_id);
+        if (r < 0 || !definition->user_id)
+                return r;
+        k = store_put_user(engine->store, definition->user_id, engine_now(engine, CLOCK_REALTIME));
+        return k < 0 ? k : r;
 }
 
 /* @definition is taken over. */
-static int take_definition(ConnectorEntry *c, ConnectorDefinition *definition)
+static int take_definition(ConnectorEntry *c, ConnectorDefinition *definition, ConnectorNews news)
 {
         Engine *engine = c->published.engine;
         bool was_wanted = connector_may_run(c);
@@ -326,9 +357,9 @@ static int take_definition(ConnectorEntry *c, ConnectorDefinition *definition)
                             : pass_over      ? SCHEDULE_RELOADED
                                              : SCHEDULE_RUN_CHANGED);
         if (pass_over)
-                connector_save(c, 0);
+                connector_save(c, news);
         else
-                connector_publish(c, 0);
+                connector_publish(c, news);
         return 0;
 }
 
@@ -347,7 +378,7 @@ static int load_connector(Engine *engine, const char *name)
                 r = connector_remember(c, definition);
                 if (r >= 0) {
                         connector_log(definition, &d, is_news);
-                        r = take_definition(c, TAKE_PTR(definition));
+                        r = take_definition(c, TAKE_PTR(definition), r > 0 ? CONNECTOR_NEWS_ATTENTION : 0);
                 }
         }
         if (r >= 0)

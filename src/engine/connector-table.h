@@ -17,7 +17,8 @@ int connector_table_load(Engine *engine) _must_check_;
 int connector_table_read_records(Engine *engine) _must_check_;
 
 /* Put into the history what @definition, its file's, brings by itself: its record, where there is none, and its user.
- * Return: 0; what store_put_connector() returns. */
+ * Where the user is another than before, what is kept of the connector's past is forgotten.
+ * Return: 0; 1 (attention was cleared by it); what store_put_connector() returns. */
 int connector_remember(ConnectorEntry *c, const ConnectorDefinition *definition) _must_check_;
 
 void connector_table_free(Engine *engine);

@@ -147,7 +147,8 @@ static void write_record(JsonWriter *w, const Connector *c)
         view_attention(w, "attention", &record->attention);
 }
 
-static void write_connector(const Engine *engine, JsonWriter *w, const Connector *c)
+/* @user_id: whose active run is told of; NULL: anybody's. */
+static void write_connector(const Engine *engine, JsonWriter *w, const Connector *c, const char *user_id)
 {
         _cleanup_free_ char *state_directory = launcher_state_directory(engine->launcher, c->record.name);
 
@@ -158,7 +159,7 @@ static void write_connector(const Engine *engine, JsonWriter *w, const Connector
         json_write_string(w, "state_directory", state_directory);
         json_write_bool(w, "active", c->active);
         json_write_timestamp(w, "next_elapse", c->next_elapse_usec);
-        if (c->run)
+        if (c->run && (!user_id || streq_null(c->run->user_id, user_id)))
                 view_run(w, "active_run", c->run, false);
         else
                 json_write_null(w, "active_run");
@@ -202,7 +203,7 @@ int engine_describe_connectors(Engine *engine, const ConnectorFilter *filter, ch
         json_open_object(&w, NULL);
         json_open_array(&w, "connectors");
         for (size_t i = 0; i < n_page; i++) {
-                write_connector(engine, &w, list[i]);
+                write_connector(engine, &w, list[i], filter->user_id);
                 if (buffer.size > CONNECTORS_BYTES_MAX)
                         return -E2BIG;
         }
@@ -221,7 +222,7 @@ int engine_describe_connector(Engine *engine, const char *name, char **ret_json)
 
         if (!c)
                 return -ENXIO;
-        write_connector(engine, &w, c);
+        write_connector(engine, &w, c, NULL);
         return buffer_take(&buffer, ret_json);
 }
 

@@ -159,6 +159,7 @@ typedef struct StartOptions {
         const char *requested_by; /* "uid:1000" */
         const char *reason;
         char *const *accounts; /* only these, as a wish to the connector; NULL: all */
+        const char *user_id;   /* for whom alone: another's active run is as a full queue; NULL: anybody */
 } StartOptions;
 
 typedef struct StartReply {

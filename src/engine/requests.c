@@ -99,7 +99,10 @@ static int start(ConnectorEntry *c, const StartOptions *options, StartReply *ret
                 return k;
         request.reason = reason;
         request.only_accounts = accounts;
-        if (r)
+        /* A user learns nothing of a run that began before the connector was that user's. */
+        if (r && options->user_id && !streq_null(r->run->user_id, options->user_id))
+                k = -ENOBUFS;
+        else if (r)
                 k = start_beside(r, &request, ret);
         else if (run_queue_is_full(c->published.engine, c->definition->provider))
                 k = -ENOBUFS;

@@ -24,6 +24,12 @@ static void clear_retry(ConnectorRecord *record)
         record->retry_of = (free(record->retry_of), NULL);
 }
 
+/* Its connector has not become another user's since it began: that one's past does not begin with this run. */
+static bool is_of_record(const EngineRun *r)
+{
+        return streq_null(r->run->user_id, r->connector->record.user_id);
+}
+
 /* In the record at once, beside the outcome, so that it is not forgotten if the daemon ends before the worker does. */
 static int decide_retry(EngineRun *r, const RunEnd *end)
 {
@@ -33,6 +39,8 @@ static int decide_retry(EngineRun *r, const RunEnd *end)
         usec_t at;
         int k;
 
+        if (!is_of_record(r))
+                return 0;
         clear_retry(record);
         if (!end->retry || (run->outcome != RUN_FAILED && run->outcome != RUN_PARTIAL) ||
             run->attempt > definition->retry_max)
@@ -210,6 +218,10 @@ static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_new
         int k;
 
         record->last_finished_usec = r->run->finished_usec;
+        if (!is_of_record(r)) {
+                settle_resync(record, r->run);
+                return 0;
+        }
         record->last_outcome = r->run->outcome;
         k = free_and_strdup(&record->last_run_id, r->id);
         if (k < 0)

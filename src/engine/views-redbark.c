@@ -9,13 +9,19 @@
 
 /* ---- Connectors */
 
-static RedbarkSync sync_of(const Connector *c)
+/* What of it belongs to a user: a run that began before User= was changed is not that user's. NULL: all. */
+static bool is_of_user(const Run *run, const char *user_id)
+{
+        return run && (!user_id || streq_null(run->user_id, user_id));
+}
+
+static RedbarkSync sync_of(const Connector *c, const char *user_id)
 {
         return (RedbarkSync){
                 .definition = c->definition,
                 .id = c->record.id,
                 .active = c->active,
-                .active_run_id = c->run ? c->run->id : NULL,
+                .active_run_id = is_of_user(c->run, user_id) ? c->run->id : NULL,
                 .next_usec = c->active ? c->next_elapse_usec : USEC_INFINITY,
                 .last_run_id = c->record.last_run_id,
                 .last_outcome = c->record.last_outcome,
@@ -28,7 +34,7 @@ static RedbarkSync sync_of(const Connector *c)
 static bool connector_matches(const Connector *c, const RedbarkFilter *filter)
 {
         const ConnectorFilter *f = &filter->connectors;
-        RedbarkSync sync = sync_of(c);
+        RedbarkSync sync = sync_of(c, f->user_id);
 
         return (!filter->page || strcmp(c->record.name, filter->page) > 0) &&
                (!f->user_id || streq_null(f->user_id, c->definition->user_id)) &&
@@ -59,14 +65,15 @@ static void insert_sorted(const Connector **list, size_t *n, size_t max, const C
 }
 
 /* Fills in the strip of outcomes. */
-static int write_sync(JsonWriter *w, Engine *engine, const Connector *c, unsigned n_outcomes, bool detail)
+static int write_sync(JsonWriter *w, Engine *engine, const Connector *c, const char *user_id, unsigned n_outcomes,
+                      bool detail)
 {
-        RedbarkSync sync = sync_of(c);
+        RedbarkSync sync = sync_of(c, user_id);
         RedbarkMark *marks = NULL;
         int r;
 
         if (n_outcomes > 0) {
-                r = store_list_marks(engine->store, c->record.name, n_outcomes, &marks, &sync.n_marks);
+                r = store_list_marks(engine->store, c->record.name, user_id, n_outcomes, &marks, &sync.n_marks);
                 if (r < 0)
                         return r;
                 sync.marks = marks;
@@ -95,7 +102,7 @@ int engine_view_redbark_connectors(Engine *engine, const RedbarkFilter *filter, 
         json_open_array(&w, "connectors");
         for (size_t i = 0; i < n && i < filter->limit; i++) {
                 json_open_object(&w, NULL);
-                r = write_sync(&w, engine, list[i], filter->n_outcomes, false);
+                r = write_sync(&w, engine, list[i], filter->connectors.user_id, filter->n_outcomes, false);
                 if (r < 0)
                         return r;
                 json_close_object(&w);
@@ -202,7 +209,8 @@ int engine_view_redbark_connections(Engine *engine, const ConnectionFilter *filt
 
 /* ---- One connector */
 
-int engine_view_redbark_connector(Engine *engine, const Connector *connector, unsigned n_outcomes, char **ret_json)
+int engine_view_redbark_connector(Engine *engine, const Connector *connector, const char *user_id,
+                                  unsigned n_outcomes, char **ret_json)
 {
         const ConnectionFilter own = { .user_id = connector->definition->user_id };
         _cleanup_buffer_ Buffer buffer = {};
@@ -211,7 +219,7 @@ int engine_view_redbark_connector(Engine *engine, const Connector *connector, un
 
         json_open_object(&w, NULL);
         json_open_object(&w, "connector");
-        r = write_sync(&w, engine, connector, n_outcomes, true);
+        r = write_sync(&w, engine, connector, user_id, n_outcomes, true);
         json_open_array(&w, "connections");
         if (r >= 0 && connector->definition->connection)
                 r = write_connection(&w, NULL, engine, connector->definition->connection, &own);
@@ -245,7 +253,8 @@ static int write_entry(JsonWriter *w, Engine *engine, Run *run, bool newest, siz
         return 1;
 }
 
-int engine_view_redbark_activity(Engine *engine, const Connector *connector, unsigned limit, char **ret_json)
+int engine_view_redbark_activity(Engine *engine, const Connector *connector, const char *user_id, unsigned limit,
+                                 char **ret_json)
 {
         size_t left = engine->settings->activity_max_account_rows, n;
         _cleanup_buffer_ Buffer buffer = {};
@@ -255,6 +264,7 @@ int engine_view_redbark_activity(Engine *engine, const Connector *connector, uns
         int r;
 
         filter.connector = connector->record.name;
+        filter.user_id = user_id;
         filter.limit = limit;
         filter.brief = true;
         r = store_list_runs(engine->store, &filter, &runs, &n, NULL);

@@ -18,18 +18,19 @@ typedef struct RedbarkFilter {
 /* {"connectors":[...],"nextCursor":"..."|null}, sorted by name. */
 int engine_view_redbark_connectors(Engine *engine, const RedbarkFilter *filter, char **ret_json) _must_check_;
 
-/* {"connector":{...}} with its connections and its destination. */
-int engine_view_redbark_connector(Engine *engine, const Connector *connector, unsigned n_outcomes,
-                                  char **ret_json) _must_check_;
+/* {"connector":{...}} with its connections and its destination. @user_id: whose runs are told of; NULL: all. */
+int engine_view_redbark_connector(Engine *engine, const Connector *connector, const char *user_id,
+                                  unsigned n_outcomes, char **ret_json) _must_check_;
 
 /**
  * engine_view_redbark_activity() - {"activity":[...]}: its newest runs, each with a row for each account
- * @limit: 1..engine_activity_max()
+ * @user_id: whose runs; NULL: all, also those of users that the connector had before
+ * @limit:   1..engine_activity_max()
  *
  * It ends before the run whose rows would be more than are left of MaxAccountRows=. The newest run is shown in
  * any case, with as many rows as there may be.
  */
-int engine_view_redbark_activity(Engine *engine, const Connector *connector, unsigned limit,
+int engine_view_redbark_activity(Engine *engine, const Connector *connector, const char *user_id, unsigned limit,
                                  char **ret_json) _must_check_;
 unsigned engine_activity_max(const Engine *engine) _pure_;
 

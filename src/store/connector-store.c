@@ -11,6 +11,7 @@
 
 #define CONNECTOR_COLUMNS(P, W)                                                                                      \
         P(active_override, active_override, INT)                                                                     \
+        P(user_id, user_id, TEXT)                                                                                    \
         P(last_elapse_usec, last_elapse_usec, USEC)                                                                  \
         P(last_finished_usec, last_finished_usec, USEC)                                                              \
         P(last_run_id, last_run_id, TEXT)                                                                            \
@@ -55,6 +56,7 @@ typedef struct CursorWrite {
 static const size_t strings[] = {
         offsetof(ConnectorRecord, name),
         offsetof(ConnectorRecord, id),
+        offsetof(ConnectorRecord, user_id),
         offsetof(ConnectorRecord, last_run_id),
         offsetof(ConnectorRecord, retry_of),
         offsetof(ConnectorRecord, pending_requested_by),

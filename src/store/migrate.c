@@ -14,6 +14,7 @@ const Migration store_migrations[] = {
         { 2, schema_v2 },
         { 3, schema_v3 },
         { 4, schema_v4 },
+        { 5, schema_v5 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

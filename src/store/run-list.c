@@ -222,7 +222,8 @@ int store_list_runs(Store *store, const RunFilter *filter, Run ***ret, size_t *r
 
 /* ---- Runs in short */
 
-static const char marks_sql[] = "SELECT runs.id, runs.state, runs.outcome, runs.started_usec, runs.finished_usec"
+static const char marks_sql[] = "SELECT runs.id, runs.state, runs.outcome, runs.started_usec, runs.finished_usec,"
+                                " runs.user"
                                 " FROM connectors CROSS JOIN runs INDEXED BY runs_by_connector"
                                 " ON runs.connector = connectors.key WHERE connectors.name = ?"
                                 " ORDER BY runs.created_usec DESC, runs.row DESC LIMIT ?";
@@ -232,39 +233,47 @@ const char *run_marks_sql(void)
         return marks_sql;
 }
 
-static int read_mark(Query *query, RedbarkMark *ret)
+/* @user: key of the only user whose runs are wanted; 0: all. Return: 1; 0 (it is another's); negative errno. */
+static int read_mark(Query *query, int64_t user, RedbarkMark *ret)
 {
         RedbarkMark mark;
+        int64_t of;
 
         mark.run_id = query_get_text(query);
         mark.state = run_state_from_string(query_get_borrowed(query));
         mark.outcome = run_outcome_from_string(query_get_borrowed(query));
         mark.started_usec = query_get_uint(query);
         mark.finished_usec = query_get_uint(query);
-        if (query_error(query) < 0) {
+        of = query_get_int(query);
+        if (query_error(query) < 0 || (user > 0 && of != user)) {
                 free(mark.run_id);
                 return query_error(query);
         }
         *ret = mark;
-        return 0;
+        return 1;
 }
 
-int store_list_marks(Store *store, const char *connector, unsigned limit, RedbarkMark **ret, size_t *ret_n)
+int store_list_marks(Store *store, const char *connector, const char *user_id, unsigned limit, RedbarkMark **ret,
+                     size_t *ret_n)
 {
+        static const char user_sql[] = "SELECT key FROM users WHERE id = ?";
         _cleanup_query_ Query query = query_begin(store->reader, marks_sql);
+        int64_t user = user_id ? store_find_key(store->reader, user_sql, user_id) : 0;
         RedbarkMark *marks = NULL;
         size_t n = 0, allocated = 0;
-        int r;
+        int r = 0;
 
         query_bind_text(&query, connector);
-        query_bind_uint(&query, limit);
-        while ((r = query_step(&query)) > 0) {
+        query_bind_uint(&query, user_id ? RUNS_EXAMINED_MAX : limit);
+        if (user < 0)
+                return (int) user;
+        while ((user > 0 || !user_id) && n < limit && (r = query_step(&query)) > 0) {
                 r = store_array_grow((void **) &marks, &allocated, n, sizeof(RedbarkMark));
                 if (r >= 0)
-                        r = read_mark(&query, &marks[n]);
+                        r = read_mark(&query, user, &marks[n]);
                 if (r < 0)
                         break;
-                n++;
+                n += (size_t) r;
         }
         if (r < 0) {
                 redbark_marks_free(marks, n);

@@ -310,3 +310,9 @@ static const char schema_v3[] =
         "CREATE INDEX webhook_attempts_by_endpoint ON webhook_attempts (endpoint);";
 
 static const char schema_v4[] = "ALTER TABLE connectors ADD COLUMN pending_accounts TEXT;";
+
+/* Whose a connector's last run and attention are. */
+static const char schema_v5[] =
+        "ALTER TABLE connectors ADD COLUMN user_id TEXT;"
+        "UPDATE connectors SET user_id = (SELECT users.id FROM runs JOIN users ON users.key = runs.user"
+        "                                 WHERE runs.id = connectors.last_run_id);";

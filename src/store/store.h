@@ -18,7 +18,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 4
+#define STORE_SCHEMA_VERSION 5
 
 /* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {
@@ -94,6 +94,7 @@ void store_statistics(const Store *store, StoreStatistics *ret);
 typedef struct ConnectorRecord {
         char *name;
         char *id;                    /* UUID, given at first sight of the name and kept */
+        char *user_id;               /* whose all below is: another user begins anew; NULL: nobody's */
         usec_t first_seen_usec;
         int active_override;         /* SetActive(): 1 yes, 0 no, -1 as the file says */
         usec_t last_elapse_usec;     /* see SchedulePast */
@@ -196,9 +197,9 @@ int store_list_runs(Store *store, const RunFilter *filter, Run ***ret, size_t *r
 /* Adds its accounts to a run that was read without. Return: 0; negative errno. Context: blocks for an indexed read. */
 int store_read_accounts(Store *store, Run *run) _must_check_;
 
-/* A connector's runs in short, newest first; freed by redbark_marks_free(). Return: 0; negative errno. Context: as
- * above. */
-int store_list_marks(Store *store, const char *connector, unsigned limit, RedbarkMark **ret,
+/* A connector's runs in short, newest first, of one user or (NULL) of all: of one user, in the newest
+ * RUNS_EXAMINED_MAX alone. Freed by redbark_marks_free(). Return: 0; negative errno. Context: as above. */
+int store_list_marks(Store *store, const char *connector, const char *user_id, unsigned limit, RedbarkMark **ret,
                      size_t *ret_n) _must_check_;
 
 typedef struct NewsFilter {

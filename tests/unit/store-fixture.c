@@ -278,6 +278,7 @@ void assert_records_equal(const ConnectorRecord *a, const ConnectorRecord *b)
 {
         assert_texts_equal(a->name, b->name);
         assert_texts_equal(a->id, b->id);
+        assert_texts_equal(a->user_id, b->user_id);
         assert_texts_equal(a->last_run_id, b->last_run_id);
         assert_texts_equal(a->retry_of, b->retry_of);
         assert_texts_equal(a->pending_requested_by, b->pending_requested_by);

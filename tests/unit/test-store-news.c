@@ -211,7 +211,7 @@ static void test_runs_in_short(void **state)
                 run_free(run);
         }
         store_fixture_commit(f);
-        expect_ok(store_list_marks(f->store, "bank", 2, &marks, &n));
+        expect_ok(store_list_marks(f->store, "bank", NULL, 2, &marks, &n));
         assert_int_equal(n, 2);
         assert_int_equal(marks[0].run_id[35], '3');
         assert_int_equal(marks[0].state, RUN_FINISHED);
@@ -219,11 +219,27 @@ static void test_runs_in_short(void **state)
         assert_true(marks[0].started_usec == A_TIME + 10 && marks[0].finished_usec == A_TIME + 3 + USEC_PER_SEC);
         assert_int_equal(marks[1].run_id[35], '1');
         redbark_marks_free(marks, n);
-        expect_ok(store_list_marks(f->store, "bank", 30, &marks, &n));
+        expect_ok(store_list_marks(f->store, "bank", USER_1, 30, &marks, &n));
         assert_int_equal(n, 3);
         assert_int_equal(marks[2].started_usec, 0);
         redbark_marks_free(marks, n);
-        expect_ok(store_list_marks(f->store, "nobody", 30, &marks, &n));
+        expect_ok(store_list_marks(f->store, "nobody", NULL, 30, &marks, &n));
+        assert_int_equal(n, 0);
+        redbark_marks_free(marks, n);
+        /* Of a user, that user's alone. */
+        Run *other = make_ended_run("bank", USER_2, 9, A_TIME + 9, RUN_SUCCEEDED);
+        expect_ok(store_put_run(f->store, other, false));
+        run_free(other);
+        store_fixture_commit(f);
+        expect_ok(store_list_marks(f->store, "bank", USER_1, 1, &marks, &n));
+        assert_int_equal(n, 1);
+        assert_int_equal(marks[0].run_id[35], '3');
+        redbark_marks_free(marks, n);
+        expect_ok(store_list_marks(f->store, "bank", USER_2, 30, &marks, &n));
+        assert_int_equal(n, 1);
+        assert_int_equal(marks[0].run_id[35], '9');
+        redbark_marks_free(marks, n);
+        expect_ok(store_list_marks(f->store, "bank", "00000000-0000-4000-8000-00000000dead", 30, &marks, &n));
         assert_int_equal(n, 0);
         redbark_marks_free(marks, n);
 }

@@ -430,6 +430,7 @@ static void check_connectors_of_version_1(StoreFixture *f)
         const ConnectorRecord bank = {
                 .name = (char *) "bank",
                 .id = (char *) "c0000000-0000-4000-8000-000000000001",
+                .user_id = (char *) USER_1,
                 .first_seen_usec = A_TIME,
                 .last_elapse_usec = A_TIME + 1,
                 .last_finished_usec = A_TIME + 2,
