@@ -380,3 +380,14 @@ int conf_list_objects(char *const *dirs, const char *suffix, size_t max, char **
         *ret = names;
         return 0;
 }
+
+bool conf_equal(const Conf *a, const Conf *b)
+{
+        if (a->n_items != b->n_items)
+                return false;
+        for (size_t i = 0; i < a->n_items; i++)
+                if (!streq(a->items[i].section, b->items[i].section) || !streq(a->items[i].key, b->items[i].key) ||
+                    !streq(a->items[i].value, b->items[i].value))
+                        return false;
+        return true;
+}

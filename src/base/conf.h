@@ -119,6 +119,9 @@ int conf_apply(const Conf *conf, const ConfItem *items, void *object, Diagnostic
 /* The last assignment of a key, for messages about the whole; NULL if there is none; borrowed. */
 const ConfAssignment *conf_find(const Conf *conf, const char *section, const char *key) _pure_;
 
+/* The same assignments in the same order, wherever they stand. */
+bool conf_equal(const Conf *a, const Conf *b) _pure_;
+
 /* Parsers, with the type that @data points to. Lists are strv: a repeated key appends, an empty value resets. */
 int conf_parse_string(const ConfAssignment *a, void *data, char **ret_why);   /* char *; empty resets to NULL */
 int conf_parse_bool(const ConfAssignment *a, void *data, char **ret_why);     /* bool */

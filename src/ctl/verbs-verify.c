@@ -8,12 +8,14 @@
 
 #include "base/string-util.h"
 #include "ctl/ctl.h"
+#include "model/connection.h"
 #include "model/connector.h"
 #include "model/settings.h"
 
-#define SETTINGS_FILE    "syncrun.conf"
-#define CONNECTOR_SUFFIX ".connector"
-#define DROPIN_SUFFIX    ".d"
+#define SETTINGS_FILE     "syncrun.conf"
+#define CONNECTOR_SUFFIX  ".connector"
+#define CONNECTION_SUFFIX ".connection"
+#define DROPIN_SUFFIX     ".d"
 
 typedef enum Verdict {
         VERDICT_GOOD,
@@ -103,6 +105,21 @@ static int bad_file(const Ctl *ctl, const char *path, const char *why)
         return print_verdict(ctl, path, VERDICT_BAD, &d);
 }
 
+static int verify_connection(const Ctl *ctl, char *const *dirs, const char *name, const char *what)
+{
+        _cleanup_(connection_definition_unrefp) ConnectionDefinition *definition = NULL;
+        _cleanup_(diagnostics_done) Diagnostics d = {};
+        int r;
+
+        r = connection_definition_load(dirs, name, &d, &definition);
+        if (r == -ENOENT)
+                return bad_file(ctl, what, "There is no such file, or it is empty.");
+        if (r < 0)
+                return ctl_oom();
+        return print_verdict(ctl, definition->path ?: what, verdict_of(&d, definition->load_state == LOAD_BAD_SETTING),
+                             &d);
+}
+
 static int verify_connector(const Ctl *ctl, char *const *dirs, const char *name, const char *what)
 {
         _cleanup_(connector_definition_unrefp) ConnectorDefinition *definition = NULL;
@@ -178,32 +195,52 @@ static int verify_file(const Ctl *ctl, const char *path)
                 name[strlen(name) - strlen(CONNECTOR_SUFFIX)] = '\0';
                 if (connector_name_is_valid(name))
                         return verify_connector(ctl, dirs, name, path);
+        } else if (endswith(name, CONNECTION_SUFFIX)) {
+                name[strlen(name) - strlen(CONNECTION_SUFFIX)] = '\0';
+                if (connector_name_is_valid(name))
+                        return verify_connection(ctl, dirs, name, path);
         }
         return bad_file(ctl, path,
                         "The name is neither " SETTINGS_FILE " nor [a-z][a-z0-9_-]{0,27}" CONNECTOR_SUFFIX
-                        ", nor one of a drop-in of these, NAME.d/*.conf.");
+                        " or " CONNECTION_SUFFIX ", nor one of a drop-in of these, NAME.d/*.conf.");
+}
+
+/* Every object of one kind. Return: the worst verdict. */
+static int verify_objects(const Ctl *ctl, char *const *dirs, char *const *names,
+                          int (*verify)(const Ctl *, char *const *, const char *, const char *))
+{
+        int worst = 0, status;
+
+        STRV_FOREACH(name, names) {
+                if (!connector_name_is_valid(*name))
+                        status = bad_file(ctl, *name, "No file here can have this name: [a-z][a-z0-9_-]{0,27}.");
+                else
+                        status = verify(ctl, dirs, *name, *name);
+                worst = MAX(worst, status);
+        }
+        return worst;
 }
 
 /* All that the daemon would read. */
 static int verify_all(const Ctl *ctl)
 {
-        _cleanup_strv_free_ char **settings = NULL, **connectors = NULL, **names = NULL;
+        _cleanup_strv_free_ char **settings = NULL, **connector_folders = NULL, **connection_folders = NULL;
+        _cleanup_strv_free_ char **connectors = NULL, **connections = NULL;
         int worst, status, r;
 
-        if (settings_dirs(&settings) < 0 || connector_dirs(&connectors) < 0)
+        if (settings_dirs(&settings) < 0 || connector_dirs(&connector_folders) < 0 ||
+            connection_dirs(&connection_folders) < 0)
                 return ctl_oom();
-        r = conf_list_objects(connectors, CONNECTOR_SUFFIX, CONNECTORS_MAX, &names);
+        r = conf_list_objects(connector_folders, CONNECTOR_SUFFIX, CONNECTORS_MAX, &connectors);
+        if (r >= 0)
+                r = conf_list_objects(connection_folders, CONNECTION_SUFFIX, CONNECTIONS_MAX, &connections);
         if (r < 0)
-                return ctl_fail_errno(r, "Could not look for connector files");
+                return ctl_fail_errno(r, "Could not look for connector and connection files");
         worst = verify_settings(ctl, settings, SETTINGS_FILE);
-        STRV_FOREACH(name, names) {
-                if (!connector_name_is_valid(*name))
-                        status = bad_file(ctl, *name, "No connector can have this name: [a-z][a-z0-9_-]{0,27}.");
-                else
-                        status = verify_connector(ctl, connectors, *name, *name);
-                worst = MAX(worst, status);
-        }
-        return worst;
+        status = verify_objects(ctl, connector_folders, connectors, verify_connector);
+        worst = MAX(worst, status);
+        status = verify_objects(ctl, connection_folders, connections, verify_connection);
+        return MAX(worst, status);
 }
 
 int verb_verify(Ctl *ctl, int argc, char **argv)

@@ -95,7 +95,8 @@ static bool is_file_being_written(const Folder *folder, const struct inotify_eve
 
 static bool is_configuration(const char *name)
 {
-        return name[0] != '.' && (endswith(name, ".connector") || endswith(name, ".conf") || endswith(name, ".d"));
+        return name[0] != '.' && (endswith(name, ".connector") || endswith(name, ".connection") ||
+                                  endswith(name, ".conf") || endswith(name, ".d"));
 }
 
 static int on_inotify(sd_event_source *source, const struct inotify_event *event, void *userdata)

@@ -26,6 +26,7 @@ typedef struct Daemon {
         bool private_bus;
         char **settings_dirs;
         char **connector_dirs;
+        char **connection_dirs;
         Settings *settings;
         char *database;
         char *worker_state_dir;
@@ -64,6 +65,7 @@ static void daemon_done(Daemon *d)
         settings_free(d->settings);
         strv_free(d->settings_dirs);
         strv_free(d->connector_dirs);
+        strv_free(d->connection_dirs);
         free(d->database);
         free(d->worker_state_dir);
         sd_event_unref(d->event);
@@ -236,6 +238,8 @@ static int find_configuration(Daemon *d)
         r = settings_dirs(&d->settings_dirs);
         if (r >= 0)
                 r = connector_dirs(&d->connector_dirs);
+        if (r >= 0)
+                r = connection_dirs(&d->connection_dirs);
         return r < 0 ? r : load_settings(d, &d->settings);
 }
 
@@ -320,6 +324,7 @@ static int start_engine(Daemon *d)
                 .event = d->event,
                 .settings = d->settings,
                 .config_dirs = d->connector_dirs,
+                .connection_dirs = d->connection_dirs,
                 .database = d->database,
                 .bus = children ? NULL : d->bus,
                 .launch_children = children,
@@ -395,6 +400,9 @@ static int add_watches(Daemon *d)
 
         r = strv_copy(d->settings_dirs, &dirs);
         STRV_FOREACH(dir, d->connector_dirs)
+                if (r >= 0)
+                        r = strv_extend(&dirs, *dir);
+        STRV_FOREACH(dir, d->connection_dirs)
                 if (r >= 0)
                         r = strv_extend(&dirs, *dir);
         if (r >= 0)

@@ -4,31 +4,9 @@
 
 #include <stdlib.h>
 
-static const char *const connection_state_table[] = {
-        [CONNECTION_ACTIVE] = "active",
-        [CONNECTION_LOST] = "lost",
-        [CONNECTION_EXPIRED] = "expired",
-        [CONNECTION_WITHDRAWN] = "withdrawn",
-};
-DEFINE_STRING_TABLE(connection_state, ConnectionState, _CONNECTION_STATE_MAX);
-
-static ConnectionState state_by_category(AttentionCategory category)
-{
-        switch (category) {
-        case ATTENTION_CONNECTION_LOST:
-                return CONNECTION_LOST;
-        case ATTENTION_CONSENT_EXPIRED:
-                return CONNECTION_EXPIRED;
-        case ATTENTION_CONSENT_WITHDRAWN:
-                return CONNECTION_WITHDRAWN;
-        default:
-                return CONNECTION_ACTIVE;
-        }
-}
-
 bool connection_concerns(AttentionCategory category)
 {
-        return state_by_category(category) != CONNECTION_ACTIVE;
+        return connection_state_by_category(category) != CONNECTION_ACTIVE;
 }
 
 ConnectionEntry *connection_table_find(Engine *engine, const char *name)
@@ -108,9 +86,9 @@ int engine_find_connection(Engine *engine, const char *name, Connection *ret)
         DL_FOREACH(connection->members, c) {
                 const Attention *attention = &c->published.record.attention;
 
-                if (!c->announced || state_by_category(attention->category) <= found.state)
+                if (!c->announced || connection_state_by_category(attention->category) <= found.state)
                         continue;
-                found.state = state_by_category(attention->category);
+                found.state = connection_state_by_category(attention->category);
                 found.reason = attention->message;
                 found.since_usec = attention->since_usec;
         }

@@ -107,6 +107,7 @@ struct Engine {
         sd_event *event;
         const Settings *settings;
         char **config_dirs;
+        char **connection_dirs;
         EngineObserver observer;
         usec_t (*now)(clockid_t clock);
         Store *store;

@@ -201,6 +201,9 @@ int engine_new(const EngineOptions *options, const EngineObserver *observer, cha
         else
                 r = connector_dirs(&engine->config_dirs);
         if (r >= 0)
+                r = options->connection_dirs ? strv_copy(options->connection_dirs, &engine->connection_dirs)
+                                             : connection_dirs(&engine->connection_dirs);
+        if (r >= 0)
                 r = store_open(options->event,
                                &(StoreOptions) { .path = options->database, .retry_usec = options->store_retry_usec },
                                &store_callbacks, engine, ret_why, &engine->store);
@@ -257,6 +260,7 @@ Engine *engine_free(Engine *engine)
         api_keys_done(engine);
         engine->store = store_close(engine->store);
         strv_free(engine->config_dirs);
+        strv_free(engine->connection_dirs);
         sd_event_unref(engine->event);
         free(engine);
         return NULL;

@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "engine/launcher.h"
+#include "model/connection.h"
 #include "model/connector.h"
 #include "model/outside-event.h"
 #include "model/report.h"
@@ -74,7 +75,8 @@ typedef struct EngineStatus {
 typedef struct EngineOptions {
         sd_event *event;          /* borrowed */
         const Settings *settings; /* borrowed, and given anew by engine_reload() */
-        char *const *config_dirs; /* of connector files; NULL: connector_dirs() */
+        char *const *config_dirs;     /* of connector files; NULL: connector_dirs() */
+        char *const *connection_dirs; /* of connection files; NULL: connection_dirs() */
         const char *database;     /* path */
         sd_bus *bus;              /* for the unit launcher; NULL with the child launcher */
         bool launch_children;
@@ -124,16 +126,6 @@ const Run *engine_next_run(Engine *engine, const Run *after);
 Store *engine_store(Engine *engine); /* for reads */
 
 /* What connectors with the same Connection= share. */
-typedef enum ConnectionState {
-        CONNECTION_ACTIVE,
-        CONNECTION_LOST,
-        CONNECTION_EXPIRED,
-        CONNECTION_WITHDRAWN,
-        _CONNECTION_STATE_MAX,
-        _CONNECTION_STATE_INVALID = -EINVAL,
-} ConnectionState;
-DECLARE_STRING_TABLE(connection_state, ConnectionState);
-
 typedef struct Connection {
         const char *name;
         ConnectionState state; /* the worst that its connectors' attention says */

@@ -64,17 +64,6 @@ ConnectorDefinition *connector_definition_unref(ConnectorDefinition *definition)
         return NULL;
 }
 
-static bool conf_equal(const Conf *a, const Conf *b)
-{
-        if (a->n_items != b->n_items)
-                return false;
-        for (size_t i = 0; i < a->n_items; i++)
-                if (!streq(a->items[i].section, b->items[i].section) || !streq(a->items[i].key, b->items[i].key) ||
-                    !streq(a->items[i].value, b->items[i].value))
-                        return false;
-        return true;
-}
-
 bool connector_definition_equal(const ConnectorDefinition *a, const ConnectorDefinition *b)
 {
         if (!streq(a->name, b->name) || a->load_state != b->load_state || !conf_equal(&a->conf, &b->conf))
@@ -114,17 +103,5 @@ int connector_definition_load(char *const *dirs, const char *name, Diagnostics *
 
 int connector_dirs(char ***ret)
 {
-        _cleanup_strv_free_ char **bases = NULL, **dirs = NULL;
-        int r;
-
-        r = settings_dirs(&bases);
-        if (r < 0)
-                return r;
-        STRV_FOREACH(base, bases) {
-                r = strv_consume(&dirs, asprintf_or_null("%s/connectors", *base));
-                if (r < 0)
-                        return r;
-        }
-        *ret = TAKE_PTR(dirs);
-        return 0;
+        return settings_dirs_below("connectors", ret);
 }

@@ -171,3 +171,20 @@ int settings_dirs(char ***ret)
 
         return strv_split(isempty(given) ? usual : given, ":", ret);
 }
+
+int settings_dirs_below(const char *name, char ***ret)
+{
+        _cleanup_strv_free_ char **bases = NULL, **dirs = NULL;
+        int r;
+
+        r = settings_dirs(&bases);
+        if (r < 0)
+                return r;
+        STRV_FOREACH(base, bases) {
+                r = strv_consume(&dirs, asprintf_or_null("%s/%s", *base, name));
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(dirs);
+        return 0;
+}

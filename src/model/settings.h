@@ -97,3 +97,6 @@ int settings_load(char *const *dirs, Diagnostics *d, Settings *ret) _must_check_
  * Return: 0; -ENOMEM. The list is the caller's to free.
  */
 int settings_dirs(char ***ret) _must_check_;
+
+/* The folder @name below each of settings_dirs(). Return: 0; -ENOMEM. The list is the caller's to free. */
+int settings_dirs_below(const char *name, char ***ret) _must_check_;

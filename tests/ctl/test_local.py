@@ -64,6 +64,14 @@ def test_dropin_counts_with_its_file(folder, local):
     assert local.run("verify", str(folder / "bank.connector"), status=1) == out
 
 
+def test_connection(folder, local):
+    path = write(folder / "bank.connection", "[Connection]\nConsentExpires=2027-01-31\n")
+    assert local.run("verify", path) == f"{path}: good\n"
+    dropin = write(folder / "bank.connection.d" / "50.conf", "[Reconnect]\nExecReconnect=./renew\n")
+    for name in (path, dropin):
+        assert f"error: {dropin}:2: ExecReconnect=: The program './renew'" in local.run("verify", name, status=1)
+
+
 def test_settings(folder, local):
     path = write(folder / "syncrun.conf", "[Daemon]\nMaxConcurrentRuns=4\n")
     assert local.run("verify", path) == f"{path}: good\n"
@@ -72,7 +80,7 @@ def test_settings(folder, local):
         assert f"warning: {dropin}:2: MaxConcurrentRuns=" in local.run("verify", name)
 
 
-@pytest.mark.parametrize("name", ["Bank.connector", "x.conf", "connector", "a" * 29 + ".connector"])
+@pytest.mark.parametrize("name", ["Bank.connector", "Bank.connection", "x.conf", "connector", "a" * 29 + ".connector"])
 def test_names_that_cannot_be(folder, local, name):
     path = write(folder / name, GOOD)
     assert local.run("verify", path, status=1).startswith(f"error: {path}: ")
@@ -92,6 +100,8 @@ def test_all_of_it(folder, local):
     assert out.splitlines()[1].startswith(a)
     write(folder / "connectors" / "c.connector", "[Connector]\nEnabled=perhaps\n")
     assert [v["verdict"] for v in local.lines("verify", status=1)] == ["good", "good", "good", "bad"]
+    write(folder / "connections" / "x.connection", "[Connection]\nConsentExpires=someday\n")
+    assert [v["verdict"] for v in local.lines("verify", status=1)] == ["good", "good", "good", "bad", "bad"]
 
 
 # ---- calendar

@@ -12,6 +12,7 @@ TOP = Path(__file__).resolve().parent.parent.parent
 
 FILES = [
     ("src/model/connector-parse.c", "docs/syncrun.connector.5.scd"),
+    ("src/model/connection.c", "docs/syncrun.connection.5.scd"),
     ("src/model/settings.c", "docs/syncrun.conf.5.scd"),
     ("src/http/http-settings.c", "docs/syncrun-http.conf.5.scd"),
 ]

@@ -238,6 +238,7 @@ void fixture_open(EngineFixture *f)
                 .event = f->event,
                 .settings = &f->settings,
                 .config_dirs = f->config_dirs,
+                .connection_dirs = f->config_dirs,
                 .database = f->database,
                 .now = fixture_now,
                 .launcher_new = fixture_launcher_new,

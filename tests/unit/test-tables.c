@@ -55,6 +55,7 @@
         TABLE(message_dialect, MessageDialect, _MESSAGE_DIALECT_MAX)                                                 \
         TABLE(message_type, MessageType, _MESSAGE_TYPE_MAX)                                                          \
         TABLE(overlap_policy, OverlapPolicy, _OVERLAP_MAX)                                                           \
+        TABLE(reconnect_result, ReconnectResult, _RECONNECT_RESULT_MAX)                                              \
         TABLE(redbark_run_status, RedbarkRunStatus, _REDBARK_RUN_STATUS_MAX)                                         \
         TABLE(redbark_sync_status, RedbarkSyncStatus, _REDBARK_SYNC_STATUS_MAX)                                      \
         TABLE(repo_status, RepoStatus, _REPO_STATUS_MAX)                                                             \
