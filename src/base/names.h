@@ -49,6 +49,7 @@
 #define SYNCRUN_ENV_BUS_ADDRESS    "SYNCRUN_BUS_ADDRESS"       /* instead of the system bus */
 #define SYNCRUN_ENV_WORKER         "SYNCRUN_WORKER"            /* its program, where no unit starts it */
 #define SYNCRUN_ENV_CONFIG_DIRS    "SYNCRUN_CONFIG_DIRS"       /* colon-separated, instead of /etc/syncrun:... */
+#define SYNCRUN_ENV_WEB_DIR        "SYNCRUN_WEB_DIR"           /* the page's files, instead of those installed */
 #define SYNCRUN_ENV_PAGER          "SYNCRUN_PAGER"             /* instead of PAGER */
 #define SYNCRUN_ENV_LOG_LEVEL      "SYNCRUN_LOG_LEVEL"
 #define SYNCRUN_ENV_LOG_TARGET     "SYNCRUN_LOG_TARGET"        /* auto, journal, console, null */

@@ -50,6 +50,7 @@ class Instance:
             "SYNCRUN_CONFIG_DIRS": str(self.folder / "etc"),
             "SYNCRUN_WORKER": self.program("syncrun-worker"),
             "SYNCRUN_LOG_TARGET": "console",
+            "SYNCRUN_WEB_DIR": str(Path(__file__).resolve().parent.parent / "web"),
         }
 
     def __enter__(self):

@@ -16,6 +16,7 @@ struct App {
         struct Auth *auth;
         struct SseHub *hub;
         struct Metrics *metrics;
+        struct Page *page;
         void (*idle_changed)(struct App *app);
         bool stopping; /* requests that still come are refused */
 };

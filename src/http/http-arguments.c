@@ -20,8 +20,8 @@ static void help(void)
                     "     --version           Show the version\n"
                     "     --listen=ADDRESS    Listen here instead of at the sockets that systemd hands over:\n"
                     "                         PORT, IPV4:PORT, [IPV6]:PORT or /PATH; may be repeated\n\n"
-                    "Environment: SYNCRUN_BUS_ADDRESS, SYNCRUN_CONFIG_DIRS, SYNCRUN_LOG_LEVEL and\n"
-                    "SYNCRUN_LOG_TARGET. Signals: TERM and INT end all streams in order, and then the program.\n\n"
+                    "Environment: SYNCRUN_BUS_ADDRESS, SYNCRUN_CONFIG_DIRS, SYNCRUN_WEB_DIR, SYNCRUN_LOG_LEVEL\n"
+                    "and SYNCRUN_LOG_TARGET. Signals: TERM and INT end all streams in order, and then the program.\n\n"
                     "See syncrun-http(8) and syncrun-http.conf(5).");
 }
 

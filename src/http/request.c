@@ -62,6 +62,14 @@ void request_answer_static(Request *request, unsigned status, const char *type, 
         give(request, status, type, text, size);
 }
 
+void request_answer_prepared(Request *request, const char *type, const char *text, size_t size, const char *gzip,
+                             size_t gzip_size)
+{
+        request->answer.gzip = gzip;
+        request->answer.gzip_size = gzip_size;
+        give(request, MHD_HTTP_OK, type, text, size);
+}
+
 void request_answer_message(Request *request, unsigned status, sd_bus_message *message, const char *text)
 {
         request->answer.message = sd_bus_message_ref(message);

@@ -40,6 +40,8 @@ typedef struct Answer {
         const char *type; /* static */
         const char *data;
         size_t size;
+        const char *gzip; /* the same compressed, for those that take it; NULL: it is made where it pays */
+        size_t gzip_size;
         char *owned;             /* what data points into, or NULL */
         sd_bus_message *message; /* the same */
         AnswerHeader headers[ANSWER_HEADERS_MAX];
@@ -95,6 +97,10 @@ void request_answer(Request *request, unsigned status, const char *type, char *b
 
 /* The same with text that lives as long as the program. */
 void request_answer_static(Request *request, unsigned status, const char *type, const char *text, size_t size);
+
+/* The same with text that is there compressed, too. @gzip: NULL: it is not. */
+void request_answer_prepared(Request *request, const char *type, const char *text, size_t size, const char *gzip,
+                             size_t gzip_size);
 
 /* The same with text inside a message, of which a reference is kept. */
 void request_answer_message(Request *request, unsigned status, sd_bus_message *message, const char *text);

@@ -5,17 +5,10 @@
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <zlib.h>
 
 #include "base/digest.h"
 #include "base/string-util.h"
-
-/* Below this a body fits into one packet anyway. */
-#define GZIP_MIN_BYTES 1024U
-
-#define GZIP_LEVEL  1 /* JSON is made a fifth or less by any level; this one is three times as fast as the usual */
-#define GZIP_WINDOW (15 + 16) /* the largest window, with gzip's head and tail */
-#define GZIP_MEMORY 8
+#include "http/gzip.h"
 
 #define ETAG_BYTES    16U /* of the body's SHA-256 */
 #define ETAG_TEXT_MAX (2 * ETAG_BYTES + sizeof("\"-gzip\""))
@@ -119,26 +112,21 @@ static int make_tag(const Answer *answer, char buf[static ETAG_TEXT_MAX])
 /* The answer's data compressed; whether that made it smaller. */
 static bool compress_body(Answer *answer)
 {
-        z_stream z = {};
-        size_t limit = answer->size - answer->size / 8;
-        _cleanup_free_ char *data = malloc(limit);
-        int r;
+        char *data;
+        size_t size;
 
-        if (!data || deflateInit2(&z, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
-                return false;
-        z.next_in = (unsigned char *) answer->data;
-        z.avail_in = (unsigned) answer->size;
-        z.next_out = (unsigned char *) data;
-        z.avail_out = (unsigned) limit;
-        r = deflate(&z, Z_FINISH);
-        (void) deflateEnd(&z);
-        if (r != Z_STREAM_END)
+        if (answer->gzip) {
+                answer->data = answer->gzip;
+                answer->size = answer->gzip_size;
+                return true;
+        }
+        if (gzip_text(answer->data, answer->size, GZIP_LEVEL_QUICK, &data, &size) < 0)
                 return false;
         free(answer->owned);
         answer->message = sd_bus_message_unref(answer->message);
-        answer->owned = TAKE_PTR(data);
-        answer->data = answer->owned;
-        answer->size = z.total_out;
+        answer->owned = data;
+        answer->data = data;
+        answer->size = size;
         return true;
 }
 

@@ -20,6 +20,7 @@ extern const Route open_wearables_routes[];
 extern const Route redbark_routes[];
 extern const Route webhook_routes[];
 extern const Route service_routes[];
+extern const Route page_routes[];
 
 /* The i-th route of all surfaces together; NULL behind the last. */
 const Route *route_at(size_t i) _pure_;

@@ -16,6 +16,7 @@
 #include "http/auth.h"
 #include "http/dispatch.h"
 #include "http/metrics.h"
+#include "http/page.h"
 #include "http/server.h"
 #include "http/sse-hub.h"
 #include "model/settings.h"
@@ -178,6 +179,8 @@ static int start(Service *s, const HttpArguments *arguments)
         if (r >= 0)
                 r = metrics_new(&app->metrics);
         if (r >= 0)
+                r = page_load(getenv(SYNCRUN_ENV_WEB_DIR), &app->page);
+        if (r >= 0)
                 r = auth_new(app, on_principal_revoked, &app->auth);
         if (r >= 0)
                 r = sse_hub_new(app, &app->hub);
@@ -219,6 +222,7 @@ static void stop(Service *s)
         auth_free(app->auth);
         client_async_free(app->client);
         metrics_free(app->metrics);
+        page_free(app->page);
         listeners_done(&s->listeners);
         http_settings_done(&app->settings);
         sd_event_unref(app->event);

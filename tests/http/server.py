@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bus"))
 
 from harness import TIMEOUT_SEC, options  # noqa: E402
 
+TOP = Path(__file__).resolve().parents[2]
+
 ALICE = "a11ce000-0000-4000-8000-000000000001"
 BOB = "b0b00000-0000-4000-8000-000000000002"
 NOBODY = "00000000-0000-4000-8000-00000000dead"
@@ -58,6 +60,7 @@ class Shim:
             "SYNCRUN_CONFIG_DIRS": str(self.folder),
             "SYNCRUN_LOG_LEVEL": "debug",
             "SYNCRUN_LOG_TARGET": "console",
+            "SYNCRUN_WEB_DIR": str(TOP / "src" / "web"),
             "NOTIFY_SOCKET": str(self.folder / "notify"),
         }
 

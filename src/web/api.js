@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What the server is asked: each request that the page makes, and how it fails. What an answer means is not known here.
+// Addresses are relative, so that the page works under whatever path a proxy gives it.
+
+/** A request that was refused, or (status 0) did not arrive. */
+export class Refusal extends Error {
+  /** @param {number} status @param {string} message */
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/**
+ * @typedef {{name: string, scopes: string[], user: string | null, expiresAt: string}} Session
+ * @typedef {{id: string, status: string, outcome: string | null, startedAt: string | null, durationMs: number | null}} Mark
+ * @typedef {{category: string, title: string, advice: string, since: string, message: string | null, runId: string | null}} Attention
+ * @typedef {{id: string, name: string, description: string | null, provider: string, source: string, userId: string | null,
+ *   connection: string | null, destinationType: string, status: string, active: boolean, activeRunId: string | null,
+ *   nextRunAt: string | null, lastRun: {id: string, status: string, outcome: string, finishedAt: string} | null,
+ *   attention: Attention | null, outcomes?: Mark[]}} Connector
+ * @typedef {{account: string, status: string | null, added: number, updated: number, deduped: number,
+ *   durationMs: number | null, errorMessage: string | null}} AccountRow
+ * @typedef {{id: string, status: string, outcome: string | null, trigger: string, fullResync: boolean, createdAt: string,
+ *   startedAt: string | null, finishedAt: string | null, durationMs: number | null, added: number, updated: number,
+ *   deduped: number, message: string | null, errorMessage: string | null, accounts: AccountRow[], accountsOmitted: number}} Entry
+ * @typedef {{event_id: string, run_id: string, user_id: string | null, provider: string, source: string, stage: string,
+ *   status: string, message: string | null, progress: number | null, items_processed: number | null,
+ *   items_total: number | null, error: string | null, metadata: Record<string, any>, timestamp: string}} SyncEvent
+ */
+
+/** Who is told that the session is over. @type {() => void} */
+let onSignedOut = () => {};
+
+/** @param {() => void} callback */
+export function whenSignedOut(callback) {
+  onSignedOut = callback;
+}
+
+/** The server's words about a refusal; in their absence, ours. @param {Response} response */
+async function wordsOf(response) {
+  try {
+    const body = await response.json();
+    const words = body.error ?? body.detail;
+    if (typeof words === "string") return words;
+  } catch {
+    // Not one of ours: a proxy's.
+  }
+  return `The server answered ${response.status} ${response.statusText}`.trim();
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {{body?: any, signal?: AbortSignal}} [options]
+ * @returns {Promise<any>} the answer's JSON; null where it has none
+ */
+async function ask(method, path, { body, signal } = {}) {
+  /** @type {Record<string, string>} */
+  const headers = {};
+  if (method !== "GET") headers["X-Syncrun-Page"] = "1"; // what no other site can make a browser send
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, {
+      method, headers, signal, credentials: "same-origin", redirect: "error",
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Refusal(0, "The server cannot be reached");
+  }
+  if (!response.ok) {
+    const refusal = new Refusal(response.status, await wordsOf(response));
+    if (response.status === 401 && path !== "v1/session") onSignedOut();
+    throw refusal;
+  }
+  return response.status === 204 || response.headers.get("Content-Length") === "0" ? null : response.json();
+}
+
+const at = encodeURIComponent;
+
+export const session = {
+  /** @returns {Promise<Session>} */
+  get: () => ask("GET", "v1/session"),
+  /** @param {string} key @returns {Promise<Session>} */
+  begin: (key) => ask("POST", "v1/session", { body: { key } }),
+  end: () => ask("DELETE", "v1/session"),
+};
+
+/**
+ * One page of connectors.
+ * @param {{cursor?: string | null, outcomes?: number, limit?: number}} options
+ * @returns {Promise<{connectors: Connector[], nextCursor: string | null}>}
+ */
+export function listConnectors({ cursor, outcomes = 0, limit = 200 }) {
+  const query = new URLSearchParams({ limit: String(limit) });
+  if (outcomes) query.set("outcomes", String(outcomes));
+  if (cursor) query.set("cursor", cursor);
+  return ask("GET", `v1/connectors?${query}`);
+}
+
+/** @param {string} name */
+export const getConnector = async (name) => (await ask("GET", `v1/connectors/${at(name)}?outcomes=30`)).connector;
+
+/** @param {string} name @returns {Promise<Entry[]>} */
+export const listActivity = async (name) => (await ask("GET", `v1/connectors/${at(name)}/activity`)).activity;
+
+/** @param {string} name */
+export const listDeliveries = async (name) => (await ask("GET", `v1/connectors/${at(name)}/deliveries`)).deliveries;
+
+/** @param {string} name @param {string} id */
+export const resendDelivery = (name, id) => ask("POST", `v1/connectors/${at(name)}/deliveries/${at(id)}/resend`);
+
+/** @param {string} name */
+export const syncNow = (name) => ask("POST", `v1/connectors/${at(name)}/sync-now`);
+
+/** @param {string} connectorId */
+export const fullResync = (connectorId) => ask("POST", "v1/sync-runs", { body: { connectorId, fullResync: true } });
+
+/** @param {string} id */
+export const getRun = async (id) => (await ask("GET", `v1/sync-runs/${at(id)}`)).syncRun;
+
+/** @param {string} id */
+export const getLog = (id) => ask("GET", `v1/sync-runs/${at(id)}/log`);
+
+/** @param {string} id */
+export const cancelRun = (id) => ask("POST", `v1/sync-runs/${at(id)}/cancel`);
+
+export const listConnections = async () => (await ask("GET", "v1/connections")).connections;
+
+/** @param {string} name */
+export const reconnect = (name) => ask("POST", `v1/connections/${at(name)}/reconnect`);

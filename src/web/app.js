@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The page as a whole: who is signed in, which view is shown, what is going on around it. Each view says what shall be
+// there (render) and what happens on what a person does (actions, submits, inputs, by their names in the elements).
+
+import * as api from "./api.js";
+import { h, morph, s, say } from "./dom.js";
+import { Live } from "./live.js";
+import { Model } from "./model.js";
+import { button, icon } from "./parts.js";
+import { ADDRESS_OF_CONNECTIONS, ADDRESS_OF_SYNCS, placeOf } from "./router.js";
+import { Connections } from "./views/connections.js";
+import { Nowhere } from "./views/nowhere.js";
+import { SignIn } from "./views/sign-in.js";
+import { Sync } from "./views/sync.js";
+import { Syncs } from "./views/syncs.js";
+
+const TICK_MS = 1000; // so often what tells of time is told anew
+const POLL_MS = 5000; // so often one asks who is not told by a stream
+const RELOAD_MS = 60000; // what no event tells of: settings, schedules
+
+/**
+ * @typedef {{title: string, render: () => Element, actions: Record<string, (element: HTMLElement, event: Event) => void>,
+ *   submits?: Record<string, (form: HTMLFormElement) => void>, inputs?: Record<string, (field: HTMLInputElement) => void>,
+ *   keys?: (event: KeyboardEvent) => void, opened?: (element: HTMLDetailsElement) => void, shown?: (root: Element) => void,
+ *   event?: (event: api.SyncEvent) => void, refresh?: () => void, close?: () => void}} View
+ */
+
+class Page {
+  constructor() {
+    this.root = /** @type {HTMLElement} */ (document.getElementById("page"));
+    /** @type {api.Session | null} */
+    this.session = null;
+    /** @type {View | null} */
+    this.view = null;
+    /** @type {Model | null} */
+    this.model = null;
+    /** @type {Live | null} */
+    this.live = null;
+    /** @type {import("./live.js").LiveState | "polling"} */
+    this.liveState = "connecting";
+    this.pending = false;
+    this.timers = /** @type {number[]} */ ([]);
+    this.changed = () => this.schedule();
+  }
+
+  // ---- What it offers to views
+
+  /** Whether the key may. @param {"read" | "write" | "admin"} what */
+  may(what) {
+    return this.session?.scopes.includes(`sync:${what}`) ?? false;
+  }
+
+  // ---- Beginning and end of a session
+
+  async start() {
+    this.listen();
+    api.whenSignedOut(() => this.session && this.signedOut("Your session has ended. Sign in again."));
+    try {
+      this.signedIn(await api.session.get());
+    } catch (error) {
+      const refusal = /** @type {api.Refusal} */ (error);
+      this.signedOut(refusal.status === 401 ? "" : `${refusal.message}.`);
+    }
+  }
+
+  /** @param {api.Session} session */
+  signedIn(session) {
+    this.session = session;
+    this.model = new Model(this.changed);
+    if (this.may("read")) {
+      this.model.load();
+      this.follow(session);
+    }
+    const left = Date.parse(session.expiresAt) - Date.now();
+    this.timers = [
+      setInterval(this.changed, TICK_MS),
+      setInterval(() => this.refresh(), RELOAD_MS),
+      setTimeout(() => this.signedOut("Your session has ended. Sign in again."), Math.max(0, left)),
+    ];
+    this.show();
+  }
+
+  /** @param {api.Session} session */
+  follow(session) {
+    const path = session.user ? `api/v1/users/${session.user}/sync/stream` : "api/v1/sync/stream";
+    if (!session.user && !this.may("admin")) {
+      this.liveState = "polling";
+      this.timers.push(setInterval(() => document.hidden || this.refresh(), POLL_MS));
+      return;
+    }
+    this.liveState = "connecting";
+    this.live = new Live(path, { event: (event) => this.onEvent(event), state: (state) => this.onLive(state) });
+  }
+
+  /** @param {string} reason */
+  signedOut(reason) {
+    this.live?.close();
+    this.timers.forEach(clearTimeout);
+    this.timers = [];
+    this.live = this.session = this.model = null;
+    this.view?.close?.();
+    this.view = new SignIn(this, reason);
+    this.draw();
+    this.root.querySelector("input")?.focus();
+  }
+
+  async signOut() {
+    await api.session.end().catch(() => {});
+    this.signedOut("");
+  }
+
+  // ---- News
+
+  /** @param {api.SyncEvent} event */
+  onEvent(event) {
+    this.model?.apply(event);
+    this.view?.event?.(event);
+  }
+
+  /** @param {import("./live.js").LiveState} state */
+  onLive(state) {
+    if (this.liveState === "lost" && state === "live") say("Live again");
+    if (state === "lost") {
+      say("Not live: the connection to the server is lost");
+      api.session.get().catch((error) => error.status === 401 && this.session && this.signedOut("Your session has ended. Sign in again."));
+    }
+    this.liveState = state;
+    if (state === "live") this.refresh();
+    this.changed();
+  }
+
+  refresh() {
+    if (!this.session || !this.may("read")) return;
+    this.model?.load();
+    this.view?.refresh?.();
+  }
+
+  // ---- Places
+
+  show() {
+    if (!this.session || !this.model) return;
+    const place = placeOf(location.hash);
+    if (place.view === "sync" && this.view instanceof Sync && this.view.name === place.name) {
+      this.view.turn(place.tab);
+    } else if (place.view !== "syncs" || !(this.view instanceof Syncs)) {
+      this.view?.close?.();
+      this.view = !this.may("read") ? new Nowhere("no-scope")
+        : place.view === "syncs" ? new Syncs(this, this.model)
+        : place.view === "connections" ? new Connections(this, this.model)
+        : place.view === "sync" ? new Sync(this, this.model, place.name, place.tab) : new Nowhere("no-place");
+      this.draw();
+      scrollTo(0, this.view instanceof Syncs ? this.view.scrolled() : 0);
+    }
+    this.draw();
+  }
+
+  // ---- Drawing
+
+  /** Soon; what changes together is drawn together. */
+  schedule() {
+    if (this.pending) return;
+    this.pending = true;
+    setTimeout(() => this.draw(), 16);
+  }
+
+  draw() {
+    this.pending = false;
+    const view = this.view;
+    if (!view) return;
+    const title = `${view.title} · syncrun`;
+    if (document.title !== title) document.title = title;
+    morph(this.root, this.session ? h("div", { id: "page" }, this.head(), view.render()) : h("div", { id: "page" }, view.render()));
+    view.shown?.(this.root);
+  }
+
+  head() {
+    const place = placeOf(location.hash).view;
+    /** @param {string} address @param {string} word @param {boolean} here */
+    const to = (address, word, here) => h("a", { href: address, "aria-current": here ? "page" : null }, word);
+    return h("header", { class: "top" },
+      h("a", { class: "skip", href: "#main", "data-action": "skip" }, "Skip to content"),
+      h("a", { class: "brand", href: ADDRESS_OF_SYNCS },
+        s("svg", { class: "logo", viewBox: "0 0 32 32", "aria-hidden": "true" },
+          s("rect", { width: 32, height: 32, rx: 8 }),
+          s("path", { d: "M9.2 14.2A7.2 7.2 0 0 1 22 11.6M22.8 17.8A7.2 7.2 0 0 1 10 20.4M22.9 7.6v4.7h-4.7M9.1 24.4v-4.7h4.7" })),
+        "syncrun"),
+      h("nav", { "aria-label": "Main" }, to(ADDRESS_OF_SYNCS, "Syncs", place === "syncs" || place === "sync"),
+        to(ADDRESS_OF_CONNECTIONS, "Connections", place === "connections")),
+      this.liveMark(),
+      h("div", { class: "who" }, h("span", { class: "who-name", title: this.whoInWords() }, icon("key"), this.session?.name),
+        button("sign-out", [icon("out"), h("span", null, "Sign out")], { class: "button plain" })));
+  }
+
+  whoInWords() {
+    const session = /** @type {api.Session} */ (this.session);
+    return `Signed in with the key “${session.name}”: ${session.scopes.join(", ")}${session.user ? `, of user ${session.user}` : ""}`;
+  }
+
+  liveMark() {
+    const [word, title] = {
+      live: ["Live", "What happens is seen at once"],
+      connecting: ["Connecting…", "The stream of events is being opened"],
+      lost: ["Not live", "The connection is lost, and tried again; what is shown may be old"],
+      polling: ["Every 5 s", "This key is not told of events: it has neither sync:admin nor a user of its own"],
+    }[this.liveState];
+    return h("span", { class: `live ${this.liveState}`, title }, h("span", { class: "dot", "aria-hidden": "true" }), word);
+  }
+
+  // ---- What people do
+
+  listen() {
+    addEventListener("hashchange", () => location.hash === "#main" || this.show());
+    this.root.addEventListener("click", (event) => {
+      const element = /** @type {Element} */ (event.target).closest("[data-action]");
+      if (!(element instanceof HTMLElement)) return;
+      const action = /** @type {string} */ (element.dataset.action);
+      if (action === "sign-out") this.signOut();
+      else if (action === "skip") {
+        event.preventDefault();
+        document.getElementById("main")?.focus();
+      } else this.view?.actions[action]?.(element, event);
+    });
+    this.root.addEventListener("submit", (event) => {
+      const form = /** @type {HTMLFormElement} */ (event.target);
+      event.preventDefault();
+      this.view?.submits?.[form.dataset.submit ?? ""]?.(form);
+    });
+    this.root.addEventListener("input", (event) => {
+      const field = /** @type {HTMLInputElement} */ (event.target);
+      this.view?.inputs?.[field.name]?.(field);
+    });
+    this.root.addEventListener("toggle", (event) => {
+      if (event.target instanceof HTMLDetailsElement && event.target.open) this.view?.opened?.(event.target);
+    }, true);
+    addEventListener("keydown", (event) => this.view?.keys?.(event));
+  }
+}
+
+new Page().start();

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Bars over the last runs, oldest at the left, and the same as a table for those who do not see them.
+
+import { h, s } from "./dom.js";
+
+/**
+ * @typedef {{look: string, value: number}} Part of a bar, from below
+ * @typedef {{label: string, words: string, parts: Part[], cells: (string | number)[]}} Bar label: when; words: what one sees
+ *   where one points; cells: of its row in the table
+ */
+
+const WIDTH = 480, HEIGHT = 132, LEFT = 52, BOTTOM = 8, TOP = 10, SLOTS = 25, GAP = 3;
+
+/** A round number not below this one. @param {number} n */
+function roundUp(n) {
+  const step = 10 ** Math.floor(Math.log10(n));
+  return [1, 2, 2.5, 5, 10].map((factor) => factor * step).find((round) => round >= n * 0.999) ?? n;
+}
+
+/**
+ * @param {{title: string, bars: Bar[], columns: string[], axis: (value: number) => string, legend?: [string, string][], round?: (n: number) => number}} options
+ *   axis: how a value is told; columns: of the table; round: to a number that looks well there
+ */
+export function chart({ title, bars, columns, axis, legend = [], round = roundUp }) {
+  const most = round(Math.max(1, ...bars.map((bar) => bar.parts.reduce((sum, part) => sum + part.value, 0))));
+  const slot = (WIDTH - LEFT) / SLOTS, inner = HEIGHT - TOP - BOTTOM;
+  /** @param {number} value */
+  const y = (value) => HEIGHT - BOTTOM - (inner * value) / most;
+  return h("section", { class: "card chart", "aria-label": title },
+    h("div", { class: "card-head" }, h("h3", null, title),
+      legend.length > 0 && h("ul", { class: "legend" }, legend.map(([look, word]) => h("li", { class: look }, word)))),
+    s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true" },
+      [0, most / 2, most].map((value) => s("g", { class: "grid" },
+        s("line", { x1: LEFT, x2: WIDTH, y1: y(value), y2: y(value) }),
+        s("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, axis(value)))),
+      bars.slice(-SLOTS).map((bar, i, shown) => {
+        const x = LEFT + (SLOTS - shown.length + i) * slot + GAP / 2;
+        let below = 0;
+        return s("g", { class: "bar" }, s("title", null, bar.words), s("rect", { class: "ground", x, y: TOP, width: slot - GAP, height: inner }),
+          bar.parts.map((part) => {
+            const from = below;
+            below += part.value;
+            const height = Math.max(part.value > 0 ? 1.5 : 0, y(from) - y(below));
+            return s("rect", { class: part.look, x, y: y(from) - height, width: slot - GAP, height, rx: 1.5 });
+          }));
+      })),
+    h("details", { class: "as-table", "data-key": `${title}-table` }, h("summary", null, "As a table"),
+      h("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": `${title}, as a table` },
+        h("table", null, h("thead", null, h("tr", null, columns.map((word) => h("th", { scope: "col" }, word)))),
+          h("tbody", null, [...bars].reverse().map((bar) => h("tr", null, h("th", { scope: "row" }, bar.label), bar.cells.map((cell) => h("td", null, cell)))))))));
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Times, spans and numbers in words, for the person's language and time zone.
+
+const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
+
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const whole = new Intl.NumberFormat();
+const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
+
+/** "5 min. ago", "in 2 hr.", and beyond a month the date. @param {string} iso @param {number} [now] */
+export function ago(iso, now = Date.now()) {
+  const ms = Date.parse(iso) - now, size = Math.abs(ms);
+  if (size < 10 * SECOND) return ms > 0 ? "in a moment" : "just now";
+  if (size < MINUTE) return relative.format(Math.round(ms / SECOND), "second");
+  if (size < HOUR) return relative.format(Math.round(ms / MINUTE), "minute");
+  if (size < DAY) return relative.format(Math.round(ms / HOUR), "hour");
+  if (size < 30 * DAY) return relative.format(Math.round(ms / DAY), "day");
+  return date.format(new Date(iso));
+}
+
+/** The exact time, for where one points at. @param {string} iso */
+export const exactly = (iso) => exact.format(new Date(iso));
+
+/** @param {string} iso */
+export const timeOfDay = (iso) => clock.format(new Date(iso));
+
+/** "0.4 s", "12 s", "3 min 20 s", "2 h 5 min", "4 d 1 h". @param {number} ms */
+export function span(ms) {
+  if (ms < 10 * SECOND) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
+  if (ms < MINUTE) return `${Math.floor(ms / SECOND)} s`;
+  const [large, small, unit, part] = ms < HOUR ? [MINUTE, SECOND, "min", "s"] : ms < DAY ? [HOUR, MINUTE, "h", "min"] : [DAY, HOUR, "d", "h"];
+  const n = Math.floor(ms / large), rest = Math.floor((ms % large) / small);
+  return rest ? `${n} ${unit} ${rest} ${part}` : `${n} ${unit}`;
+}
+
+/** "1,234". @param {number} n */
+export const count = (n) => whole.format(n);
+
+/** "1.2K". @param {number} n */
+export const brief = (n) => (Math.abs(n) < 10000 ? whole.format(n) : short.format(n));
+
+/** "1 run", "2 runs". @param {number} n @param {string} one @param {string} [many] */
+export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;

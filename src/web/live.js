@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The one stream of the page: events as they are committed, each once, over every interruption. What an event means is
+// not known here. We connect anew ourselves, after the last event that was seen: EventSource gives up where the server
+// refuses for a moment, and after a machine has slept it may wait on a connection that is long gone.
+
+/** @typedef {import("./api.js").SyncEvent} SyncEvent */
+/** @typedef {"connecting" | "live" | "lost"} LiveState */
+
+const RETRY_FIRST_MS = 250, RETRY_MAX_MS = 8000;
+const WATCH_MS = 5000; // so often we look whether the machine has slept
+const SLEPT_MS = 20000; // since the last look: it has
+const HIDDEN_MS = 5 * 60000; // a page that nobody sees lets go: a browser has six connections to a server, for all its tabs
+
+export class Live {
+  /**
+   * @param {string} path of the stream
+   * @param {{event: (event: SyncEvent) => void, state: (state: LiveState) => void}} callbacks
+   */
+  constructor(path, callbacks) {
+    this.path = path;
+    this.callbacks = callbacks;
+    /** @type {LiveState} */
+    this.state = "connecting";
+    this.lastId = "";
+    this.retryMs = RETRY_FIRST_MS;
+    this.lastLook = Date.now();
+    this.hiddenSince = 0;
+    /** @type {EventSource | null} */
+    this.source = null;
+    this.timer = 0;
+    this.watch = setInterval(() => this.look(), WATCH_MS);
+    this.wake = () => this.look(true);
+    document.addEventListener("visibilitychange", this.wake);
+    addEventListener("online", this.wake);
+    this.open();
+  }
+
+  /** @param {LiveState} state */
+  become(state) {
+    if (this.state === state) return;
+    this.state = state;
+    this.callbacks.state(state);
+  }
+
+  open() {
+    const query = this.lastId ? `last_event_id=${this.lastId}` : "replay=1";
+    const source = new EventSource(`${this.path}?${query}`);
+    this.letGo();
+    this.source = source;
+    source.onopen = () => {
+      this.retryMs = RETRY_FIRST_MS;
+      this.become("live");
+    };
+    source.onerror = () => this.retry();
+    source.addEventListener("sync.status", (message) => {
+      this.lastId = message.lastEventId || this.lastId;
+      this.callbacks.event(JSON.parse(message.data));
+    });
+  }
+
+  letGo() {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    this.source?.close();
+    this.source = null;
+  }
+
+  retry() {
+    this.letGo();
+    this.become("lost");
+    this.timer = setTimeout(() => this.open(), this.retryMs);
+    this.retryMs = Math.min(this.retryMs * 2, RETRY_MAX_MS);
+  }
+
+  /** Whether the connection is still worth anything. @param {boolean} woken by the browser */
+  look(woken = false) {
+    const now = Date.now(), slept = now - this.lastLook > SLEPT_MS;
+    this.lastLook = now;
+    if (document.hidden) {
+      this.hiddenSince ||= now;
+      if (this.source && now - this.hiddenSince > HIDDEN_MS) {
+        this.letGo();
+        this.become("lost");
+      }
+      return;
+    }
+    this.hiddenSince = 0;
+    if (slept || (woken && this.state !== "live") || (!this.source && !this.timer)) {
+      this.retryMs = RETRY_FIRST_MS;
+      this.open();
+    }
+  }
+
+  close() {
+    this.letGo();
+    clearInterval(this.watch);
+    document.removeEventListener("visibilitychange", this.wake);
+    removeEventListener("online", this.wake);
+  }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What is known of all syncs: read once, then kept up by events. What it looks like is the views' business.
+
+import * as api from "./api.js";
+import { Progress } from "./progress.js";
+
+/** @typedef {import("./api.js").Connector} Connector */
+/** @typedef {import("./api.js").SyncEvent} SyncEvent */
+
+const FIRST_PAGE = 60; // with their strips; those of the others are asked for when they are seen
+const PAGE = 200;
+const AT_ONCE = 4; // requests about single connectors
+
+export class Model {
+  /** @param {() => void} changed */
+  constructor(changed) {
+    this.changed = changed;
+    /** @type {Map<string, Connector>} */
+    this.connectors = new Map();
+    /** @type {Map<string, Progress>} by run */
+    this.progress = new Map();
+    /** @type {"none" | "some" | "all"} of the connectors that are known */
+    this.loaded = "none";
+    /** @type {Error | null} */
+    this.error = null;
+    this.version = 0; // of the connectors
+    /** @type {Set<string>} */
+    this.wanted = new Set();
+    this.underWay = 0;
+    this.loading = false;
+    this.again = false;
+  }
+
+  note() {
+    this.version++;
+    this.changed();
+  }
+
+  /** Reads all, page by page: what is there is seen at once. Asked for meanwhile, it begins anew. */
+  async load() {
+    this.again = this.loading;
+    if (this.loading) return;
+    this.loading = true;
+    const seen = new Set();
+    try {
+      let cursor = null;
+      do {
+        const first = seen.size === 0;
+        const page = await api.listConnectors({ cursor, outcomes: first ? 30 : 0, limit: first ? FIRST_PAGE : PAGE });
+        for (const connector of page.connectors) {
+          seen.add(connector.name);
+          this.put(connector);
+        }
+        cursor = page.nextCursor;
+        this.error = null;
+        if (this.loaded === "none") this.loaded = "some";
+        this.note();
+      } while (cursor);
+      for (const name of [...this.connectors.keys()]) if (!seen.has(name)) this.connectors.delete(name);
+      this.loaded = "all";
+    } catch (error) {
+      this.error = /** @type {Error} */ (error);
+    }
+    this.loading = false;
+    this.note();
+    if (this.again && !this.error) await this.load();
+  }
+
+  /** A strip that is known is kept where the news has none, while the last run is the same. @param {Connector} connector */
+  put(connector) {
+    const known = this.connectors.get(connector.name);
+    if (!connector.outcomes && known?.outcomes && known.lastRun?.id === connector.lastRun?.id) connector.outcomes = known.outcomes;
+    this.connectors.set(connector.name, connector);
+    for (const id of this.progress.keys()) {
+      if (this.progress.get(id)?.event?.metadata.connector === connector.name && id !== connector.activeRunId) this.progress.delete(id);
+    }
+  }
+
+  /** Asks for a connector anew, with its strip. @param {string} name */
+  want(name) {
+    this.wanted.add(name);
+    this.work();
+  }
+
+  work() {
+    for (const name of this.wanted) {
+      if (this.underWay === AT_ONCE) return;
+      this.wanted.delete(name);
+      this.underWay++;
+      api.getConnector(name).then(
+        (connector) => this.put(connector),
+        (error) => error.status === 404 && this.connectors.delete(name),
+      ).finally(() => {
+        this.underWay--;
+        this.note();
+        this.work();
+      });
+    }
+  }
+
+  /** @param {SyncEvent} event */
+  apply(event) {
+    const name = event.metadata.connector, connector = this.connectors.get(name);
+    if (typeof name !== "string") return; // of a sync that runs elsewhere
+    if (event.status !== "in_progress") {
+      this.progress.delete(event.run_id);
+      this.want(name);
+    } else if (!connector) {
+      this.want(name);
+    } else if (!connector.lastRun || event.run_id > connector.lastRun.id) { // ids grow with time
+      if (connector.activeRunId !== event.run_id) this.want(name);
+      connector.activeRunId = event.run_id;
+      if (connector.status === "Active") connector.status = "Syncing";
+      this.progressOf(event.run_id).add(event);
+      this.note();
+    }
+  }
+
+  /** @param {string} runId */
+  progressOf(runId) {
+    let progress = this.progress.get(runId);
+    if (!progress) this.progress.set(runId, (progress = new Progress(runId)));
+    return progress;
+  }
+
+  /** Until all that was asked for is there. For the views' first sight of a connector. @param {string} name */
+  async see(name) {
+    const connector = await api.getConnector(name);
+    this.put(connector);
+    this.note();
+    return connector;
+  }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// How a run gets on: what its events say, and how fast, which they do not say.
+
+/** @typedef {import("./api.js").SyncEvent} SyncEvent */
+
+const WINDOW_MS = 30000; // the rate is that of the last so many
+const SAMPLES_MAX = 64;
+const RATE_MIN_MS = 1000; // of less one says nothing
+
+const STAGES = {
+  queued: "Queued", started: "Starting", fetching: "Fetching", processing: "Processing", saving: "Saving",
+  completed: "Completed", failed: "Failed", cancelled: "Cancelled",
+};
+
+/** @param {string} stage */
+export const stageWord = (stage) => STAGES[/** @type {keyof typeof STAGES} */ (stage)] ?? stage;
+
+export class Progress {
+  /** @param {string} runId */
+  constructor(runId) {
+    this.runId = runId;
+    /** @type {SyncEvent | null} */
+    this.event = null;
+    /** @type {string | null} */
+    this.startedAt = null;
+    /** @type {{time: number, processed: number}[]} */
+    this.samples = [];
+  }
+
+  /** @param {SyncEvent} event */
+  add(event) {
+    const time = Date.parse(event.timestamp);
+    if (this.event && Date.parse(this.event.timestamp) > time) return;
+    this.event = event;
+    if (event.stage !== "queued") this.startedAt ??= event.timestamp;
+    if (event.items_processed === null) return;
+    this.samples.push({ time, processed: event.items_processed });
+    while (this.samples.length > SAMPLES_MAX || (this.samples.length > 2 && time - this.samples[0].time > WINDOW_MS)) this.samples.shift();
+  }
+
+  get stage() {
+    return this.event?.stage ?? "queued";
+  }
+
+  /** 0 to 1; null where nobody can say. */
+  get fraction() {
+    const event = this.event;
+    if (!event) return null;
+    if (event.progress !== null) return event.progress;
+    if (event.items_total && event.items_processed !== null) return Math.min(1, event.items_processed / event.items_total);
+    return null;
+  }
+
+  /** Items a second; null while it cannot be known. */
+  get rate() {
+    const first = this.samples[0], last = this.samples.at(-1);
+    if (!first || !last || last.time - first.time < RATE_MIN_MS || last.processed <= first.processed) return null;
+    return ((last.processed - first.processed) * 1000) / (last.time - first.time);
+  }
+
+  /** Milliseconds; null while it cannot be known. */
+  get left() {
+    const event = this.event, rate = this.rate;
+    if (!event || !rate || event.items_processed === null || !event.items_total) return null;
+    return (Math.max(0, event.items_total - event.items_processed) * 1000) / rate;
+  }
+}

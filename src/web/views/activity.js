@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The Activity Feed: one entry a run, one row an account; its events and its last log lines when they are asked for.
+
+import { h } from "../dom.js";
+import { count, exactly, plural, span, timeOfDay } from "../format.js";
+import { button, emptiness, icon, longText, lookOfOutcome, outcomeMark, waiting, when } from "../parts.js";
+import { stageWord } from "../progress.js";
+
+/** @typedef {import("../api.js").Entry} Entry */
+/** @typedef {import("../api.js").SyncEvent} SyncEvent */
+
+/**
+ * @typedef {{timestamp: string, priority: number, identifier: string, pid: number | null, message: string}} Line
+ * @typedef {{events?: SyncEvent[] | Error, log?: {available: boolean, reason: string | null, lines: Line[]} | Error}} More
+ */
+
+const ERROR_PRIORITY = 3, WARNING_PRIORITY = 4; // of syslog
+
+/** @type {Record<string, string>} */
+const REASONS = {
+  "schedule": "On schedule", "manual": "Started by hand", "retry": "Retry", "catch-up": "Catching up on a missed time",
+  "reconnect": "After a reconnection", "remote": "Started over the network",
+};
+
+/** @type {Record<string, string>} */
+const ACCOUNT_OUTCOMES = { "Success": "succeeded", "Failed": "failed", "No data": "skipped" };
+
+/** @param {Entry} entry */
+export const reasonOf = (entry) => REASONS[entry.trigger] ?? entry.trigger;
+
+/** @param {Entry} entry */
+function accounts(entry) {
+  const anyError = entry.accounts.some((row) => row.errorMessage);
+  return h("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Accounts" },
+    h("table", { class: "accounts" },
+      h("thead", null, h("tr", null, ["Account", "Status"].map((word) => h("th", { scope: "col" }, word)),
+        ["Added", "Updated", "Deduped", "Duration"].map((word) => h("th", { scope: "col", class: "number" }, word)),
+        anyError && h("th", { scope: "col" }, "Error"))),
+      h("tbody", null, entry.accounts.map((row) => h("tr", { "data-key": row.account },
+        h("th", { scope: "row" }, row.account),
+        h("td", null, row.status ? outcomeMark(ACCOUNT_OUTCOMES[row.status] ?? null, row.status) : outcomeMark(null)),
+        [row.added, row.updated, row.deduped].map((n) => h("td", { class: n ? "number" : "number quiet" }, count(n))),
+        h("td", { class: "number" }, row.durationMs === null ? "–" : span(row.durationMs)),
+        anyError && h("td", { class: "account-error" }, row.errorMessage ? longText(row.errorMessage, `${entry.id}-${row.account}`) : ""))))),
+    entry.accountsOmitted > 0 && h("p", { class: "sub" }, `and ${plural(entry.accountsOmitted, "more account", "more accounts")}`));
+}
+
+/** @param {SyncEvent[] | Error | undefined} events newest first */
+function eventList(events) {
+  if (!events) return waiting(2, "events");
+  if (events instanceof Error) return h("p", { class: "wrong", role: "alert" }, `The events cannot be read: ${events.message}.`);
+  if (events.length === 0) return h("p", { class: "quiet" }, "Its events are no longer kept.");
+  return h("ol", { class: "events" }, events.map((event) => h("li", { "data-key": event.event_id },
+    h("time", { datetime: event.timestamp, title: exactly(event.timestamp) }, clockOf(event.timestamp)),
+    h("span", { class: "stage" }, stageWord(event.stage)),
+    h("span", null, [event.message, event.items_processed !== null && `${count(event.items_processed)}${event.items_total ? ` of ${count(event.items_total)}` : ""} items`, event.error]
+      .filter(Boolean).join(" · ")))));
+}
+
+/** @param {string} iso */
+const clockOf = (iso) => new Date(iso).toLocaleTimeString(undefined, { hour12: false });
+
+/** @param {More["log"]} log */
+function logLines(log) {
+  if (!log) return waiting(3, "log lines");
+  if (log instanceof Error) return h("p", { class: "wrong", role: "alert" }, `The log cannot be read: ${log.message}.`);
+  if (!log.available) return h("p", { class: "quiet" }, `The journal cannot be read here: ${log.reason ?? "no reason is known"}.`);
+  if (log.lines.length === 0) return h("p", { class: "quiet" }, "The journal has no lines of this run.");
+  return h("div", { class: "log", tabindex: 0, role: "log", "aria-live": "off", "aria-label": "Log lines" }, log.lines.map((line) => h("p", {
+    class: line.priority <= ERROR_PRIORITY ? "bad" : line.priority === WARNING_PRIORITY ? "warn" : "",
+  }, h("time", { datetime: line.timestamp, title: exactly(line.timestamp) }, clockOf(line.timestamp)), " ",
+  h("span", { class: "from" }, line.identifier), " ", line.message)));
+}
+
+/** @param {Entry} entry @param {More} more */
+function entryOf(entry, more) {
+  const look = lookOfOutcome(entry.outcome), startedAt = entry.startedAt ?? entry.createdAt;
+  const totals = [[entry.added, "added"], [entry.updated, "updated"], [entry.deduped, "deduped"]];
+  return h("article", { class: `entry ${look}`, "data-key": entry.id, "aria-labelledby": `entry-${entry.id}` },
+    h("div", { class: "entry-head" },
+      h("h3", { id: `entry-${entry.id}` }, outcomeMark(entry.outcome)),
+      h("span", { class: "why" }, reasonOf(entry), entry.fullResync && h("span", { class: "tag" }, "Full resync")),
+      h("span", { class: "totals" }, totals.map(([n, word]) => h("span", { class: n ? "" : "quiet" }, h("b", null, count(Number(n))), ` ${word}`))),
+      h("span", { class: "duration", title: "Duration" }, entry.durationMs === null ? "" : span(entry.durationMs)),
+      h("span", { class: "at" }, when(startedAt))),
+    entry.errorMessage && longText(entry.errorMessage, `${entry.id}-error`),
+    !entry.errorMessage && entry.message && h("p", { class: "sub message" }, entry.message),
+    entry.accounts.length > 0 && accounts(entry),
+    h("div", { class: "entry-foot" },
+      h("details", { "data-key": "events", "data-more": "events", "data-run": entry.id }, h("summary", null, "Events"), eventList(more.events)),
+      h("details", { "data-key": "log", "data-more": "log", "data-run": entry.id }, h("summary", null, "Log"), logLines(more.log))));
+}
+
+/** The day of a run, in words. @param {string} iso */
+function dayOf(iso) {
+  const then = new Date(iso), now = new Date(), day = 86400000;
+  const days = Math.round((new Date(now.toDateString()).getTime() - new Date(then.toDateString()).getTime()) / day);
+  if (days === 0) return "Today";
+  if (days === 1) return "Yesterday";
+  return then.toLocaleDateString(undefined, { weekday: "long", day: "numeric", month: "long", year: now.getFullYear() === then.getFullYear() ? undefined : "numeric" });
+}
+
+/**
+ * @param {Entry[]} entries newest first
+ * @param {Map<string, More>} more by run
+ */
+export function feed(entries, more) {
+  if (entries.length === 0) return emptiness("clock", "No runs yet", "The first run will be here, with a row for each account.");
+  let day = "";
+  return h("div", { class: "feed" }, entries.map((entry) => {
+    const its = dayOf(entry.startedAt ?? entry.createdAt), heading = its !== day && h("h2", { class: "day", "data-key": `day ${its}` }, its);
+    day = its;
+    return [heading, entryOf(entry, more.get(entry.id) ?? {})];
+  }).flat());
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// All connections: which syncs each of them carries, how it is, and its reconnection.
+
+import * as api from "../api.js";
+import { h, say } from "../dom.js";
+import { plural } from "../format.js";
+import { button, emptiness, failure, icon, longText, waiting, when } from "../parts.js";
+import { addressOfSync } from "../router.js";
+
+/**
+ * @typedef {{name: string, status: string, advice: string | null, since: string | null, message: string | null,
+ *   connectors: string[], consentExpiresAt?: string | null, accounts?: string[]}} Connection
+ */
+
+const SHOWN = 12; // syncs of one connection
+
+/** @type {Record<string, string>} */
+const LOOKS = { Active: "good", Expiring: "warn" };
+
+/** @param {string} status */
+function connectionPill(status) {
+  const look = LOOKS[status] ?? "bad";
+  return h("span", { class: `pill ${look}` }, icon(look === "good" ? "check" : "warning"), status);
+}
+
+/**
+ * One connection, as a card of its own or within a sync's.
+ * @param {Connection} c
+ * @param {{may: boolean, busy: boolean, told: string, here?: string}} state
+ */
+export function connectionCard(c, { may, busy, told, here }) {
+  const others = c.connectors.filter((name) => name !== here);
+  return h("section", { class: "card connection", "data-key": c.name, "aria-label": `Connection ${c.name}` },
+    h("div", { class: "card-head" }, icon("link"), h("h3", null, c.name), connectionPill(c.status)),
+    c.since && c.status !== "Active" && h("p", { class: "sub" }, "Since ", when(c.since)),
+    c.consentExpiresAt && h("p", { class: "sub" }, "Consent ends ", when(c.consentExpiresAt)),
+    c.advice && h("p", null, c.advice),
+    c.message && longText(c.message, `${c.name}-message`),
+    others.length > 0 && h("p", { class: "sub names" }, here ? "Also carries " : "Carries ",
+      others.slice(0, SHOWN).map((name, i) => [i > 0 && ", ", h("a", { href: addressOfSync(name) }, name)]).flat(),
+      others.length > SHOWN && ` and ${plural(others.length - SHOWN, "more", "more")}`),
+    may && h("p", { class: "card-foot" }, button("reconnect", busy ? "Reconnecting…" : "Reconnect",
+      { "data-name": c.name, disabled: busy, class: c.status === "Active" ? "button" : "button primary" })),
+    h("p", { class: "told", role: "status" }, told));
+}
+
+/** What a card says and does about its reconnection, for each view that has cards. */
+export class Reconnections {
+  /** @param {() => void} changed @param {() => void} done */
+  constructor(changed, done) {
+    this.changed = changed;
+    this.done = done;
+    /** @type {Map<string, {busy: boolean, told: string}>} */
+    this.states = new Map();
+  }
+
+  /** @param {string} name */
+  of(name) {
+    return this.states.get(name) ?? { busy: false, told: "" };
+  }
+
+  /** @param {string} name */
+  async begin(name) {
+    this.states.set(name, { busy: true, told: "" });
+    this.changed();
+    let told;
+    try {
+      const answer = await api.reconnect(name), runs = answer?.runs?.length;
+      told = runs === undefined ? "Reconnected: the syncs that it affects are started."
+        : runs === 0 ? "Reconnected: no sync had to be started." : `Reconnected: ${plural(runs, "sync", "syncs")} started.`;
+      say(told);
+    } catch (error) {
+      told = `Not reconnected: ${/** @type {Error} */ (error).message}.`;
+    }
+    this.states.set(name, { busy: false, told });
+    this.changed();
+    this.done();
+  }
+}
+
+export class Connections {
+  /** @param {{changed: () => void, may: (what: "read" | "write") => boolean}} page @param {import("../model.js").Model} model */
+  constructor(page, model) {
+    this.page = page;
+    this.title = "Connections";
+    /** @type {Connection[] | null} */
+    this.connections = null;
+    /** @type {Error | null} */
+    this.error = null;
+    this.reconnections = new Reconnections(page.changed, () => this.refresh());
+    this.actions = {
+      "reconnect": (/** @type {HTMLElement} */ e) => void this.reconnections.begin(e.dataset.name ?? ""),
+      "again": () => void this.refresh(),
+    };
+    this.refresh();
+  }
+
+  async refresh() {
+    try {
+      this.connections = await api.listConnections();
+      this.error = null;
+    } catch (error) {
+      this.error = /** @type {Error} */ (error);
+    }
+    this.page.changed();
+  }
+
+  /** @param {import("../api.js").SyncEvent} event */
+  event(event) {
+    if (event.status !== "in_progress") this.refresh();
+  }
+
+  render() {
+    return h("main", { id: "main", tabindex: "-1" }, h("h1", null, "Connections"), this.content());
+  }
+
+  content() {
+    if (!this.connections) return this.error ? failure(this.error, "The list of connections") : waiting(4, "connections");
+    if (this.connections.length === 0) {
+      return emptiness("link", "No connections", "Syncs that share an account at a provider name it with ", h("code", null, "Connection="), ".");
+    }
+    const may = this.page.may("write"), worst = (/** @type {Connection} */ c) => (c.status === "Active" ? 1 : 0);
+    return h("div", { class: "cards" }, [...this.connections].sort((a, b) => worst(a) - worst(b))
+      .map((c) => connectionCard(c, { may, ...this.reconnections.of(c.name) })));
+  }
+}

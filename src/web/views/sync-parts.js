@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The parts of one sync's page that stand above its feed: what needs attention, what runs now, where things come from
+// and go to, how the last runs went.
+
+import { h } from "../dom.js";
+import { brief, count, exactly, plural, span } from "../format.js";
+import { chart } from "../chart.js";
+import { button, icon, longText, lookOfOutcome, when, wordOfOutcome } from "../parts.js";
+import { stageWord } from "../progress.js";
+
+/** @typedef {import("../api.js").Entry} Entry */
+/** @typedef {import("../progress.js").Progress} Progress */
+/**
+ * @typedef {import("../api.js").Connector & {destination: {type: string, target: string | null}, schedule: string[],
+ *   everyMs: number | null, consecutiveFailures: number, loadState: string, loadError: string | null, settingsPath?: string | null,
+ *   connections: import("./connections.js").Connection[]}} Detail
+ */
+
+const RECONNECTABLE = ["connection_lost", "consent_expired", "consent_withdrawn"];
+const IN_THE_SETTINGS = ["configuration_error", "destination_deleted", "destination_auth_expired"];
+const STAGES = ["queued", "fetching", "processing", "saving"];
+
+/** What is wrong, what to do about it, and the way to do it. @param {Detail} c @param {boolean} may */
+export function banner(c, may) {
+  const attention = c.attention;
+  if (!attention) return null;
+  const runnable = c.active && c.loadState === "loaded";
+  return h("section", { class: "banner", "data-key": "banner", "aria-labelledby": "attention" }, icon("warning"),
+    h("div", null,
+      h("h2", { id: "attention" }, h("span", { class: "unseen" }, "Needs attention: "), attention.title),
+      h("p", null, attention.advice),
+      attention.message && longText(attention.message, "attention-message"),
+      IN_THE_SETTINGS.includes(attention.category) && c.settingsPath && h("p", null, "Settings: ", h("code", { class: "path" }, c.settingsPath)),
+      h("p", { class: "sub" }, "Since ", when(attention.since), c.consecutiveFailures > 1 && `, ${plural(c.consecutiveFailures, "failure")} in a row`)),
+    may && h("div", { class: "banner-acts" },
+      RECONNECTABLE.includes(attention.category) && c.connections.map((connection) => button("reconnect", "Reconnect",
+        { class: "button primary", "data-name": connection.name, "aria-label": `Reconnect ${connection.name}` })),
+      runnable && !c.activeRunId && button("sync-now", "Retry now")));
+}
+
+/** @param {string} stage */
+function steps(stage) {
+  const at = STAGES.indexOf(stage === "started" ? "queued" : stage);
+  return h("ol", { class: "steps" }, STAGES.map((word, i) => h("li", { class: i < at ? "done" : i === at ? "here" : "", "aria-current": i === at ? "step" : null }, stageWord(word))));
+}
+
+/** The run that is under way. @param {Progress} progress @param {string | null} startedAt */
+export function running(progress, startedAt) {
+  const { event, fraction, rate, left } = progress, begun = startedAt ?? progress.startedAt;
+  const facts = [
+    event && event.items_processed !== null && (event.items_total ? `${count(event.items_processed)} of ${count(event.items_total)} items` : plural(event.items_processed, "item")),
+    rate !== null && `${rate < 10 ? rate.toFixed(1) : brief(Math.round(rate))} items/s`,
+    left !== null && left > 500 && `about ${span(Math.ceil(left / 1000) * 1000)} left`,
+    begun && `running for ${span(Math.max(0, Date.now() - Date.parse(begun)))}`,
+  ].filter(Boolean);
+  return h("section", { class: "card running", "data-key": "running", "aria-label": "Running now" },
+    h("div", { class: "running-head" }, steps(progress.stage), fraction !== null && h("b", { class: "percent" }, `${Math.floor(fraction * 100)} %`)),
+    h("progress", { max: 1, value: fraction, "aria-label": "Progress" }),
+    h("p", { class: "facts" }, facts.map((fact) => h("span", null, fact))),
+    event?.message && h("p", { class: "sub message" }, event.message));
+}
+
+/** @type {Record<string, string>} */
+const DESTINATIONS = { sqlite: "SQLite database", exec: "Program", webhook: "Webhook" };
+
+/** @param {Detail} c */
+export function destinationCard(c) {
+  return h("section", { class: "card", "aria-label": "Destination" },
+    h("div", { class: "card-head" }, icon("box"), h("h3", null, "Destination")),
+    h("dl", null, h("dt", null, "Kind"), h("dd", null, DESTINATIONS[c.destination.type] ?? c.destination.type),
+      c.destination.target && [h("dt", null, "Target"), h("dd", null, h("code", { class: "path", title: c.destination.target }, c.destination.target))]));
+}
+
+/** @param {Detail} c */
+export function scheduleCard(c) {
+  const every = c.everyMs ? [`every ${span(c.everyMs)}`] : [], times = [...c.schedule, ...every];
+  return h("section", { class: "card", "aria-label": "Schedule" },
+    h("div", { class: "card-head" }, icon("clock"), h("h3", null, "Schedule")),
+    h("dl", null,
+      h("dt", null, "Next run"), h("dd", null, !c.active ? "Off" : c.nextRunAt ? [when(c.nextRunAt), h("span", { class: "sub" }, exactly(c.nextRunAt))] : "On demand"),
+      times.length > 0 && [h("dt", null, "When"), h("dd", null, times.map((time) => h("code", { class: "path" }, time)))],
+      h("dt", null, "Provider"), h("dd", null, c.provider, h("span", { class: "sub" }, c.source)),
+      c.userId && [h("dt", null, "User"), h("dd", null, h("span", { class: "id", title: c.userId }, c.userId))]));
+}
+
+/** A span that is a round number of its unit. @param {number} ms */
+function roundSpan(ms) {
+  const steps = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400];
+  return (steps.find((seconds) => seconds * 1000 >= ms) ?? Math.ceil(ms / 86400000) * 86400) * 1000;
+}
+
+/** @param {Entry[]} entries newest first */
+export function charts(entries) {
+  const ended = entries.filter((entry) => entry.outcome && entry.durationMs !== null).reverse();
+  if (ended.length < 2) return null;
+  /** @param {Entry} e */
+  const label = (e) => exactly(e.startedAt ?? e.createdAt);
+  return h("div", { class: "charts", "data-key": "charts" },
+    chart({
+      title: "Duration", axis: (ms) => (ms === 0 ? "0" : span(ms).replace(".0 s", " s")), round: roundSpan, columns: ["Run", "Outcome", "Duration"],
+      bars: ended.map((e) => ({
+        label: label(e), words: `${wordOfOutcome(e.outcome)}, ${span(Number(e.durationMs))}, ${label(e)}`,
+        parts: [{ look: lookOfOutcome(e.outcome), value: Number(e.durationMs) }], cells: [wordOfOutcome(e.outcome), span(Number(e.durationMs))],
+      })),
+    }),
+    chart({
+      title: "Items", axis: brief, columns: ["Run", "Added", "Updated", "Deduped"],
+      legend: [["added", "Added"], ["updated", "Updated"], ["deduped", "Deduped"]],
+      bars: ended.map((e) => ({
+        label: label(e), words: `${count(e.added)} added, ${count(e.updated)} updated, ${count(e.deduped)} deduped, ${label(e)}`,
+        parts: [{ look: "added", value: e.added }, { look: "updated", value: e.updated }, { look: "deduped", value: e.deduped }],
+        cells: [count(e.added), count(e.updated), count(e.deduped)],
+      })),
+    }));
+}

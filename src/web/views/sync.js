@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// One sync: what it needs, what it does now, what it did, and what a person may do with it.
+
+import * as api from "../api.js";
+import { h, say } from "../dom.js";
+import { button, emptiness, failure, icon, pill, waiting, wordOfOutcome } from "../parts.js";
+import { ADDRESS_OF_SYNCS, addressOfSync } from "../router.js";
+import { feed } from "./activity.js";
+import { connectionCard, Reconnections } from "./connections.js";
+import { deliveryTable } from "./deliveries.js";
+import { banner, charts, destinationCard, running, scheduleCard } from "./sync-parts.js";
+
+/** @typedef {import("./sync-parts.js").Detail} Detail */
+/** @typedef {import("./activity.js").More} More */
+/** @typedef {"activity" | "deliveries"} Tab */
+
+const RUN_LOOK_MS = 2000; // so often the rows of a run that is under way are read anew
+
+export class Sync {
+  /**
+   * @param {{changed: () => void, may: (what: "read" | "write") => boolean}} page
+   * @param {import("../model.js").Model} model
+   * @param {string} name @param {Tab} tab
+   */
+  constructor(page, model, name, tab) {
+    this.page = page;
+    this.model = model;
+    this.name = name;
+    this.tab = tab;
+    this.title = name;
+    /** @type {Detail | null} */
+    this.detail = null;
+    /** @type {(Error & {status?: number}) | null} */
+    this.error = null;
+    /** @type {api.Entry[] | Error | null} */
+    this.entries = null;
+    /** @type {import("./deliveries.js").Delivery[] | Error | null} */
+    this.deliveries = null;
+    /** @type {Map<string, More>} */
+    this.more = new Map();
+    /** @type {Map<string, string>} */
+    this.resent = new Map();
+    this.busy = ""; // the action that is under way
+    this.told = ""; // what came of the last one, where it failed
+    this.lookTimer = 0;
+    this.reconnections = new Reconnections(page.changed, () => this.refresh());
+    this.actions = {
+      "sync-now": () => void this.act("sync-now", () => api.syncNow(this.name), "Sync started"),
+      "cancel": () => void this.act("cancel", () => api.cancelRun(this.activeRunId ?? ""), "Cancelling"),
+      "full-resync": () => this.dialog?.showModal(),
+      "dialog-no": () => this.dialog?.close(),
+      "dialog-yes": () => {
+        this.dialog?.close();
+        this.act("full-resync", () => api.fullResync(this.detail?.id ?? ""), "Full resync started");
+      },
+      "reconnect": (/** @type {HTMLElement} */ e) => void this.reconnections.begin(e.dataset.name ?? ""),
+      "resend": (/** @type {HTMLElement} */ e) => void this.resend(e.dataset.id ?? ""),
+      "again": () => void this.refresh(),
+    };
+    this.refresh();
+  }
+
+  close() {
+    clearTimeout(this.lookTimer);
+  }
+
+  get dialog() {
+    return /** @type {HTMLDialogElement | null} */ (document.querySelector("dialog"));
+  }
+
+  /** What is known best: the list's knowledge is as new as the last event. */
+  get activeRunId() {
+    return this.model.connectors.get(this.name)?.activeRunId ?? this.detail?.activeRunId ?? null;
+  }
+
+  /** @param {Tab} tab */
+  turn(tab) {
+    this.tab = tab;
+    if (tab === "deliveries") this.readDeliveries();
+  }
+
+  // ---- What is read
+
+  async refresh() {
+    await Promise.all([this.readDetail(), this.readActivity(), this.readDeliveries()]);
+  }
+
+  async readDetail() {
+    try {
+      this.detail = /** @type {Detail} */ (await this.model.see(this.name));
+      this.error = null;
+      if (this.detail.activeRunId && !this.model.progress.has(this.detail.activeRunId)) await this.readProgress(this.detail.activeRunId);
+    } catch (error) {
+      this.error = /** @type {Error} */ (error);
+    }
+    this.page.changed();
+  }
+
+  /** How a run stands that began before one came here. @param {string} id */
+  async readProgress(id) {
+    const run = await api.getRun(id), progress = this.model.progressOf(id);
+    progress.startedAt = run.startedAt;
+    for (const event of [...run.events].reverse()) progress.add(event);
+  }
+
+  async readActivity() {
+    try {
+      this.entries = await api.listActivity(this.name);
+    } catch (error) {
+      this.entries ??= /** @type {Error} */ (error);
+    }
+    this.page.changed();
+  }
+
+  async readDeliveries() {
+    try {
+      this.deliveries = await api.listDeliveries(this.name);
+    } catch (error) {
+      this.deliveries ??= /** @type {Error} */ (error);
+    }
+    this.page.changed();
+  }
+
+  /** @param {HTMLDetailsElement} details what was opened for the first time */
+  async opened(details) {
+    const { more: what, run: id } = details.dataset;
+    if (!id || (what !== "events" && what !== "log")) return;
+    const known = this.more.get(id) ?? {};
+    this.more.set(id, known);
+    try {
+      if (what === "events") known.events = (await api.getRun(id)).events;
+      else known.log = await api.getLog(id);
+    } catch (error) {
+      known[what] = /** @type {Error} */ (error);
+    }
+    this.page.changed();
+  }
+
+  /** @param {api.SyncEvent} event */
+  event(event) {
+    if (event.metadata.connector !== this.name) return;
+    if (event.status === "in_progress") {
+      if (this.entries instanceof Array && !this.entries.some((entry) => entry.id === event.run_id)) this.readActivity();
+      else this.lookTimer ||= setTimeout(() => {
+        this.lookTimer = 0;
+        this.readActivity();
+      }, RUN_LOOK_MS);
+    } else {
+      say(`Run of ${this.name}: ${wordOfOutcome(event.metadata.outcome ?? OUTCOMES[event.status] ?? event.status)}`);
+      this.told = "";
+      this.more.delete(event.run_id);
+      this.refresh();
+    }
+  }
+
+  // ---- What is done
+
+  /** @param {string} what @param {() => Promise<any>} call @param {string} done */
+  async act(what, call, done) {
+    this.busy = what;
+    this.told = "";
+    this.page.changed();
+    try {
+      await call();
+      say(done);
+      await this.readDetail();
+      this.readActivity();
+    } catch (error) {
+      this.told = `${/** @type {Error} */ (error).message}.`;
+    }
+    this.busy = "";
+    this.page.changed();
+  }
+
+  /** @param {string} id */
+  async resend(id) {
+    this.resent.set(id, "Sending…");
+    this.page.changed();
+    try {
+      await api.resendDelivery(this.name, id);
+      this.resent.set(id, "On its way");
+      say("The delivery is on its way");
+    } catch (error) {
+      this.resent.set(id, `Not sent: ${/** @type {Error} */ (error).message}`);
+    }
+    this.page.changed();
+  }
+
+  // ---- What there is
+
+  render() {
+    return h("main", { id: "main", class: "sync", tabindex: "-1" },
+      h("nav", { class: "crumbs", "aria-label": "Way back" }, h("a", { href: ADDRESS_OF_SYNCS }, icon("back"), "Syncs")),
+      this.content());
+  }
+
+  content() {
+    const c = this.detail;
+    if (!c) {
+      if (this.error?.status === 404) return [h("h1", { class: "unseen" }, this.name), emptiness("search", "There is no such sync", `“${this.name}” is not there, or this key may not see it.`)];
+      return [h("h1", null, this.name), this.error ? failure(this.error, "This sync") : waiting(6, this.name)];
+    }
+    const may = this.page.may("write"), run = this.activeRunId, newest = this.entries instanceof Array ? this.entries[0] : null;
+    const known = /** @type {Detail} */ ({ ...c, ...this.model.connectors.get(this.name) });
+    return [
+      this.heading(known, may, run),
+      this.error && h("p", { class: "notice bad", role: "alert" }, `What is shown may be old: ${this.error.message}.`),
+      banner(known, may),
+      run && running(this.model.progressOf(run), newest?.id === run ? newest.startedAt : null),
+      h("div", { class: "cards", "data-key": "cards" },
+        c.connections.map((connection) => connectionCard(connection, { may, here: this.name, ...this.reconnections.of(connection.name) })),
+        destinationCard(c), scheduleCard(known)),
+      this.entries instanceof Array && charts(this.entries),
+      this.tabs(),
+      h("div", { "data-key": this.tab }, this.tab === "deliveries" ? this.deliveryTab(may) : this.activityTab()),
+      may && this.confirmation(),
+    ];
+  }
+
+  /** @param {Detail} c @param {boolean} may @param {string | null} run */
+  heading(c, may, run) {
+    const off = !c.active || c.loadState !== "loaded", why = off ? "This sync is not active" : run ? "This sync is running" : null;
+    return h("div", { class: "heading", "data-key": "heading" },
+      h("div", null, h("h1", null, c.name, " ", pill(c.status)), c.description && h("p", { class: "lead" }, c.description)),
+      may && h("div", { class: "acts" },
+        run && button("cancel", this.busy === "cancel" ? "Cancelling…" : "Cancel run", { disabled: Boolean(this.busy), class: "button danger" }),
+        button("full-resync", "Full resync…", { disabled: Boolean(off || run || this.busy), title: why }),
+        button("sync-now", [icon("sync"), this.busy === "sync-now" ? "Starting…" : "Sync now"],
+          { disabled: Boolean(off || run || this.busy), title: why, class: "button primary" })),
+      h("p", { class: "told wrong", role: "alert" }, this.told));
+  }
+
+  tabs() {
+    const sends = this.detail?.destinationType === "webhook" || (this.deliveries instanceof Array && this.deliveries.length > 0);
+    if (!sends && this.tab === "activity") return h("h2", { class: "section", "data-key": "tabs" }, "Activity");
+    /** @param {Tab} tab @param {string} word */
+    const to = (tab, word) => h("a", { href: addressOfSync(this.name, tab), "aria-current": this.tab === tab ? "page" : null }, word);
+    return h("nav", { class: "tabs", "data-key": "tabs", "aria-label": "Of this sync" }, to("activity", "Activity"), to("deliveries", "Deliveries"));
+  }
+
+  activityTab() {
+    if (!this.entries) return waiting(4, "activity");
+    return this.entries instanceof Array ? feed(this.entries, this.more) : failure(this.entries, "The activity");
+  }
+
+  /** @param {boolean} may */
+  deliveryTab(may) {
+    if (!this.deliveries) return waiting(4, "deliveries");
+    return this.deliveries instanceof Array ? deliveryTable(this.deliveries, may, this.resent) : failure(this.deliveries, "The deliveries");
+  }
+
+  confirmation() {
+    return h("dialog", { "data-key": "dialog", "aria-labelledby": "dialog-title", "aria-describedby": "dialog-text" },
+      h("h2", { id: "dialog-title" }, `Fetch everything of ${this.name} again?`),
+      h("p", { id: "dialog-text" }, "A full resync forgets how far the sync has come and reads every item anew. What is known is updated, and not doubled. It may take long, and count against the provider's limits."),
+      h("div", { class: "dialog-acts" }, button("dialog-no", "Keep as it is", { autofocus: true }), button("dialog-yes", "Full resync", { class: "button danger solid" })));
+  }
+}
+
+/** @type {Record<string, string>} events' words for outcomes */
+const OUTCOMES = { success: "succeeded", partial: "partial", failed: "failed", cancelled: "cancelled", skipped: "skipped" };
