@@ -5,12 +5,18 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <string.h>
 #include <sys/random.h>
 
 int sha256(const void *data, size_t size, uint8_t ret[static SHA256_SIZE])
 {
         return EVP_Digest(data, size, ret, NULL, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
+}
+
+int hmac_sha256(const void *key, size_t key_size, const void *data, size_t size, uint8_t ret[static SHA256_SIZE])
+{
+        return HMAC(EVP_sha256(), key, (int) key_size, data, size, ret, NULL) ? 0 : -ENOMEM;
 }
 
 void hex_encode(const void *data, size_t size, char *ret)

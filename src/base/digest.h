@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* SHA-256 by libcrypto, hexadecimal digits, and what secrets need. */
+/* SHA-256 and its HMAC by libcrypto, hexadecimal digits, and what secrets need. */
 
 #include "base/macros.h"
 
@@ -10,6 +10,10 @@
 
 /* Return: 0; -ENOMEM. */
 int sha256(const void *data, size_t size, uint8_t ret[static SHA256_SIZE]) _must_check_;
+
+/* HMAC of RFC 2104 with SHA-256. Return: 0; -ENOMEM. */
+int hmac_sha256(const void *key, size_t key_size, const void *data, size_t size,
+                uint8_t ret[static SHA256_SIZE]) _must_check_;
 
 /* Lower-case digits, 2 * @size + 1 bytes with the closing NUL. */
 void hex_encode(const void *data, size_t size, char *ret);

@@ -7,6 +7,7 @@
 
 #include "client/client-async.h"
 #include "http/http-settings.h"
+#include "http/token-bucket.h"
 
 struct App {
         sd_event *event;
@@ -17,6 +18,7 @@ struct App {
         struct SseHub *hub;
         struct Metrics *metrics;
         struct Page *page;
+        TokenBucket refusals_logged;
         void (*idle_changed)(struct App *app);
         bool stopping; /* requests that still come are refused */
 };

@@ -13,111 +13,98 @@
 #include "http/app.h"
 #include "http/backend.h"
 #include "http/failures.h"
+#include "http/session-cookie.h"
+#include "http/session.h"
 
-typedef struct PrincipalLinks {
-        Principal *principal;
+/* A key that the daemon has said to be valid. */
+typedef struct KnownKey {
+        Auth *auth;
+        char hash[SHA256_HEX_MAX];
+        Principal *principal; /* a reference */
+        bool fresh;           /* the daemon has not gone away since it told of the key */
         bool lost;
         ClientCall *recheck;
         UT_hash_handle hh;
-} PrincipalLinks;
+} KnownKey;
 
 struct Auth {
         App *app;
-        void (*revoked)(App *app, Principal *principal);
-        PrincipalLinks *known; /* by hash, in the order in which they came; each has a reference */
+        void (*revoked)(App *app, Principal *key);
+        KnownKey *known; /* by hash, in the order in which they came */
         Failures *failures;
+        SessionKey session_key;
 };
 
-/* ---- Principals */
+/* ---- Known keys */
 
-Principal *principal_ref(Principal *principal)
+bool auth_is_valid(const Principal *principal)
 {
-        principal->n_ref++;
-        return principal;
+        const Principal *key = principal->of ?: principal;
+
+        return key->known && principal->expires_usec > now_usec(CLOCK_REALTIME);
 }
 
-Principal *principal_unref(Principal *principal)
+static KnownKey *find(Auth *auth, const char *hash)
 {
-        if (!principal || --principal->n_ref > 0)
-                return NULL;
-        free(principal->name);
-        free(principal);
-        return NULL;
-}
+        KnownKey *known;
 
-bool principal_may(const Principal *principal, ApiScope scope)
-{
-        return principal->scopes & API_SCOPE_BIT(scope);
-}
-
-bool principal_is_valid(const Principal *principal)
-{
-        return principal->links;
-}
-
-bool principal_sees(const Principal *principal, const char *user_id)
-{
-        return principal->user_id[0] == '\0' || streq(principal->user_id, user_id);
-}
-
-static PrincipalLinks *find(Auth *auth, const char *hash)
-{
-        PrincipalLinks *links;
-
-        HASH_FIND_STR(auth->known, hash, links);
-        return links;
+        HASH_FIND_STR(auth->known, hash, known);
+        return known;
 }
 
 /* Whoever still has it keeps it; nobody new gets it. */
-static void forget(Auth *auth, PrincipalLinks *links)
+static void forget(Auth *auth, KnownKey *known)
 {
-        HASH_DELETE(hh, auth->known, links);
-        client_call_cancel(links->recheck);
-        links->principal->links = NULL;
-        principal_unref(links->principal);
-        free(links);
+        HASH_DELETE(hh, auth->known, known);
+        client_call_cancel(known->recheck);
+        known->principal->known = NULL;
+        principal_unref(known->principal);
+        free(known);
 }
 
-static void drop_key(Auth *auth, PrincipalLinks *links)
+static void drop_key(Auth *auth, KnownKey *known)
 {
-        Principal *principal = principal_ref(links->principal);
+        Principal *key = principal_ref(known->principal);
 
-        forget(auth, links);
-        log_info("The key '%s' is not valid any more.", principal->name);
-        auth->revoked(auth->app, principal);
-        principal_unref(principal);
+        forget(auth, known);
+        log_info("The key '%s' is not valid any more.", key->name);
+        auth->revoked(auth->app, key);
+        principal_unref(key);
 }
 
 /* Makes room: the oldest that nothing but this table holds. */
 static void evict(Auth *auth)
 {
-        PrincipalLinks *links, *next;
+        KnownKey *known, *next;
 
         if (HASH_COUNT(auth->known) < PRINCIPALS_MAX)
                 return;
-        HASH_ITER(hh, auth->known, links, next) {
-                if (links->principal->n_ref > 1)
+        HASH_ITER(hh, auth->known, known, next) {
+                if (known->principal->n_ref > 1)
                         continue;
-                forget(auth, links);
+                forget(auth, known);
                 return;
         }
 }
 
-static int remember(Auth *auth, Principal *principal)
+/* Takes over the reference. */
+static int remember(Auth *auth, const char *hash, Principal *principal, KnownKey **ret)
 {
-        PrincipalLinks *links = calloc(1, sizeof(*links));
+        KnownKey *known = calloc(1, sizeof(*known));
 
-        if (!links)
+        if (!known)
                 return -ENOMEM;
         evict(auth);
-        links->principal = principal;
-        HASH_ADD_KEYPTR(hh, auth->known, principal->hash, strlen(principal->hash), links);
-        if (links->lost) {
-                free(links);
+        known->auth = auth;
+        known->principal = principal;
+        memcpy(known->hash, hash, sizeof(known->hash));
+        HASH_ADD_STR(auth->known, hash, known);
+        if (known->lost) {
+                free(known);
                 return -ENOMEM;
         }
-        principal->links = links;
-        (void) principal_ref(principal);
+        principal->known = known;
+        *ret = known;
         return 0;
 }
 
@@ -146,7 +133,31 @@ static int read_key(sd_bus_message *reply, Principal *principal)
                 return -ENOMEM;
         principal->scopes = granted;
         memcpy(principal->user_id, bound_to, sizeof(bound_to));
-        principal->fresh = true;
+        return 0;
+}
+
+/* What the daemon has said of a key, known or not. */
+static int learn(Auth *auth, const char *hash, sd_bus_message *reply, KnownKey **ret)
+{
+        _cleanup_(principal_unrefp) Principal *principal = NULL;
+        KnownKey *known = find(auth, hash);
+        int r;
+
+        if (!known) {
+                principal = principal_new();
+                if (!principal)
+                        return -ENOMEM;
+        }
+        r = read_key(reply, known ? known->principal : principal);
+        if (r >= 0 && !known) {
+                r = remember(auth, hash, principal, &known);
+                if (r >= 0)
+                        TAKE_PTR(principal);
+        }
+        if (r < 0)
+                return r;
+        known->fresh = true;
+        *ret = known;
         return 0;
 }
 
@@ -179,85 +190,146 @@ static int hash_key(const char *key, char ret[static SHA256_HEX_MAX])
         return 0;
 }
 
-/* What is asked of the daemon: one for each request that waits, and its hash. */
+/* What is asked of the daemon: one for each request that waits. */
 typedef struct Check {
         AuthDone done;
         char hash[SHA256_HEX_MAX];
+        usec_t expires_usec; /* a session's; USEC_INFINITY: it is none */
 } Check;
 
 static void fail(Auth *auth, Request *request, AuthDone done)
 {
-        failures_add(auth->failures, &request->peer, now_usec(CLOCK_MONOTONIC));
-        log_info("A key that is not valid was used from %s.", request->peer.text);
+        usec_t now = now_usec(CLOCK_MONOTONIC);
+
+        if (failures_are_many(auth->failures, &request->peer, now)) {
+                done(request, AUTH_TOO_MANY);
+                return;
+        }
+        failures_add(auth->failures, &request->peer, now);
         done(request, AUTH_UNKNOWN);
+}
+
+static void refuse_memory(Request *request)
+{
+        backend_refuse(request, &(ClientAnswer){ .error = -ENOMEM });
+}
+
+static void grant(Request *request, const KnownKey *known, const Check *check)
+{
+        request->principal = check->expires_usec == USEC_INFINITY
+                                             ? principal_ref(known->principal)
+                                             : principal_new_session(known->principal, check->expires_usec);
+        if (request->principal)
+                check->done(request, AUTH_GRANTED);
+        else
+                refuse_memory(request);
 }
 
 static void on_checked(Request *request, const ClientAnswer *answer)
 {
         _cleanup_free_ Check *check = TAKE_PTR(request->state);
         Auth *auth = request->app->auth;
-        PrincipalLinks *links = find(auth, check->hash);
-        Principal *principal;
+        KnownKey *known = find(auth, check->hash);
 
         if (answer->error == -ENOKEY) {
-                if (links)
-                        drop_key(auth, links);
-                fail(auth, request, check->done);
-                return;
-        }
-        if (answer->error < 0) {
+                if (known)
+                        drop_key(auth, known);
+                /* A session whose key is gone is not a guess. */
+                if (check->expires_usec == USEC_INFINITY)
+                        fail(auth, request, check->done);
+                else
+                        check->done(request, AUTH_EXPIRED);
+        } else if (answer->error < 0)
                 backend_refuse(request, answer);
+        else if (learn(auth, check->hash, answer->reply, &known) < 0)
+                refuse_memory(request);
+        else
+                grant(request, known, check);
+}
+
+/* @check: copied. */
+static void ask(Auth *auth, Request *request, const Check *check)
+{
+        KnownKey *known = find(auth, check->hash);
+
+        if (known && known->fresh) {
+                grant(request, known, check);
                 return;
         }
-        principal = links ? principal_ref(links->principal) : calloc(1, sizeof(*principal));
-        if (principal && !links) {
-                principal->n_ref = 1;
-                principal->auth = auth;
-                memcpy(principal->hash, check->hash, sizeof(check->hash));
-        }
-        if (!principal || read_key(answer->reply, principal) < 0 || (!links && remember(auth, principal) < 0)) {
-                principal_unref(principal);
-                backend_refuse(request, &(ClientAnswer){ .error = -ENOMEM });
+        if (!known && check->expires_usec == USEC_INFINITY &&
+            failures_are_many(auth->failures, &request->peer, now_usec(CLOCK_MONOTONIC))) {
+                check->done(request, AUTH_TOO_MANY);
                 return;
         }
-        request->principal = principal;
-        check->done(request, AUTH_GRANTED);
+        request->state = malloc(sizeof(*check));
+        if (!request->state) {
+                refuse_memory(request);
+                return;
+        }
+        memcpy(request->state, check, sizeof(*check));
+        backend_call(request, &(ClientRequest){ .member = "CheckApiKey", .text = check->hash, .repeatable = true },
+                     on_checked);
+}
+
+void auth_check_key(Auth *auth, Request *request, const char *key, AuthDone done)
+{
+        Check check = { .done = done, .expires_usec = USEC_INFINITY };
+
+        if (hash_key(key, check.hash) >= 0)
+                ask(auth, request, &check);
+        else
+                fail(auth, request, done);
+}
+
+static void check_session(Auth *auth, Request *request, const char *cookie, AuthDone done)
+{
+        Check check = { .done = done };
+        Session session;
+        int r;
+
+        request->by_cookie = true;
+        r = session_read(&auth->session_key, cookie, now_usec(CLOCK_REALTIME), &session);
+        if (r == -ENOMEM)
+                refuse_memory(request);
+        else if (r == -ETIME)
+                done(request, AUTH_EXPIRED);
+        else if (r < 0)
+                fail(auth, request, done);
+        else {
+                memcpy(check.hash, session.hash, sizeof(check.hash));
+                check.expires_usec = session.expires_usec;
+                ask(auth, request, &check);
+        }
 }
 
 void auth_check(Auth *auth, Request *request, AuthDone done)
 {
-        const char *key = find_key(request);
-        PrincipalLinks *links;
-        Check *check;
+        const char *key = find_key(request), *cookie = key ? NULL : session_cookie_get(request);
 
-        if (!key) {
+        if (key)
+                auth_check_key(auth, request, key, done);
+        else if (cookie)
+                check_session(auth, request, cookie, done);
+        else
                 done(request, AUTH_MISSING);
-                return;
-        }
-        check = calloc(1, sizeof(*check));
-        if (!check) {
-                backend_refuse(request, &(ClientAnswer){ .error = -ENOMEM });
-                return;
-        }
-        request->state = check;
-        check->done = done;
-        links = hash_key(key, check->hash) >= 0 ? find(auth, check->hash) : NULL;
-        if (links && links->principal->fresh) {
-                request->principal = principal_ref(links->principal);
-                free(TAKE_PTR(request->state));
-                done(request, AUTH_GRANTED);
-                return;
-        }
-        if (!links && failures_are_many(auth->failures, &request->peer, now_usec(CLOCK_MONOTONIC))) {
-                done(request, AUTH_TOO_MANY);
-                return;
-        }
-        if (check->hash[0] == '\0') {
-                fail(auth, request, done);
-                return;
-        }
-        backend_call(request, &(ClientRequest){ .member = "CheckApiKey", .text = check->hash, .repeatable = true },
-                     on_checked);
+}
+
+int auth_begin_session(Auth *auth, const Principal *key, char **ret, usec_t *ret_expires_usec)
+{
+        usec_t expires = (now_usec(CLOCK_REALTIME) + SESSION_USEC) / USEC_PER_SEC * USEC_PER_SEC;
+        Session session = { .expires_usec = expires };
+        char text[SESSION_TEXT_MAX];
+        int r;
+
+        memcpy(session.hash, key->known->hash, sizeof(session.hash));
+        r = session_write(&auth->session_key, &session, text);
+        if (r < 0)
+                return r;
+        *ret = strdup(text);
+        if (!*ret)
+                return -ENOMEM;
+        *ret_expires_usec = expires;
+        return 0;
 }
 
 unsigned auth_retry_sec(Auth *auth, const Request *request)
@@ -269,49 +341,59 @@ unsigned auth_retry_sec(Auth *auth, const Request *request)
 
 void auth_key_revoked(Auth *auth, const char *name)
 {
-        PrincipalLinks *links, *next;
+        KnownKey *known, *next;
 
-        HASH_ITER(hh, auth->known, links, next)
-                if (streq(links->principal->name, name))
-                        drop_key(auth, links);
+        HASH_ITER(hh, auth->known, known, next)
+                if (streq(known->principal->name, name))
+                        drop_key(auth, known);
 }
 
 void auth_daemon_lost(Auth *auth)
 {
-        PrincipalLinks *links, *next;
+        KnownKey *known, *next;
 
-        HASH_ITER(hh, auth->known, links, next)
-                links->principal->fresh = false;
+        HASH_ITER(hh, auth->known, known, next)
+                known->fresh = false;
 }
 
 static void on_rechecked(const ClientAnswer *answer, void *userdata)
 {
-        PrincipalLinks *links = userdata;
+        KnownKey *known = userdata;
 
-        links->recheck = NULL;
+        known->recheck = NULL;
         if (answer->error == 0)
-                (void) read_key(answer->reply, links->principal);
+                known->fresh = read_key(answer->reply, known->principal) >= 0;
         else if (answer->error == -ENOKEY)
-                drop_key(links->principal->auth, links);
+                drop_key(known->auth, known);
 }
 
 void auth_daemon_returned(Auth *auth)
 {
-        PrincipalLinks *links, *next;
+        KnownKey *known, *next;
 
-        HASH_ITER(hh, auth->known, links, next) {
-                ClientRequest request = { .member = "CheckApiKey",
-                                          .text = links->principal->hash,
-                                          .repeatable = true };
+        HASH_ITER(hh, auth->known, known, next) {
+                ClientRequest request = { .member = "CheckApiKey", .text = known->hash, .repeatable = true };
 
-                if (links->principal->fresh || links->principal->n_streams == 0 || links->recheck)
+                if (known->fresh || known->principal->allowance->n_streams == 0 || known->recheck)
                         continue;
-                if (client_async_call(auth->app->client, &request, on_rechecked, links, &links->recheck) < 0)
+                if (client_async_call(auth->app->client, &request, on_rechecked, known, &known->recheck) < 0)
                         log_debug("Cannot ask about a key again.");
         }
 }
 
-int auth_new(App *app, void (*revoked)(App *app, Principal *principal), Auth **ret)
+/* ---- The whole */
+
+static int load_session_key(Auth *auth)
+{
+        int r;
+
+        r = session_key_load(getenv("RUNTIME_DIRECTORY"), &auth->session_key);
+        if (r > 0)
+                log_warning("The key of sessions cannot be kept: they end with this process.");
+        return MIN(r, 0);
+}
+
+int auth_new(App *app, void (*revoked)(App *app, Principal *key), Auth **ret)
 {
         Auth *auth = calloc(1, sizeof(*auth));
         int r;
@@ -320,9 +402,11 @@ int auth_new(App *app, void (*revoked)(App *app, Principal *principal), Auth **r
                 return -ENOMEM;
         auth->app = app;
         auth->revoked = revoked;
-        r = failures_new(FAILURES_MAX, app->settings.failures_per_minute, &auth->failures);
+        r = load_session_key(auth);
+        if (r >= 0)
+                r = failures_new(FAILURES_MAX, app->settings.failures_per_minute, &auth->failures);
         if (r < 0) {
-                free(auth);
+                auth_free(auth);
                 return r;
         }
         *ret = auth;
@@ -336,6 +420,7 @@ Auth *auth_free(Auth *auth)
         while (auth->known)
                 forget(auth, auth->known);
         failures_free(auth->failures);
+        explicit_bzero(&auth->session_key, sizeof(auth->session_key));
         free(auth);
         return NULL;
 }

@@ -27,6 +27,17 @@ typedef struct Count {
         UT_hash_handle hh;
 } Count;
 
+static const char *const refusal_reason_table[] = {
+        [REFUSAL_MISSING] = "no-key",
+        [REFUSAL_UNKNOWN] = "unknown-key",
+        [REFUSAL_EXPIRED] = "expired",
+        [REFUSAL_TOO_MANY] = "too-many-failures",
+        [REFUSAL_RATE] = "rate",
+        [REFUSAL_SCOPE] = "scope",
+        [REFUSAL_FOREIGN] = "foreign-page",
+};
+DEFINE_STRING_TABLE(refusal_reason, RefusalReason, _REFUSAL_REASON_MAX);
+
 /* Bounds of the histogram of how long requests take. */
 static const double bounds_sec[] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 };
 
@@ -34,6 +45,7 @@ struct Metrics {
         Count *counts; /* bounded: routes, methods and statuses are few */
         uint64_t buckets[ELEMENTSOF(bounds_sec) + 1];
         double seconds;
+        uint64_t refusals[_REFUSAL_REASON_MAX];
         usec_t created_usec;
 };
 
@@ -104,6 +116,11 @@ void metrics_count(Metrics *metrics, const Request *request)
         metrics->seconds += sec;
 }
 
+void metrics_count_refusal(Metrics *metrics, RefusalReason reason)
+{
+        metrics->refusals[reason]++;
+}
+
 /* ---- Text */
 
 static void write_head(Buffer *out, const char *name, const char *type, const char *help)
@@ -151,6 +168,14 @@ static void write_requests(const Metrics *metrics, Buffer *out)
                              (unsigned long long) sum);
 }
 
+static void write_refusals(const Metrics *metrics, Buffer *out)
+{
+        write_head(out, "syncrun_http_refusals", "counter", "Requests that were not let in, by reason.");
+        for (RefusalReason reason = 0; reason < _REFUSAL_REASON_MAX; reason++)
+                buffer_append_format(out, "syncrun_http_refusals_total{reason=\"%s\"} %llu\n",
+                                     refusal_reason_to_string(reason), (unsigned long long) metrics->refusals[reason]);
+}
+
 static void write_daemon(Buffer *out, const MetricsGauge *gauges, size_t n)
 {
         static const struct {
@@ -179,6 +204,7 @@ void metrics_write(const Metrics *metrics, App *app, const MetricsGauge *gauges,
         sse_hub_status(app->hub, &sse);
         write_daemon(out, gauges, n_gauges);
         write_requests(metrics, out);
+        write_refusals(metrics, out);
         write_gauge(out, "syncrun_http_connections", "Connections, streams not among them.", server.n_connections);
         write_counter(out, "syncrun_http_accepted", "Connections that were taken.", server.n_accepted);
         write_counter(out, "syncrun_http_refused", "Connections over a limit.", server.n_refused);

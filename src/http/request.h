@@ -61,7 +61,8 @@ typedef struct Request {
         struct MHD_Connection *mhd;
         HttpMethod method; /* _INVALID: none that anything here takes */
         bool is_http10;
-        Peer peer; /* the client, as far as proxies that are trusted say who it is */
+        Peer peer;     /* the client, as far as proxies that are trusted say who it is */
+        bool by_proxy; /* one of those sends it */
         Target target;
         int target_error; /* of target_parse() */
         size_t target_size;
@@ -79,6 +80,7 @@ typedef struct Request {
         const Route *route;
         const char *arguments[REQUEST_ARGUMENTS_MAX]; /* of the path, borrowed from the target */
         Principal *principal;                         /* a reference */
+        bool by_cookie;                               /* it came with a session, and with no key */
         ClientCall *call;                             /* what it waits for */
         void (*next)(struct Request *request, const ClientAnswer *answer);
         void *state; /* of the route that answers it, freed by free() */

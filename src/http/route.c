@@ -4,8 +4,8 @@
 
 #include "base/string-util.h"
 
-static const Route *const tables[] = { repo_routes, open_wearables_routes, redbark_routes, webhook_routes,
-                                       service_routes, page_routes };
+static const Route *const tables[] = { repo_routes,    open_wearables_routes, redbark_routes, webhook_routes,
+                                       session_routes, service_routes,        page_routes };
 
 const Route *route_at(size_t i)
 {

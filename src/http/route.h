@@ -6,10 +6,13 @@
 #include "http/request.h"
 #include "model/api-key.h"
 
+#define NO_KEY  _API_SCOPE_INVALID /* none is asked for */
+#define ANY_KEY _API_SCOPE_MAX     /* one is, whatever it is good for */
+
 struct Route {
         HttpMethod method;   /* GET answers HEAD, too */
         const char *pattern; /* "/v1/sync-runs/{id}" */
-        ApiScope scope;      /* what a key must be good for; _INVALID: no key is asked for */
+        ApiScope scope;      /* what a key must be good for; or one of those above */
         void (*handle)(Request *request);
         bool (*is_open)(const App *app); /* whether it is for everybody after all; NULL: no */
 };
@@ -19,6 +22,7 @@ extern const Route repo_routes[];
 extern const Route open_wearables_routes[];
 extern const Route redbark_routes[];
 extern const Route webhook_routes[];
+extern const Route session_routes[];
 extern const Route service_routes[];
 extern const Route page_routes[];
 

@@ -14,7 +14,6 @@
 #include "http/route.h"
 #include "http/surface.h"
 
-#define NO_KEY     _API_SCOPE_INVALID
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define GAUGES_MAX 16U
 

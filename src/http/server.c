@@ -178,7 +178,8 @@ static enum MHD_Result begin(Request *request, const char *method, const char *v
         request->method = http_method_from_string(method);
         request->is_http10 = streq(version, MHD_HTTP_VERSION_1_0);
         request->peer = *peer;
-        if (settings->trusted_proxy && peer_is_listed(peer, settings->trusted_proxy))
+        request->by_proxy = settings->trusted_proxy && peer_is_listed(peer, settings->trusted_proxy);
+        if (request->by_proxy)
                 peer_forwarded(peer, request_header(request, "X-Forwarded-For"), settings->trusted_proxy,
                                &request->peer);
         connection_set_phase(request->connection, CONNECTION_BODY);

@@ -25,6 +25,7 @@
 
 #define EPOLL_EVENTS            256
 #define HEARTBEAT_ACCURACY_USEC (500 * USEC_PER_MSEC)
+#define EXPIRY_ACCURACY_USEC    (500 * USEC_PER_MSEC)
 
 /* ---- Channels */
 
@@ -157,7 +158,7 @@ static void drop_stream(SseStream *stream)
         SseHub *hub = stream->hub;
 
         sse_hub_list(stream, NULL);
-        stream->principal->n_streams--;
+        stream->principal->allowance->n_streams--;
         sse_stream_free(stream);
         if (--hub->status.n_streams > 0)
                 return;
@@ -208,7 +209,26 @@ unsigned sse_hub_admit(const SseHub *hub, const Principal *principal)
 
         if (hub->status.n_streams >= settings->streams_max)
                 return 503;
-        return principal->n_streams >= settings->streams_per_key_max ? 429 : 0;
+        return principal->allowance->n_streams >= settings->streams_per_key_max ? 429 : 0;
+}
+
+static int on_expired(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        SseStream *stream = userdata;
+
+        sse_stream_say_end(stream);
+        sse_hub_drop(stream);
+        return 0;
+}
+
+/* It ends with what it was granted for. */
+static int time_expiry(SseStream *stream)
+{
+        usec_t usec = stream->principal->expires_usec;
+
+        return usec == USEC_INFINITY ? 0
+                                     : sd_event_add_time(stream->hub->app->event, &stream->expiry, CLOCK_REALTIME,
+                                                         usec, EXPIRY_ACCURACY_USEC, on_expired, stream);
 }
 
 int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, const SseFilter *filter, SseText *head,
@@ -221,16 +241,18 @@ int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, cons
         r = sse_stream_new(fd, hub->epoll_fd, is_chunked, &stream);
         if (r < 0)
                 return r;
-        r = get_channel(hub, filter, &channel);
+        stream->hub = hub;
+        stream->principal = principal_ref(principal);
+        r = time_expiry(stream);
+        if (r >= 0)
+                r = get_channel(hub, filter, &channel);
         if (r < 0) {
                 sse_stream_free(stream);
                 return r;
         }
-        stream->hub = hub;
         stream->channel = channel;
-        stream->principal = principal_ref(principal);
         stream->position = position;
-        principal->n_streams++;
+        principal->allowance->n_streams++;
         hub->status.n_opened++;
         if (hub->status.n_streams++ == 0) {
                 arm_heartbeat(hub, true);
@@ -246,13 +268,13 @@ int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, cons
         return 0;
 }
 
-/* @list's streams of a key, or all. */
+/* @list's streams of a key and its sessions, or all. */
 static void end_list(SseStream **list, const Principal *principal)
 {
         SseStream *stream, *next;
 
         DL_FOREACH_SAFE(*list, stream, next)
-        if (!principal || stream->principal == principal) {
+        if (!principal || principal_depends_on(stream->principal, principal)) {
                 sse_stream_say_end(stream);
                 drop_stream(stream);
         }

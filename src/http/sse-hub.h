@@ -54,7 +54,7 @@ unsigned sse_hub_admit(const SseHub *hub, const Principal *principal);
 int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, const SseFilter *filter, SseText *head,
                 SseText *first, uint64_t position, bool in_step) _must_check_;
 
-/* Ends the streams of a key. */
+/* Ends the streams of a key and of its sessions. */
 void sse_hub_end_principal(SseHub *hub, const Principal *principal);
 
 /* ---- What the daemon tells */

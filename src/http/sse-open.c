@@ -143,7 +143,7 @@ static bool admit(Request *request)
         unsigned status = sse_hub_admit(request->app->hub, request->principal);
 
         /* The streams of a revoked key end at once; this one may not have been among them. */
-        if (!principal_is_valid(request->principal)) {
+        if (!auth_is_valid(request->principal)) {
                 backend_refuse(request, &(ClientAnswer){ .error = -ENOKEY });
                 return false;
         }

@@ -41,6 +41,7 @@ SseStream *sse_stream_free(SseStream *stream)
         for (unsigned i = 0; i < stream->n_queue; i++)
                 sse_text_unref(stream->queue[i]);
         free(stream->queue);
+        sd_event_source_disable_unref(stream->expiry);
         (void) safe_close(stream->fd);
         principal_unref(stream->principal);
         free(stream);

@@ -16,7 +16,8 @@ struct SseStream {
         SseChannel *channel;
         SseStream *prev, *next; /* of the list that it is in */
         SseStream **list;
-        Principal *principal; /* a reference */
+        Principal *principal;    /* a reference */
+        sd_event_source *expiry; /* of the principal; NULL: never */
         int fd;
         bool is_chunked;   /* HTTP/1.1 */
         bool is_armed;     /* epoll tells when it can be written to */

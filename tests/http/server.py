@@ -43,6 +43,7 @@ class Shim:
     def __init__(self, bus, config, settings=""):
         self.folder = Path(tempfile.mkdtemp(prefix="h-", dir=bus.folder))
         (self.folder / "syncrun-http.conf").write_text(settings)
+        (self.folder / "run").mkdir(mode=0o700)
         self.log_path = self.folder / "log"
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
@@ -62,6 +63,7 @@ class Shim:
             "SYNCRUN_LOG_TARGET": "console",
             "SYNCRUN_WEB_DIR": str(TOP / "src" / "web"),
             "NOTIFY_SOCKET": str(self.folder / "notify"),
+            "RUNTIME_DIRECTORY": str(self.folder / "run"),
         }
 
     def start(self):
@@ -166,7 +168,7 @@ class Stream:
             self.end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.end.settimeout(TIMEOUT_SEC)
         self.end.connect(shim.local_path if local else ("127.0.0.1", shim.port))
-        lines = [f"GET {path} HTTP/{version}", "Host: x", f"X-API-Key: {key}"]
+        lines = [f"GET {path} HTTP/{version}", "Host: x", *([f"X-API-Key: {key}"] if key else [])]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         self.end.sendall("\r\n".join([*lines, "", ""]).encode())
         self.file = self.end.makefile("rb")

@@ -100,7 +100,15 @@ def test_keys_are_not_logged(shim, client, key, reporter):
     assert shim.stop() == 0
     assert key[3:] not in shim.log()
     assert UNKNOWN[3:] not in shim.log()
-    assert "not valid" in shim.log()
+    assert "unknown-key" in shim.log()
+
+
+def test_a_log_is_not_flooded(shim, daemon):
+    """Refusals are counted, all of them; so many are logged."""
+    request = b"GET /v1/sync-runs HTTP/1.1\r\nHost: x\r\n\r\n"
+    answers = shim.raw(request * 999 + request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert answers.count(b"HTTP/1.1 401") == 1000
+    assert 600 <= shim.log().count("no-key") <= 700
 
 
 def test_more_keys_than_are_kept(shim, client, daemon):

@@ -82,6 +82,20 @@ def test_it_ends_and_begins_again_under_load(machine, syncrun, key):
     assert after - before >= 3
 
 
+def test_a_session_outlives_the_server(machine, syncrun, key):
+    """Its key is kept where it alone may read."""
+    done = machine.output("curl", "-sS", "-D", "-", "-d", json.dumps({"key": key}), f"{URL}/v1/session")
+    cookie = re.search(r"^Set-Cookie: (syncrun_session=[^;]+); .*HttpOnly; SameSite=Strict\s*$", done, re.M | re.I)[1]
+    wait_idle(machine)
+    status, body = curl(machine, "/v1/session", None, "-H", f"Cookie: {cookie}")
+    assert (status, json.loads(body)["name"]) == (200, "app")
+    machine.run("systemctl", "stop", UNIT)
+    assert curl(machine, "/v1/sync-runs", None, "-H", f"Cookie: {cookie}")[0] == 200
+    shown = machine.output("stat", "-L", "-c", "%a %s", "/run/syncrun-http", "/run/syncrun-http/session-key")
+    assert [line.split()[0] for line in shown.splitlines()] == ["700", "600"] and shown.endswith(" 32")
+    assert machine.run("cat", "/run/syncrun-http/session-key", user="nobody", check=False).returncode != 0
+
+
 def test_a_stream_keeps_it(machine, syncrun, key):
     """Longer than it would be idle; it ends in order when it is stopped."""
     stream = machine.start("curl", "-sSN", "-H", f"X-API-Key: {key}", f"{URL}/api/v1/sync/stream")

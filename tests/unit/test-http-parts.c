@@ -5,12 +5,16 @@
 #include <arpa/inet.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/string-util.h"
 #include "http/peer.h"
+#include "http/session.h"
 #include "http/sse-hub.h"
 #include "http/sse-text.h"
 #include "http/target.h"
@@ -225,6 +229,111 @@ static void test_filters(void **state)
         assert_false(sse_filter_matches(&(SseFilter){ .provider = "oura" }, "{"));
 }
 
+/* ---- Sessions */
+
+#define NOW   (1800000000 * USEC_PER_SEC)
+#define UNTIL (NOW + SESSION_USEC)
+
+static void make_session(usec_t expires_usec, char text[static SESSION_TEXT_MAX])
+{
+        static const SessionKey key = { "the key that signs" };
+        Session session = { .expires_usec = expires_usec };
+
+        memset(session.hash, 'a', 2 * SHA256_SIZE);
+        expect_ok(session_write(&key, &session, text));
+}
+
+static int read_session(const char *text, usec_t now_usec, Session *ret)
+{
+        static const SessionKey key = { "the key that signs" };
+
+        return session_read(&key, text, now_usec, ret);
+}
+
+static void test_sessions(void **state)
+{
+        char text[SESSION_TEXT_MAX];
+        Session session;
+
+        make_session(UNTIL, text);
+        expect_ok(read_session(text, NOW, &session));
+        assert_int_equal(session.expires_usec, UNTIL);
+        assert_int_equal(strspn(session.hash, "a"), 2 * SHA256_SIZE);
+        expect_ok(read_session(text, UNTIL - 1, &session));
+        expect_errno(read_session(text, UNTIL, &session), -ETIME);
+        expect_errno(read_session(text, NOW - 1, &session), -ETIME); /* the clock was set back */
+        make_session(0, text);
+        expect_errno(read_session(text, NOW, &session), -ETIME);
+        make_session(UINT64_MAX, text);
+        expect_errno(read_session(text, NOW, &session), -ETIME);
+}
+
+static void test_forged_sessions(void **state)
+{
+        static const char *const texts[] = { "", ".", "v1", "v1...", "a.b.c.d" };
+        static const SessionKey other = { "another key" };
+        char text[SESSION_TEXT_MAX + 1], digest[SHA256_HEX_MAX];
+        Session session;
+        size_t n;
+
+        make_session(UNTIL, text);
+        expect_errno(session_read(&other, text, NOW, &session), -EBADMSG);
+        n = strlen(text);
+        for (size_t i = 0; i < n; i++)
+                for (unsigned bit = 0; bit < 8; bit++) {
+                        text[i] = (char) (text[i] ^ 1 << bit);
+                        expect_errno(read_session(text, NOW, &session), -EBADMSG);
+                        text[i] = (char) (text[i] ^ 1 << bit);
+                }
+        text[n - 1] = '\0';
+        expect_errno(read_session(text, NOW, &session), -EBADMSG);
+        make_session(UNTIL, text);
+        memcpy(text + n, "0", 2);
+        expect_errno(read_session(text, NOW, &session), -EBADMSG);
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                expect_errno(read_session(texts[i], NOW, &session), -EBADMSG);
+        /* As long as a signature, but none. */
+        memset(digest, 'f', 2 * SHA256_SIZE);
+        digest[2 * SHA256_SIZE] = '\0';
+        (void) snprintf(text, sizeof(text), ".%s", digest);
+        expect_errno(read_session(text, NOW, &session), -EBADMSG);
+}
+
+static void test_session_keys(void **state)
+{
+        char folder[] = "/tmp/syncrun-test-XXXXXX", path[sizeof(folder) + 16];
+        SessionKey first, second, third;
+        struct stat st;
+        FILE *file;
+
+        assert_non_null(mkdtemp(folder));
+        (void) snprintf(path, sizeof(path), "%s/session-key", folder);
+        assert_int_equal(session_key_load(folder, &first), 0);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0600);
+        assert_int_equal(session_key_load(folder, &second), 0);
+        assert_memory_equal(&first, &second, sizeof(first));
+        assert_int_equal(session_key_load(NULL, &second), 0);
+        assert_memory_not_equal(&first, &second, sizeof(first));
+        assert_int_equal(session_key_load("/nonexistent", &third), 1);
+        assert_memory_not_equal(&second, &third, sizeof(second));
+        /* One byte less, or more, is none. */
+        file = fopen(path, "w");
+        assert_non_null(file);
+        assert_int_equal(fwrite(&first, 1, sizeof(first) - 1, file), sizeof(first) - 1);
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(session_key_load(folder, &second), 0);
+        assert_memory_not_equal(&first, &second, sizeof(first));
+        file = fopen(path, "a");
+        assert_non_null(file);
+        assert_int_equal(fputc('x', file), 'x');
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(session_key_load(folder, &third), 0);
+        assert_memory_not_equal(&second, &third, sizeof(second));
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -237,6 +346,9 @@ int main(void)
                 cmocka_unit_test(test_token_bucket),
                 cmocka_unit_test(test_frames),
                 cmocka_unit_test(test_filters),
+                cmocka_unit_test(test_sessions),
+                cmocka_unit_test(test_forged_sessions),
+                cmocka_unit_test(test_session_keys),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  * that no table is missing here. */
 
 #include "engine/engine.h"
+#include "http/metrics.h"
 #include "http/request.h"
 #include "model/api-key.h"
 #include "model/attention.h"
@@ -61,6 +62,7 @@
         TABLE(repo_status, RepoStatus, _REPO_STATUS_MAX)                                                             \
         TABLE(run_outcome, RunOutcome, _RUN_OUTCOME_MAX)                                                             \
         TABLE(run_source, RunSource, _RUN_SOURCE_MAX)                                                                \
+        TABLE(refusal_reason, RefusalReason, _REFUSAL_REASON_MAX)                                                    \
         TABLE(run_state, RunState, _RUN_STATE_MAX)                                                                   \
         TABLE(run_trigger, RunTrigger, _RUN_TRIGGER_MAX)                                                             \
         TABLE(sync_stage, SyncStage, _SYNC_STAGE_MAX)                                                                \

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "http/admission.h"
+
+#include <limits.h>
+#include <microhttpd.h>
+
+#include "base/log.h"
+#include "base/string-util.h"
+#include "base/time-util.h"
+#include "http/app.h"
+#include "http/metrics.h"
+#include "http/session-cookie.h"
+#include "http/surface.h"
+
+#define CHALLENGE "Bearer realm=\"syncrun\""
+
+/* Lines about refusals a minute: nobody shall fill the journal from outside. All are counted. */
+#define LOGGED_PER_MINUTE 600U
+
+/* Counts and logs: what it came with is in neither. */
+static void note(Request *request, RefusalReason reason)
+{
+        metrics_count_refusal(request->app->metrics, reason);
+        if (!token_bucket_take(&request->app->refusals_logged, LOGGED_PER_MINUTE, now_usec(CLOCK_MONOTONIC)))
+                return;
+        log_info("Refused %s %s from %s: %s%s%s.", strna(http_method_to_string(request->method)),
+                 request->route->pattern, request->peer.text, refusal_reason_to_string(reason),
+                 request->principal ? ", key " : "", request->principal ? request->principal->name : "");
+}
+
+static bool is_api(const Request *request)
+{
+        return request->target.n_segments > 0 && streq(request->target.segments[0], "api");
+}
+
+static void refuse_missing(Request *request)
+{
+        note(request, REFUSAL_MISSING);
+        request_add_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, CHALLENGE);
+        surface_refuse(request, MHD_HTTP_UNAUTHORIZED, "%s",
+                       is_api(request) ? "Authentication required: provide JWT token or API key"
+                                       : "Authentication required");
+}
+
+/* A cookie that is refused is taken away, too: the browser would send it with each request. */
+static void refuse_unknown(Request *request, RefusalReason reason, const char *words)
+{
+        note(request, reason);
+        if (request->by_cookie)
+                session_cookie_clear(request);
+        request_add_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, CHALLENGE ", error=\"invalid_token\"");
+        surface_refuse(request, MHD_HTTP_UNAUTHORIZED, "%s", words);
+}
+
+static void refuse_rate(Request *request, RefusalReason reason, unsigned limit, unsigned retry_sec)
+{
+        note(request, reason);
+        surface_refuse_rate(request, limit, retry_sec);
+}
+
+/* Takes from what the key has, and tells the client how it stands. */
+static bool within_rate(Request *request)
+{
+        unsigned limit = request->app->settings.requests_per_minute;
+        TokenBucket *bucket = &request->principal->allowance->requests;
+        usec_t now = now_usec(CLOCK_MONOTONIC);
+        char text[TIMESTAMP_TEXT_MAX];
+        usec_t reset;
+        bool taken;
+
+        if (limit == UINT_MAX)
+                return true;
+        taken = token_bucket_take(bucket, limit, now);
+        reset = now_usec(CLOCK_REALTIME) / USEC_PER_SEC + token_bucket_full_sec(bucket, limit, now);
+        request_add_header(request, "X-RateLimit-Limit", "%u", limit);
+        request_add_header(request, "X-RateLimit-Remaining", "%u", token_bucket_left(bucket, limit, now));
+        request_add_header(request, "X-RateLimit-Reset", "%s",
+                           strempty(timestamp_format_iso(text, sizeof(text), reset * USEC_PER_SEC)));
+        if (!taken)
+                refuse_rate(request, REFUSAL_RATE, limit, token_bucket_next_sec(bucket, limit, now));
+        return taken;
+}
+
+bool admission_check(Request *request, AuthResult result)
+{
+        switch (result) {
+        case AUTH_GRANTED:
+                return within_rate(request);
+        case AUTH_MISSING:
+                refuse_missing(request);
+                break;
+        case AUTH_UNKNOWN:
+                refuse_unknown(request, REFUSAL_UNKNOWN, "Invalid or missing API key");
+                break;
+        case AUTH_EXPIRED:
+                refuse_unknown(request, REFUSAL_EXPIRED, "The session has ended");
+                break;
+        case AUTH_TOO_MANY:
+                refuse_rate(request, REFUSAL_TOO_MANY, request->app->settings.failures_per_minute,
+                            auth_retry_sec(request->app->auth, request));
+                break;
+        }
+        return false;
+}
+
+/* ---- Requests that another site's page makes a browser send */
+
+/* The host and port of an origin; NULL where it is none ("null"). */
+static const char *origin_authority(const char *origin)
+{
+        const char *p = strstr(origin, "://");
+
+        return p ? p + strlen("://") : NULL;
+}
+
+/* Browsers say it themselves, and no page can make them say something else. */
+static bool is_of_own_page(const Request *request)
+{
+        const char *site = request_header(request, "Sec-Fetch-Site");
+        const char *origin = request_header(request, MHD_HTTP_HEADER_ORIGIN);
+        const char *host = request->by_proxy ? request_header(request, "X-Forwarded-Host") : NULL;
+        const char *authority;
+
+        if (site)
+                return streq(site, "same-origin") || streq(site, "none");
+        if (!origin)
+                return true;
+        authority = origin_authority(origin);
+        return authority && strcasecmp(authority, strempty(host ?: request_header(request, "Host"))) == 0;
+}
+
+bool admission_check_page(Request *request)
+{
+        const char *page = request_header(request, SESSION_PAGE_HEADER), *why = NULL;
+
+        if (!is_of_own_page(request))
+                why = "This is for the service's own page alone";
+        else if (request->by_cookie && !(page && streq(page, "1")))
+                why = "With a session this needs the header " SESSION_PAGE_HEADER ": 1";
+        if (!why)
+                return true;
+        note(request, REFUSAL_FOREIGN);
+        surface_refuse(request, MHD_HTTP_FORBIDDEN, "%s", why);
+        return false;
+}
+
+/* ---- All of it */
+
+void admission_enter(Request *request, AuthResult result)
+{
+        bool changes = request->method != HTTP_GET && request->method != HTTP_HEAD;
+        const Route *route = request->route;
+
+        if (!admission_check(request, result))
+                return;
+        if (request->by_cookie && changes && !admission_check_page(request))
+                return;
+        if (route->scope != ANY_KEY && !principal_may(request->principal, route->scope)) {
+                note(request, REFUSAL_SCOPE);
+                surface_refuse(request, MHD_HTTP_FORBIDDEN, "API key not allowed to perform '%s' action",
+                               api_scope_to_string(route->scope));
+                return;
+        }
+        route->handle(request);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "http/principal.h"
+
+#include <stdlib.h>
+
+#include "base/string-util.h"
+
+static Allowance *allowance_unref(Allowance *allowance)
+{
+        if (allowance && --allowance->n_ref == 0)
+                free(allowance);
+        return NULL;
+}
+
+Principal *principal_new(void)
+{
+        _cleanup_(principal_unrefp) Principal *principal = calloc(1, sizeof(*principal));
+
+        if (!principal)
+                return NULL;
+        principal->n_ref = 1;
+        principal->expires_usec = USEC_INFINITY;
+        principal->allowance = calloc(1, sizeof(Allowance));
+        if (!principal->allowance)
+                return NULL;
+        principal->allowance->n_ref = 1;
+        return TAKE_PTR(principal);
+}
+
+Principal *principal_new_session(Principal *key, usec_t expires_usec)
+{
+        _cleanup_(principal_unrefp) Principal *session = calloc(1, sizeof(*session));
+
+        if (!session)
+                return NULL;
+        session->n_ref = 1;
+        session->scopes = key->scopes;
+        memcpy(session->user_id, key->user_id, sizeof(key->user_id));
+        session->expires_usec = expires_usec;
+        session->allowance = key->allowance;
+        session->allowance->n_ref++;
+        session->of = principal_ref(key);
+        session->name = strdup(key->name);
+        return session->name ? TAKE_PTR(session) : NULL;
+}
+
+Principal *principal_ref(Principal *principal)
+{
+        principal->n_ref++;
+        return principal;
+}
+
+Principal *principal_unref(Principal *principal)
+{
+        if (!principal || --principal->n_ref > 0)
+                return NULL;
+        principal_unref(principal->of);
+        allowance_unref(principal->allowance);
+        free(principal->name);
+        free(principal);
+        return NULL;
+}
+
+bool principal_may(const Principal *principal, ApiScope scope)
+{
+        return principal->scopes & API_SCOPE_BIT(scope);
+}
+
+bool principal_sees(const Principal *principal, const char *user_id)
+{
+        return principal->user_id[0] == '\0' || streq(principal->user_id, user_id);
+}
+
+bool principal_depends_on(const Principal *principal, const Principal *key)
+{
+        return principal == key || principal->of == key;
+}
