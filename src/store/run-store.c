@@ -33,12 +33,28 @@ static int update_telling(Db *db, const Run *run)
         return query_run(&query);
 }
 
-static int update_phase(Db *db, const Run *run)
+/* Asked first: an update that changes nothing costs as much as one that does, and most reports change no state. */
+static int phase_differs(Db *db, const Run *run)
 {
-        static const char sql[] = "UPDATE runs SET state = ?1, outcome = ?2, finished_usec = ?3 WHERE id = ?4"
-                                  " AND (state, outcome, finished_usec) IS NOT (?1, ?2, ?3)";
+        static const char sql[] =
+                        "SELECT 1 FROM runs WHERE id = ?4 AND (state, outcome, finished_usec) IS NOT (?1, ?2, ?3)";
         _cleanup_query_ Query query = query_begin(db, sql);
 
+        query_bind_columns(&query, phase, ELEMENTSOF(phase), run);
+        query_bind_text(&query, run->id);
+        return query_step(&query);
+}
+
+static int update_phase(Db *db, const Run *run)
+{
+        static const char sql[] = "UPDATE runs SET state = ?, outcome = ?, finished_usec = ? WHERE id = ?";
+        _cleanup_query_ Query query = {};
+        int r;
+
+        r = phase_differs(db, run);
+        if (r <= 0)
+                return r;
+        query = query_begin(db, sql);
         query_bind_columns(&query, phase, ELEMENTSOF(phase), run);
         query_bind_text(&query, run->id);
         return query_run(&query);
