@@ -18,7 +18,7 @@
 #include "engine/engine.h"
 #include "model/schedule.h"
 
-#define TIMER_ACCURACY_USEC (50 * USEC_PER_MSEC) /* timers of many connectors fire together within it */
+#define TIMER_ACCURACY_USEC (50 * USEC_PER_MSEC) /* timers of many runs fire together within it */
 
 typedef struct ApiKeyEntry ApiKeyEntry;
 typedef struct ConnectorEntry ConnectorEntry;

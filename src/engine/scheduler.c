@@ -8,7 +8,10 @@
 #include "engine/lifecycle.h"
 #include "engine/publication.h"
 
-#define MOMENT_USEC (200 * USEC_PER_MSEC)
+#define MOMENT_USEC   (200 * USEC_PER_MSEC)
+#define ACCURACY_USEC USEC_PER_MSEC /* people see the time of a run, and each connector wakes us once a run */
+/* Before what is published: of a thousand that are due at once none is late because the others are told of first. */
+#define DUE_PRIORITY  (SD_EVENT_PRIORITY_NORMAL - 2)
 
 /* A time has come already and waits for its random delay: it is not computed anew, which would pass it over or delay
  * it once more. One of Every= begins anew with each run. */
@@ -40,16 +43,23 @@ static void compute(ConnectorEntry *c, ScheduleReason reason, usec_t now)
 
 static int on_due(sd_event_source *source, uint64_t usec, void *userdata);
 
+static void arm(ConnectorEntry *c, usec_t usec)
+{
+        Engine *engine = c->published.engine;
+        bool first = !c->timer;
+        int r;
+
+        r = engine_set_timer(engine, &c->timer, CLOCK_REALTIME, usec, ACCURACY_USEC, on_due, c);
+        if (r >= 0 && first && c->timer)
+                r = sd_event_source_set_priority(c->timer, DUE_PRIORITY);
+        if (r < 0)
+                engine_break(engine, r);
+}
+
 /* The disk is to catch up first, or it must be seen whether the run that was active when the daemon ended still is. */
 static void wait_a_moment(ConnectorEntry *c, usec_t now)
 {
-        Engine *engine = c->published.engine;
-        int r;
-
-        r = engine_set_timer(engine, &c->timer, CLOCK_REALTIME, usec_add(now, MOMENT_USEC), TIMER_ACCURACY_USEC,
-                             on_due, c);
-        if (r < 0)
-                engine_break(engine, r);
+        arm(c, usec_add(now, MOMENT_USEC));
 }
 
 static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
@@ -77,9 +87,7 @@ static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
 
 void scheduler_update(ConnectorEntry *c, ScheduleReason reason)
 {
-        Engine *engine = c->published.engine;
-        usec_t now = engine_now(engine, CLOCK_REALTIME);
-        int r;
+        usec_t now = engine_now(c->published.engine, CLOCK_REALTIME);
 
         c->next_elapse_usec = USEC_INFINITY;
         if (connector_may_run(c)) {
@@ -89,9 +97,7 @@ void scheduler_update(ConnectorEntry *c, ScheduleReason reason)
                         c->next_elapse_usec = MIN(c->next_elapse_usec, c->record.retry_at_usec);
         } else
                 c->schedule = (ScheduleNext) { .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
-        r = engine_set_timer(engine, &c->timer, CLOCK_REALTIME, c->next_elapse_usec, TIMER_ACCURACY_USEC, on_due, c);
-        if (r < 0)
-                engine_break(engine, r);
+        arm(c, c->next_elapse_usec);
 }
 
 void scheduler_acted(ConnectorEntry *c)

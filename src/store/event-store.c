@@ -21,7 +21,8 @@ typedef struct EventWrite {
 
 static int insert_event(Db *db, const EventWrite *e, int64_t run, int64_t user)
 {
-        static const char sql[] = "INSERT INTO events (seq, run, user, time_usec, json) VALUES (?, ?, nullif(?, 0), ?, ?)";
+        static const char sql[] = "INSERT INTO events (seq, run, user, time_usec, json)"
+                                  " VALUES (?, ?, nullif(?, 0), ?, ?)";
         _cleanup_query_ Query query = query_begin(db, sql);
 
         query_bind_uint(&query, e->seq);
