@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* How fast the history takes events and runs, how long its longest commit is, how fast lists are, and what retention
- * costs. bench-store FOLDER EVENTS RUNS FOLDER is on the disk to be measured; the database in it is made anew. */
+/* How fast the history takes events and runs, how long its longest commit is, and what retention costs (bench-lists has
+ * the lists). bench-store FOLDER EVENTS RUNS: FOLDER is on the disk to be measured; the database in it is made anew. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,47 +230,6 @@ static void bench_updates(Bench *b, Run **runs, size_t n_runs)
         phase_end(&phase, "reports", N);
 }
 
-static void bench_list(Bench *b, const char *what, RunFilter filter, unsigned n_runs)
-{
-        enum { N = 300 };
-        static usec_t latencies[N];
-
-        filter.limit = 50;
-        for (unsigned i = 0; i < N; i++) {
-                usec_t begin_usec = now_usec(CLOCK_MONOTONIC);
-                Run **runs;
-                size_t n;
-
-                filter.until_usec = BEGIN_USEC + (n_runs / N * (i + 1)) * USEC_PER_SEC;
-                must(store_list_runs(b->store, &filter, &runs, &n, NULL), "list");
-                latencies[i] = now_usec(CLOCK_MONOTONIC) - begin_usec;
-                runs_free(runs, n);
-        }
-        report_latencies(what, latencies, N);
-}
-
-static void bench_lists(Bench *b, unsigned n_runs)
-{
-        RunFilter all = RUN_FILTER_INIT, connector = all, user = all, provider = all, outcome = all;
-
-        connector.connector = "c7";
-        user.user_id = "11111111-1111-4111-8111-000000000007";
-        provider.provider = "provider7";
-        outcome.outcome = RUN_FAILED;
-        bench_list(b, "50 runs, all", all, n_runs);
-        bench_list(b, "50 runs of a connector", connector, n_runs);
-        bench_list(b, "50 runs of a user", user, n_runs);
-        bench_list(b, "50 runs of a provider", provider, n_runs);
-        bench_list(b, "50 runs that failed", outcome, n_runs);
-        for (RepoStatus status = 0; status < _REPO_STATUS_MAX; status++) {
-                _cleanup_free_ char *what =
-                                asprintf_or_null("50 runs %s in Repo's word", repo_status_to_string(status));
-
-                all.status = status;
-                bench_list(b, what ?: "50 runs", all, n_runs);
-        }
-}
-
 static void bench_news(Bench *b, const char *what, const char *user_id)
 {
         enum { N = 300 };
@@ -325,7 +284,6 @@ int main(int argc, char *argv[])
                 must(store_put_run(b.store, cached[i], false), "run");
         }
         wait_for(&b, store_ticket(b.store));
-        bench_lists(&b, n_runs);
         bench_updates(&b, cached, N_CACHED);
         bench_single_events(&b, cached, N_CACHED);
         bench_many_events(&b, cached, N_CACHED, n_events);
