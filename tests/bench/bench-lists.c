@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Whether lists of runs are as fast in a long history as in a short one: bench-lists FOLDER RUNS..., a history for each, from
- * the smallest on. SQL puts the rows there, which is quicker than the store; what is measured is the store. All take turns in
- * each round, so that a busy machine slows all alike. */
+/* Whether lists of runs are as fast in a long history as in a short one: bench-lists FOLDER RUNS..., a history for
+ * each, from the smallest on. SQL puts the rows there, which is quicker than the store; what is measured is the store.
+ * All take turns in each round, so that a busy machine slows all alike. */
 
 #include <inttypes.h>
 #include <sqlite3.h>
@@ -20,23 +20,29 @@
 #define N_ROUNDS   15U
 #define SIZES_MAX  8U
 
-/* One run a second; those of a connector, a user and a provider are spread over all of the time, and are more than a page
- * also where there are few. */
+/* One run a second; those of a connector, a user and a provider are spread over all of the time, and are more than a
+ * page also where there are few. */
 static const char fill_sql[] =
-        "PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000; PRAGMA ignore_check_constraints = ON; BEGIN; %s;"
-        "WITH n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19)"
-        " INSERT OR IGNORE INTO connectors (name, id) SELECT 'c' || i, 'id-' || i FROM n;"
-        "WITH n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99)"
-        " INSERT OR IGNORE INTO users (id, first_seen_usec)"
-        "  SELECT printf('11111111-1111-4111-8111-%%012d', i), 1 FROM n;"
-        "WITH n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %" PRIu64 " - 1)"
-        " INSERT INTO runs (id, connector, user, provider, source, trigger, full_resync, attempt, created_usec, state,"
-        "   outcome, finished_usec, stage, message, discovered, added, updated, deduped, started_usec, updated_usec,"
-        "   last_seq, report_sequence, worker_pid, worker_start_ticks)"
-        "  SELECT printf('%%08x-0000-7000-8000-%%012d', i, i), 1 + i %% 20, 1 + i %% 100, 'provider' || (i %% 20),"
-        "   'pull', 'schedule', 0, 1, %" PRIu64 " + i * 1000000, 'finished', iif(i %% 50, 'succeeded', 'failed'),"
-        "   %" PRIu64 " + i * 1000000, 'completed', (i %% 10) || ' new', i %% 10, i %% 10, 0, 0, 1, 1, 0, 0, 0, 0 FROM n;"
-        "%s; COMMIT; PRAGMA wal_checkpoint(TRUNCATE);";
+                "PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000; PRAGMA ignore_check_constraints = ON; BEGIN; "
+                "%s;"
+                "WITH n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19)"
+                " INSERT OR IGNORE INTO connectors (name, id) SELECT 'c' || i, 'id-' || i FROM n;"
+                "WITH n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99)"
+                " INSERT OR IGNORE INTO users (id, first_seen_usec)"
+                "  SELECT printf('11111111-1111-4111-8111-%%012d', i), 1 FROM n;"
+                "WITH n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %" PRIu64 " - 1)"
+                " INSERT INTO runs (id, connector, user, provider, source, trigger, full_resync, attempt, "
+                "created_usec, state,"
+                "   outcome, finished_usec, stage, message, discovered, added, updated, deduped, started_usec, "
+                "updated_usec,"
+                "   last_seq, report_sequence, worker_pid, worker_start_ticks)"
+                "  SELECT printf('%%08x-0000-7000-8000-%%012d', i, i), 1 + i %% 20, 1 + i %% 100, 'provider' || (i %% "
+                "20),"
+                "   'pull', 'schedule', 0, 1, %" PRIu64
+                " + i * 1000000, 'finished', iif(i %% 50, 'succeeded', 'failed'),"
+                "   %" PRIu64
+                " + i * 1000000, 'completed', (i %% 10) || ' new', i %% 10, i %% 10, 0, 0, 1, 1, 0, 0, 0, 0 FROM n;"
+                "%s; COMMIT; PRAGMA wal_checkpoint(TRUNCATE);";
 
 /* Indexes and triggers, away and back: an index is made faster than it is kept. */
 static const char less_sql[] = "SELECT group_concat('DROP ' || type || ' ' || name, '; '), group_concat(sql, '; ')"
@@ -114,8 +120,8 @@ static int compare_double(const void *a, const void *b)
         return x < y ? -1 : x > y;
 }
 
-/* The median over pages all over the younger half of the time that there is; by processor time, which a busy machine changes
- * least. */
+/* The median over pages all over the younger half of the time that there is; by processor time, which a busy machine
+ * changes least. */
 static usec_t measure(Store *store, RunFilter filter, uint64_t n_runs)
 {
         static usec_t latencies[N_LISTS];

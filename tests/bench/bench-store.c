@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* How fast the history takes events and runs, how long its longest commit is, and what retention costs (bench-lists has
- * the lists). bench-store FOLDER EVENTS RUNS: FOLDER is on the disk to be measured; the database in it is made anew. */
+/* How fast the history takes events and runs, how long its longest commit is, and what retention costs (bench-lists
+ * has the lists). bench-store FOLDER EVENTS RUNS: FOLDER is on the disk to be measured; the database in it is made
+ * anew. */
 
 #include <stdio.h>
 #include <stdlib.h>
