@@ -9,6 +9,7 @@
 #include "bus/bus-error.h"
 #include "bus/bus-private.h"
 #include "bus/describe-filter.h"
+#include "bus/manager-deliveries.h"
 #include "bus/manager-describe.h"
 #include "bus/manager-keys.h"
 #include "bus/manager-webhooks.h"
@@ -154,6 +155,10 @@ static const sd_bus_vtable vtable[] = {
                method_describe_connections, EVERYONE),
         METHOD("DescribeUsers", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", users), method_describe_users,
                EVERYONE),
+        METHOD("DescribeDeliveries", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", deliveries),
+               method_describe_deliveries, EVERYONE),
+        METHOD("ResendDelivery", SD_BUS_ARGS("s", connector, "s", id, "a{sv}", options), SD_BUS_NO_RESULT,
+               method_resend_delivery, EVERYONE),
         METHOD("ReconnectConnection", SD_BUS_ARGS("s", connection, "a{sv}", options),
                SD_BUS_RESULT("a(ssob)", runs), method_reconnect, EVERYONE),
         METHOD("AddApiKey", SD_BUS_ARGS("s", name, "a{sv}", options), SD_BUS_RESULT("s", key), method_add_api_key,

@@ -197,6 +197,29 @@ static int handle_save_cursor(Bus *bus, sd_bus_message *m, const char *connector
         return r < 0 ? bus_refuse(error, r) : 0;
 }
 
+static int handle_report_deliveries(Bus *bus, sd_bus_message *m, const char *connector, Pending *pending,
+                                    sd_bus_error *error)
+{
+        const char *run_id, *json;
+        DeliveryAttempt *attempts;
+        uint64_t sequence;
+        size_t n;
+        int r;
+
+        r = sd_bus_message_read(m, "sts", &run_id, &sequence, &json);
+        if (r < 0)
+                return bus_refuse(error, r);
+        r = delivery_attempts_parse(json, strlen(json), &attempts, &n);
+        if (r == -EBADMSG)
+                return bus_refuse_text(error, r, "The deliveries are not what reports of deliveries are.");
+        if (r < 0)
+                return bus_refuse(error, r);
+        r = engine_worker_report_deliveries(bus->engine, connector, run_id, sequence, attempts, n, pending_reply,
+                                            pending);
+        delivery_attempts_free(attempts, n);
+        return r < 0 ? bus_refuse(error, r) : 0;
+}
+
 static int handle_settle(Bus *bus, sd_bus_message *m, const char *connector, Pending *pending, sd_bus_error *error)
 {
         _cleanup_run_report_ RunReport report = RUN_REPORT_INIT;
@@ -218,7 +241,7 @@ static const struct {
         WorkerHandler handle;
 } worker_calls[] = {
         { "Attach", handle_attach }, { "Report", handle_report }, { "SaveCursor", handle_save_cursor },
-        { "Finish", handle_report }, { "Settle", handle_settle },
+        { "Finish", handle_report }, { "Settle", handle_settle }, { "ReportDeliveries", handle_report_deliveries },
 };
 
 static int worker_call(Bus *bus, sd_bus_message *m, const char *connector, sd_bus_error *error)
@@ -460,6 +483,8 @@ static const sd_bus_vtable vtable[] = {
                                 method_worker, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("SaveCursor", SD_BUS_ARGS("s", run_id, "t", sequence, "s", cursor), SD_BUS_NO_RESULT,
                                 method_worker, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ReportDeliveries", SD_BUS_ARGS("s", run_id, "t", sequence, "s", deliveries),
+                                SD_BUS_NO_RESULT, method_worker, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Finish", SD_BUS_ARGS("s", run_id, "t", sequence, "s", report), SD_BUS_NO_RESULT,
                                 method_worker, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Settle", SD_BUS_ARGS("s", run_id, "s", report), SD_BUS_NO_RESULT, method_worker,

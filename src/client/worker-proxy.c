@@ -38,7 +38,7 @@ struct WorkerProxy {
 
 static const char *const member_table[_WORKER_METHOD_MAX] = {
         [WORKER_ATTACH] = "Attach", [WORKER_REPORT] = "Report", [WORKER_SAVE_CURSOR] = "SaveCursor",
-        [WORKER_FINISH] = "Finish", [WORKER_SETTLE] = "Settle",
+        [WORKER_FINISH] = "Finish", [WORKER_SETTLE] = "Settle", [WORKER_REPORT_DELIVERIES] = "ReportDeliveries",
 };
 
 static void send_call(WorkerProxy *proxy);

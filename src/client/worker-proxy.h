@@ -25,6 +25,7 @@ typedef enum WorkerMethod {
         WORKER_ATTACH,
         WORKER_REPORT,
         WORKER_SAVE_CURSOR,
+        WORKER_REPORT_DELIVERIES,
         WORKER_FINISH,
         WORKER_SETTLE,
         _WORKER_METHOD_MAX,
@@ -59,7 +60,7 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(WorkerProxy *, worker_proxy_free);
  * worker_proxy_call() - begin a call; the reply comes from the loop, however long it takes
  * @run_id:   copied; unused for WORKER_ATTACH
  * @sequence: unused for WORKER_ATTACH and WORKER_SETTLE
- * @text:     report or cursor; copied; unused for WORKER_ATTACH
+ * @text:     report, cursor or deliveries; copied; unused for WORKER_ATTACH
  *
  * Return: 0; -EBUSY (one is under way); -ENOMEM; another errno of the loop.
  */

@@ -23,6 +23,8 @@ declare -gA __syncrunctl_options=(
         [disable]="--host="
         [connections]="--host= --provider= --user="
         [reconnect]="--host="
+        [deliveries]="--host= --lines="
+        [redeliver]="--host="
         [items]="--lines="
         [key add]="--host= --scope= --user="
         [key list]="--host= --user="
@@ -62,8 +64,8 @@ __syncrunctl_option_words() {
 
 _syncrunctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= i
-        local verbs="list status start cancel runs show log watch enable disable connections reconnect items key
-                     webhook users verify doctor calendar reload"
+        local verbs="list status start cancel runs show log watch enable disable connections reconnect
+                     deliveries redeliver items key webhook users verify doctor calendar reload"
 
         # bash splits --option=value into three words.
         if [[ $cur == "=" ]]; then
@@ -93,7 +95,7 @@ _syncrunctl() {
         fi
         case $verb in
         '') COMPREPLY=($(compgen -W "$verbs" -- "$cur")) ;;
-        start | enable | disable | runs | watch | items)
+        start | enable | disable | runs | watch | items | deliveries | redeliver)
                 COMPREPLY=($(compgen -W "$(__syncrunctl_names list)" -- "$cur")) ;;
         cancel)
                 COMPREPLY=($(compgen -W "$(__syncrunctl_names list --active) $(__syncrunctl_names runs --active)" -- "$cur")) ;;

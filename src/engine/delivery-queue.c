@@ -21,10 +21,7 @@
 struct Delivery {
         WebhookEntry *entry;      /* NULL: gone meanwhile */
         DeliveryRequest *request; /* NULL: it has ended, and waits for its commit */
-        int64_t key;
-        char *message_id;
-        unsigned n_before;
-        bool manual;
+        DueDelivery due; /* its body is the request's */
         usec_t started_usec; /* CLOCK_REALTIME */
         Delivery *prev, *next;
 };
@@ -34,7 +31,7 @@ static Delivery *delivery_free(Delivery *delivery)
         if (!delivery)
                 return NULL;
         delivery_request_free(delivery->request);
-        free(delivery->message_id);
+        due_delivery_done(&delivery->due);
         free(delivery);
         return NULL;
 }
@@ -103,14 +100,15 @@ static int fill_attempt(const Delivery *delivery, DeliveryOutcome *outcome, Webh
         if (r < 0)
                 return r;
         attempt->succeeded = delivery_outcome_is_good(outcome);
-        attempt->manual = delivery->manual;
+        attempt->manual = delivery->due.manual;
         attempt->http_status = outcome->http_status;
         attempt->started_usec = delivery->started_usec;
         attempt->duration_usec = outcome->duration_usec;
+        attempt->n_before = delivery->due.n_attempts;
         attempt->error = TAKE_PTR(outcome->error);
         attempt->answer = TAKE_PTR(outcome->answer);
         return free_and_strdup(&attempt->id, id) < 0 || free_and_strdup(&attempt->endpoint_id, endpoint->id) < 0 ||
-                                               free_and_strdup(&attempt->message_id, delivery->message_id) < 0 ||
+                                               free_and_strdup(&attempt->message_id, delivery->due.message_id) < 0 ||
                                                free_and_strdup(&attempt->url, endpoint->url) < 0
                                ? -ENOMEM
                                : 0;
@@ -150,7 +148,7 @@ static int record(Delivery *delivery, DeliveryOutcome *outcome)
 {
         WebhookEntry *entry = delivery->entry;
         Engine *engine = entry->engine;
-        DeliveryVerdict verdict = delivery_judge(engine->settings, outcome, delivery->n_before, engine_random());
+        DeliveryVerdict verdict = delivery_judge(engine->settings, outcome, delivery->due.n_attempts, engine_random());
         AttemptPublication *p = calloc(1, sizeof(AttemptPublication));
         int r;
 
@@ -159,7 +157,7 @@ static int record(Delivery *delivery, DeliveryOutcome *outcome)
         p->delivery = delivery;
         r = fill_attempt(delivery, outcome, &p->attempt);
         if (r >= 0)
-                r = store_put_webhook_attempt(engine->store, delivery->key, &p->attempt, verdict.state,
+                r = store_put_webhook_attempt(engine->store, &delivery->due, &p->attempt, verdict.state,
                                               usec_add(engine_now(engine, CLOCK_REALTIME), verdict.delay_usec));
         if (r >= 0)
                 r = judge_endpoint(entry, &verdict);
@@ -207,7 +205,7 @@ static void on_request_done(CURL *handle, CURLcode code, void *userdata)
 
 /* ---- Sending */
 
-static int begin_request(Delivery *delivery, DueDelivery *due)
+static int begin_request(Delivery *delivery)
 {
         WebhookEntry *entry = delivery->entry;
         Engine *engine = entry->engine;
@@ -219,11 +217,12 @@ static int begin_request(Delivery *delivery, DueDelivery *due)
                 r = delivery_loop_new(engine->event, MIN(engine->settings->webhook_max_requests, CONNECTIONS_KEPT_MAX),
                                       on_request_done, engine, &webhooks->loop);
         if (r >= 0)
-                r = delivery_message_request(&engine->settings->webhook_rules, &entry->endpoint, delivery->message_id,
-                                             due->body, delivery->started_usec, &delivery->request);
+                r = delivery_message_request(&engine->settings->webhook_rules, &entry->endpoint,
+                                             delivery->due.message_id, delivery->due.body, delivery->started_usec,
+                                             &delivery->request);
         if (r < 0)
                 return r;
-        due->body = NULL;
+        delivery->due.body = NULL;
         handle = delivery_request_handle(delivery->request);
         if (curl_easy_setopt(handle, CURLOPT_PRIVATE, delivery) != CURLE_OK)
                 return -ENOMEM;
@@ -253,10 +252,8 @@ static int send_due(WebhookEntry *entry, DueDelivery *due)
 
         if (!delivery)
                 return -ENOMEM;
-        delivery->key = due->key;
-        delivery->message_id = TAKE_PTR(due->message_id);
-        delivery->n_before = due->n_attempts;
-        delivery->manual = due->manual;
+        delivery->due = *due;
+        *due = (DueDelivery) {};
         delivery->started_usec = engine_now(entry->engine, CLOCK_REALTIME);
         delivery->entry = entry;
         DL_APPEND(entry->deliveries, delivery);
@@ -264,7 +261,7 @@ static int send_due(WebhookEntry *entry, DueDelivery *due)
         entry->engine->webhooks->n_deliveries++;
         r = refuse_url(delivery);
         if (r == 0)
-                r = begin_request(delivery, due);
+                r = begin_request(delivery);
         if (r < 0) {
                 detach(delivery);
                 return r;
@@ -278,7 +275,7 @@ static bool is_under_way(const WebhookEntry *entry, int64_t key)
         const Delivery *delivery;
 
         DL_FOREACH(entry->deliveries, delivery)
-                if (delivery->key == key)
+                if (delivery->due.key == key)
                         return true;
         return false;
 }

@@ -10,6 +10,7 @@
 #include "engine/launcher.h"
 #include "model/connection.h"
 #include "model/connector.h"
+#include "model/delivery.h"
 #include "model/outside-event.h"
 #include "model/report.h"
 #include "model/settings.h"
@@ -234,5 +235,9 @@ int engine_worker_finish(Engine *engine, const char *connector, const char *run_
                          const RunReport *report, EngineReply reply, void *userdata) _must_check_;
 /* Exact counts of a run of this connector whose worker died, found in the destination. One that said itself how it
  * went keeps what it said. */
+/* What came of requests to the destination. */
+int engine_worker_report_deliveries(Engine *engine, const char *connector, const char *run_id, uint64_t sequence,
+                                    const DeliveryAttempt *attempts, size_t n, EngineReply reply,
+                                    void *userdata) _must_check_;
 int engine_worker_settle(Engine *engine, const char *connector, const char *run_id, const RunReport *report,
                          EngineReply reply, void *userdata) _must_check_;

@@ -80,6 +80,45 @@ static void get_activity(Request *request)
         backend_describe(request, "DescribeRuns", options, n);
 }
 
+static void get_deliveries(Request *request)
+{
+        const ClientOption options[] = {
+                { .name = "connector", .type = 's', .s = request->arguments[0] },
+                { .name = "user", .type = 's', .s = bound_user(request) },
+        };
+
+        backend_describe(request, "DescribeDeliveries", options, ELEMENTSOF(options));
+}
+
+static void on_accepted(Request *request, const ClientAnswer *answer)
+{
+        if (answer->error == -ENOMSG)
+                surface_refuse(request, MHD_HTTP_NOT_FOUND, "Delivery not found");
+        else if (answer->error < 0)
+                backend_refuse(request, answer);
+        else
+                request_answer_empty(request, MHD_HTTP_ACCEPTED);
+}
+
+static void resend_delivery(Request *request)
+{
+        const ClientOption options[] = {
+                { .name = "on_behalf_of", .type = 's', .s = request->principal->name },
+                { .name = "user", .type = 's', .s = bound_user(request) },
+        };
+
+        backend_call(request,
+                     &(ClientRequest){
+                                     .member = "ResendDelivery",
+                                     .text = request->arguments[0],
+                                     .second_text = request->arguments[1],
+                                     .dictionary = true,
+                                     .options = options,
+                                     .n_options = ELEMENTSOF(options),
+                     },
+                     on_accepted);
+}
+
 static void sync_now(Request *request)
 {
         start_run(request, request->arguments[0], false);
@@ -177,6 +216,8 @@ const Route redbark_routes[] = {
         { HTTP_GET, "/v1/connectors", API_SCOPE_READ, list_connectors },
         { HTTP_GET, "/v1/connectors/{name}", API_SCOPE_READ, get_connector },
         { HTTP_GET, "/v1/connectors/{name}/activity", API_SCOPE_READ, get_activity },
+        { HTTP_GET, "/v1/connectors/{name}/deliveries", API_SCOPE_READ, get_deliveries },
+        { HTTP_POST, "/v1/connectors/{name}/deliveries/{id}/resend", API_SCOPE_WRITE, resend_delivery },
         { HTTP_POST, "/v1/connectors/{name}/sync-now", API_SCOPE_WRITE, sync_now },
         { HTTP_GET, "/v1/connections", API_SCOPE_READ, list_connections },
         { HTTP_GET, "/v1/connections/{name}", API_SCOPE_READ, get_connection },

@@ -2,8 +2,10 @@
 
 #include "model/view-redbark.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "model/delivery.h"
 #include "model/view.h"
 
 static const char *const redbark_sync_status_table[] = {
@@ -160,32 +162,14 @@ void view_redbark_sync(JsonWriter *w, const RedbarkSync *sync)
                 write_marks(w, sync);
 }
 
-/* "https://host:port" of a URL: what is behind it may be a secret, and so may a user before "@". */
-static void write_origin(JsonWriter *w, const char *url)
-{
-        const char *host = strstr(url, "://"), *at;
-        size_t n;
-
-        if (!host) {
-                json_write_null(w, "target");
-                return;
-        }
-        host += strlen("://");
-        n = strcspn(host, "/?#");
-        at = memrchr(host, '@', n);
-        if (at) {
-                json_write_null(w, "target");
-                return;
-        }
-        json_write_string_n(w, "target", url, (size_t) (host - url) + n);
-}
-
 static void write_destination(JsonWriter *w, const ConnectorDefinition *d)
 {
+        _cleanup_free_ char *origin = url_origin(d->url);
+
         json_open_object(w, "destination");
         json_write_string(w, "type", destination_type_to_string(d->destination));
-        if (d->destination == DESTINATION_WEBHOOK && d->url)
-                write_origin(w, d->url);
+        if (d->destination == DESTINATION_WEBHOOK)
+                json_write_string(w, "target", origin);
         else if (d->destination == DESTINATION_EXEC && d->exec_store)
                 json_write_string(w, "target", d->exec_store[0]);
         else

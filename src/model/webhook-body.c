@@ -63,11 +63,12 @@ static void end_body(JsonWriter *w)
         json_close_object(w);
 }
 
-/* Takes the body over. */
-static int make_message(WebhookType type, const char *user_id, const char *run_id, usec_t now_usec, Buffer *body,
-                        WebhookMessage *ret)
+/* Takes the body over. @run: NULL: it is about none. */
+static int make_message(WebhookType type, const Run *run, usec_t now_usec, Buffer *body, WebhookMessage *ret)
 {
-        WebhookMessage message = { .type = type, .created_usec = now_usec };
+        WebhookMessage message = { .type = type,
+                                   .created_usec = now_usec,
+                                   .run_created_usec = run ? run->created_usec : 0 };
         char id[WEBHOOK_ID_MAX];
         int r;
 
@@ -75,9 +76,9 @@ static int make_message(WebhookType type, const char *user_id, const char *run_i
         if (r >= 0)
                 r = free_and_strdup(&message.id, id);
         if (r >= 0)
-                r = free_and_strdup(&message.user_id, user_id);
+                r = free_and_strdup(&message.user_id, run ? run->user_id : NULL);
         if (r >= 0)
-                r = free_and_strdup(&message.run_id, run_id);
+                r = free_and_strdup(&message.run_id, run ? run->id : NULL);
         if (r >= 0)
                 r = buffer_take(body, &message.body);
         if (r < 0) {
@@ -101,7 +102,7 @@ int webhook_message_of_run(WebhookType type, const Run *run, usec_t now_usec, We
                 if (body.failed)
                         return -ENOMEM;
                 if (body.size <= WEBHOOK_BODY_MAX || !with_metadata)
-                        return make_message(type, run->user_id, run->id, now_usec, &body, ret);
+                        return make_message(type, run, now_usec, &body, ret);
                 buffer_reset(&body);
         }
 }
@@ -122,7 +123,7 @@ int webhook_message_of_attention(WebhookType type, const Run *run, const Attenti
         } else
                 json_write_string(&w, "message", "The sync works again.");
         end_body(&w);
-        return make_message(type, run->user_id, run->id, now_usec, &body, ret);
+        return make_message(type, run, now_usec, &body, ret);
 }
 
 int webhook_message_of_test(const char *endpoint_id, usec_t now_usec, WebhookMessage *ret)
@@ -134,5 +135,5 @@ int webhook_message_of_test(const char *endpoint_id, usec_t now_usec, WebhookMes
         json_write_string(&w, "endpoint_id", endpoint_id);
         json_write_string(&w, "message", webhook_type_describe(WEBHOOK_TEST));
         end_body(&w);
-        return make_message(WEBHOOK_TEST, NULL, NULL, now_usec, &body, ret);
+        return make_message(WEBHOOK_TEST, NULL, now_usec, &body, ret);
 }

@@ -96,6 +96,7 @@ typedef struct WebhookMessage {
         WebhookType type;
         char *user_id; /* NULL */
         char *run_id;  /* NULL */
+        usec_t run_created_usec; /* tells runs from outside apart that were given the same id; 0 */
         usec_t created_usec;
         char *body;
 } WebhookMessage;
@@ -142,6 +143,7 @@ typedef struct WebhookAttempt {
         unsigned http_status; /* 0: no answer */
         usec_t started_usec;  /* CLOCK_REALTIME */
         usec_t duration_usec;
+        unsigned n_before; /* attempts at the same before this one */
         char *error;  /* why it failed; NULL */
         char *answer; /* the beginning of what came back; NULL */
 } WebhookAttempt;

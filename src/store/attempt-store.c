@@ -42,6 +42,7 @@ static int read_due(Query *query, DueDelivery **deliveries, size_t *n)
                 d->due_usec = query_get_uint(query);
                 d->n_attempts = (unsigned) query_get_uint(query);
                 d->manual = query_get_int(query) != 0;
+                d->generation = query_get_int(query);
                 if (query_error(query) < 0)
                         return query_error(query);
         }
@@ -51,7 +52,7 @@ static int read_due(Query *query, DueDelivery **deliveries, size_t *n)
 int store_list_due_deliveries(Store *store, const char *endpoint_id, unsigned limit, DueDelivery **ret, size_t *ret_n)
 {
         static const char sql[] =
-                "SELECT d.key, m.id, m.body, d.due_usec, d.n_attempts, d.manual"
+                "SELECT d.key, m.id, m.body, d.due_usec, d.n_attempts, d.manual, d.generation"
                 " FROM webhook_deliveries AS d INDEXED BY webhook_deliveries_due"
                 " JOIN webhook_messages AS m ON m.key = d.message"
                 " WHERE d.endpoint = (SELECT key FROM webhook_endpoints WHERE id = ?) AND d.state = 'pending'"
@@ -83,6 +84,7 @@ int store_list_due_deliveries(Store *store, const char *endpoint_id, unsigned li
         P(http_status, http_status, UNSIGNED)                                                                        \
         P(started_usec, started_usec, UINT)                                                                          \
         P(duration_usec, duration_usec, UINT)                                                                        \
+        P(retry, n_before, UNSIGNED)                                                                                 \
         P(error, error, TEXT)                                                                                        \
         P(answer, answer, TEXT)
 
@@ -93,6 +95,7 @@ static const Column columns[] = { ATTEMPT_COLUMNS(COLUMN_PLAIN, COLUMN_WORDS) };
 typedef struct AttemptWrite {
         Write write;
         int64_t delivery;
+        int64_t generation;
         WebhookAttempt attempt;
         DeliveryState state;
         usec_t due_usec;
@@ -101,10 +104,12 @@ typedef struct AttemptWrite {
 static int insert_attempt(Db *db, const AttemptWrite *a)
 {
         /* Nameless parameters follow the highest number. */
-        static const char sql[] = "INSERT INTO webhook_attempts (delivery, endpoint"
+        static const char sql[] = "INSERT INTO webhook_attempts (delivery, endpoint, connector"
                                   ATTEMPT_COLUMNS(SQL_COMMA_NAME, SQL_COMMA_NAME)
-                                  ") SELECT key, endpoint" ATTEMPT_COLUMNS(SQL_COMMA_VALUE, SQL_COMMA_VALUE)
-                                  " FROM webhook_deliveries WHERE key = ?";
+                                  ") SELECT d.key, d.endpoint, m.connector"
+                                  ATTEMPT_COLUMNS(SQL_COMMA_VALUE, SQL_COMMA_VALUE)
+                                  " FROM webhook_deliveries AS d JOIN webhook_messages AS m ON m.key = d.message"
+                                  " WHERE d.key = ?";
         static const char trim_sql[] = "DELETE FROM webhook_attempts WHERE delivery = ?1 AND key <="
                                        " (SELECT key FROM webhook_attempts WHERE delivery = ?1"
                                        "  ORDER BY key DESC LIMIT 1 OFFSET ?2)";
@@ -125,7 +130,7 @@ static int apply_attempt(Write *write, Db *db, Retention *retention)
 {
         static const char sql[] = "UPDATE webhook_deliveries SET state = ?1,"
                                   " due_usec = CASE ?1 WHEN 'pending' THEN ?2 END, n_attempts = n_attempts + 1,"
-                                  " manual = 0 WHERE key = ?3 AND state = 'pending'";
+                                  " manual = 0 WHERE key = ?3 AND state = 'pending' AND generation = ?4";
         AttemptWrite *a = container_of(write, AttemptWrite, write);
         _cleanup_query_ Query query = query_begin(db, sql);
         int r;
@@ -133,6 +138,7 @@ static int apply_attempt(Write *write, Db *db, Retention *retention)
         query_bind_text(&query, delivery_state_to_string(a->state));
         query_bind_uint(&query, a->due_usec);
         query_bind_int(&query, a->delivery);
+        query_bind_int(&query, a->generation);
         r = query_run(&query);
         return r < 0 ? r : insert_attempt(db, a);
 }
@@ -151,6 +157,7 @@ static int copy_attempt(const WebhookAttempt *attempt, WebhookAttempt *ret)
         ret->http_status = attempt->http_status;
         ret->started_usec = attempt->started_usec;
         ret->duration_usec = attempt->duration_usec;
+        ret->n_before = attempt->n_before;
         return free_and_strdup(&ret->id, attempt->id) < 0 || free_and_strdup(&ret->url, attempt->url) < 0 ||
                                free_and_strdup(&ret->error, attempt->error) < 0 ||
                                free_and_strdup(&ret->answer, attempt->answer) < 0
@@ -158,8 +165,8 @@ static int copy_attempt(const WebhookAttempt *attempt, WebhookAttempt *ret)
                        : 0;
 }
 
-int store_put_webhook_attempt(Store *store, int64_t delivery, const WebhookAttempt *attempt, DeliveryState state,
-                              usec_t due_usec)
+int store_put_webhook_attempt(Store *store, const DueDelivery *due, const WebhookAttempt *attempt,
+                              DeliveryState state, usec_t due_usec)
 {
         AttemptWrite *a;
         int r;
@@ -170,7 +177,8 @@ int store_put_webhook_attempt(Store *store, int64_t delivery, const WebhookAttem
         a = store_write_new(AttemptWrite, &attempt_write);
         if (!a)
                 return -ENOMEM;
-        a->delivery = delivery;
+        a->delivery = due->key;
+        a->generation = due->generation;
         a->state = state;
         a->due_usec = due_usec;
         r = copy_attempt(attempt, &a->attempt);
@@ -186,9 +194,9 @@ int store_put_webhook_attempt(Store *store, int64_t delivery, const WebhookAttem
 /* ?1 before, ?2 after, ?3 limit, ?4 what leads */
 #define LIST_SQL(index, where, order)                                                                                \
         "SELECT a.key, a.id, e.id, m.id, a.url, a.succeeded, a.manual, a.http_status, a.started_usec,"               \
-        " a.duration_usec, a.error, a.answer FROM webhook_attempts AS a " index                                      \
+        " a.duration_usec, a.retry, a.error, a.answer FROM webhook_attempts AS a " index                     \
         " JOIN webhook_deliveries AS d ON d.key = a.delivery JOIN webhook_messages AS m ON m.key = d.message"        \
-        " JOIN webhook_endpoints AS e ON e.key = a.endpoint"                                                         \
+        " JOIN webhook_endpoints AS e ON e.key = a.endpoint AND e.removed = 0"                                       \
         " WHERE a.key < ?1 AND a.key > ?2 " where " ORDER BY a.key " order " LIMIT ?3"
 
 #define OF_ENDPOINT " AND a.endpoint = (SELECT key FROM webhook_endpoints WHERE id = ?4)"

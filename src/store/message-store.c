@@ -21,8 +21,10 @@ typedef struct MessageWrite {
 /* Return: its key; 0 its run has made one of this type already; negative errno. */
 static int64_t insert_message(Db *db, const WebhookMessage *message)
 {
-        static const char sql[] = "INSERT INTO webhook_messages (id, type, user_id, run_id, created_usec, body)"
-                                  " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, type) DO NOTHING RETURNING key";
+        static const char sql[] = "INSERT INTO webhook_messages (id, type, user_id, run_id, run_created_usec,"
+                                  "  connector, created_usec, body)"
+                                  " VALUES (?1, ?2, ?3, ?4, ?5, (SELECT connector FROM runs WHERE id = ?4), ?6, ?7)"
+                                  " ON CONFLICT (run_id, run_created_usec, type) DO NOTHING RETURNING key";
         _cleanup_query_ Query query = query_begin(db, sql);
         int64_t key;
         int r;
@@ -31,6 +33,7 @@ static int64_t insert_message(Db *db, const WebhookMessage *message)
         query_bind_text(&query, webhook_type_to_string(message->type));
         query_bind_text(&query, message->user_id);
         query_bind_text(&query, message->run_id);
+        query_bind_uint(&query, message->run_created_usec);
         query_bind_uint(&query, message->created_usec);
         query_bind_text(&query, message->body);
         r = query_step(&query);
@@ -93,6 +96,7 @@ static const WriteType message_write = { apply_message, free_message };
 static int copy_message(const WebhookMessage *message, WebhookMessage *ret)
 {
         ret->type = message->type;
+        ret->run_created_usec = message->run_created_usec;
         ret->created_usec = message->created_usec;
         return free_and_strdup(&ret->id, message->id) < 0 || free_and_strdup(&ret->user_id, message->user_id) < 0 ||
                                free_and_strdup(&ret->run_id, message->run_id) < 0 ||
@@ -165,7 +169,8 @@ static int apply_hold(Write *write, Db *db, Retention *retention)
 
 static int apply_recovery(Write *write, Db *db, Retention *retention)
 {
-        static const char wait_sql[] = "UPDATE webhook_deliveries SET state = 'waiting', n_attempts = 0 WHERE "
+        static const char wait_sql[] = "UPDATE webhook_deliveries SET state = 'waiting', n_attempts = 0,"
+                                       " generation = generation + 1 WHERE "
                                        OF_ENDPOINT " AND state IN ('failed', 'held') AND message IN"
                                        " (SELECT key FROM webhook_messages WHERE created_usec >= ?2)";
         static const char go_sql[] = "UPDATE webhook_deliveries AS d SET state = 'pending', due_usec = ?2 WHERE "
@@ -195,7 +200,7 @@ static int apply_resend(Write *write, Db *db, Retention *retention)
                 " SELECT m.key, e.key, m.run_id, 'pending', ?3, 1 FROM webhook_messages AS m, webhook_endpoints AS e"
                 " WHERE e.id = ?1 AND m.id = ?2"
                 " ON CONFLICT (message, endpoint) DO UPDATE SET state = 'pending', due_usec = excluded.due_usec,"
-                "  n_attempts = 0, manual = 1";
+                "  n_attempts = 0, manual = 1, generation = generation + 1";
         ChangeWrite *c = container_of(write, ChangeWrite, write);
         _cleanup_query_ Query query = query_begin(db, sql);
 

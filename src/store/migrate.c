@@ -15,6 +15,7 @@ const Migration store_migrations[] = {
         { 3, schema_v3 },
         { 4, schema_v4 },
         { 5, schema_v5 },
+        { 6, schema_v6 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

@@ -30,6 +30,7 @@ typedef enum RetainPhase {
         RETAIN_CONNECTORS_RUNS,
         RETAIN_USERS_RUNS, /* from outside */
         RETAIN_WEBHOOK_MESSAGES,
+        RETAIN_RECORD_ATTEMPTS,
         _RETAIN_PHASE_MAX,
 } RetainPhase;
 
@@ -485,6 +486,28 @@ static int webhook_messages(Step *step)
         return r < 0 ? r : step->budget > 0;
 }
 
+/* As old as webhook messages may get. */
+static int record_attempts(Step *step)
+{
+        static const char sql[] = "SELECT key, started_usec FROM record_attempts ORDER BY key LIMIT ?";
+        static const char delete_sql[] = "DELETE FROM record_attempts WHERE key = ?";
+        usec_t max_age_usec = step->retention->policy.webhook_messages_max_age_usec;
+        _cleanup_query_ Query query = query_begin(step->db, sql);
+        int r = 0;
+
+        query_bind_uint(&query, step->budget);
+        while (step->budget > 0 && (r = query_step(&query)) > 0) {
+                int64_t key = query_get_int(&query);
+
+                if (max_age_usec == 0 || query_get_uint(&query) >= usec_sub(step->now_usec, max_age_usec))
+                        return 1;
+                r = delete_row(step, delete_sql, key);
+                if (r < 0)
+                        return r;
+        }
+        return r < 0 ? r : step->budget > 0;
+}
+
 static bool policy_equal(const RetentionPolicy *a, const RetentionPolicy *b)
 {
         return a->events_max_age_usec == b->events_max_age_usec &&
@@ -502,6 +525,7 @@ int retention_step(Retention *retention, Db *db, const RetentionPolicy *policy, 
                 [RETAIN_OLD_EVENTS] = old_events,           [RETAIN_USERS_EVENTS] = users_events,
                 [RETAIN_OLD_RUNS] = old_runs,               [RETAIN_CONNECTORS_RUNS] = connectors_runs,
                 [RETAIN_USERS_RUNS] = users_runs,           [RETAIN_WEBHOOK_MESSAGES] = webhook_messages,
+                [RETAIN_RECORD_ATTEMPTS] = record_attempts,
         };
         Step step = { .retention = retention, .db = db, .now_usec = now_usec, .budget = RETAIN_STEP_ROWS };
         int r;

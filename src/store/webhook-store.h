@@ -56,6 +56,7 @@ typedef struct DueDelivery {
         usec_t due_usec;
         unsigned n_attempts; /* before */
         bool manual;
+        int64_t generation;
 } DueDelivery;
 
 void due_delivery_done(DueDelivery *delivery);
@@ -70,14 +71,16 @@ int store_list_due_deliveries(Store *store, const char *endpoint_id, unsigned li
 
 /**
  * store_put_webhook_attempt() - what came of a delivery's attempt
+ * @due:      whose; its key and generation count
  * @attempt:  copied; its endpoint_id and message_id are not needed
  * @state:    that the delivery has from now on
  * @due_usec: of the next attempt, where that is DELIVERY_PENDING
  *
- * One whose endpoint has gone meanwhile is dropped; one that is held by now stays so.
+ * One whose endpoint has gone meanwhile is dropped; one that is held by now stays so, as does one that somebody has
+ * asked for anew since it was listed, for which the attempt does not count.
  */
-int store_put_webhook_attempt(Store *store, int64_t delivery, const WebhookAttempt *attempt, DeliveryState state,
-                              usec_t due_usec) _must_check_;
+int store_put_webhook_attempt(Store *store, const DueDelivery *due, const WebhookAttempt *attempt,
+                              DeliveryState state, usec_t due_usec) _must_check_;
 
 /* ---- Lists, newest first, by keyset */
 

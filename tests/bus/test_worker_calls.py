@@ -68,7 +68,8 @@ def test_nobody_else_may(daemon, client, worker):
     for method, signature, arguments in (("Attach", "()", ()), ("Report", "(sts)", (run, 1, "{}")),
                                          ("SaveCursor", "(sts)", (run, 1, "{}")),
                                          ("Finish", "(sts)", (run, 1, '{"outcome":"failed"}')),
-                                         ("Settle", "(ss)", (run, "{}"))):
+                                         ("Settle", "(ss)", (run, "{}")),
+                                         ("ReportDeliveries", "(sts)", (run, 1, "[]"))):
         error = refusal(client.call, connector_path("bank"), WORKER, method, signature, *arguments)
         assert error.name == "NotAllowed"
     assert client.get(run_path(run), RUN, "State") == "running"

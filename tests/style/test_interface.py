@@ -91,7 +91,7 @@ def complete(*words):
 def test_completion_offers_what_the_verb_takes():
     """Every option that is offered is taken, and every other refused."""
     words = {verb: [] for verb in ("list", "connections", "users", "reload", "key list", "webhook list", "doctor")}
-    words["webhook resend"] = ["x", "y"]
+    words["webhook resend"] = words["redeliver"] = ["x", "y"]
     common = options(re.search(r'\[__common\]="(.*)"', COMPLETION)[1])
     for verb in verbs(help_of("syncrunctl")):
         offered = options(" ".join(complete("syncrunctl", *verb.split(), "--")))
@@ -107,7 +107,7 @@ def test_completion_offers_what_the_verb_takes():
 
 
 def test_completion_of_words():
-    assert complete("syncrunctl", "re") == ["reconnect", "reload"]
+    assert complete("syncrunctl", "re") == ["reconnect", "redeliver", "reload"]
     assert complete("syncrunctl", "runs", "--outcome", "=", "s") == ["succeeded", "skipped"]
     assert complete("syncrunctl", "runs", "--json", "=") == ["short", "pretty", "off"]
     assert "start" in complete("syncrunctl", "-H", "host", "st")

@@ -82,7 +82,7 @@ static void attempt(StoreFixture *f, const char *endpoint_id, const char *id, De
         expect_ok(store_list_due_deliveries(f->store, endpoint_id, 1, &due, &n));
         assert_int_equal(n, 1);
         a.manual = due[0].manual;
-        expect_ok(store_put_webhook_attempt(f->store, due[0].key, &a, state, due_usec));
+        expect_ok(store_put_webhook_attempt(f->store, &due[0], &a, state, due_usec));
         due_deliveries_free(due, n);
         webhook_attempt_done(&a);
 }

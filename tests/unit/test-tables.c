@@ -14,6 +14,7 @@
 #include "model/view-redbark.h"
 #include "model/view-repo.h"
 #include "model/view.h"
+#include "model/delivery.h"
 #include "model/webhook.h"
 #include "unit/expect.h"
 #include "worker/intake.h"
@@ -45,6 +46,7 @@
         TABLE(api_scope, ApiScope, _API_SCOPE_MAX)                                                                   \
         TABLE(attention_category, AttentionCategory, _ATTENTION_MAX)                                                 \
         TABLE(connection_state, ConnectionState, _CONNECTION_STATE_MAX)                                              \
+        TABLE(delivery_kind, DeliveryKind, _DELIVERY_KIND_MAX)                                                      \
         TABLE(delivery_state, DeliveryState, _DELIVERY_STATE_MAX)                                                    \
         TABLE(destination_type, DestinationType, _DESTINATION_MAX)                                                   \
         TABLE(failure_type, FailureType, _FAILURE_TYPE_MAX)                                                          \

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Attempts to deliver something of a connector: what a worker tells of its own, and those of webhook endpoints."""
+
+import json
+
+import pytest
+from harness import CallError, options, run_path, wait_for
+from receiver import Receiver, answer
+from webhooks import LOCAL, Webhooks, refusal
+
+KEYS = ["id", "kind", "runId", "type", "url", "attemptedAt", "succeeded", "statusCode", "responseTimeMs", "retryCount", "records",
+        "error", "response"]
+KEPT = 200
+
+
+def attempt(number, **more):
+    return {"id": f"datt_{number}", "type": "records.synced", "url": "https://hooks.example.net", "succeeded": True,
+            "http_status": 200, "started_usec": 1780171200000000 + number, "duration_usec": 12345, "retry": 0, "records": 500,
+            "error": None, "answer": "ok", **more}
+
+
+def deliveries(client, connector="bank", **filter_):
+    return json.loads(client.manager("DescribeDeliveries", "(a{sv})", options(connector=connector, **filter_)))["deliveries"]
+
+
+@pytest.fixture
+def worker(daemon, client):
+    client.start("bank")
+    made = daemon.worker()
+    made.attach()
+    yield made
+    made.exit()
+
+
+def tell(worker, sequence, attempts):
+    worker.call("ReportDeliveries", "(sts)", worker.run, sequence, json.dumps(attempts))
+
+
+def test_records(worker, client):
+    failed = attempt(2, succeeded=False, http_status=0, retry=1, records=3, error="Connection refused", answer=None)
+    tell(worker, 1, [attempt(1), failed])
+    tell(worker, 1, [attempt(9)])  # a call that was recorded already
+    newest, oldest = deliveries(client)
+    assert list(newest) == KEYS
+    assert newest == {
+        "id": "datt_2", "kind": "records", "runId": worker.run, "type": "records.synced", "url": "https://hooks.example.net",
+        "attemptedAt": "2026-05-30T20:00:00.000002Z", "succeeded": False, "statusCode": None, "responseTimeMs": 12,
+        "retryCount": 1, "records": 3, "error": "Connection refused", "response": None}
+    assert (oldest["id"], oldest["statusCode"], oldest["response"]) == ("datt_1", 200, "ok")
+    assert deliveries(client, "mail") == []
+
+
+def test_the_newest_are_kept(worker, client):
+    attempts = [attempt(number) for number in range(1, KEPT + 3)]
+    for sequence, start in enumerate(range(0, len(attempts), 32), 1):
+        tell(worker, sequence, attempts[start:start + 32])
+    assert len(deliveries(client)) == 50
+    listed = deliveries(client, limit=KEPT)
+    assert [entry["id"] for entry in listed] == [f"datt_{number}" for number in range(KEPT + 2, 2, -1)]
+    for limit in (0, KEPT + 1):
+        assert refusal(deliveries, client, limit=limit).name == "InvalidArgument"
+    assert refusal(deliveries, client, "nobody").name == "NoSuchConnector"
+    error = refusal(client.manager, "DescribeDeliveries", "(a{sv})", options())
+    assert error.name == "InvalidArgument" and "connector: whose" in error.message
+
+
+@pytest.mark.parametrize("wrong, name", [
+    ({}, "InvalidMessage"), ([1], "InvalidMessage"), ([attempt(1, succeeded="yes")], "InvalidMessage"),
+    ([attempt(1, http_status=1000)], "InvalidMessage"), ([attempt(1, records=-1)], "InvalidMessage"),
+    ([{**attempt(1), "id": "x" * 65}], "LimitExceeded"), ([attempt(n) for n in range(33)], "LimitExceeded")])
+def test_what_is_refused(worker, client, wrong, name):
+    with pytest.raises(CallError) as caught:
+        tell(worker, 1, wrong)
+    assert caught.value.name == name
+    assert deliveries(client) == []
+
+
+def test_long_texts_are_cut(worker, client):
+    tell(worker, 1, [attempt(1, error="e" * 5000, answer="é" * 5000)])
+    (listed,) = deliveries(client)
+    assert listed["error"].startswith("eee") and len(listed["error"].encode()) <= 1024
+    assert listed["response"].startswith("ééé") and len(listed["response"].encode()) <= 1024
+
+
+# ---- Both kinds, and once more
+
+
+@pytest.fixture
+def hooks(daemon, client):
+    daemon.write("syncrun.conf", LOCAL.format(retry="1h", more=""))
+    client.manager("Reload", "()")
+    return Webhooks(client)
+
+
+@pytest.fixture
+def receiver():
+    made = Receiver(script=[answer(500, b"not now")])
+    yield made
+    made.close()
+
+
+def test_both_kinds(daemon, client, hooks, receiver):
+    """News of a connector's runs, with the worker's own; the path of a URL is nobody's business."""
+    hooks.add(receiver.url(path="/secret/path"), types=["sync.started"])
+    client.start("bank")
+    worker = daemon.worker()
+    worker.attach()
+    hooks.wait_attempts(1)
+    tell(worker, 1, [attempt(1)])
+    lifecycle, records = deliveries(client)
+    assert [lifecycle["kind"], records["kind"]] == ["lifecycle", "records"]
+    assert list(lifecycle) == KEYS
+    assert (lifecycle["runId"], lifecycle["type"], lifecycle["url"]) == (worker.run, "sync.started", receiver.url(path=""))
+    assert (lifecycle["succeeded"], lifecycle["statusCode"], lifecycle["retryCount"]) == (False, 500, 0)
+    assert (lifecycle["records"], lifecycle["error"], lifecycle["response"]) == (None, "HTTP status 500.", "not now")
+
+    client.manager("ResendDelivery", "(ssa{sv})", "bank", lifecycle["id"], options())
+    hooks.wait_attempts(2)
+    assert [request.body for request in receiver.requests] == [receiver.requests[0].body] * 2
+    assert [entry["statusCode"] for entry in deliveries(client) if entry["kind"] == "lifecycle"] == [200, 500]
+    assert refusal(client.manager, "ResendDelivery", "(ssa{sv})", "mail", lifecycle["id"], options()).name == "NoSuchMessage"
+    worker.exit()
+
+
+def test_records_once_more(daemon, client):
+    """A run is started for what was not taken; what was taken is not sent again."""
+    client.start("bank")
+    worker = daemon.worker()
+    worker.attach()
+    tell(worker, 1, [attempt(1), attempt(2, succeeded=False, http_status=500)])
+    assert refusal(client.manager, "ResendDelivery", "(ssa{sv})", "bank", "datt_1", options()).name == "AlreadyExists"
+    assert refusal(client.manager, "ResendDelivery", "(ssa{sv})", "bank", "datt_3", options()).name == "NoSuchMessage"
+    assert refusal(client.manager, "ResendDelivery", "(ssa{sv})", "none", "datt_2", options()).name == "NoSuchConnector"
+    worker.finish(2, outcome="failed")
+    worker.exit()
+    wait_for(lambda: client.get(run_path(worker.run), "org.syncrun1.Run", "State") == "finished", "the end")
+    client.manager("ResendDelivery", "(ssa{sv})", "bank", "datt_2", options())
+    again = daemon.worker()
+    again.attach()
+    (run,) = client.describe("DescribeRuns", id=again.run)["runs"]
+    assert (run["trigger"], run["reason"]) == ("manual", "a delivery is sent again")
+    again.exit()
