@@ -15,7 +15,9 @@
 
 #include "base/fd-util.h"
 #include "base/string-util.h"
+#include "store/delivery-store.h"
 #include "store/migrate.h"
+#include "store/webhook-store.h"
 #include "unit/store-fixture.h"
 
 /* A store that was closed in order. */
@@ -491,6 +493,43 @@ static void check_keys(StoreFixture *f, unsigned version)
         api_keys_free(keys, n);
 }
 
+/* What stands in tests/data/history-v5.sql besides. */
+static void check_webhooks(StoreFixture *f)
+{
+        DeliveryAttempt *attempts;
+        DueDelivery *due;
+        size_t n;
+
+        expect_ok(store_list_due_deliveries(f->store, "ep_1", 10, &due, &n));
+        assert_int_equal(n, 1);
+        assert_int_equal(due[0].key, 7);
+        assert_string_equal(due[0].message_id, "msg_1");
+        assert_string_equal(due[0].body, "{\"n\":1}");
+        assert_int_equal(due[0].n_attempts, 2);
+        due_deliveries_free(due, n);
+
+        /* Those of the connector's run, with how often it was tried before. */
+        expect_ok(store_list_deliveries(f->store, "bank", NULL, 10, &attempts, &n));
+        assert_int_equal(n, 2);
+        assert_string_equal(attempts[0].id, "atmpt_3");
+        assert_int_equal(attempts[0].n_before, 1);
+        assert_string_equal(attempts[1].id, "atmpt_1");
+        assert_int_equal(attempts[1].n_before, 0);
+        assert_string_equal(attempts[1].url, "https://example.com");
+        assert_string_equal(attempts[1].type, "sync.started");
+        delivery_attempts_free(attempts, n);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM webhook_messages"), 3);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM webhook_attempts"), 3);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT run_created_usec FROM webhook_messages WHERE key = 3"),
+                         A_TIME);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT group_concat(state) = 'pending,waiting,succeeded,held'"
+                                                    " FROM webhook_deliveries"),
+                         1);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT seq FROM sqlite_sequence WHERE name = 'webhook_deliveries'"),
+                         10);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+}
+
 /* All of a schema's text, in one number. */
 static int64_t schema_sum(const char *path)
 {
@@ -528,6 +567,8 @@ static void check_version(StoreFixture *f, unsigned version)
         check_version_1(f);
         check_connectors_of_version_1(f);
         check_keys(f, version);
+        if (version == 5)
+                check_webhooks(f);
         store_fixture_close(f);
         assert_true(schema_sum(f->path) == schema_sum(fresh));
         assert_int_equal(store_fixture_sql(f->path, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
@@ -541,6 +582,11 @@ static void test_version_1(void **state)
 static void test_version_2(void **state)
 {
         check_version(*state, 2);
+}
+
+static void test_version_5(void **state)
+{
+        check_version(*state, 5);
 }
 
 #define CLOSED_TEST(test) cmocka_unit_test_setup_teardown(test, setup_closed, store_fixture_teardown)
@@ -563,6 +609,7 @@ int main(void)
                 cmocka_unit_test(test_versions_go_up_to_ours),
                 STORE_TEST(test_version_1),
                 STORE_TEST(test_version_2),
+                STORE_TEST(test_version_5),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
