@@ -14,6 +14,8 @@ import { SignIn } from "./views/sign-in.js";
 import { Sync } from "./views/sync.js";
 import { Syncs } from "./views/syncs.js";
 
+const SIGNED_IN = "signed-in"; // kept: whether it is worth asking for a session, which only the server knows
+
 const TICK_MS = 1000; // so often what tells of time is told anew
 const POLL_MS = 5000; // so often one asks who is not told by a stream
 const RELOAD_MS = 60000; // what no event tells of: settings, schedules
@@ -55,16 +57,21 @@ class Page {
   async start() {
     this.listen();
     api.whenSignedOut(() => this.session && this.signedOut("Your session has ended. Sign in again."));
+    if (!localStorage.getItem(SIGNED_IN)) {
+      this.signedOut("");
+      return;
+    }
     try {
       this.signedIn(await api.session.get());
     } catch (error) {
       const refusal = /** @type {api.Refusal} */ (error);
-      this.signedOut(refusal.status === 401 ? "" : `${refusal.message}.`);
+      this.signedOut(refusal.status === 401 ? "Your session has ended. Sign in again." : `${refusal.message}.`);
     }
   }
 
   /** @param {api.Session} session */
   signedIn(session) {
+    localStorage.setItem(SIGNED_IN, "1");
     this.session = session;
     this.model = new Model(this.changed);
     if (this.may("read")) {
@@ -94,6 +101,7 @@ class Page {
 
   /** @param {string} reason */
   signedOut(reason) {
+    localStorage.removeItem(SIGNED_IN);
     this.live?.close();
     this.timers.forEach(clearTimeout);
     this.timers = [];

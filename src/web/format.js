@@ -4,7 +4,7 @@
 const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const atMinute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 const whole = new Intl.NumberFormat();
@@ -24,8 +24,8 @@ export function ago(iso, now = Date.now()) {
 /** The exact time, for where one points at. @param {string} iso */
 export const exactly = (iso) => exact.format(new Date(iso));
 
-/** @param {string} iso */
-export const timeOfDay = (iso) => clock.format(new Date(iso));
+/** "22 Nov 2026, 11:45". @param {string} iso */
+export const moment = (iso) => atMinute.format(new Date(iso));
 
 /** "0.4 s", "12 s", "3 min 20 s", "2 h 5 min", "4 d 1 h". @param {number} ms */
 export function span(ms) {

@@ -6,7 +6,7 @@ import { h, s } from "./dom.js";
 import { ago, plural, span } from "./format.js";
 import { lookOfOutcome, wordOfOutcome } from "./parts.js";
 
-const RUNS = 30, STEP = 7, BAR = 5, HEIGHT = 28, LEAST = 5;
+const RUNS = 30, STEP = 7, BAR = 5, HEIGHT = 28, LEAST = 5, NONE = 2;
 
 /** "Last 30 runs: 27 success, 3 failed". @param {import("./api.js").Mark[]} marks newest first */
 function inWords(marks) {
@@ -25,6 +25,7 @@ export function strip(marks) {
   if (marks.length === 0) return h("span", { class: "quiet" }, "No runs yet");
   const longest = Math.sqrt(Math.max(1, ...marks.map((mark) => mark.durationMs ?? 0)));
   return s("svg", { class: "strip", viewBox: `0 0 ${RUNS * STEP - (STEP - BAR)} ${HEIGHT}`, role: "img", "aria-label": inWords(marks) },
+    Array.from({ length: RUNS - marks.length }, (_, i) => s("rect", { class: "none", x: i * STEP, y: HEIGHT - NONE, width: BAR, height: NONE, rx: 1 })),
     marks.slice(0, RUNS).map((mark, i) => {
       const height = LEAST + ((HEIGHT - LEAST) * Math.sqrt(mark.durationMs ?? 0)) / longest;
       const words = [wordOfOutcome(mark.outcome), mark.durationMs === null ? "" : span(mark.durationMs), mark.startedAt ? ago(mark.startedAt) : ""];

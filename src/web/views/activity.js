@@ -2,8 +2,8 @@
 // The Activity Feed: one entry a run, one row an account; its events and its last log lines when they are asked for.
 
 import { h } from "../dom.js";
-import { count, exactly, plural, span, timeOfDay } from "../format.js";
-import { button, emptiness, icon, longText, lookOfOutcome, outcomeMark, waiting, when } from "../parts.js";
+import { count, exactly, plural, span } from "../format.js";
+import { emptiness, longText, lookOfOutcome, outcomeMark, waiting, when } from "../parts.js";
 import { stageWord } from "../progress.js";
 
 /** @typedef {import("../api.js").Entry} Entry */
@@ -28,21 +28,27 @@ const ACCOUNT_OUTCOMES = { "Success": "succeeded", "Failed": "failed", "No data"
 /** @param {Entry} entry */
 export const reasonOf = (entry) => REASONS[entry.trigger] ?? entry.trigger;
 
+/** @param {Entry} entry @param {import("../api.js").AccountRow} row */
+function account(entry, row) {
+  return [
+    h("tr", { "data-key": row.account },
+      h("th", { scope: "row" }, row.account),
+      h("td", null, row.status ? outcomeMark(ACCOUNT_OUTCOMES[row.status] ?? null, row.status) : outcomeMark(null)),
+      [row.added, row.updated, row.deduped].map((n) => h("td", { class: n ? "number" : "number quiet" }, count(n))),
+      h("td", { class: "number" }, row.durationMs === null ? "–" : span(row.durationMs))),
+    row.errorMessage && row.errorMessage !== entry.errorMessage && h("tr", { class: "why-failed", "data-key": `${row.account} error` },
+      h("td", { colspan: 6 }, longText(row.errorMessage, "words"))),
+  ];
+}
+
 /** @param {Entry} entry */
 function accounts(entry) {
-  const anyError = entry.accounts.some((row) => row.errorMessage);
   return h("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Accounts" },
     h("table", { class: "accounts" },
       h("thead", null, h("tr", null, ["Account", "Status"].map((word) => h("th", { scope: "col" }, word)),
-        ["Added", "Updated", "Deduped", "Duration"].map((word) => h("th", { scope: "col", class: "number" }, word)),
-        anyError && h("th", { scope: "col" }, "Error"))),
-      h("tbody", null, entry.accounts.map((row) => h("tr", { "data-key": row.account },
-        h("th", { scope: "row" }, row.account),
-        h("td", null, row.status ? outcomeMark(ACCOUNT_OUTCOMES[row.status] ?? null, row.status) : outcomeMark(null)),
-        [row.added, row.updated, row.deduped].map((n) => h("td", { class: n ? "number" : "number quiet" }, count(n))),
-        h("td", { class: "number" }, row.durationMs === null ? "–" : span(row.durationMs)),
-        anyError && h("td", { class: "account-error" }, row.errorMessage ? longText(row.errorMessage, `${entry.id}-${row.account}`) : ""))))),
-    entry.accountsOmitted > 0 && h("p", { class: "sub" }, `and ${plural(entry.accountsOmitted, "more account", "more accounts")}`));
+        ["Added", "Updated", "Deduped", "Duration"].map((word) => h("th", { scope: "col", class: "number" }, word)))),
+      h("tbody", null, entry.accounts.flatMap((row) => account(entry, row)))),
+    entry.accountsOmitted > 0 && h("p", { class: "sub omitted" }, `and ${plural(entry.accountsOmitted, "more account", "more accounts")}`));
 }
 
 /** @param {SyncEvent[] | Error | undefined} events newest first */

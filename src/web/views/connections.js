@@ -26,21 +26,22 @@ function connectionPill(status) {
 /**
  * One connection, as a card of its own or within a sync's.
  * @param {Connection} c
- * @param {{may: boolean, busy: boolean, told: string, here?: string}} state
+ * @param {{may: boolean, busy: boolean, told: string, here?: string, said?: boolean}} state here: the sync whose page this is;
+ *   said: what is wrong stands above already
  */
-export function connectionCard(c, { may, busy, told, here }) {
+export function connectionCard(c, { may, busy, told, here, said = false }) {
   const others = c.connectors.filter((name) => name !== here);
   return h("section", { class: "card connection", "data-key": c.name, "aria-label": `Connection ${c.name}` },
     h("div", { class: "card-head" }, icon("link"), h("h3", null, c.name), connectionPill(c.status)),
     c.since && c.status !== "Active" && h("p", { class: "sub" }, "Since ", when(c.since)),
     c.consentExpiresAt && h("p", { class: "sub" }, "Consent ends ", when(c.consentExpiresAt)),
-    c.advice && h("p", null, c.advice),
-    c.message && longText(c.message, `${c.name}-message`),
+    c.advice && !said && h("p", null, c.advice),
+    c.message && !said && longText(c.message, `${c.name}-message`),
     others.length > 0 && h("p", { class: "sub names" }, here ? "Also carries " : "Carries ",
       others.slice(0, SHOWN).map((name, i) => [i > 0 && ", ", h("a", { href: addressOfSync(name) }, name)]).flat(),
       others.length > SHOWN && ` and ${plural(others.length - SHOWN, "more", "more")}`),
     may && h("p", { class: "card-foot" }, button("reconnect", busy ? "Reconnecting…" : "Reconnect",
-      { "data-name": c.name, disabled: busy, class: c.status === "Active" ? "button" : "button primary" })),
+      { "data-name": c.name, disabled: busy, class: c.status === "Active" || said ? "button" : "button primary" })),
     h("p", { class: "told", role: "status" }, told));
 }
 

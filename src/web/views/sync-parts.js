@@ -3,7 +3,7 @@
 // and go to, how the last runs went.
 
 import { h } from "../dom.js";
-import { brief, count, exactly, plural, span } from "../format.js";
+import { brief, count, exactly, moment, plural, span } from "../format.js";
 import { chart } from "../chart.js";
 import { button, icon, longText, lookOfOutcome, when, wordOfOutcome } from "../parts.js";
 import { stageWord } from "../progress.js";
@@ -77,7 +77,7 @@ export function scheduleCard(c) {
   return h("section", { class: "card", "aria-label": "Schedule" },
     h("div", { class: "card-head" }, icon("clock"), h("h3", null, "Schedule")),
     h("dl", null,
-      h("dt", null, "Next run"), h("dd", null, !c.active ? "Off" : c.nextRunAt ? [when(c.nextRunAt), h("span", { class: "sub" }, exactly(c.nextRunAt))] : "On demand"),
+      h("dt", null, "Next run"), h("dd", null, !c.active ? "Off" : c.nextRunAt ? [when(c.nextRunAt), h("span", { class: "sub" }, moment(c.nextRunAt))] : "On demand"),
       times.length > 0 && [h("dt", null, "When"), h("dd", null, times.map((time) => h("code", { class: "path" }, time)))],
       h("dt", null, "Provider"), h("dd", null, c.provider, h("span", { class: "sub" }, c.source)),
       c.userId && [h("dt", null, "User"), h("dd", null, h("span", { class: "id", title: c.userId }, c.userId))]));

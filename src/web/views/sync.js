@@ -208,7 +208,7 @@ export class Sync {
       banner(known, may),
       run && running(this.model.progressOf(run), newest?.id === run ? newest.startedAt : null),
       h("div", { class: "cards", "data-key": "cards" },
-        c.connections.map((connection) => connectionCard(connection, { may, here: this.name, ...this.reconnections.of(connection.name) })),
+        c.connections.map((connection) => connectionCard(connection, { may, here: this.name, said: Boolean(known.attention), ...this.reconnections.of(connection.name) })),
         destinationCard(c), scheduleCard(known)),
       this.entries instanceof Array && charts(this.entries),
       this.tabs(),

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The real daemon and the real server, with syncs of every kind and a past."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "bus"), str(HERE.parent / "http")]
+
+from harness import Client, Daemon, PrivateBus  # noqa: E402
+from history import History  # noqa: E402
+from server import ALICE, BOB, Shim, add_key  # noqa: E402
+
+DAY_SEC = 86400
+LONG_TEXT = "The provider says: " + "the answer of the server was not what anybody could have expected of it, and it went on. " * 60
+PULL = "[Pipeline]\nExecPull=/bin/true\n"
+
+
+class Site:
+    def __init__(self):
+        self.temporary = tempfile.TemporaryDirectory(prefix="syncrun-page-")
+        self.bus = PrivateBus()
+        self.client = Client(self.bus.address)
+        self.daemon = Daemon(self.bus, Path(self.temporary.name))
+        self.shim = None
+
+    def start(self):
+        self.daemon.start()
+        self.shim = Shim(self.bus, self.daemon.config).start()
+        return self
+
+    def close(self):
+        if self.shim:
+            self.shim.close()
+        self.daemon.close()
+        self.client.close()
+        self.bus.close()
+        self.temporary.cleanup()
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.shim.port}/"
+
+    def key(self, name, *scopes, user=None):
+        return add_key(self.client, name, [f"sync:{scope}" for scope in scopes], user)
+
+    def run(self, connector):
+        """A run that has begun, and its worker, which the test plays."""
+        self.client.start(connector)
+        worker = self.daemon.worker()
+        worker.attach()
+        return worker
+
+
+def finish(worker, sequence, **values):
+    worker.finish(sequence, **values)
+    worker.exit()
+
+
+def full_site():
+    """Syncs in every state. `live...` are for tests to run."""
+    site = Site()
+    add = site.daemon.add
+    add("giro-account", "[Schedule]\nOnCalendar=hourly\n" + PULL, Description="Transactions of the household accounts", Provider="finbridge", User=ALICE, Connection="first-bank")
+    add("savings", "[Schedule]\nOnCalendar=daily\n" + PULL, Description="Savings and depot", Provider="finbridge", User=ALICE, Connection="first-bank")
+    add("watch", "[Schedule]\nEvery=30min\n" + PULL, Description="Heart rate, sleep and workouts", Provider="garmin", User=BOB)
+    add("issues", "[Schedule]\nOnCalendar=*:0/15\n" + PULL, Description="Issues and pull requests of all repositories", Provider="github")
+    add("notes", "[Schedule]\nOnCalendar=daily\n" + PULL, Description="Pages of the team's notebook", Provider="notion")
+    add("photos", "[Schedule]\nOnCalendar=weekly\n" + PULL, Description="Albums that are shared with the family", Provider="immich", User=BOB)
+    add("ledger", "[Schedule]\nOnCalendar=hourly\n" + PULL + "[Destination]\nType=exec\nExecStore=/usr/bin/store-ledger\n", Description="Bookings into the budget", Provider="finbridge", Connection="budget")
+    add("invoices", "[Schedule]\nOnCalendar=daily\n" + PULL, Description="Invoices of the shop", Provider="stripe")
+    add("old-mail", Description="The mailbox of the former provider", Provider="imap", Enabled="no")
+    add("quiet", Description="Has never run", Provider="imap")
+    add("many-accounts", "[Schedule]\nOnCalendar=daily\n" + PULL, Description="A description that is so long that it cannot be shown whole in any row, " * 4, Provider="finbridge")
+    add("broken", "[Pipeline]\nExecPull=relative/path\n", Description="Its file has a mistake", Provider="imap")
+    add("live-one", Description="Runs when it is told to", Provider="test", User=ALICE, Connection="live-connection")
+    add("live-two", Description="Runs when it is told to", Provider="test", User=BOB)
+    site.daemon.start()
+    assert site.daemon.stop() == 0
+    history = History(site.daemon.state)
+    accounts = ("Giro", "Joint account", "Credit card")
+    history.add("giro-account", "sssssssfsssssssssssspsssssssff", accounts=accounts, error='The consent for "First Bank" ended on 21 November (HTTP 401: consent_expired)', attention="consent_expired", usual_sec=14)
+    history.add("savings", "ssssssssssssssssssssssssssssss", every_sec=DAY_SEC, accounts=("Savings", "Depot"), usual_sec=6, ago_sec=7 * 3600)
+    history.add("watch", "ssssssssspsssssssscssssssssssp", every_sec=1800, accounts=("steps", "sleep", "workouts"), usual_sec=48, items=900, error="workouts: the service is being maintained", ago_sec=900)
+    history.add("issues", "sssssssssssssssssssssssksssss", every_sec=900, accounts=("core", "web", "infra", "docs"), usual_sec=9, items=60, ago_sec=240, message="4 repositories, 31 issues")
+    history.add("notes", "sssssssssssssss", every_sec=DAY_SEC, usual_sec=95, items=2400, ago_sec=9 * 3600)
+    history.add("photos", "sssfsssss", every_sec=7 * DAY_SEC, usual_sec=1800, items=5200, ago_sec=3 * DAY_SEC)
+    history.add("ledger", "ssssssssssssssssssssssssssssff", accounts=("Household",), error="The budget that is written to is gone", attention="destination_deleted", usual_sec=5)
+    history.add("invoices", "ssssssssssssssssssssssssssssss", every_sec=DAY_SEC, usual_sec=31, items=300, ago_sec=11 * 3600)
+    history.add("old-mail", "sssssss", every_sec=DAY_SEC, usual_sec=12, ago_sec=90 * DAY_SEC)
+    history.add("many-accounts", "spppp", every_sec=DAY_SEC, accounts=[f"Account {i:02} of a person with a rather long name" for i in range(40)], error=LONG_TEXT, usual_sec=200, items=4000, ago_sec=5000)
+    history.add("live-two", "ssss", usual_sec=3)
+    history.close()
+    return site.start()
