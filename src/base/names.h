@@ -24,6 +24,7 @@
 #define POLKIT_ACTION_MANAGE_KEYS     "org.syncrun1.manage-keys"
 #define POLKIT_ACTION_MANAGE_WEBHOOKS "org.syncrun1.manage-webhooks"
 #define POLKIT_ACTION_REPORT          "org.syncrun1.report"
+#define POLKIT_ACTION_READ_LOG        "org.syncrun1.read-log"
 
 /* The daemon's unit and user, and the group by which the bus knows workers. */
 #define SYNCRUN_DAEMON_UNIT        "syncrund.service"

@@ -38,6 +38,7 @@ const AccessRow access_table[] = {
         { SYNCRUN_IFACE_MANAGER, "DescribeWebhookMessages", POLKIT_ACTION_MANAGE_WEBHOOKS, NULL, SHIM_ON_BEHALF },
         { SYNCRUN_IFACE_MANAGER, "DescribeWebhookAttempts", POLKIT_ACTION_MANAGE_WEBHOOKS, NULL, SHIM_ON_BEHALF },
         { SYNCRUN_IFACE_MANAGER, "DescribeWebhookEventTypes" },
+        { SYNCRUN_IFACE_MANAGER, "DescribeLog", POLKIT_ACTION_READ_LOG, NULL, SHIM_ON_BEHALF },
         { SYNCRUN_IFACE_MANAGER, "GetRun" },
         { SYNCRUN_IFACE_MANAGER, "GetConnector" },
         { SYNCRUN_IFACE_MANAGER, "DescribeRuns" },

@@ -12,6 +12,7 @@
 #include "bus/manager-deliveries.h"
 #include "bus/manager-describe.h"
 #include "bus/manager-keys.h"
+#include "bus/manager-log.h"
 #include "bus/manager-webhooks.h"
 #include "bus/report-event.h"
 #include "config.h"
@@ -144,6 +145,8 @@ static const sd_bus_vtable vtable[] = {
                EVERYONE),
         METHOD("GetRun", SD_BUS_ARGS("s", id), SD_BUS_RESULT("o", run), method_get_run, EVERYONE),
         METHOD("GetConnector", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", connector), method_get_connector, EVERYONE),
+        METHOD("DescribeLog", SD_BUS_ARGS("s", id, "a{sv}", options), SD_BUS_RESULT("s", log), method_describe_log,
+               EVERYONE),
         METHOD("DescribeRuns", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", runs), method_describe_runs, EVERYONE),
         METHOD("DescribeEvents", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", events), method_describe_events,
                EVERYONE),

@@ -156,6 +156,9 @@ struct Engine {
         sd_event_source *retention_source;
         sd_event_source *retention_timer;
 
+        struct LogRead *log_reads;
+        unsigned n_log_reads;
+
         EngineStatus status; /* of what is published */
         bool status_changed;
 };

@@ -11,6 +11,7 @@
 #include "engine/api-keys.h"
 #include "engine/connector-table.h"
 #include "engine/lifecycle.h"
+#include "engine/log-reader.h"
 #include "engine/outside-runs.h"
 #include "engine/publication.h"
 #include "engine/reconcile.h"
@@ -244,6 +245,7 @@ Engine *engine_free(Engine *engine)
                 worker_calls_refuse(engine, -ESHUTDOWN);
                 publications_flush(engine, -ESHUTDOWN);
         }
+        log_reads_end(engine);
         engine->launcher = launcher_free(engine->launcher);
         worker_calls_free(engine);
         sd_event_source_disable_unref(engine->publish_source);

@@ -61,9 +61,15 @@ static void list_connectors(Request *request)
 
 static void get_connector(Request *request)
 {
-        ClientOption options[3];
+        ClientOption options[4];
+        uint64_t outcomes = 0;
+        size_t n;
 
-        backend_describe(request, "DescribeConnectors", options, begin_options(request, "name", options));
+        if (!surface_number(request, "outcomes", 0, OUTCOMES_MAX, &outcomes))
+                return;
+        n = begin_options(request, "name", options);
+        options[n++] = (ClientOption){ .name = "outcomes", .type = 'u', .u = (uint32_t) outcomes };
+        backend_describe(request, "DescribeConnectors", options, n);
 }
 
 static void get_activity(Request *request)

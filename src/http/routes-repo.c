@@ -125,10 +125,38 @@ static void cancel_run(Request *request)
         describe_run(request, on_run_seen);
 }
 
+/* ---- The log */
+
+#define LOG_LINES_DEFAULT 100U
+#define LOG_LINES_MAX     500U
+
+static void get_log(Request *request)
+{
+        uint64_t lines = LOG_LINES_DEFAULT;
+        ClientOption options[3];
+
+        if (!surface_number(request, "lines", 1, LOG_LINES_MAX, &lines))
+                return;
+        options[0] = (ClientOption){ .name = "on_behalf_of", .type = 's', .s = request->principal->name };
+        options[1] = (ClientOption){ .name = "user", .type = 's', .s = bound_user(request) };
+        options[2] = (ClientOption){ .name = "lines", .type = 'u', .u = (uint32_t) lines };
+        backend_call(request,
+                     &(ClientRequest){
+                                     .member = "DescribeLog",
+                                     .text = request->arguments[0],
+                                     .dictionary = true,
+                                     .options = options,
+                                     .n_options = ELEMENTSOF(options),
+                                     .repeatable = true,
+                     },
+                     backend_pass);
+}
+
 const Route repo_routes[] = {
         { HTTP_GET, "/v1/sync-runs", API_SCOPE_READ, list_runs },
         { HTTP_POST, "/v1/sync-runs", API_SCOPE_WRITE, post_run },
         { HTTP_GET, "/v1/sync-runs/{id}", API_SCOPE_READ, get_run },
+        { HTTP_GET, "/v1/sync-runs/{id}/log", API_SCOPE_READ, get_log },
         { HTTP_POST, "/v1/sync-runs/{id}/cancel", API_SCOPE_WRITE, cancel_run },
         {},
 };

@@ -193,6 +193,7 @@ void view_redbark_sync_detail(JsonWriter *w, const RedbarkSync *sync)
         json_write_uint(w, "consecutiveFailures", sync->consecutive_failures);
         json_write_string(w, "loadState", load_state_to_string(d->load_state));
         json_write_string(w, "loadError", d->load_error);
+        json_write_string(w, "settingsPath", d->path);
 }
 
 static const char *connection_status(AttentionCategory category)

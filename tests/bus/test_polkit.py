@@ -72,6 +72,7 @@ def changing_calls(run):
                          "RemoveWebhookEndpoint")),
         ("org.syncrun1.manage-webhooks", (PATH, MANAGER, "ResendWebhookMessage", "ssa{sv}", ENDPOINT, "msg_1", "0")),
         ("org.syncrun1.manage-webhooks", (PATH, MANAGER, "RecoverWebhook", "sta{sv}", ENDPOINT, "0", "0")),
+        ("org.syncrun1.read-log", (PATH, MANAGER, "DescribeLog", "sa{sv}", run, "0")),
         ("org.syncrun1.cancel", (PATH, MANAGER, "CancelRunWithOptions", "sa{sv}", run, "0")),
         ("org.syncrun1.cancel", (PATH, MANAGER, "CancelRun", "s", run)),
         ("org.syncrun1.cancel", (run_path(run), RUN, "Cancel")),

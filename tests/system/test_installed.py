@@ -27,6 +27,7 @@ ACTIONS = {
     "manage-keys": "auth_admin_keep",
     "manage-webhooks": "auth_admin_keep",
     "report": "auth_admin_keep",
+    "read-log": "auth_admin_keep",
 }
 
 # A worker that does nothing but wait: what systemd, polkit and the bus do with the unit can be seen without ours.
