@@ -2,6 +2,7 @@
 
 /* org.syncrun1.Connector at /org/syncrun1/connector/NAME. What its worker calls there is worker-object.c. */
 
+#include "base/json-util.h"
 #include "base/log.h"
 #include "base/string-util.h"
 #include "bus/access.h"
@@ -32,7 +33,6 @@ READ(next_elapse, number, c->next_elapse_usec == USEC_INFINITY ? 0 : c->next_ela
 READ(retrying, number, c->record.retry_at_usec > 0);
 READ(retry_at, number, c->record.retry_at_usec);
 READ(retry_attempt, number, c->record.retry_at_usec > 0 ? c->record.retry_attempt : 0);
-READ(resync_owed, number, connector_owes_resync(c));
 READ(last_run_id, text, c->record.last_run_id);
 READ(last_outcome, text, run_outcome_to_string(c->record.last_outcome));
 READ(last_finished, number, c->record.last_finished_usec);
@@ -54,6 +54,43 @@ static void read_active_run(const void *object, PropertyValue *ret)
         ret->text = ret->buffer;
 }
 
+static void read_resync_owed(const void *object, PropertyValue *ret)
+{
+        const char *accounts;
+
+        ret->number = connector_owes_resync(object, &accounts);
+}
+
+static void read_resync_accounts(const void *object, PropertyValue *ret)
+{
+        _cleanup_json_ struct json_object *names = NULL;
+        const char *accounts;
+
+        if (!connector_owes_resync(object, &accounts) || !accounts ||
+            json_parse(accounts, strlen(accounts), &names) < 0)
+                return;
+        ret->own_strings = true;
+        for (size_t i = 0; i < json_object_array_length(names); i++)
+                if (strv_extend(&ret->list, json_object_get_string(json_object_array_get_idx(names, i))) < 0)
+                        return;
+}
+
+static void read_follow_up(const void *object, PropertyValue *ret)
+{
+        NextRun next;
+
+        if (connector_follow_up(object, &next))
+                ret->text = run_trigger_to_string(next.trigger);
+}
+
+static void read_follow_up_by(const void *object, PropertyValue *ret)
+{
+        NextRun next;
+
+        if (connector_follow_up(object, &next))
+                ret->text = next.requested_by;
+}
+
 /* ROW(flag of the vtable, name, type, rest of the PropertyRow) */
 #define CONNECTOR_PROPERTIES(ROW)                                               \
         ROW(CONST, "Name", "s", 0, read_name)                                   \
@@ -71,6 +108,9 @@ static void read_active_run(const void *object, PropertyValue *ret)
         ROW(EMITS_CHANGE, "RetryUSec", "t", 0, read_retry_at)                   \
         ROW(EMITS_CHANGE, "RetryAttempt", "u", 0, read_retry_attempt)           \
         ROW(EMITS_CHANGE, "FullResyncPending", "b", 0, read_resync_owed)         \
+        ROW(EMITS_CHANGE, "FullResyncAccounts", "as", 0, read_resync_accounts)  \
+        ROW(EMITS_CHANGE, "FollowUp", "s", 0, read_follow_up)                   \
+        ROW(EMITS_CHANGE, "FollowUpRequestedBy", "s", 0, read_follow_up_by)     \
         ROW(EMITS_CHANGE, "ActiveRun", "o", 0, read_active_run)                 \
         ROW(EMITS_CHANGE, "LastRunId", "s", 0, read_last_run_id)                \
         ROW(EMITS_CHANGE, "LastOutcome", "s", 0, read_last_outcome)             \
@@ -197,18 +237,27 @@ static int start_request_read(sd_bus_message *m, StartRequest *request, sd_bus_e
 
 static int send_started(sd_bus_message *m, const StartReply *reply, const char *body)
 {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *answer = NULL;
         _cleanup_free_ char *path = NULL;
         int r;
 
         r = sd_bus_path_encode(SYNCRUN_PATH_RUN, reply->run_id, &path);
         if (r < 0)
                 return r;
-        if (body)
-                return sd_bus_reply_method_return(m, "soba{sv}", reply->run_id, path, (int) reply->already_active, 2,
-                                                  "full_resync_pending", "b", (int) reply->full_resync_pending, "body",
-                                                  "s", body);
-        return sd_bus_reply_method_return(m, "soba{sv}", reply->run_id, path, (int) reply->already_active, 1,
-                                          "full_resync_pending", "b", (int) reply->full_resync_pending);
+        r = sd_bus_message_new_method_return(m, &answer);
+        if (r >= 0)
+                r = sd_bus_message_append(answer, "sob", reply->run_id, path, (int) reply->already_active);
+        if (r >= 0)
+                r = sd_bus_message_open_container(answer, 'a', "{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(answer, "{sv}{sv}{sv}", "full_resync", "b", (int) reply->full_resync,
+                                          "full_resync_pending", "b", (int) reply->full_resync_pending,
+                                          "full_resync_owed", "b", (int) reply->full_resync_owed);
+        if (r >= 0 && body)
+                r = sd_bus_message_append(answer, "{sv}", "body", "s", body);
+        if (r >= 0)
+                r = sd_bus_message_close_container(answer);
+        return r < 0 ? r : sd_bus_send(NULL, answer, NULL);
 }
 
 static void start_reply(int error, const StartReply *reply, void *userdata)

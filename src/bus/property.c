@@ -8,7 +8,10 @@
 
 static void property_value_done(PropertyValue *value)
 {
-        free(value->list);
+        if (value->own_strings)
+                strv_free(value->list);
+        else
+                free(value->list);
 }
 
 static void read_field(const PropertyRow *row, const void *object, PropertyValue *ret)

@@ -12,7 +12,8 @@
 /* A value on its way to the wire. */
 typedef struct PropertyValue {
         const char *text; /* "s", "o"; NULL is "" */
-        char **list;      /* "as": a list made for this, of borrowed strings */
+        char **list;      /* "as": a list made for this */
+        bool own_strings; /* the strings of the list were made for this, too; else they are borrowed */
         uint64_t number;  /* "b", "u", "t" */
         double fraction;  /* "d" */
         char buffer[sizeof(SYNCRUN_PATH_CONNECTION "/") + 3 * RUN_ID_MAX]; /* room for a text that is made: a path */

@@ -250,17 +250,31 @@ void client_started_done(ClientStarted *started)
 
 static int read_started(sd_bus_message *reply, ClientStarted *started)
 {
+        const struct {
+                const char *key;
+                bool *value;
+        } results[] = {
+                { "full_resync", &started->full_resync },
+                { "full_resync_pending", &started->full_resync_pending },
+                { "full_resync_owed", &started->full_resync_owed },
+        };
         const char *id, *path, *key;
-        int already_active, pending = 0, r;
+        int already_active, value, r;
 
         r = sd_bus_message_read(reply, "sob", &id, &path, &already_active);
         if (r >= 0)
                 r = sd_bus_message_enter_container(reply, 'a', "{sv}");
         while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+                bool *known = NULL;
+
                 r = sd_bus_message_read(reply, "s", &key);
+                for (size_t i = 0; r >= 0 && i < ELEMENTSOF(results); i++)
+                        if (streq(key, results[i].key))
+                                known = results[i].value;
                 if (r >= 0)
-                        r = streq(key, "full_resync_pending") ? sd_bus_message_read(reply, "v", "b", &pending)
-                                                              : sd_bus_message_skip(reply, "v");
+                        r = known ? sd_bus_message_read(reply, "v", "b", &value) : sd_bus_message_skip(reply, "v");
+                if (r >= 0 && known)
+                        *known = value;
                 if (r >= 0)
                         r = sd_bus_message_exit_container(reply);
         }
@@ -269,7 +283,6 @@ static int read_started(sd_bus_message *reply, ClientStarted *started)
         started->run_id = strdup(id);
         started->path = strdup(path);
         started->already_active = already_active;
-        started->full_resync_pending = pending;
         return started->run_id && started->path ? 0 : -ENOMEM;
 }
 

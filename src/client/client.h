@@ -77,7 +77,9 @@ typedef struct ClientStarted {
         char *run_id;
         char *path;
         bool already_active;
+        bool full_resync;         /* the run is one */
         bool full_resync_pending; /* remembered: becomes the next run */
+        bool full_resync_owed;    /* of accounts that the run does not resync */
 } ClientStarted;
 
 void client_started_done(ClientStarted *started);

@@ -17,7 +17,9 @@ static int print_started(const Ctl *ctl, const char *connector, const ClientStar
         if (!object || json_add(object, "connector", json_object_new_string(connector)) < 0 ||
             json_add(object, "run_id", json_object_new_string(started->run_id)) < 0 ||
             json_add(object, "already_active", json_object_new_boolean(started->already_active)) < 0 ||
-            json_add(object, "full_resync_pending", json_object_new_boolean(started->full_resync_pending)) < 0)
+            json_add(object, "full_resync", json_object_new_boolean(started->full_resync)) < 0 ||
+            json_add(object, "full_resync_pending", json_object_new_boolean(started->full_resync_pending)) < 0 ||
+            json_add(object, "full_resync_owed", json_object_new_boolean(started->full_resync_owed)) < 0)
                 return ctl_oom();
         ctl_print_json(ctl, object);
         return 0;
@@ -44,6 +46,9 @@ static int start_one(Ctl *ctl, Client *client, const char *connector, Progress *
                                connector, started.run_id);
         else if (started.already_active && !o->quiet)
                 (void) fprintf(stderr, "%s is running already.\n", connector);
+        if (started.full_resync_owed && !o->quiet)
+                (void) fprintf(stderr, "A full resync of %s is still owed. See 'syncrunctl status %s'.\n", connector,
+                               connector);
         if (progress)
                 return progress_add(progress, connector, started.run_id, started.full_resync_pending) < 0 ? ctl_oom()
                                                                                                           : 0;

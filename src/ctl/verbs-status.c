@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/buffer.h"
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "ctl/ctl.h"
@@ -226,6 +227,27 @@ int verb_show(Ctl *ctl, int argc, char **argv)
 
 /* ---- Status */
 
+/* What is to come after the active run, or is owed: "a full resync of visa, giro". */
+static void pending_lines(struct json_object *connector)
+{
+        struct json_object *next = json_member(connector, "follow_up"), *account;
+        const char *requested_by = json_text(next, "requested_by");
+        _cleanup_buffer_ Buffer text = {};
+        _cleanup_free_ char *pending = NULL;
+
+        if (json_flag(connector, "full_resync_pending")) {
+                buffer_append_string(&text, "a full resync");
+                for (size_t i = 0; (account = json_element(connector, "full_resync_accounts", i)); i++)
+                        buffer_append_format(&text, "%s%s", i == 0 ? " of " : ", ", json_object_get_string(account));
+                if (buffer_take(&text, &pending) >= 0)
+                        line("Pending", COLOUR_NORMAL, pending);
+        }
+        if (next)
+                line_format("Follows", "%s (%s%s%s)",
+                            json_flag(next, "full_resync") ? "a full resync" : "one more run",
+                            json_text(next, "trigger"), isempty(requested_by) ? "" : ", asked for by ", requested_by);
+}
+
 static void print_connector(struct json_object *connector)
 {
         struct json_object *attention = json_member(connector, "attention"), *retry = json_member(connector, "retry"),
@@ -258,8 +280,7 @@ static void print_connector(struct json_object *connector)
         line("Outcome", outcome_colour(json_text(connector, "last_outcome")), json_text(connector, "last_outcome"));
         if (failures != COUNT_UNKNOWN && failures > 0)
                 line_format("Failures", "%" PRIu64 " in a row", failures);
-        if (json_flag(connector, "full_resync_pending"))
-                line("Pending", COLOUR_NORMAL, "a full resync is the next run");
+        pending_lines(connector);
         if (attention) {
                 advice_lines(json_text(attention, "category"));
                 line("Said", COLOUR_NORMAL, json_text(attention, "message"));

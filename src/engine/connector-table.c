@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "engine/connection-table.h"
+#include "engine/follow-up.h"
 #include "engine/publication.h"
 #include "engine/run-log.h"
 #include "engine/scheduler.h"
@@ -19,29 +20,6 @@ typedef struct ConnectorPublication {
         bool attached_to_file;
         ConnectorNews news;
 } ConnectorPublication;
-
-static int connector_record_copy(const ConnectorRecord *record, ConnectorRecord *ret)
-{
-        ConnectorRecord copy = *record;
-
-        copy.name = copy.id = copy.user_id = copy.last_run_id = copy.retry_of = NULL;
-        copy.pending_requested_by = copy.pending_reason = copy.pending_accounts = NULL;
-        copy.attention.message = copy.attention.run_id = NULL;
-        if (free_and_strdup(&copy.name, record->name) < 0 || free_and_strdup(&copy.id, record->id) < 0 ||
-            free_and_strdup(&copy.user_id, record->user_id) < 0 ||
-            free_and_strdup(&copy.last_run_id, record->last_run_id) < 0 ||
-            free_and_strdup(&copy.retry_of, record->retry_of) < 0 ||
-            free_and_strdup(&copy.pending_requested_by, record->pending_requested_by) < 0 ||
-            free_and_strdup(&copy.pending_reason, record->pending_reason) < 0 ||
-            free_and_strdup(&copy.pending_accounts, record->pending_accounts) < 0 ||
-            free_and_strdup(&copy.attention.message, record->attention.message) < 0 ||
-            free_and_strdup(&copy.attention.run_id, record->attention.run_id) < 0) {
-                connector_record_done(&copy);
-                return -ENOMEM;
-        }
-        *ret = copy;
-        return 0;
-}
 
 bool connector_is_active(const ConnectorEntry *c)
 {
@@ -252,11 +230,6 @@ int connector_table_read_records(Engine *engine)
         return r;
 }
 
-bool connector_owes_resync(const Connector *connector)
-{
-        return connector->record.pending_full_resync || (connector->record.resyncing && !connector->run);
-}
-
 /* ---- Files */
 
 static int entry_new_with_id(Engine *engine, const char *name, ConnectorEntry **ret)
@@ -308,11 +281,9 @@ static int change_user(ConnectorEntry *c, const char *user_id)
         record->retry_at_usec = 0;
         record->retry_attempt = 0;
         record->retry_of = (free(record->retry_of), NULL);
-        record->pending = false;
-        record->pending_trigger = _RUN_TRIGGER_INVALID;
-        record->pending_requested_by = (free(record->pending_requested_by), NULL);
-        record->pending_reason = (free(record->pending_reason), NULL);
-        record->pending_accounts = (free(record->pending_accounts), NULL);
+        follow_up_forget(&record->follow_up);
+        follow_up_forget(&record->resync);
+        record->owed_accounts = (free(record->owed_accounts), NULL); /* of all, so that no name of before is told */
         attention_done(&record->attention);
         record->attention.category = _ATTENTION_INVALID;
         r = store_put_connector(c->published.engine->store, record);

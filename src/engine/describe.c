@@ -126,6 +126,27 @@ static void write_definition(JsonWriter *w, const ConnectorDefinition *d)
         json_write_string(w, "overlap", overlap_policy_to_string(d->overlap));
 }
 
+/* What comes after the active run, and what is owed. */
+static void write_follow_up(JsonWriter *w, const Connector *c)
+{
+        const char *accounts;
+        NextRun next;
+
+        json_write_bool(w, "full_resync_pending", connector_owes_resync(c, &accounts));
+        json_write_raw(w, "full_resync_accounts", accounts);
+        if (!connector_follow_up(c, &next)) {
+                json_write_null(w, "follow_up");
+                return;
+        }
+        json_open_object(w, "follow_up");
+        json_write_string(w, "trigger", run_trigger_to_string(next.trigger));
+        json_write_bool(w, "full_resync", next.full_resync);
+        json_write_raw(w, "accounts", next.accounts);
+        json_write_string(w, "requested_by", next.requested_by);
+        json_write_string(w, "reason", next.reason);
+        json_close_object(w);
+}
+
 static void write_record(JsonWriter *w, const Connector *c)
 {
         const ConnectorRecord *record = &c->record;
@@ -143,7 +164,7 @@ static void write_record(JsonWriter *w, const Connector *c)
                 json_close_object(w);
         } else
                 json_write_null(w, "retry");
-        json_write_bool(w, "full_resync_pending", connector_owes_resync(c));
+        write_follow_up(w, c);
         view_attention(w, "attention", &record->attention);
 }
 

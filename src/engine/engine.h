@@ -31,8 +31,21 @@ typedef struct Connector {
         bool attached_to_file;   /* false: the file is gone and a run is still active */
 } Connector;
 
-/* Whether the connector's next run is a full resync: one was asked for, or the last one did not end well. */
-bool connector_owes_resync(const Connector *connector) _pure_;
+/* Whether a full resync is to come: one was asked for while a run is active, or one did not end well, and the active
+ * run is not it. @ret_accounts: a JSON array of names, borrowed; NULL: all. */
+bool connector_owes_resync(const Connector *connector, const char **ret_accounts);
+
+/* What follows the active run at once. Strings are borrowed from the connector. */
+typedef struct NextRun {
+        RunTrigger trigger;
+        bool full_resync;
+        const char *requested_by;
+        const char *reason;
+        const char *accounts; /* as Run.only_accounts */
+} NextRun;
+
+/* Return: whether anything does. */
+bool connector_follow_up(const Connector *connector, NextRun *ret);
 
 /* What changed about a run, for property signals. */
 typedef enum RunChange {
@@ -158,7 +171,9 @@ typedef struct StartOptions {
 typedef struct StartReply {
         char run_id[RUN_ID_MAX + 1];
         bool already_active;
+        bool full_resync;         /* the run is one, asked for or owed */
         bool full_resync_pending; /* the active run is not the one that was asked for: it becomes the next run */
+        bool full_resync_owed;    /* of other accounts, which the run does not resync */
 } StartReply;
 typedef void (*EngineStartReply)(int error, const StartReply *reply, void *userdata);
 

@@ -4,111 +4,245 @@
 
 #include <stdlib.h>
 
-#include "base/json-util.h"
-#include "base/json-writer.h"
+#include "engine/account-set.h"
 #include "engine/connector-table.h"
 
-static bool has_string(struct json_object *array, const char *text)
+#define OWED_REASON "The full resync has not ended well yet"
+
+void follow_up_forget(FollowUp *follow_up)
 {
-        for (size_t i = 0; i < json_object_array_length(array); i++)
-                if (streq(json_object_get_string(json_object_array_get_idx(array, i)), text))
-                        return true;
-        return false;
+        free(follow_up->requested_by);
+        free(follow_up->reason);
+        free(follow_up->accounts);
+        *follow_up = (FollowUp) { .trigger = _RUN_TRIGGER_INVALID };
 }
 
-/* Those of @b that @a has not are added to it. */
-static int join(struct json_object *a, struct json_object *b)
+static int set_words(FollowUp *follow_up, const RunRequest *request)
 {
-        for (size_t i = 0; i < json_object_array_length(b); i++) {
-                struct json_object *name = json_object_array_get_idx(b, i);
-
-                if (has_string(a, json_object_get_string(name)))
-                        continue;
-                if (json_object_array_length(a) >= ACCOUNTS_PER_RUN_MAX)
-                        return -E2BIG;
-                if (json_object_array_add(a, json_object_get(name)) < 0) {
-                        json_object_put(name);
-                        return -ENOMEM;
-                }
-        }
-        return 0;
-}
-
-static int write_names(struct json_object *names, char **ret)
-{
-        _cleanup_buffer_ Buffer buffer = {};
-        JsonWriter w = JSON_WRITER_INIT(&buffer);
-
-        json_open_array(&w, NULL);
-        for (size_t i = 0; i < json_object_array_length(names); i++)
-                json_write_string(&w, NULL, json_object_get_string(json_object_array_get_idx(names, i)));
-        json_close_array(&w);
-        return buffer_take(&buffer, ret);
-}
-
-/* NULL: all accounts. */
-static int join_accounts(const char *a, const char *b, char **ret)
-{
-        _cleanup_json_ struct json_object *first = NULL, *second = NULL;
-        int r;
-
-        if (!a || !b)
-                return 0;
-        r = json_parse(a, strlen(a), &first);
-        if (r >= 0)
-                r = json_parse(b, strlen(b), &second);
-        if (r >= 0)
-                r = join(first, second);
-        return r < 0 ? r : write_names(first, ret);
-}
-
-static int set_words(ConnectorRecord *record, const RunRequest *request)
-{
-        if (free_and_strdup(&record->pending_requested_by, request->requested_by) < 0 ||
-            free_and_strdup(&record->pending_reason, request->reason) < 0)
+        if (free_and_strdup(&follow_up->requested_by, request->requested_by) < 0 ||
+            free_and_strdup(&follow_up->reason, request->reason) < 0)
                 return -ENOMEM;
-        record->pending_trigger = request->trigger;
+        follow_up->trigger = request->trigger;
         return 0;
 }
 
 int follow_up_add(ConnectorEntry *c, const RunRequest *request)
 {
         bool scheduled = request->trigger == RUN_TRIGGER_SCHEDULE || request->trigger == RUN_TRIGGER_CATCH_UP;
-        ConnectorRecord *record = &c->record;
+        FollowUp *follow_up = request->full_resync ? &c->record.resync : &c->record.follow_up;
         _cleanup_free_ char *accounts = NULL;
         int r;
 
-        if (record->pending)
-                r = join_accounts(record->pending_accounts, request->only_accounts, &accounts);
+        if (follow_up->wanted)
+                r = account_set_join(follow_up->accounts, request->only_accounts, &accounts);
         else
                 r = free_and_strdup(&accounts, request->only_accounts);
-        if (r >= 0 && (!record->pending || !scheduled))
-                r = set_words(record, request);
+        if (r >= 0 && (!follow_up->wanted || !scheduled))
+                r = set_words(follow_up, request);
         if (r < 0)
                 return r;
-        free(record->pending_accounts);
-        record->pending_accounts = TAKE_PTR(accounts);
-        record->pending = true;
-        record->pending_full_resync = record->pending_full_resync || request->full_resync;
+        free(follow_up->accounts);
+        follow_up->accounts = TAKE_PTR(accounts);
+        follow_up->wanted = true;
         return 0;
 }
 
-int follow_up_begin(ConnectorEntry *c)
+typedef enum Next {
+        NEXT_NOTHING,
+        NEXT_RESYNC,
+        NEXT_OWED,
+        NEXT_OTHER,
+} Next;
+
+/* A debt is left to the runs that come anyway, where the one before did not go well. */
+static bool owed_follows(const ConnectorRecord *record, const Run *after)
 {
+        return record->owes_resync && !after->full_resync &&
+               (after->outcome < 0 || after->outcome == RUN_SUCCEEDED || after->outcome == RUN_PARTIAL);
+}
+
+static Next what_follows(const ConnectorRecord *record, const Run *after)
+{
+        if (record->resync.wanted)
+                return NEXT_RESYNC;
+        if (owed_follows(record, after))
+                return NEXT_OWED;
+        return record->follow_up.wanted ? NEXT_OTHER : NEXT_NOTHING;
+}
+
+/* Strings are borrowed. */
+static RunRequest request_of(const FollowUp *follow_up, bool full_resync)
+{
+        return (RunRequest) {
+                .trigger = follow_up->trigger,
+                .full_resync = full_resync,
+                .requested_by = follow_up->requested_by,
+                .reason = follow_up->reason,
+                .only_accounts = follow_up->accounts,
+        };
+}
+
+static RunRequest request_of_owed(const ConnectorRecord *record)
+{
+        return (RunRequest) {
+                .trigger = RUN_TRIGGER_RETRY,
+                .reason = OWED_REASON,
+                .only_accounts = record->owed_accounts,
+        };
+}
+
+/* It is asked for no longer, and owed instead. */
+static int owe_wanted(ConnectorRecord *record)
+{
+        const Run wish = {
+                .full_resync = true,
+                .outcome = RUN_FAILED,
+                .only_accounts = record->resync.accounts,
+        };
+        int r;
+
+        if (!record->resync.wanted)
+                return 0;
+        r = resync_settle(record, &wish);
+        follow_up_forget(&record->resync);
+        return r;
+}
+
+static int forget_all(ConnectorEntry *c)
+{
+        int k = owe_wanted(&c->record);
+
+        follow_up_forget(&c->record.follow_up);
+        connector_save(c, 0);
+        return k;
+}
+
+static FollowUp take(FollowUp *follow_up)
+{
+        FollowUp taken = *follow_up;
+
+        *follow_up = (FollowUp) { .trigger = _RUN_TRIGGER_INVALID };
+        return taken;
+}
+
+static int begin_wanted(ConnectorEntry *c, Next next)
+{
+        _cleanup_(follow_up_forget) FollowUp taken = { .trigger = _RUN_TRIGGER_INVALID };
         ConnectorRecord *record = &c->record;
-        _cleanup_free_ char *requested_by = NULL, *reason = NULL, *accounts = NULL;
-        RunRequest request = { .trigger = record->pending_trigger, .full_resync = record->pending_full_resync };
+        RunRequest request;
+        EngineRun *r;
+        int k;
+
+        taken = take(next == NEXT_RESYNC ? &record->resync : &record->follow_up);
+        if (next == NEXT_RESYNC && record->follow_up.wanted) {
+                k = account_set_contains(taken.accounts, record->follow_up.accounts);
+                if (k < 0)
+                        return k;
+                if (k > 0) /* it is in the full resync */
+                        follow_up_forget(&record->follow_up);
+        }
+        request = request_of(&taken, next == NEXT_RESYNC);
+        return run_begin(c, &request, &r);
+}
+
+int follow_up_begin(ConnectorEntry *c, const Run *after)
+{
+        Next next = what_follows(&c->record, after);
+        RunRequest owed;
         EngineRun *r;
 
-        if (!record->pending)
+        if (next == NEXT_NOTHING)
                 return 0;
-        request.requested_by = requested_by = TAKE_PTR(record->pending_requested_by);
-        request.reason = reason = TAKE_PTR(record->pending_reason);
-        request.only_accounts = accounts = TAKE_PTR(record->pending_accounts);
-        record->pending = false;
-        record->pending_trigger = _RUN_TRIGGER_INVALID;
-        if (connector_may_run(c))
-                return run_begin(c, &request, &r);
-        connector_save(c, 0);
+        if (!connector_may_run(c))
+                return forget_all(c);
+        if (next != NEXT_OWED)
+                return begin_wanted(c, next);
+        owed = request_of_owed(&c->record);
+        return run_begin(c, &owed, &r);
+}
+
+/* ---- Full resyncs that are owed */
+
+bool resync_is_owed(const ConnectorRecord *record, const char *accounts)
+{
+        return record->owes_resync && account_set_contains(record->owed_accounts, accounts) > 0;
+}
+
+static void clear_debt(ConnectorRecord *record)
+{
+        record->owes_resync = false;
+        record->owed_accounts = (free(record->owed_accounts), NULL);
+}
+
+static int owe(ConnectorRecord *record, const char *accounts)
+{
+        _cleanup_free_ char *all = NULL;
+        int r;
+
+        if (record->owes_resync)
+                r = account_set_join(record->owed_accounts, accounts, &all);
+        else
+                r = free_and_strdup(&all, accounts);
+        if (r < 0 && r != -E2BIG) /* too many to be named: all */
+                return r;
+        free(record->owed_accounts);
+        record->owed_accounts = TAKE_PTR(all);
+        record->owes_resync = true;
         return 0;
+}
+
+int resync_settle(ConnectorRecord *record, const Run *run)
+{
+        char *left = NULL;
+        int r;
+
+        if (!run->full_resync)
+                return 0;
+        if (run->outcome == RUN_FAILED || run->outcome == RUN_PARTIAL)
+                return owe(record, run->only_accounts);
+        r = record->owes_resync ? account_set_remove(record->owed_accounts, run->only_accounts, &left) : 0;
+        if (r < 0)
+                return r;
+        if (r > 0) {
+                free(record->owed_accounts);
+                record->owed_accounts = left;
+                return 0;
+        }
+        clear_debt(record);
+        record->resyncing = false;
+        return 0;
+}
+
+bool connector_owes_resync(const Connector *connector, const char **ret_accounts)
+{
+        const ConnectorRecord *record = &connector->record;
+        const Run *run = connector->run;
+
+        if (record->resync.wanted) {
+                *ret_accounts = record->resync.accounts;
+                return true;
+        }
+        *ret_accounts = record->owed_accounts;
+        return record->owes_resync && !(run && run->full_resync &&
+                                        account_set_contains(run->only_accounts, record->owed_accounts) > 0);
+}
+
+bool connector_follow_up(const Connector *connector, NextRun *ret)
+{
+        const ConnectorRecord *record = &connector->record;
+        Next next = connector->run ? what_follows(record, connector->run) : NEXT_NOTHING;
+        RunRequest request;
+
+        if (next == NEXT_NOTHING)
+                return false;
+        request = next == NEXT_OWED ? request_of_owed(record)
+                                    : request_of(next == NEXT_RESYNC ? &record->resync : &record->follow_up, false);
+        *ret = (NextRun) {
+                .trigger = request.trigger,
+                .full_resync = next != NEXT_OTHER || resync_is_owed(record, request.only_accounts),
+                .requested_by = request.requested_by,
+                .reason = request.reason,
+                .accounts = request.only_accounts,
+        };
+        return true;
 }

@@ -208,7 +208,7 @@ static int new_run(ConnectorEntry *c, const RunRequest *request, EngineRun **ret
             free_and_strdup(&run->retry_of, request->retry_of) < 0)
                 return -ENOMEM;
         run->attempt = MAX(request->attempt, 1U);
-        run->full_resync = request->full_resync || c->record.resyncing || c->record.pending_full_resync;
+        run->full_resync = request->full_resync || resync_is_owed(&c->record, request->only_accounts);
         k = engine_run_new(c->published.engine, run, ret);
         if (k >= 0)
                 TAKE_PTR(run);
@@ -235,7 +235,6 @@ int run_begin(ConnectorEntry *c, const RunRequest *request, EngineRun **ret)
         c->run = r;
         if (request->full_resync)
                 c->record.resyncing = false; /* from the beginning */
-        c->record.pending_full_resync = false;
         c->record.retry_at_usec = 0;
         c->record.retry_attempt = 0;
         c->record.retry_of = (free(c->record.retry_of), NULL);

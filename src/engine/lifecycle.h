@@ -20,7 +20,7 @@ typedef struct RunRequest {
 /**
  * run_begin() - a run of a connector that has none, queued; starts in this turn if the limits allow
  *
- * A retry that waits is replaced by it; a full resync that is owed makes it one.
+ * A retry that waits is replaced by it. It is a full resync, too, where one is owed of all its accounts.
  *
  * Return: 0; -ENOMEM; errno of getrandom(2).
  */

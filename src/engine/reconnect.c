@@ -41,33 +41,38 @@ static bool is_of_user(const ConnectorEntry *c, const char *user_id)
         return !user_id || (c->definition->user_id && streq(c->definition->user_id, user_id));
 }
 
-/* An active run may have begun with what was of no use, and may end by it: another follows. */
-static int run_reconnected(ConnectorEntry *c, const char *requested_by, ReconnectedRun *ret)
+/* An active run may have begun with what was of no use, and may end by it: another follows. Not told of where the
+ * active one is another user's, of before. */
+static int run_reconnected(ConnectorEntry *c, const char *user_id, const char *requested_by, ReconnectPublication *p)
 {
         const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT, .requested_by = requested_by };
         EngineRun *r = c->run;
+        ReconnectedRun *run;
+        bool active = r;
         int k;
 
-        ret->connector = c->name;
-        ret->already_active = r;
-        if (!r)
+        if (!active)
                 k = run_begin(c, &request, &r);
         else {
                 k = follow_up_add(c, &request);
                 if (k >= 0)
                         connector_save(c, 0);
         }
-        if (k >= 0)
-                (void) memcpy(ret->run_id, r->id, strlen(r->id) + 1);
-        return k;
+        if (k < 0 || (user_id && !streq_null(r->run->user_id, user_id)))
+                return k;
+        run = &p->runs[p->n_runs++];
+        *run = (ReconnectedRun) { .connector = c->name, .already_active = active };
+        (void) memcpy(run->run_id, r->id, strlen(r->id) + 1);
+        return 0;
 }
 
-/* Return: 0; -ENOBUFS (there was no room for some, or none, of them). */
+/* Return: 0; -ENOBUFS (there was no room for any of them). */
 static int run_affected(Engine *engine, ConnectionEntry *connection, const char *user_id, const char *requested_by,
                         ReconnectPublication *p)
 {
         ConnectorEntry *c;
         int k, refused = 0;
+        bool taken = false;
 
         DL_FOREACH(connection->members, c) {
                 if (!is_of_user(c, user_id) || !is_affected(c))
@@ -76,13 +81,15 @@ static int run_affected(Engine *engine, ConnectionEntry *connection, const char 
                         refused = -ENOBUFS;
                         continue;
                 }
-                k = run_reconnected(c, requested_by, &p->runs[p->n_runs++]);
+                taken = true;
+                k = run_reconnected(c, user_id, requested_by, p);
                 if (k < 0) {
                         engine_break(engine, k);
                         break;
                 }
         }
-        return refused;
+        p->error = refused;
+        return taken ? 0 : refused;
 }
 
 int engine_reconnect(Engine *engine, const char *name, const char *user_id, const char *requested_by,
@@ -108,9 +115,9 @@ int engine_reconnect(Engine *engine, const char *name, const char *user_id, cons
                 return -ENOMEM;
         p->reply = reply;
         p->userdata = userdata;
-        p->error = run_affected(engine, connection, user_id, requested_by, p);
-        if (p->n_runs == 0 && p->error < 0)
-                return p->error;
+        k = run_affected(engine, connection, user_id, requested_by, p);
+        if (k < 0)
+                return k;
         engine->n_replies++;
         publication_queue(engine, &TAKE_PTR(p)->publication, on_reconnect_publication);
         return 0;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/json-writer.h"
+#include "engine/account-set.h"
 #include "engine/connector-table.h"
 #include "engine/follow-up.h"
 #include "engine/lifecycle.h"
@@ -81,6 +82,12 @@ static int start_beside(EngineRun *r, const RunRequest *request, StartReply *ret
         return 0;
 }
 
+static bool is_owed_besides(const ConnectorRecord *record, const Run *run)
+{
+        return record->owes_resync &&
+               !(run->full_resync && account_set_contains(run->only_accounts, record->owed_accounts) > 0);
+}
+
 static int start(ConnectorEntry *c, const StartOptions *options, StartReply *ret)
 {
         _cleanup_free_ char *reason = NULL, *accounts = NULL;
@@ -111,6 +118,8 @@ static int start(ConnectorEntry *c, const StartOptions *options, StartReply *ret
         if (k < 0)
                 return k;
         (void) memcpy(ret->run_id, r->id, strlen(r->id) + 1);
+        ret->full_resync = r->run->full_resync;
+        ret->full_resync_owed = is_owed_besides(&c->record, r->run);
         return 0;
 }
 

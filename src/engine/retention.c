@@ -86,6 +86,8 @@ static int on_idle(sd_event_source *source, void *userdata)
                 .runs_max_per_connector = number_limit(s->runs_max_per_connector),
                 .failed_runs_max_age_usec = age_limit(s->failed_runs_max_age_usec),
                 .failed_runs_max_per_connector = number_limit(s->failed_runs_max_per_connector),
+                .skipped_runs_max_age_usec = age_limit(s->skipped_runs_max_age_usec),
+                .skipped_runs_max_per_connector = number_limit(s->skipped_runs_max_per_connector),
                 .webhook_messages_max_age_usec = age_limit(s->webhook_messages_max_age_usec),
                 .webhook_messages_max = number_limit(s->webhook_messages_max),
         };

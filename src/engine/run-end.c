@@ -199,18 +199,6 @@ static bool end_accounts(Run *run)
         return changed;
 }
 
-/* A full resync is owed until it ended well in all of its accounts: where it had begun, the next run goes on with its
- * cursor. One that was cancelled was not wanted any more. */
-static void settle_resync(ConnectorRecord *record, const Run *run)
-{
-        if (!run->full_resync)
-                return;
-        if (run->outcome != RUN_FAILED && run->outcome != RUN_PARTIAL)
-                record->resyncing = false;
-        else if (!record->resyncing)
-                record->pending_full_resync = true;
-}
-
 static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_news)
 {
         ConnectorRecord *record = &c->record;
@@ -218,15 +206,13 @@ static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_new
         int k;
 
         record->last_finished_usec = r->run->finished_usec;
-        if (!is_of_record(r)) {
-                settle_resync(record, r->run);
-                return 0;
-        }
+        k = resync_settle(record, r->run);
+        if (k < 0 || !is_of_record(r))
+                return k;
         record->last_outcome = r->run->outcome;
         k = free_and_strdup(&record->last_run_id, r->id);
         if (k < 0)
                 return k;
-        settle_resync(record, r->run);
         k = attention_apply(record, r->run, r->lasting, r->definition->retry_max, r->definition->notify_after);
         if (k < 0)
                 return k;
@@ -248,7 +234,7 @@ static void connector_run_ended(EngineRun *r)
         if (k >= 0) {
                 scheduler_update(c, SCHEDULE_RUN_CHANGED);
                 connector_save(c, news);
-                k = follow_up_begin(c);
+                k = follow_up_begin(c, r->run);
         }
         if (k < 0)
                 engine_break(r->engine, k);

@@ -40,10 +40,12 @@ typedef struct Settings {
         /* [History]; a run goes when it is too old, or its connector has too many newer ones */
         usec_t events_max_age_usec;
         unsigned events_max_per_user;              /* the oldest go first */
-        usec_t runs_max_age_usec;                  /* of all runs but the failed */
+        usec_t runs_max_age_usec;                  /* of all runs but the failed and the skipped */
         unsigned runs_max_per_connector;
         usec_t failed_runs_max_age_usec;           /* failed and partial: they are looked at longer */
         unsigned failed_runs_max_per_connector;
+        usec_t skipped_runs_max_age_usec;          /* skipped: they must not push out the runs that took place */
+        unsigned skipped_runs_max_per_connector;
 
         /* [Activity]: the feed of one connector */
         unsigned activity_max_runs;

@@ -20,13 +20,22 @@
         P(retry_at_usec, retry_at_usec, USEC)                                                                        \
         P(retry_attempt, retry_attempt, UNSIGNED)                                                                    \
         P(retry_of, retry_of, TEXT)                                                                                  \
-        P(pending, pending, BOOL)                                                                                    \
-        P(pending_full_resync, pending_full_resync, BOOL)                                                            \
-        W(pending_trigger, pending_trigger, run_trigger)                                                             \
-        P(pending_requested_by, pending_requested_by, TEXT)                                                          \
-        P(pending_reason, pending_reason, TEXT)                                                                      \
-        P(pending_accounts, pending_accounts, TEXT)                                                                  \
+        P(pending, follow_up.wanted, BOOL)                                                                           \
+        W(pending_trigger, follow_up.trigger, run_trigger)                                                           \
+        P(pending_requested_by, follow_up.requested_by, TEXT)                                                        \
+        P(pending_reason, follow_up.reason, TEXT)                                                                    \
+        P(pending_accounts, follow_up.accounts, TEXT)                                                                \
+        P(resync_pending, resync.wanted, BOOL)                                                                       \
+        W(resync_trigger, resync.trigger, run_trigger)                                                               \
+        P(resync_requested_by, resync.requested_by, TEXT)                                                            \
+        P(resync_reason, resync.reason, TEXT)                                                                        \
+        P(resync_accounts, resync.accounts, TEXT)                                                                    \
+        P(owes_resync, owes_resync, BOOL)                                                                            \
+        P(owed_accounts, owed_accounts, TEXT)                                                                        \
         P(resyncing, resyncing, BOOL)                                                                                \
+        P(planned_elapse_usec, planned.elapse_usec, USEC)                                                            \
+        P(planned_due_usec, planned.due_usec, USEC)                                                                  \
+        P(planned_missed, planned.missed, BOOL)                                                                      \
         W(attention_category, attention.category, attention_category)                                                \
         P(attention_message, attention.message, TEXT)                                                                \
         P(attention_since_usec, attention.since_usec, USEC)                                                          \
@@ -59,9 +68,13 @@ static const size_t strings[] = {
         offsetof(ConnectorRecord, user_id),
         offsetof(ConnectorRecord, last_run_id),
         offsetof(ConnectorRecord, retry_of),
-        offsetof(ConnectorRecord, pending_requested_by),
-        offsetof(ConnectorRecord, pending_reason),
-        offsetof(ConnectorRecord, pending_accounts),
+        offsetof(ConnectorRecord, follow_up.requested_by),
+        offsetof(ConnectorRecord, follow_up.reason),
+        offsetof(ConnectorRecord, follow_up.accounts),
+        offsetof(ConnectorRecord, resync.requested_by),
+        offsetof(ConnectorRecord, resync.reason),
+        offsetof(ConnectorRecord, resync.accounts),
+        offsetof(ConnectorRecord, owed_accounts),
         offsetof(ConnectorRecord, attention.message),
         offsetof(ConnectorRecord, attention.run_id),
 };
@@ -78,7 +91,7 @@ void connector_record_done(ConnectorRecord *record)
         *record = (ConnectorRecord) CONNECTOR_RECORD_INIT;
 }
 
-static int copy_record(const ConnectorRecord *record, ConnectorRecord *ret)
+int connector_record_copy(const ConnectorRecord *record, ConnectorRecord *ret)
 {
         ConnectorRecord copy = *record;
         bool complete = true;
@@ -147,7 +160,7 @@ int store_put_connector(Store *store, const ConnectorRecord *record)
         c = store_write_new(ConnectorWrite, &connector_write);
         if (!c)
                 return -ENOMEM;
-        r = copy_record(record, &c->record);
+        r = connector_record_copy(record, &c->record);
         if (r < 0) {
                 store_write_free(&c->write);
                 return r;

@@ -16,6 +16,7 @@ const Migration store_migrations[] = {
         { 4, schema_v4 },
         { 5, schema_v5 },
         { 6, schema_v6 },
+        { 7, schema_v7 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

@@ -324,9 +324,39 @@ static int delete_run(Step *step, int64_t row)
         return r < 0 ? r : 1;
 }
 
-static bool outcome_is_failure(RunOutcome outcome)
+/* Runs have limits by kind. The database counts the kinds in this order, as RUN_KIND does. */
+typedef enum RunKind {
+        RUN_KIND_ENDED,
+        RUN_KIND_FAILED,
+        RUN_KIND_SKIPPED,
+        _RUN_KIND_MAX,
+} RunKind;
+
+#define RUN_KIND    "CASE outcome WHEN 'failed' THEN 1 WHEN 'partial' THEN 1 WHEN 'skipped' THEN 2 ELSE 0 END"
+#define KIND_COUNTS "n_ended, n_failed, n_skipped"
+
+typedef struct KindLimit {
+        usec_t max_age_usec;
+        unsigned max;
+} KindLimit;
+
+static KindLimit kind_limit(const RetentionPolicy *policy, RunKind kind)
 {
-        return outcome == RUN_FAILED || outcome == RUN_PARTIAL;
+        switch (kind) {
+        case RUN_KIND_FAILED:
+                return (KindLimit) { policy->failed_runs_max_age_usec, policy->failed_runs_max_per_connector };
+        case RUN_KIND_SKIPPED:
+                return (KindLimit) { policy->skipped_runs_max_age_usec, policy->skipped_runs_max_per_connector };
+        default:
+                return (KindLimit) { policy->runs_max_age_usec, policy->runs_max_per_connector };
+        }
+}
+
+static RunKind kind_of(RunOutcome outcome)
+{
+        return outcome == RUN_SKIPPED                               ? RUN_KIND_SKIPPED
+               : outcome == RUN_FAILED || outcome == RUN_PARTIAL ? RUN_KIND_FAILED
+                                                                    : RUN_KIND_ENDED;
 }
 
 static int old_runs_of_outcome(Step *step)
@@ -337,8 +367,7 @@ static int old_runs_of_outcome(Step *step)
                                   "= 'finished'"
                                   " ORDER BY created_usec, row LIMIT ?";
         Retention *retention = step->retention;
-        usec_t max_age_usec = outcome_is_failure(retention->outcome) ? retention->policy.failed_runs_max_age_usec :
-                                                                      retention->policy.runs_max_age_usec;
+        usec_t max_age_usec = kind_limit(&retention->policy, kind_of(retention->outcome)).max_age_usec;
         _cleanup_query_ Query query = {};
         int r = 0;
 
@@ -380,13 +409,14 @@ static int old_runs(Step *step)
 }
 
 typedef struct RunQuota {
-        const char *count_sql; /* n_ended, n_failed of a key */
-        const char *oldest_sql; /* of a key: the oldest that failed (1) or not (0), so many */
+        const char *count_sql;  /* of a key: how many of each kind */
+        const char *oldest_sql; /* of a key: the oldest of a kind, so many */
 } RunQuota;
 
-/* The oldest runs of one kind beyond @max. */
-static int runs_beyond(Step *step, const RunQuota *quota, int64_t key, bool failed, int64_t n, unsigned max)
+/* The oldest runs of one kind beyond its limit. */
+static int runs_beyond(Step *step, const RunQuota *quota, int64_t key, RunKind kind, int64_t n)
 {
+        unsigned max = kind_limit(&step->retention->policy, kind).max;
         _cleanup_query_ Query query = {};
         int r = 0;
 
@@ -394,7 +424,7 @@ static int runs_beyond(Step *step, const RunQuota *quota, int64_t key, bool fail
                 return 0;
         query = query_begin(step->db, quota->oldest_sql);
         query_bind_int(&query, key);
-        query_bind_int(&query, failed);
+        query_bind_int(&query, kind);
         query_bind_uint(&query, MIN((uint64_t) n - max, (uint64_t) step->budget));
         while (step->budget > 0 && (r = query_step(&query)) > 0) {
                 r = delete_run(step, query_get_int(&query));
@@ -406,33 +436,30 @@ static int runs_beyond(Step *step, const RunQuota *quota, int64_t key, bool fail
 
 static int runs_of_key(Step *step, const RunQuota *quota, int64_t key)
 {
-        const RetentionPolicy *policy = &step->retention->policy;
         _cleanup_query_ Query query = query_begin(step->db, quota->count_sql);
-        int64_t n_ended, n_failed;
+        int64_t n[_RUN_KIND_MAX];
         int r;
 
         query_bind_int(&query, key);
         r = query_step(&query);
         if (r <= 0)
                 return r;
-        n_ended = query_get_int(&query);
-        n_failed = query_get_int(&query);
+        for (RunKind kind = 0; kind < _RUN_KIND_MAX; kind++)
+                n[kind] = query_get_int(&query);
         query_end(&query);
-        r = runs_beyond(step, quota, key, false, n_ended, policy->runs_max_per_connector);
-        if (r >= 0)
-                r = runs_beyond(step, quota, key, true, n_failed, policy->failed_runs_max_per_connector);
+        for (RunKind kind = 0; r >= 0 && kind < _RUN_KIND_MAX; kind++)
+                r = runs_beyond(step, quota, key, kind, n[kind]);
         return r;
 }
 
 #define OLDEST_SQL(from)                                                                                             \
-        "SELECT row FROM runs INDEXED BY " from                                                                      \
-        " AND state = 'finished' AND (outcome IN ('failed', 'partial')) = ? AND NOT " RUN_IS_NEEDED                   \
+        "SELECT row FROM runs INDEXED BY " from " AND state = 'finished' AND " RUN_KIND " = ? AND NOT " RUN_IS_NEEDED \
         " ORDER BY created_usec, row LIMIT ?"
 
 static int runs_of_connector(Step *step, int64_t connector)
 {
         static const RunQuota quota = {
-                "SELECT n_ended, n_failed FROM connectors WHERE key = ?",
+                "SELECT " KIND_COUNTS " FROM connectors WHERE key = ?",
                 OLDEST_SQL("runs_by_connector WHERE connector = ?"),
         };
 
@@ -442,7 +469,7 @@ static int runs_of_connector(Step *step, int64_t connector)
 static int outside_runs_of_user(Step *step, int64_t user)
 {
         static const RunQuota quota = {
-                "SELECT n_ended, n_failed FROM users WHERE key = ?",
+                "SELECT " KIND_COUNTS " FROM users WHERE key = ?",
                 OLDEST_SQL("runs_by_user WHERE user = ? AND connector IS NULL"),
         };
 
@@ -515,6 +542,8 @@ static bool policy_equal(const RetentionPolicy *a, const RetentionPolicy *b)
                a->runs_max_per_connector == b->runs_max_per_connector &&
                a->failed_runs_max_age_usec == b->failed_runs_max_age_usec &&
                a->failed_runs_max_per_connector == b->failed_runs_max_per_connector &&
+               a->skipped_runs_max_age_usec == b->skipped_runs_max_age_usec &&
+               a->skipped_runs_max_per_connector == b->skipped_runs_max_per_connector &&
                a->webhook_messages_max_age_usec == b->webhook_messages_max_age_usec &&
                a->webhook_messages_max == b->webhook_messages_max;
 }

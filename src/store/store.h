@@ -13,12 +13,13 @@
 #include "model/api-key.h"
 #include "model/event.h"
 #include "model/run.h"
+#include "model/schedule.h"
 #include "model/view-redbark.h"
 #include "model/view-repo.h"
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 6
+#define STORE_SCHEMA_VERSION 7
 
 /* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {
@@ -91,6 +92,15 @@ void store_statistics(const Store *store, StoreStatistics *ret);
 
 /* ---- Connectors: what happened to them. Their definitions are files. */
 
+/* A run that is wanted after the active one. */
+typedef struct FollowUp {
+        bool wanted;
+        RunTrigger trigger;
+        char *requested_by;
+        char *reason;
+        char *accounts; /* as Run.only_accounts */
+} FollowUp;
+
 typedef struct ConnectorRecord {
         char *name;
         char *id;                    /* UUID, given at first sight of the name and kept */
@@ -105,27 +115,29 @@ typedef struct ConnectorRecord {
         usec_t retry_at_usec;        /* 0: no retry is due */
         unsigned retry_attempt;      /* number of the attempt that retry_at_usec is for */
         char *retry_of;              /* id of the first attempt */
-        /* One follow-up run that starts when the active one has ended (Overlap=queue; a full resync or a reconnection
-         * asked for meanwhile). A full resync without pending is owed by the next run. */
-        bool pending;
-        bool pending_full_resync;
-        RunTrigger pending_trigger;
-        char *pending_requested_by;
-        char *pending_reason;
-        char *pending_accounts;      /* as Run.only_accounts */
-        /* A full resync has discarded the cursor and has not ended well yet: the cursor that is there by now is its
-         * own, and the next run goes on with it, as a full resync again. */
+        FollowUp follow_up;          /* Overlap=queue, a reconnection */
+        FollowUp resync;             /* a full one that was asked for: goes first */
+        /* A full resync of these accounts (NULL: all) did not end well, or was not done: a run of no others is one. */
+        bool owes_resync;
+        char *owed_accounts;
+        /* A full resync has discarded the cursor and is owed still: the cursor that is there by now is its own, and
+         * the full resync that comes goes on with it. */
         bool resyncing;
+        /* The next time of a schedule with a random delay, so that a restart neither loses nor repeats it; elapse 0:
+         * none. */
+        ScheduleNext planned;
         Attention attention;
 } ConnectorRecord;
 
 #define CONNECTOR_RECORD_INIT                                                                                        \
         {                                                                                                            \
                 .active_override = -1, .last_outcome = _RUN_OUTCOME_INVALID,                                         \
-                .pending_trigger = _RUN_TRIGGER_INVALID, .attention.category = _ATTENTION_INVALID                    \
+                .follow_up.trigger = _RUN_TRIGGER_INVALID, .resync.trigger = _RUN_TRIGGER_INVALID,                    \
+                .attention.category = _ATTENTION_INVALID                                                             \
         }
 
 void connector_record_done(ConnectorRecord *record);
+int connector_record_copy(const ConnectorRecord *record, ConnectorRecord *ret) _must_check_; /* 0 or -ENOMEM */
 
 /* What every store_put_...() may return: 0; -EROFS (after failed()); -ENOBUFS (STORE_QUEUE_MAX); -EINVAL; -ENOMEM. */
 
@@ -301,10 +313,12 @@ int store_load_api_keys(Store *store, ApiKey **ret, size_t *ret_n) _must_check_;
 typedef struct RetentionPolicy {
         usec_t events_max_age_usec;            /* 0, here and below: no limit */
         unsigned events_max_per_user;          /* 0: no limit */
-        usec_t runs_max_age_usec;              /* successful and other ends */
+        usec_t runs_max_age_usec;              /* of all but the two kinds below */
         unsigned runs_max_per_connector;       /* of runs from outside: per user; 0: no limit */
         usec_t failed_runs_max_age_usec;       /* failed and partial */
         unsigned failed_runs_max_per_connector;
+        usec_t skipped_runs_max_age_usec;
+        unsigned skipped_runs_max_per_connector;
         usec_t webhook_messages_max_age_usec;  /* with their deliveries and attempts */
         unsigned webhook_messages_max;         /* the oldest go first, whether sent or not */
 } RetentionPolicy;

@@ -24,7 +24,8 @@ def test_start_begins_a_run(daemon, client):
     run, path, already_active, result = client.start("bank", reason="by hand")
     assert uuid.UUID(run).version == 7
     assert path == run_path(run)
-    assert (already_active, result) == (False, {"full_resync_pending": False})
+    assert (already_active, result) == (
+        False, {"full_resync": False, "full_resync_pending": False, "full_resync_owed": False})
     properties = client.get_all(path, RUN)
     assert properties["Connector"] == "bank"
     assert properties["Provider"] == "test"
@@ -61,7 +62,7 @@ def test_full_resync_asked_meanwhile_becomes_the_next_run(daemon, client):
     first = client.start("bank")
     second = client.start("bank", full_resync=True)
     assert second[:3] == (first[0], first[1], True)
-    assert second[3] == {"full_resync_pending": True}
+    assert second[3] == {"full_resync": False, "full_resync_pending": True, "full_resync_owed": False}
     worker = daemon.worker()
     assert worker.attach()[2] is False
     worker.finish(1, outcome="succeeded")

@@ -33,7 +33,7 @@ def test_connector_properties(daemon, client):
         "Name": "full", "Description": "All of it", "Provider": "lender", "Source": "pull",
         "UserId": "7f9c0d5e-1111-4222-8333-444455556666", "Connection": "shared", "Active": True, "LoadState": "loaded",
         "LoadError": "", "NextElapseUSec": properties["NextElapseUSec"], "Retrying": False, "RetryUSec": 0, "RetryAttempt": 0,
-        "FullResyncPending": False, "ActiveRun": "/",
+        "FullResyncPending": False, "FullResyncAccounts": [], "FollowUp": "", "FollowUpRequestedBy": "", "ActiveRun": "/",
         "LastRunId": "", "LastOutcome": "", "LastFinishedUSec": 0, "ConsecutiveFailures": 0, "AttentionCategory": "",
         "AttentionMessage": "", "AttentionAdvice": "", "AttentionSinceUSec": 0,
     }
@@ -89,6 +89,8 @@ def test_connector_tells_what_it_waits_for(daemon, client):
     assert client.get(path, CONNECTOR, "FullResyncPending") is False
     assert client.start("patient", full_resync=True)[3]["full_resync_pending"]
     assert client.get(path, CONNECTOR, "FullResyncPending") is True
+    assert client.get(path, CONNECTOR, "FullResyncAccounts") == []
+    assert [client.get(path, CONNECTOR, name) for name in ("FollowUp", "FollowUpRequestedBy")] == ["manual", "uid:0"]
     worker.finish(1, outcome="failed", error="later", retry=True)
     worker.exit()
     worker = daemon.worker()  # the full resync's
@@ -101,6 +103,34 @@ def test_connector_tells_what_it_waits_for(daemon, client):
     assert properties["RetryAttempt"] == 2 and properties["Retrying"] is True
     assert properties["FullResyncPending"] is True  # it did not end well
     assert properties["NextElapseUSec"] == properties["RetryUSec"]
+
+
+def test_full_resync_of_some_accounts_is_owed(daemon, client):
+    path = connector_path("bank")
+    result = client.start("bank", full_resync=True, accounts=["visa", "giro"])[3]
+    assert result == {"full_resync": True, "full_resync_pending": False, "full_resync_owed": False}
+    worker = daemon.worker()
+    worker.attach()
+    worker.finish(1, outcome="failed", error="no", attention="data_error")
+    worker.exit()
+    wait_for(lambda: client.get(path, CONNECTOR, "FullResyncPending"), "the debt")
+    assert client.get(path, CONNECTOR, "FullResyncAccounts") == ["visa", "giro"]
+    result = client.start("bank")[3]
+    assert result == {"full_resync": False, "full_resync_pending": False, "full_resync_owed": True}
+    described = client.describe("DescribeConnectors", name="bank")["connectors"][0]
+    assert described["full_resync_pending"] is True and described["full_resync_accounts"] == ["visa", "giro"]
+    assert described["follow_up"] == {"trigger": "retry", "full_resync": True, "accounts": ["visa", "giro"], "requested_by": None,
+                                      "reason": "The full resync has not ended well yet"}
+    worker = daemon.worker()
+    worker.attach()
+    worker.finish(1, outcome="succeeded")
+    worker.exit()
+    worker = daemon.worker()
+    assert worker.attach()[2] is True
+    worker.finish(1, outcome="succeeded")
+    worker.exit()
+    wait_for(lambda: client.get(path, CONNECTOR, "FullResyncPending") is False, "its payment")
+    assert client.describe("DescribeConnectors", name="bank")["connectors"][0]["follow_up"] is None
 
 
 def test_set_active(daemon, client):

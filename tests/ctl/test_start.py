@@ -23,7 +23,8 @@ def test_start_prints_the_run(puppets, ctl):
     assert (status, out.strip(), err) == (0, run, "one is running already.\n")
     assert ctl.both("start", "one", "-q") == (0, "", "")
     assert ctl.both("start", "one", "--json=short")[1] == (
-        f'{{"connector":"one","run_id":"{run}","already_active":true,"full_resync_pending":false}}\n')
+        f'{{"connector":"one","run_id":"{run}","already_active":true,"full_resync":false,"full_resync_pending":false,'
+        '"full_resync_owed":false}\n')
     puppets.puppet().exit()
 
 

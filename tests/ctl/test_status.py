@@ -120,3 +120,17 @@ def test_log_of_nothing(two, ctl):
     assert status == 4 and "no run or connector" in err
     status, _, err = ctl.both("log", "nobody")
     assert status == 4
+
+
+def test_status_says_what_is_owed_and_what_follows(world, ctl):
+    world.puppet_connector("bank", text="[Run]\nRetryMax=0\n")
+    world.start()
+    ctl.run("start", "bank", "--full", "--accounts=visa,giro")
+    world.puppet().exit(1)
+    wait_for(lambda: ctl.json("status", "bank")["connector"]["full_resync_pending"], "the debt")
+    assert "Pending: a full resync of visa, giro\n" in ctl.run("status", "bank")
+    status, out, err = ctl.both("start", "bank")
+    assert status == 0 and "is still owed" in err
+    assert "Follows: a full resync (retry)\n" in ctl.run("status", "bank")
+    world.puppet().exit()
+    world.puppet().exit()

@@ -147,7 +147,7 @@ class Promises:
 
     def _check_connectors(self, database):
         for name, override, owed, resyncs in database.execute(
-                "SELECT name, active_override, pending_full_resync,"
+                "SELECT name, active_override, resync_pending + owes_resync,"
                 " (SELECT count(*) FROM runs WHERE connector = connectors.key AND full_resync) FROM connectors"):
             allowed = {active for _, active in self.switches.get(name, [])}
             expect(not allowed or (override != 0) in allowed, "connector", name, "was set to", allowed, "and is", override)

@@ -30,6 +30,7 @@ MaxConcurrentRunsPerProvider=3
 [History]
 RunsMaxPerConnector=infinity
 FailedRunsMaxPerConnector=infinity
+SkippedRunsMaxPerConnector=infinity
 EventsMaxPerUser=infinity
 """
 

@@ -274,6 +274,14 @@ void assert_runs_equal(const Run *a, const Run *b)
         assert_true(a->io_read_bytes == b->io_read_bytes && a->io_write_bytes == b->io_write_bytes);
 }
 
+static void assert_follow_ups_equal(const FollowUp *a, const FollowUp *b)
+{
+        assert_true(a->wanted == b->wanted && a->trigger == b->trigger);
+        assert_texts_equal(a->requested_by, b->requested_by);
+        assert_texts_equal(a->reason, b->reason);
+        assert_texts_equal(a->accounts, b->accounts);
+}
+
 void assert_records_equal(const ConnectorRecord *a, const ConnectorRecord *b)
 {
         assert_texts_equal(a->name, b->name);
@@ -281,16 +289,18 @@ void assert_records_equal(const ConnectorRecord *a, const ConnectorRecord *b)
         assert_texts_equal(a->user_id, b->user_id);
         assert_texts_equal(a->last_run_id, b->last_run_id);
         assert_texts_equal(a->retry_of, b->retry_of);
-        assert_texts_equal(a->pending_requested_by, b->pending_requested_by);
-        assert_texts_equal(a->pending_reason, b->pending_reason);
+        assert_follow_ups_equal(&a->follow_up, &b->follow_up);
+        assert_follow_ups_equal(&a->resync, &b->resync);
+        assert_texts_equal(a->owed_accounts, b->owed_accounts);
         assert_texts_equal(a->attention.message, b->attention.message);
         assert_texts_equal(a->attention.run_id, b->attention.run_id);
         assert_true(a->first_seen_usec == b->first_seen_usec && a->active_override == b->active_override);
         assert_true(a->last_elapse_usec == b->last_elapse_usec && a->last_finished_usec == b->last_finished_usec);
         assert_true(a->last_outcome == b->last_outcome && a->consecutive_failures == b->consecutive_failures);
         assert_true(a->retry_at_usec == b->retry_at_usec && a->retry_attempt == b->retry_attempt);
-        assert_true(a->pending == b->pending && a->pending_full_resync == b->pending_full_resync);
-        assert_true(a->pending_trigger == b->pending_trigger && a->resyncing == b->resyncing);
+        assert_true(a->owes_resync == b->owes_resync && a->resyncing == b->resyncing);
+        assert_true(a->planned.elapse_usec == b->planned.elapse_usec && a->planned.due_usec == b->planned.due_usec);
+        assert_true(a->planned.missed == b->planned.missed);
         assert_true(a->attention.category == b->attention.category);
         assert_true(a->attention.since_usec == b->attention.since_usec);
 }

@@ -284,7 +284,7 @@ static void test_overlap_queue(void **state)
         open_bank(f, CONNECTOR("[Schedule]\nOnCalendar=*-*-* 09:00\nOverlap=queue\n"), EIGHT);
         a = fixture_start(f, "bank", false);
         fixture_come_near(f, NINE);
-        fixture_run_until(f, record(f)->pending);
+        fixture_run_until(f, record(f)->follow_up.wanted);
         assert_string_equal(active_run(f)->id, a.run_id);
         assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs"), 1);
         fixture_close(f); /* remembered */
@@ -292,7 +292,7 @@ static void test_overlap_queue(void **state)
         fixture_run_to_end(f, "bank", &report);
         assert_string_not_equal(active_run(f)->id, a.run_id);
         assert_int_equal(active_run(f)->trigger, RUN_TRIGGER_SCHEDULE);
-        assert_false(record(f)->pending);
+        assert_false(record(f)->follow_up.wanted);
         fixture_run_to_end(f, "bank", &report);
         assert_null(fixture_connector(f, "bank")->run);
 }
@@ -564,7 +564,7 @@ static void test_reconnect_before_attention(void **state)
         expect_ok(fixture_start(f, "bank", false).error);
         a = fixture_attach(f, "bank");
         assert_string_equal(reconnect(f).reconnected, "");
-        assert_false(record(f)->pending); /* nothing is the matter */
+        assert_false(record(f)->follow_up.wanted); /* nothing is the matter */
         expect_ok(fixture_finish(f, "bank", a.run_id, 1, &lost));
         (void) reconnect(f);
         fixture_forget(f);

@@ -30,11 +30,13 @@ static void test_defaults(void **state)
         assert_int_equal(s.launcher, LAUNCHER_AUTO);
         assert_string_equal(s.state_directory, "/var/lib/syncrun");
         assert_int_equal(s.events_max_age_usec, 24 * USEC_PER_HOUR);
-        assert_int_equal(s.events_max_per_user, 10000);
+        assert_int_equal(s.events_max_per_user, 100000);
         assert_int_equal(s.runs_max_age_usec, 90 * USEC_PER_DAY);
-        assert_int_equal(s.runs_max_per_connector, 1000);
+        assert_int_equal(s.runs_max_per_connector, 10000);
         assert_int_equal(s.failed_runs_max_age_usec, 365 * USEC_PER_DAY);
-        assert_int_equal(s.failed_runs_max_per_connector, 1000);
+        assert_int_equal(s.failed_runs_max_per_connector, 10000);
+        assert_int_equal(s.skipped_runs_max_age_usec, 7 * USEC_PER_DAY);
+        assert_int_equal(s.skipped_runs_max_per_connector, 10000);
         assert_int_equal(s.activity_max_runs, 25);
         assert_int_equal(s.activity_max_account_rows, 250);
         assert_int_equal(s.silence_timeout_usec, USEC_PER_HOUR);
@@ -53,6 +55,7 @@ static void test_everything(void **state)
               "StateDirectory=/srv/state\n"
               "[History]\nEventsMaxAgeSec=1d\nEventsMaxPerUser=200\nRunsMaxAgeSec=0\nRunsMaxPerConnector=3\n"
               "FailedRunsMaxAgeSec=2w\nFailedRunsMaxPerConnector=infinity\n"
+              "SkippedRunsMaxAgeSec=1h\nSkippedRunsMaxPerConnector=9\n"
               "[Activity]\nMaxRuns=5\nMaxAccountRows=infinity\n"
               "[Reports]\nSilenceTimeoutSec=infinity\nMaxOpenRuns=5\n", &d, &s);
         assert_int_equal(d.n_items, 0);
@@ -67,6 +70,8 @@ static void test_everything(void **state)
         assert_int_equal(s.runs_max_per_connector, 3);
         assert_int_equal(s.failed_runs_max_age_usec, 14 * USEC_PER_DAY);
         assert_int_equal(s.failed_runs_max_per_connector, UINT_MAX);
+        assert_int_equal(s.skipped_runs_max_age_usec, USEC_PER_HOUR);
+        assert_int_equal(s.skipped_runs_max_per_connector, 9);
         assert_int_equal(s.activity_max_runs, 5);
         assert_int_equal(s.activity_max_account_rows, UINT_MAX);
         assert_true(s.silence_timeout_usec == USEC_INFINITY);

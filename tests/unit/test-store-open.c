@@ -442,11 +442,14 @@ static void check_connectors_of_version_1(StoreFixture *f)
                 .retry_at_usec = A_TIME + 3,
                 .retry_attempt = 2,
                 .retry_of = (char *) "01973000-0000-7000-8000-000000000001",
-                .pending = true,
-                .pending_full_resync = true,
-                .pending_trigger = RUN_TRIGGER_MANUAL,
-                .pending_requested_by = (char *) "uid:1000",
-                .pending_reason = (char *) "once more",
+                .follow_up.trigger = _RUN_TRIGGER_INVALID,
+                .resync = {
+                        .wanted = true,
+                        .trigger = RUN_TRIGGER_MANUAL,
+                        .requested_by = (char *) "uid:1000",
+                        .reason = (char *) "once more",
+                },
+                .owes_resync = true,
                 .resyncing = true,
                 .attention = {
                         .category = ATTENTION_CONSENT_EXPIRED,
@@ -549,6 +552,12 @@ static int64_t schema_sum(const char *path)
         return sum;
 }
 
+/* A run of "bank" that was skipped, beside the one that failed in part. */
+static const char add_skip[] =
+        "CREATE TEMP TABLE skip AS SELECT * FROM runs WHERE state = 'finished' AND connector IS NOT NULL;"
+        "UPDATE skip SET row = 99, id = 'skip', outcome = 'skipped';"
+        "INSERT INTO runs SELECT * FROM skip;";
+
 /* An old file is read, and has afterwards the schema of a new one, to the letter. */
 static void check_version(StoreFixture *f, unsigned version)
 {
@@ -562,6 +571,7 @@ static void check_version(StoreFixture *f, unsigned version)
         expect_ok(read_file(path, MIB, &script, NULL));
         assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
         assert_int_equal(sqlite3_exec(db, script, NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, add_skip, NULL, NULL, NULL), SQLITE_OK);
         (void) sqlite3_close(db);
         expect_ok(store_fixture_open(f, NULL));
         check_version_1(f);
@@ -570,6 +580,9 @@ static void check_version(StoreFixture *f, unsigned version)
         if (version == 5)
                 check_webhooks(f);
         store_fixture_close(f);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM connectors WHERE n_ended = 0 AND n_failed = 1"
+                                                    " AND n_skipped = 1"),
+                         1);
         assert_true(schema_sum(f->path) == schema_sum(fresh));
         assert_int_equal(store_fixture_sql(f->path, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
 }

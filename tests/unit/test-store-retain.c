@@ -173,6 +173,7 @@ static void test_runs_by_age(void **state)
         const RetentionPolicy policy = {
                 .runs_max_age_usec = 30 * USEC_PER_DAY,
                 .failed_runs_max_age_usec = 90 * USEC_PER_DAY,
+                .skipped_runs_max_age_usec = 10 * USEC_PER_DAY,
         };
 
         for (unsigned day = 0; day < 100; day++)
@@ -180,13 +181,14 @@ static void test_runs_by_age(void **state)
                         put_ended(f, "bank", USER_1, day * 10 + outcome, day * USEC_PER_DAY + USEC_PER_SEC, outcome);
         store_fixture_commit(f);
         (void) retain(f, policy);
-        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE outcome IN ('succeeded', 'cancelled', 'skipped')"),
-                         90);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE outcome IN ('succeeded', 'cancelled')"), 60);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE outcome = 'skipped'"), 10);
         assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE outcome IN ('failed', 'partial')"), 180);
-        assert_int_equal(sql(f, "SELECT count(*) FROM accounts"), 270);
-        assert_int_equal(sql(f, "SELECT n_ended FROM connectors"), 90);
+        assert_int_equal(sql(f, "SELECT count(*) FROM accounts"), 250);
+        assert_int_equal(sql(f, "SELECT n_ended FROM connectors"), 60);
+        assert_int_equal(sql(f, "SELECT n_skipped FROM connectors"), 10);
         assert_int_equal(sql(f, "SELECT n_failed FROM connectors"), 180);
-        assert_int_equal(sql(f, "SELECT n_runs FROM users"), 270);
+        assert_int_equal(sql(f, "SELECT n_runs FROM users"), 250);
 }
 
 static void test_runs_that_are_needed(void **state)
@@ -261,6 +263,28 @@ static void test_runs_by_number(void **state)
                          0);
         assert_int_equal(sql(f, "SELECT n_ended * 100 + n_failed FROM users WHERE key = 1"), 1020);
         assert_int_equal(sql(f, "SELECT n_runs FROM users WHERE key = 1"), 60);
+        assert_int_equal(retain(f, policy), 1);
+}
+
+/* A connector whose runs overlap: what did not take place has room of its own. */
+static void test_skips_have_their_own_number(void **state)
+{
+        StoreFixture *f = *state;
+        const RetentionPolicy policy = {
+                .runs_max_per_connector = 10,
+                .failed_runs_max_per_connector = 5,
+                .skipped_runs_max_per_connector = 20,
+        };
+
+        for (unsigned i = 0; i < 300; i++)
+                put_ended(f, "bank", USER_1, i, (1000 - i) * USEC_PER_SEC, i % 30 == 0 ? RUN_SUCCEEDED : RUN_SKIPPED);
+        put_ended(f, "bank", USER_1, 300, USEC_PER_SEC, RUN_FAILED);
+        store_fixture_commit(f);
+        (void) retain(f, policy);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'"), 10);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE outcome = 'failed'"), 1);
+        assert_int_equal(sql(f, "SELECT count(*) FROM runs WHERE outcome = 'skipped'"), 20);
+        assert_int_equal(sql(f, "SELECT n_ended * 10000 + n_failed * 100 + n_skipped FROM connectors"), 100120);
         assert_int_equal(retain(f, policy), 1);
 }
 
@@ -347,6 +371,7 @@ int main(void)
                 STORE_TEST(test_runs_by_age),
                 STORE_TEST(test_runs_that_are_needed),
                 STORE_TEST(test_runs_by_number),
+                STORE_TEST(test_skips_have_their_own_number),
                 STORE_TEST(test_runs_go_with_their_events),
                 STORE_TEST(test_counts_follow_transitions),
                 STORE_TEST(test_no_policy_deletes_nothing),

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "engine/account-set.h"
+
+#include "base/json-util.h"
+#include "base/json-writer.h"
+#include "base/string-util.h"
+#include "model/run.h"
+
+static bool has_name(struct json_object *set, const char *name)
+{
+        for (size_t i = 0; i < json_object_array_length(set); i++)
+                if (streq(json_object_get_string(json_object_array_get_idx(set, i)), name))
+                        return true;
+        return false;
+}
+
+static int read_sets(const char *a, const char *b, struct json_object **ret_a, struct json_object **ret_b)
+{
+        int r;
+
+        r = json_parse(a, strlen(a), ret_a);
+        return r < 0 ? r : json_parse(b, strlen(b), ret_b);
+}
+
+static int write_set(struct json_object *set, char **ret)
+{
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+
+        json_open_array(&w, NULL);
+        for (size_t i = 0; i < json_object_array_length(set); i++)
+                json_write_string(&w, NULL, json_object_get_string(json_object_array_get_idx(set, i)));
+        json_close_array(&w);
+        return buffer_take(&buffer, ret);
+}
+
+int account_set_contains(const char *a, const char *b)
+{
+        _cleanup_json_ struct json_object *first = NULL, *second = NULL;
+        int r;
+
+        if (!a || !b)
+                return !a;
+        r = read_sets(a, b, &first, &second);
+        for (size_t i = 0; r >= 0 && i < json_object_array_length(second); i++)
+                if (!has_name(first, json_object_get_string(json_object_array_get_idx(second, i))))
+                        return 0;
+        return r < 0 ? r : 1;
+}
+
+/* Those of @b that @a has not are added to it. */
+static int add_all(struct json_object *a, struct json_object *b)
+{
+        for (size_t i = 0; i < json_object_array_length(b); i++) {
+                struct json_object *name = json_object_array_get_idx(b, i);
+
+                if (has_name(a, json_object_get_string(name)))
+                        continue;
+                if (json_object_array_length(a) >= ACCOUNTS_PER_RUN_MAX)
+                        return -E2BIG;
+                if (json_object_array_add(a, json_object_get(name)) < 0) {
+                        json_object_put(name);
+                        return -ENOMEM;
+                }
+        }
+        return 0;
+}
+
+int account_set_join(const char *a, const char *b, char **ret)
+{
+        _cleanup_json_ struct json_object *first = NULL, *second = NULL;
+        int r;
+
+        if (!a || !b) {
+                *ret = NULL;
+                return 0;
+        }
+        r = read_sets(a, b, &first, &second);
+        if (r >= 0)
+                r = add_all(first, second);
+        return r < 0 ? r : write_set(first, ret);
+}
+
+int account_set_remove(const char *a, const char *b, char **ret)
+{
+        _cleanup_json_ struct json_object *first = NULL, *second = NULL;
+        int r;
+
+        if (!b)
+                return 0;
+        if (!a) {
+                *ret = NULL;
+                return 1;
+        }
+        r = read_sets(a, b, &first, &second);
+        if (r < 0)
+                return r;
+        for (size_t i = json_object_array_length(first); i-- > 0;)
+                if (has_name(second, json_object_get_string(json_object_array_get_idx(first, i))))
+                        (void) json_object_array_del_idx(first, i, 1);
+        if (json_object_array_length(first) == 0)
+                return 0;
+        r = write_set(first, ret);
+        return r < 0 ? r : 1;
+}

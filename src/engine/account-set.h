@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Sets of a connector's accounts, as runs and records have them: a JSON array of names, or NULL for all there are. */
+
+#include "base/macros.h"
+
+/* Whether each of @b is one of @a. Return: 1; 0; negative errno of reading JSON. */
+int account_set_contains(const char *a, const char *b) _must_check_;
+
+/**
+ * account_set_join() - those of both
+ * @ret: NULL for all; freed by the caller
+ *
+ * Return: 0; -E2BIG (more than ACCOUNTS_PER_RUN_MAX together); -ENOMEM; negative errno of reading JSON.
+ */
+int account_set_join(const char *a, const char *b, char **ret) _must_check_;
+
+/**
+ * account_set_remove() - those of @a that are none of @b
+ * @ret: NULL for all; freed by the caller. Of all, without some that are named, all stay.
+ *
+ * Return: 1; 0 (none is left, and @ret is untouched); -ENOMEM; negative errno of reading JSON.
+ */
+int account_set_remove(const char *a, const char *b, char **ret) _must_check_;
