@@ -9,24 +9,32 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "http/app.h"
-#include "http/metrics.h"
+#include "http/server.h"
 #include "http/session-cookie.h"
 #include "http/surface.h"
 
 #define CHALLENGE "Bearer realm=\"syncrun\""
 
-/* Lines about refusals a minute: nobody shall fill the journal from outside. All are counted. */
-#define LOGGED_PER_MINUTE 600U
-
-/* Counts and logs: what it came with is in neither. */
-static void note(Request *request, RefusalReason reason)
+/* Where it is kept what was said of its sender's refusals. */
+static QuietLog *log_of(Request *request)
 {
+        Guesses *guesses = auth_guesses(request->app->auth, request);
+
+        return request->principal ? &request->principal->allowance->log
+               : guesses          ? &guesses->log
+                                  : &request->app->refusal_log;
+}
+
+void admission_note(Request *request, RefusalReason reason)
+{
+        unsigned n_unsaid;
+
         metrics_count_refusal(request->app->metrics, reason);
-        if (!token_bucket_take(&request->app->refusals_logged, LOGGED_PER_MINUTE, now_usec(CLOCK_MONOTONIC)))
-                return;
-        log_info("Refused %s %s from %s: %s%s%s.", strna(http_method_to_string(request->method)),
-                 request->route->pattern, request->peer.text, refusal_reason_to_string(reason),
-                 request->principal ? ", key " : "", request->principal ? request->principal->name : "");
+        if (quiet_log_may(log_of(request), reason, now_usec(CLOCK_MONOTONIC), &n_unsaid))
+                log_info("Refused %s %s from %s: %s%s%s. %u like it were not told of.",
+                         strna(http_method_to_string(request->method)), request->route->pattern, request->peer.text,
+                         refusal_reason_to_string(reason), request->principal ? ", key " : "",
+                         request->principal ? request->principal->name : "", n_unsaid);
 }
 
 static bool is_api(const Request *request)
@@ -36,7 +44,7 @@ static bool is_api(const Request *request)
 
 static void refuse_missing(Request *request)
 {
-        note(request, REFUSAL_MISSING);
+        admission_note(request, REFUSAL_MISSING);
         request_add_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, CHALLENGE);
         surface_refuse(request, MHD_HTTP_UNAUTHORIZED, "%s",
                        is_api(request) ? "Authentication required: provide JWT token or API key"
@@ -46,40 +54,54 @@ static void refuse_missing(Request *request)
 /* A cookie that is refused is taken away, too: the browser would send it with each request. */
 static void refuse_unknown(Request *request, RefusalReason reason, const char *words)
 {
-        note(request, reason);
+        admission_note(request, reason);
         if (request->by_cookie)
                 session_cookie_clear(request);
         request_add_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, CHALLENGE ", error=\"invalid_token\"");
         surface_refuse(request, MHD_HTTP_UNAUTHORIZED, "%s", words);
 }
 
-static void refuse_rate(Request *request, RefusalReason reason, unsigned limit, unsigned retry_sec)
+/* Tells the client how a limit stands. */
+static void add_rate(Request *request, TokenBucket *bucket, unsigned limit, usec_t now)
 {
-        note(request, reason);
-        surface_refuse_rate(request, limit, retry_sec);
+        char text[TIMESTAMP_TEXT_MAX];
+        usec_t reset = now_usec(CLOCK_REALTIME) / USEC_PER_SEC + token_bucket_full_sec(bucket, limit, now);
+
+        request_add_header(request, "X-RateLimit-Limit", "%u", limit);
+        request_add_header(request, "X-RateLimit-Remaining", "%u", token_bucket_left(bucket, limit, now));
+        request_add_header(request, "X-RateLimit-Reset", "%s",
+                           strempty(timestamp_format_iso(text, sizeof(text), reset * USEC_PER_SEC)));
 }
 
-/* Takes from what the key has, and tells the client how it stands. */
+static void refuse_guesses(Request *request)
+{
+        unsigned limit = request->app->settings.failures_per_minute;
+        Guesses *guesses = auth_guesses(request->app->auth, request);
+        usec_t now = now_usec(CLOCK_MONOTONIC);
+
+        admission_note(request, REFUSAL_TOO_MANY);
+        if (guesses)
+                add_rate(request, &guesses->bucket, limit, now);
+        surface_refuse_rate(request, limit, guesses ? token_bucket_next_sec(&guesses->bucket, limit, now) : 1);
+}
+
+/* Takes from what the key has. */
 static bool within_rate(Request *request)
 {
         unsigned limit = request->app->settings.requests_per_minute;
         TokenBucket *bucket = &request->principal->allowance->requests;
         usec_t now = now_usec(CLOCK_MONOTONIC);
-        char text[TIMESTAMP_TEXT_MAX];
-        usec_t reset;
         bool taken;
 
         if (limit == UINT_MAX)
                 return true;
         taken = token_bucket_take(bucket, limit, now);
-        reset = now_usec(CLOCK_REALTIME) / USEC_PER_SEC + token_bucket_full_sec(bucket, limit, now);
-        request_add_header(request, "X-RateLimit-Limit", "%u", limit);
-        request_add_header(request, "X-RateLimit-Remaining", "%u", token_bucket_left(bucket, limit, now));
-        request_add_header(request, "X-RateLimit-Reset", "%s",
-                           strempty(timestamp_format_iso(text, sizeof(text), reset * USEC_PER_SEC)));
-        if (!taken)
-                refuse_rate(request, REFUSAL_RATE, limit, token_bucket_next_sec(bucket, limit, now));
-        return taken;
+        add_rate(request, bucket, limit, now);
+        if (taken)
+                return true;
+        admission_note(request, REFUSAL_RATE);
+        surface_refuse_rate(request, limit, token_bucket_next_sec(bucket, limit, now));
+        return false;
 }
 
 bool admission_check(Request *request, AuthResult result)
@@ -97,8 +119,7 @@ bool admission_check(Request *request, AuthResult result)
                 refuse_unknown(request, REFUSAL_EXPIRED, "The session has ended");
                 break;
         case AUTH_TOO_MANY:
-                refuse_rate(request, REFUSAL_TOO_MANY, request->app->settings.failures_per_minute,
-                            auth_retry_sec(request->app->auth, request));
+                refuse_guesses(request);
                 break;
         }
         return false;
@@ -140,7 +161,7 @@ bool admission_check_page(Request *request)
                 why = "With a session this needs the header " SESSION_PAGE_HEADER ": 1";
         if (!why)
                 return true;
-        note(request, REFUSAL_FOREIGN);
+        admission_note(request, REFUSAL_FOREIGN);
         surface_refuse(request, MHD_HTTP_FORBIDDEN, "%s", why);
         return false;
 }
@@ -157,10 +178,21 @@ void admission_enter(Request *request, AuthResult result)
         if (request->by_cookie && changes && !admission_check_page(request))
                 return;
         if (route->scope != ANY_KEY && !principal_may(request->principal, route->scope)) {
-                note(request, REFUSAL_SCOPE);
+                admission_note(request, REFUSAL_SCOPE);
                 surface_refuse(request, MHD_HTTP_FORBIDDEN, "API key not allowed to perform '%s' action",
                                api_scope_to_string(route->scope));
                 return;
         }
-        route->handle(request);
+        if (request->is_large && !request->admitted)
+                server_receive(request);
+        else
+                route->handle(request);
+}
+
+void admission_enter_again(Request *request)
+{
+        if (auth_is_valid(request->principal))
+                request->route->handle(request);
+        else
+                refuse_unknown(request, REFUSAL_UNKNOWN, "Invalid or missing API key");
 }

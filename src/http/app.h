@@ -7,7 +7,7 @@
 
 #include "client/client-async.h"
 #include "http/http-settings.h"
-#include "http/token-bucket.h"
+#include "http/quiet-log.h"
 
 struct App {
         sd_event *event;
@@ -16,9 +16,10 @@ struct App {
         struct Server *server;
         struct Auth *auth;
         struct SseHub *hub;
+        struct Health *health;
         struct Metrics *metrics;
         struct Page *page;
-        TokenBucket refusals_logged;
+        QuietLog refusal_log; /* of clients that nothing is kept of */
         void (*idle_changed)(struct App *app);
         bool stopping; /* requests that still come are refused */
 };

@@ -12,9 +12,11 @@
 #include "base/time-util.h"
 #include "http/app.h"
 #include "http/backend.h"
-#include "http/failures.h"
 #include "http/session-cookie.h"
 #include "http/session.h"
+
+/* A daemon that was away is asked about the keys of open streams again after so long. */
+#define RECHECK_USEC (1 * USEC_PER_SEC)
 
 /* A key that the daemon has said to be valid. */
 typedef struct KnownKey {
@@ -33,6 +35,7 @@ struct Auth {
         KnownKey *known; /* by hash, in the order in which they came */
         Failures *failures;
         SessionKey session_key;
+        sd_event_source *retry; /* of rechecks */
 };
 
 /* ---- Known keys */
@@ -67,9 +70,21 @@ static void drop_key(Auth *auth, KnownKey *known)
         Principal *key = principal_ref(known->principal);
 
         forget(auth, known);
-        log_info("The key '%s' is not valid any more.", key->name);
         auth->revoked(auth->app, key);
         principal_unref(key);
+}
+
+static void drop_revoked(Auth *auth, KnownKey *known)
+{
+        log_info("The key '%s' is not valid any more.", known->principal->name);
+        drop_key(auth, known);
+}
+
+static void drop_unchecked(Auth *auth, KnownKey *known)
+{
+        log_warning("Whether the key '%s' is still valid cannot be found out: its streams end.",
+                    known->principal->name);
+        drop_key(auth, known);
 }
 
 /* Makes room: the oldest that nothing but this table holds. */
@@ -205,7 +220,7 @@ static void fail(Auth *auth, Request *request, AuthDone done)
                 done(request, AUTH_TOO_MANY);
                 return;
         }
-        failures_add(auth->failures, &request->peer, now);
+        (void) failures_add(auth->failures, &request->peer, now);
         done(request, AUTH_UNKNOWN);
 }
 
@@ -233,7 +248,7 @@ static void on_checked(Request *request, const ClientAnswer *answer)
 
         if (answer->error == -ENOKEY) {
                 if (known)
-                        drop_key(auth, known);
+                        drop_revoked(auth, known);
                 /* A session whose key is gone is not a guess. */
                 if (check->expires_usec == USEC_INFINITY)
                         fail(auth, request, check->done);
@@ -332,9 +347,9 @@ int auth_begin_session(Auth *auth, const Principal *key, char **ret, usec_t *ret
         return 0;
 }
 
-unsigned auth_retry_sec(Auth *auth, const Request *request)
+Guesses *auth_guesses(Auth *auth, const Request *request)
 {
-        return failures_retry_sec(auth->failures, &request->peer, now_usec(CLOCK_MONOTONIC));
+        return failures_find(auth->failures, &request->peer);
 }
 
 /* ---- News of keys */
@@ -345,7 +360,7 @@ void auth_key_revoked(Auth *auth, const char *name)
 
         HASH_ITER(hh, auth->known, known, next)
                 if (streq(known->principal->name, name))
-                        drop_key(auth, known);
+                        drop_revoked(auth, known);
 }
 
 void auth_daemon_lost(Auth *auth)
@@ -356,15 +371,33 @@ void auth_daemon_lost(Auth *auth)
                 known->fresh = false;
 }
 
+static void recheck_later(Auth *auth)
+{
+        int r;
+
+        r = sd_event_source_set_time_relative(auth->retry, RECHECK_USEC);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(auth->retry, SD_EVENT_ONESHOT);
+        if (r < 0)
+                (void) log_debug_errno(r, "Cannot wait for the daemon: %m");
+}
+
+/* A stream goes on where the daemon is away, and where it says that the key holds; never because it could not be
+ * asked. */
 static void on_rechecked(const ClientAnswer *answer, void *userdata)
 {
         KnownKey *known = userdata;
 
         known->recheck = NULL;
-        if (answer->error == 0)
-                known->fresh = read_key(answer->reply, known->principal) >= 0;
+        known->fresh = answer->error == 0 && read_key(answer->reply, known->principal) >= 0;
+        if (known->fresh)
+                return;
+        if (answer->error == -EHOSTUNREACH && !answer->refusal)
+                recheck_later(known->auth);
         else if (answer->error == -ENOKEY)
-                drop_key(known->auth, known);
+                drop_revoked(known->auth, known);
+        else
+                drop_unchecked(known->auth, known);
 }
 
 void auth_daemon_returned(Auth *auth)
@@ -377,8 +410,14 @@ void auth_daemon_returned(Auth *auth)
                 if (known->fresh || known->principal->allowance->n_streams == 0 || known->recheck)
                         continue;
                 if (client_async_call(auth->app->client, &request, on_rechecked, known, &known->recheck) < 0)
-                        log_debug("Cannot ask about a key again.");
+                        drop_unchecked(auth, known);
         }
+}
+
+static int on_recheck_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        auth_daemon_returned(userdata);
+        return 0;
 }
 
 /* ---- The whole */
@@ -405,6 +444,11 @@ int auth_new(App *app, void (*revoked)(App *app, Principal *key), Auth **ret)
         r = load_session_key(auth);
         if (r >= 0)
                 r = failures_new(FAILURES_MAX, app->settings.failures_per_minute, &auth->failures);
+        if (r >= 0)
+                r = sd_event_add_time(app->event, &auth->retry, CLOCK_MONOTONIC, 0, RECHECK_USEC / 10,
+                                      on_recheck_timer, auth);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(auth->retry, SD_EVENT_OFF);
         if (r < 0) {
                 auth_free(auth);
                 return r;
@@ -420,6 +464,7 @@ Auth *auth_free(Auth *auth)
         while (auth->known)
                 forget(auth, auth->known);
         failures_free(auth->failures);
+        sd_event_source_disable_unref(auth->retry);
         explicit_bzero(&auth->session_key, sizeof(auth->session_key));
         free(auth);
         return NULL;

@@ -4,6 +4,7 @@
 /* Who asks: the key or session of a request, as the daemon knows it. The key itself is never kept, nor logged. What a
  * route wants of it is the routes' business. */
 
+#include "http/failures.h"
 #include "http/principal.h"
 #include "http/request.h"
 #include "http/route.h"
@@ -28,7 +29,7 @@ typedef void (*AuthDone)(Request *request, AuthResult result);
 
 /**
  * auth_new() - keys of requests
- * @revoked: called for each known key that is not valid any more
+ * @revoked: called for each known key that is not valid any more, or of which nobody can say whether it is
  *
  * Context: blocks for the disk, where the key of sessions is.
  * Return: 0; negative errno.
@@ -60,8 +61,9 @@ bool auth_is_valid(const Principal *principal);
 void auth_key_revoked(Auth *auth, const char *name);
 void auth_daemon_lost(Auth *auth);
 
-/* Asks again about the keys of streams that are open. */
+/* Asks again about the keys of streams that are open. What the daemon does not grant anew, for whatever reason, ends;
+ * one that is away is asked again and again. */
 void auth_daemon_returned(Auth *auth);
 
-/* Seconds until another unknown key of this request's address is looked at. */
-unsigned auth_retry_sec(Auth *auth, const Request *request);
+/* What is known of the guesses of this request's address; NULL: there were none. */
+Guesses *auth_guesses(Auth *auth, const Request *request);

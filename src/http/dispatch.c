@@ -13,6 +13,7 @@
 #include "http/admission.h"
 #include "http/app.h"
 #include "http/auth.h"
+#include "http/health.h"
 #include "http/metrics.h"
 #include "http/respond.h"
 #include "http/route.h"
@@ -63,29 +64,61 @@ void dispatch_refuse_stopping(Request *request)
         surface_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "Service is stopping");
 }
 
-void dispatch_request(Request *request, void *userdata)
+static bool is_open(const Request *request)
+{
+        const Route *route = request->route;
+
+        return route->scope == NO_KEY || (route->is_open && route->is_open(request->app));
+}
+
+/* OPTIONS * asks for what the server takes at all; nothing else has such a target. */
+static void answer_server(Request *request)
+{
+        if (request->method == HTTP_OPTIONS)
+                answer_method(request, (1U << _HTTP_METHOD_MAX) - 1);
+        else
+                refuse_target(request);
+}
+
+static void find_route(Request *request)
 {
         unsigned methods;
         int r;
 
-        request->app = userdata;
-        if (request->app->stopping) {
-                dispatch_refuse_stopping(request);
-                return;
-        }
-        if (request->target_error < 0) {
-                refuse_target(request);
-                return;
-        }
         r = route_find(request, &request->route, &methods);
         if (r < 0)
                 surface_refuse(request, MHD_HTTP_NOT_FOUND, "Not Found");
         else if (r == 0)
                 answer_method(request, methods);
-        else if (request->route->scope == NO_KEY || (request->route->is_open && request->route->is_open(request->app)))
-                request->route->handle(request);
-        else
+        else if (!is_open(request))
                 auth_check(request->app->auth, request, admission_enter);
+        else if (request->is_large) /* which nobody answers for */
+                surface_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "Content Too Large");
+        else
+                request->route->handle(request);
+}
+
+void dispatch_head(Request *request, void *userdata)
+{
+        request->app = userdata;
+        if (request->app->stopping)
+                dispatch_refuse_stopping(request);
+        else if (request->target_error < 0)
+                refuse_target(request);
+        else if (request->target.is_server)
+                answer_server(request);
+        else
+                find_route(request);
+}
+
+void dispatch_request(Request *request, void *userdata)
+{
+        if (!request->admitted)
+                dispatch_head(request, userdata);
+        else if (request->app->stopping)
+                dispatch_refuse_stopping(request);
+        else
+                admission_enter_again(request);
 }
 
 void dispatch_done(Request *request, void *userdata)
@@ -93,5 +126,6 @@ void dispatch_done(Request *request, void *userdata)
         App *app = userdata;
 
         metrics_count(app->metrics, request);
+        health_forget(app->health, request);
         principal_unref(request->principal);
 }

@@ -5,6 +5,9 @@
 
 #include "http/request.h"
 
+/* A large body is to come: it may where the route wants it and the key allows it, else the request is answered. */
+void dispatch_head(Request *request, void *app);
+
 /* Gives a request to the route that answers it. */
 void dispatch_request(Request *request, void *app);
 

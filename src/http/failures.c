@@ -10,7 +10,7 @@
 
 typedef struct Guesser {
         unsigned char key[sizeof(((Peer *) 0)->key)];
-        TokenBucket bucket;
+        Guesses guesses;
         bool lost;
         UT_hash_handle hh;
 } Guesser;
@@ -61,10 +61,10 @@ bool failures_are_many(Failures *f, const Peer *peer, usec_t now_usec)
 {
         Guesser *guesser = find(f, peer);
 
-        return guesser && !token_bucket_has(&guesser->bucket, f->per_minute, now_usec);
+        return guesser && !token_bucket_has(&guesser->guesses.bucket, f->per_minute, now_usec);
 }
 
-void failures_add(Failures *f, const Peer *peer, usec_t now_usec)
+Guesses *failures_add(Failures *f, const Peer *peer, usec_t now_usec)
 {
         Guesser *guesser = find(f, peer);
 
@@ -73,20 +73,21 @@ void failures_add(Failures *f, const Peer *peer, usec_t now_usec)
                         forget(f, f->guessers);
                 guesser = calloc(1, sizeof(*guesser));
                 if (!guesser)
-                        return;
+                        return NULL;
                 memcpy(guesser->key, peer->key, sizeof(guesser->key));
                 HASH_ADD(hh, f->guessers, key, sizeof(guesser->key), guesser);
                 if (guesser->lost) {
                         free(guesser);
-                        return;
+                        return NULL;
                 }
         }
-        (void) token_bucket_take(&guesser->bucket, f->per_minute, now_usec);
+        (void) token_bucket_take(&guesser->guesses.bucket, f->per_minute, now_usec);
+        return &guesser->guesses;
 }
 
-unsigned failures_retry_sec(Failures *f, const Peer *peer, usec_t now_usec)
+Guesses *failures_find(Failures *f, const Peer *peer)
 {
         Guesser *guesser = find(f, peer);
 
-        return guesser ? token_bucket_next_sec(&guesser->bucket, f->per_minute, now_usec) : 0;
+        return guesser ? &guesser->guesses : NULL;
 }

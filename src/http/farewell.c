@@ -105,7 +105,7 @@ Farewells *farewells_free(Farewells *all)
         return NULL;
 }
 
-static void say(int fd, unsigned status)
+void farewell_say(Farewells *all, int fd, unsigned status)
 {
         const char *reason = MHD_get_reason_phrase_for(status);
         char text[FAREWELL_TEXT_MAX], body[FAREWELL_TEXT_MAX / 2], retry[64] = "";
@@ -119,15 +119,15 @@ static void say(int fd, unsigned status)
                         "HTTP/1.1 %u %s\r\nConnection: close\r\n%sContent-Type: application/json\r\n"
                         "Content-Length: %d\r\n\r\n%s",
                         status, reason, retry, size, body);
-        (void) send(fd, text, (size_t) size, MSG_DONTWAIT | MSG_NOSIGNAL);
-        (void) shutdown(fd, SHUT_WR);
+        farewell_say_text(all, fd, text, (size_t) size);
 }
 
-void farewell_say(Farewells *all, int fd, unsigned status)
+void farewell_say_text(Farewells *all, int fd, const char *text, size_t size)
 {
         Farewell *f;
 
-        say(fd, status);
+        (void) send(fd, text, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void) shutdown(fd, SHUT_WR);
         f = all->n < FAREWELLS_MAX ? calloc(1, sizeof(*f)) : NULL;
         if (!f) {
                 (void) safe_close(fd);

@@ -8,7 +8,7 @@
 
 #include "base/macros.h"
 
-#define FAREWELLS_MAX     64U /* at a time; further sockets are closed at once */
+#define FAREWELLS_MAX     1024U /* at a time; further sockets are closed at once */
 #define FAREWELL_USEC     (2 * USEC_PER_SEC)
 #define FAREWELL_TEXT_MAX 512U
 
@@ -20,3 +20,6 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Farewells *, farewells_free);
 
 /* Sends an answer with an error of this status, and closes. Takes @fd. */
 void farewell_say(Farewells *farewells, int fd, unsigned status);
+
+/* The same with an answer that is written already. */
+void farewell_say_text(Farewells *farewells, int fd, const char *text, size_t size);

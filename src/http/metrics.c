@@ -35,6 +35,7 @@ static const char *const refusal_reason_table[] = {
         [REFUSAL_RATE] = "rate",
         [REFUSAL_SCOPE] = "scope",
         [REFUSAL_FOREIGN] = "foreign-page",
+        [REFUSAL_STREAMS] = "streams",
 };
 DEFINE_STRING_TABLE(refusal_reason, RefusalReason, _REFUSAL_REASON_MAX);
 

@@ -20,6 +20,7 @@ typedef enum RefusalReason {
         REFUSAL_RATE,     /* its key asks too often */
         REFUSAL_SCOPE,    /* its key may not do that */
         REFUSAL_FOREIGN,  /* another site's page sent it */
+        REFUSAL_STREAMS,  /* there are too many streams, of its key or in all */
         _REFUSAL_REASON_MAX,
         _REFUSAL_REASON_INVALID = -EINVAL,
 } RefusalReason;

@@ -5,6 +5,7 @@
  * is auth's business. */
 
 #include "base/uuid.h"
+#include "http/quiet-log.h"
 #include "http/token-bucket.h"
 #include "model/api-key.h"
 
@@ -13,6 +14,7 @@ typedef struct Allowance {
         unsigned n_ref;
         TokenBucket requests;
         unsigned n_streams;
+        QuietLog log; /* of its refusals, by their reasons */
 } Allowance;
 
 typedef struct Principal {

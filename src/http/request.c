@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/string-util.h"
 #include "http/server.h"
 
 static const char *const http_method_table[] = {
@@ -18,6 +19,33 @@ DEFINE_STRING_TABLE(http_method, HttpMethod, _HTTP_METHOD_MAX);
 const char *request_header(const Request *request, const char *name)
 {
         return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
+}
+
+typedef struct HeaderList {
+        const char *name;
+        Buffer values;
+} HeaderList;
+
+static enum MHD_Result add_value(void *userdata, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+        HeaderList *list = userdata;
+
+        if (strcasecmp(name, list->name) == 0)
+                buffer_append_format(&list->values, "%s%s", list->values.size > 0 ? "," : "", strempty(value));
+        return MHD_YES;
+}
+
+char *request_header_list(const Request *request, const char *name)
+{
+        HeaderList list = { .name = name };
+        char *ret;
+
+        (void) MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, add_value, &list);
+        if (list.values.size == 0) {
+                buffer_done(&list.values);
+                return NULL;
+        }
+        return buffer_take(&list.values, &ret) < 0 ? NULL : ret;
 }
 
 void request_add_header(Request *request, const char *name, const char *format, ...)

@@ -71,6 +71,9 @@ typedef struct Request {
 
         Answer answer;
         bool begun;      /* its head was looked at */
+        bool is_large;   /* its body comes when it is admitted, see BODY_FREE_BYTES */
+        bool admitted;   /* its body may come */
+        bool receiving;  /* libmicrohttpd was told so */
         bool dispatched; /* it was given to the application */
         bool suspended;  /* waits for its answer */
         bool taken;      /* its socket belongs to somebody else now */
@@ -82,12 +85,18 @@ typedef struct Request {
         Principal *principal;                         /* a reference */
         bool by_cookie;                               /* it came with a session, and with no key */
         ClientCall *call;                             /* what it waits for */
+        bool waits_for_health;
+        struct Request *prev_waiting, *next_waiting; /* of those that do */
         void (*next)(struct Request *request, const ClientAnswer *answer);
         void *state; /* of the route that answers it, freed by free() */
 } Request;
 
 /* A header's value; NULL if there is none; borrowed. */
 const char *request_header(const Request *request, const char *name);
+
+/* All values of a header that is a list, in their order, with commas between them; NULL if there is none, or no
+ * memory; the caller frees. */
+char *request_header_list(const Request *request, const char *name) _must_check_;
 
 /* Adds a header to the answer, before it is given; one too many is left out. */
 void request_add_header(Request *request, const char *name, const char *format, ...) _printf_(3, 4);

@@ -259,3 +259,20 @@ struct MHD_Response *respond_make(Request *request, const HttpSettings *settings
         *ret_status = status;
         return response;
 }
+
+int respond_write(const Request *request, const HttpSettings *settings, Buffer *out)
+{
+        _cleanup_free_ char *cors = respond_cors_lines(request, settings);
+        const Answer *answer = &request->answer;
+
+        buffer_append_format(out, "HTTP/1.1 %u %s\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n%s",
+                             answer->status, MHD_get_reason_phrase_for(answer->status), strempty(cors));
+        if (answer->type)
+                buffer_append_format(out, "Content-Type: %s\r\n", answer->type);
+        for (size_t i = 0; i < answer->n_headers; i++)
+                buffer_append_format(out, "%s: %s\r\n", answer->headers[i].name, answer->headers[i].value);
+        buffer_append_format(out, "Content-Length: %zu\r\n\r\n", answer->size);
+        if (request->method != HTTP_HEAD)
+                buffer_append(out, answer->data, answer->size);
+        return cors && !out->failed ? 0 : -ENOMEM;
+}

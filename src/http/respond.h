@@ -20,6 +20,13 @@ struct MHD_Response *respond_make(Request *request, const HttpSettings *settings
 /* Headers of the answer to a preflight; -EINVAL where the request is none, or its origin may not. */
 int respond_preflight(Request *request, const HttpSettings *settings, const char *methods) _must_check_;
 
+/**
+ * respond_write() - the same as text, of an answer that ends the connection
+ *
+ * Return: 0; -ENOMEM.
+ */
+int respond_write(const Request *request, const HttpSettings *settings, Buffer *out) _must_check_;
+
 /* What CORS puts into the head of an answer: "" or whole lines. For who writes the head himself; freed by the caller.
  */
 char *respond_cors_lines(const Request *request, const HttpSettings *settings) _must_check_;

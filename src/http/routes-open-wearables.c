@@ -12,6 +12,7 @@
 #include "http/route.h"
 #include "http/sse-open.h"
 #include "http/surface.h"
+#include "model/outside-event.h"
 #include "model/run.h"
 
 #define VIEW          "open-wearables"
@@ -115,7 +116,7 @@ static void stream_user(Request *request)
 {
         char user_id[UUID_TEXT_MAX];
 
-        if (path_user(request, user_id) && surface_user(request, user_id))
+        if (path_user(request, user_id))
                 sse_open(request, &(SseFilter){ .user_id = user_id });
 }
 
@@ -128,7 +129,7 @@ static void stream_all(Request *request)
                 .connector = target_get(&request->target, "connector"),
         };
 
-        if (!surface_uuid(request, asked, user_id) || (asked && !surface_user(request, user_id)))
+        if (!surface_uuid(request, asked, user_id))
                 return;
         filter.user_id = asked ? user_id : bound[0] ? bound : NULL;
         sse_open(request, &filter);
@@ -209,6 +210,31 @@ static bool read_events(Request *request, struct json_object **ret)
         return true;
 }
 
+/* What the daemon would refuse is refused here, where it is not asked: 422 comes before 404. */
+static bool check_events(Request *request, struct json_object *events)
+{
+        size_t n = json_object_array_length(events);
+
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_free_ char *why = NULL;
+                OutsideEvent event;
+                int r;
+
+                r = outside_event_parse(json_object_array_get_idx(events, i), &event, &why);
+                if (r >= 0)
+                        outside_event_done(&event);
+                else if (!why)
+                        backend_refuse(request, &(ClientAnswer){ .error = r });
+                else if (n > 1)
+                        surface_refuse(request, refusal_by_errno(r)->http_status, "Event %zu: %s", i, why);
+                else
+                        surface_refuse(request, refusal_by_errno(r)->http_status, "%s", why);
+                if (r < 0)
+                        return false;
+        }
+        return true;
+}
+
 static void post_events(Request *request)
 {
         const ClientOption options[] = { { .name = "on_behalf_of", .type = 's', .s = request->principal->name } };
@@ -217,8 +243,11 @@ static void post_events(Request *request)
         const char *text;
         uint64_t *n;
 
-        if (!path_user(request, user_id) || !read_events(request, &events) || !surface_user(request, user_id) ||
-            !set_user(request, events, user_id))
+        if (!path_user(request, user_id) || !read_events(request, &events) || !set_user(request, events, user_id))
+                return;
+        if (!principal_sees(request->principal, user_id) && !check_events(request, events))
+                return;
+        if (!surface_user(request, user_id))
                 return;
         text = json_object_to_json_string_ext(events, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
         request->state = n = malloc(sizeof(*n));

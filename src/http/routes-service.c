@@ -9,6 +9,7 @@
 #include "http/app.h"
 #include "http/auth.h"
 #include "http/backend.h"
+#include "http/health.h"
 #include "http/metrics.h"
 #include "http/openapi.h"
 #include "http/route.h"
@@ -19,27 +20,9 @@
 
 /* ---- Health */
 
-static void on_ping(Request *request, const ClientAnswer *answer)
-{
-        static const char well[] = "{\"status\":\"ok\"}", away[] = "{\"status\":\"unavailable\"}";
-
-        if (answer->error == 0) {
-                request_answer_static(request, MHD_HTTP_OK, TYPE_JSON, well, strlen(well));
-                return;
-        }
-        request_add_header(request, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_SEC);
-        request_answer_static(request, MHD_HTTP_SERVICE_UNAVAILABLE, TYPE_JSON, away, strlen(away));
-}
-
 static void get_health(Request *request)
 {
-        backend_call(request,
-                     &(ClientRequest){
-                                     .interface = "org.freedesktop.DBus.Peer",
-                                     .member = "Ping",
-                                     .repeatable = true,
-                     },
-                     on_ping);
+        health_answer(request->app->health, request);
 }
 
 /* ---- Metrics */

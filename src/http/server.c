@@ -71,7 +71,8 @@ static void request_free(Request *request)
         request->connection->request = NULL;
         request->server->callbacks.done(request, request->server->callbacks.userdata);
         client_call_cancel(request->call);
-        request->server->bodies_bytes -= request->body.allocated;
+        if (request->is_large)
+                request->server->bodies_bytes -= request->body.allocated;
         answer_done(&request->answer);
         target_done(&request->target);
         buffer_done(&request->body);
@@ -95,6 +96,20 @@ static enum MHD_Result refuse_early(Request *request, unsigned status)
         request->answer.status = status;
         if (fd >= 0)
                 farewell_say(request->server->farewells, fd, status);
+        return MHD_NO;
+}
+
+/* The same with the answer that was given before the body came. */
+static enum MHD_Result answer_early(Request *request)
+{
+        _cleanup_buffer_ Buffer text = {};
+        int fd;
+
+        if (respond_write(request, request->server->settings, &text) < 0)
+                return MHD_NO;
+        fd = server_dup_socket(request);
+        if (fd >= 0)
+                farewell_say_text(request->server->farewells, fd, text.data, text.size);
         return MHD_NO;
 }
 
@@ -172,22 +187,45 @@ static enum MHD_Result begin(Request *request, const char *method, const char *v
         unsigned status;
         const char *length = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
         const Peer *peer = &request->connection->peer;
-        uint64_t size;
+        uint64_t size = 0;
 
         request->begun = true;
         request->method = http_method_from_string(method);
         request->is_http10 = streq(version, MHD_HTTP_VERSION_1_0);
         request->peer = *peer;
         request->by_proxy = settings->trusted_proxy && peer_is_listed(peer, settings->trusted_proxy);
-        if (request->by_proxy)
-                peer_forwarded(peer, request_header(request, "X-Forwarded-For"), settings->trusted_proxy,
-                               &request->peer);
+        if (request->by_proxy) {
+                _cleanup_free_ char *forwarded = request_header_list(request, "X-Forwarded-For");
+
+                peer_forwarded(peer, forwarded, settings->trusted_proxy, &request->peer);
+        }
         connection_set_phase(request->connection, CONNECTION_BODY);
         status = check_head(request, request->target_size);
         if (status != 0)
                 return refuse_early(request, status);
         if (length && (parse_uint64(length, &size) < 0 || size > settings->body_max_bytes))
                 return refuse_early(request, MHD_HTTP_CONTENT_TOO_LARGE);
+        request->is_large = size > BODY_FREE_BYTES || request_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+        return MHD_YES;
+}
+
+static enum MHD_Result suspend(Request *request)
+{
+        request->suspended = true;
+        connection_set_waiting(request->connection, request);
+        MHD_suspend_connection(request->mhd);
+        return MHD_YES;
+}
+
+/* libmicrohttpd asks again when a request goes on that was suspended at its head. */
+static enum MHD_Result wait_for_admission(Request *request)
+{
+        if (request->answer.status != 0)
+                return answer_early(request);
+        if (!request->admitted)
+                return suspend(request);
+        request->receiving = true;
+        connection_set_phase(request->connection, CONNECTION_BODY);
         return MHD_YES;
 }
 
@@ -199,8 +237,9 @@ static enum MHD_Result receive(Request *request, const char *data, size_t *size)
         if (*size > server->settings->body_max_bytes - request->body.size)
                 return refuse_early(request, MHD_HTTP_CONTENT_TOO_LARGE);
         buffer_append(&request->body, data, *size);
-        server->bodies_bytes += request->body.allocated - before;
-        if (request->body.failed || server->bodies_bytes > BODIES_MAX_BYTES)
+        if (request->is_large)
+                server->bodies_bytes += request->body.allocated - before;
+        if (request->body.failed || (request->is_large && server->bodies_bytes > BODIES_MAX_BYTES))
                 return refuse_early(request, MHD_HTTP_SERVICE_UNAVAILABLE);
         *size = 0;
         return MHD_YES;
@@ -229,8 +268,16 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *mhd, co
 
         if (!request)
                 return MHD_NO;
-        if (!request->begun)
-                return begin(request, method, version);
+        if (!request->begun) {
+                enum MHD_Result result = begin(request, method, version);
+
+                if (result == MHD_NO || !request->is_large)
+                        return result;
+                connection_set_phase(request->connection, CONNECTION_WORK);
+                server->callbacks.head(request, server->callbacks.userdata);
+        }
+        if (request->is_large && !request->receiving)
+                return wait_for_admission(request);
         if (*size > 0)
                 return receive(request, data, size);
         if (!request->dispatched) {
@@ -242,10 +289,13 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *mhd, co
                 return MHD_NO;
         if (request->answer.status != 0)
                 return send_answer(request);
-        request->suspended = true;
-        connection_set_waiting(request->connection, request);
-        MHD_suspend_connection(mhd);
-        return MHD_YES;
+        return suspend(request);
+}
+
+void server_receive(Request *request)
+{
+        request->admitted = true;
+        server_resume(request);
 }
 
 void server_resume(Request *request)

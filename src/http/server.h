@@ -10,10 +10,16 @@
 #include "http/listener.h"
 #include "http/request.h"
 
-/* Bytes of all bodies that are being received; requests beyond are answered with 503. */
+/* A larger body, and one that does not say how large it is, comes only when the request is admitted. */
+#define BODY_FREE_BYTES (4 * KIB)
+
+/* Bytes of all such bodies that are being received; requests beyond are answered with 503. */
 #define BODIES_MAX_BYTES (64 * MIB)
 
 typedef struct ServerCallbacks {
+        /* The head of a request with a large body is there: it is answered, or server_receive() called, from within or
+         * later. */
+        void (*head)(Request *request, void *userdata);
         /* A whole request is there. It is answered by request_answer() and the like, from within or later. */
         void (*request)(Request *request, void *userdata);
         /* It is about to be freed, answered or not. */
@@ -59,3 +65,6 @@ void server_drain(Server *server, usec_t usec);
 /* For requests: look at it again, because it is answered or taken. */
 void server_resume(Request *request);
 int server_dup_socket(const Request *request) _must_check_;
+
+/* It is admitted: its body may come. */
+void server_receive(Request *request);

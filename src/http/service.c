@@ -15,6 +15,7 @@
 #include "http/app.h"
 #include "http/auth.h"
 #include "http/dispatch.h"
+#include "http/health.h"
 #include "http/metrics.h"
 #include "http/page.h"
 #include "http/server.h"
@@ -105,6 +106,7 @@ static void on_returned(void *userdata)
         App *app = userdata;
 
         log_debug("The sync service is there.");
+        health_changed(app->health);
         auth_daemon_returned(app->auth);
         sse_hub_daemon_returned(app->hub);
 }
@@ -114,6 +116,7 @@ static void on_lost(void *userdata)
         App *app = userdata;
 
         log_debug("The sync service is away.");
+        health_changed(app->health);
         auth_daemon_lost(app->auth);
 }
 
@@ -163,6 +166,7 @@ static int start(Service *s, const HttpArguments *arguments)
                 .userdata = app,
         };
         const ServerCallbacks callbacks = {
+                .head = dispatch_head,
                 .request = dispatch_request,
                 .done = dispatch_done,
                 .idle_changed = on_connections_idle_changed,
@@ -185,6 +189,8 @@ static int start(Service *s, const HttpArguments *arguments)
         if (r >= 0)
                 r = sse_hub_new(app, &app->hub);
         if (r >= 0)
+                r = health_new(app, &app->health);
+        if (r >= 0)
                 r = client_async_new(app->event, &news, &app->client);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up: %m");
@@ -201,6 +207,7 @@ static int start(Service *s, const HttpArguments *arguments)
 static void refuse_waiting(Request *request)
 {
         request->call = client_call_cancel(request->call);
+        health_forget(request->app->health, request);
         dispatch_refuse_stopping(request);
 }
 
@@ -220,6 +227,7 @@ static void stop(Service *s)
         app->hub = sse_hub_free(app->hub);
         app->server = server_free(app->server);
         auth_free(app->auth);
+        health_free(app->health);
         client_async_free(app->client);
         metrics_free(app->metrics);
         page_free(app->page);

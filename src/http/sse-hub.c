@@ -24,6 +24,9 @@
 #include "http/sse-internal.h"
 
 #define EPOLL_EVENTS            256
+
+/* In the log of a key, where refusals have numbers of their own. */
+#define LOG_CUT 31U
 #define HEARTBEAT_ACCURACY_USEC (500 * USEC_PER_MSEC)
 #define EXPIRY_ACCURACY_USEC    (500 * USEC_PER_MSEC)
 
@@ -176,6 +179,16 @@ void sse_hub_drop(SseStream *stream)
         release_channel(channel);
 }
 
+static void log_cut(Principal *principal)
+{
+        unsigned n_unsaid;
+
+        if (quiet_log_may(&principal->allowance->log, LOG_CUT, now_usec(CLOCK_MONOTONIC), &n_unsaid))
+                log_info("A stream of the key '%s' was cut off: its client does not read. "
+                         "%u like it were not told of.",
+                         principal->name, n_unsaid);
+}
+
 /* Return: whether the stream is still there. */
 static bool write_text(SseStream *stream, SseText *text)
 {
@@ -187,7 +200,7 @@ static bool write_text(SseStream *stream, SseText *text)
                 return true;
         if (r == -ENOBUFS) {
                 hub->status.n_cut++;
-                log_info("A stream of the key '%s' was cut off: its client does not read.", stream->principal->name);
+                log_cut(stream->principal);
         }
         drop_stream(stream);
         return false;
@@ -353,19 +366,28 @@ static int on_turn(sd_event_source *source, void *userdata)
         return 0;
 }
 
-/* Streams to which this event is the first new one are in step from here on. */
+static bool is_awaited(const SseChannel *channel, uint64_t seq)
+{
+        const SseStream *stream;
+
+        DL_FOREACH(channel->ahead, stream)
+                if (seq > stream->position)
+                        return true;
+        return false;
+}
+
+/* Streams to which this event is the first new one are in step from here on. What the others were to be sent before
+ * goes out first, which may end any of them. */
 static void take_in(SseChannel *channel, uint64_t seq)
 {
         SseStream *stream, *next;
 
+        if (!is_awaited(channel, seq))
+                return;
+        flush_channel(channel);
         DL_FOREACH_SAFE(channel->ahead, stream, next)
-        {
-                if (seq <= stream->position)
-                        continue;
-                if (!sse_text_is_empty(channel->text))
-                        flush_channel(channel);
+        if (seq > stream->position)
                 sse_hub_list(stream, &channel->streams);
-        }
 }
 
 static void add_event(SseChannel *channel, uint64_t seq, const char *json)
@@ -385,6 +407,13 @@ static void add_event(SseChannel *channel, uint64_t seq, const char *json)
         }
         if (channel->n_events >= SSE_BATCH_EVENTS || channel->text->buffer.size >= SSE_BATCH_BYTES)
                 flush_channel(channel);
+}
+
+/* The same, where nobody may be left who reads it. */
+static void deliver_to(SseChannel *channel, uint64_t seq, const char *json)
+{
+        add_event(channel, seq, json);
+        release_channel(channel);
 }
 
 bool sse_filter_matches(const SseFilter *filter, const char *json)
@@ -413,13 +442,13 @@ void sse_hub_deliver(SseHub *hub, uint64_t seq, const char *user_id, const char 
         hub->status.n_events++;
         channel = find_user_channel(hub, user_id);
         if (channel)
-                add_event(channel, seq, json);
+                deliver_to(channel, seq, json);
         DL_FOREACH_SAFE2(hub->wide, channel, next, wide_next)
         {
                 SseFilter filter = { .provider = channel->provider, .connector = channel->connector };
 
                 if ((!channel->user_id || streq(channel->user_id, user_id)) && sse_filter_matches(&filter, json))
-                        add_event(channel, seq, json);
+                        deliver_to(channel, seq, json);
         }
 }
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/string-util.h"
 #include "base/time-util.h"
+#include "http/admission.h"
 #include "http/app.h"
 #include "http/backend.h"
 #include "http/respond.h"
@@ -149,6 +150,7 @@ static bool admit(Request *request)
         }
         if (status == 0)
                 return true;
+        admission_note(request, REFUSAL_STREAMS);
         request_add_header(request, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_SEC);
         surface_refuse(request, status,
                        status == MHD_HTTP_TOO_MANY_REQUESTS ? "This key has too many streams"
@@ -265,7 +267,7 @@ void sse_open(Request *request, const SseFilter *filter)
                 return;
         }
         request->state = opening;
-        if (!read_position(request, opening))
+        if (!read_position(request, opening) || (filter->user_id && !surface_user(request, filter->user_id)))
                 return;
         if (filter->user_id)
                 check_user(request);

@@ -12,6 +12,7 @@
  * sse_open() - answer with the events that a filter wants: those of the past that are asked for, then all that come
  * @filter: borrowed
  *
- * The query and the headers say from where: Last-Event-ID, last_event_id, replay.
+ * The query and the headers say from where: Last-Event-ID, last_event_id, replay. What is wrong with them is said
+ * before it is looked whether there is the user, and whether the key sees that user.
  */
 void sse_open(Request *request, const SseFilter *filter);

@@ -63,6 +63,23 @@ void surface_refuse_rate(Request *request, unsigned limit, unsigned retry_sec)
 
 #define UNPROCESSABLE MHD_HTTP_UNPROCESSABLE_CONTENT
 
+/* Under /api the words stand alone (C9); elsewhere it is said before them what they are about. */
+static void refuse_value(Request *request, const char *name, const char *format, ...) _printf_(3, 4);
+static void refuse_value(Request *request, const char *name, const char *format, ...)
+{
+        bool bare = streq(error_key(request), "detail");
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+        int n;
+
+        va_start(ap, format);
+        n = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (n < 0)
+                text = NULL;
+        surface_refuse(request, UNPROCESSABLE, "%s%s%s", bare ? "" : name, bare ? "" : ": ", strempty(text));
+}
+
 bool surface_number(Request *request, const char *name, uint64_t min, uint64_t max, uint64_t *ret)
 {
         const char *text = target_get(&request->target, name);
@@ -75,14 +92,11 @@ bool surface_number(Request *request, const char *name, uint64_t min, uint64_t m
         negative = text[0] == '-';
         r = parse_uint64(text + negative, &value);
         if (r == -EINVAL)
-                surface_refuse(request, UNPROCESSABLE,
-                               "%s: Input should be a valid integer, unable to parse string as an integer", name);
+                refuse_value(request, name, "Input should be a valid integer, unable to parse string as an integer");
         else if (r == -ERANGE ? negative : value < min || (negative && value > 0))
-                surface_refuse(request, UNPROCESSABLE, "%s: Input should be greater than or equal to %llu", name,
-                               (unsigned long long) min);
+                refuse_value(request, name, "Input should be greater than or equal to %llu", (unsigned long long) min);
         else if (r == -ERANGE || value > max)
-                surface_refuse(request, UNPROCESSABLE, "%s: Input should be less than or equal to %llu", name,
-                               (unsigned long long) max);
+                refuse_value(request, name, "Input should be less than or equal to %llu", (unsigned long long) max);
         else {
                 *ret = value;
                 return true;
@@ -111,7 +125,7 @@ bool surface_word(Request *request, const char *name, const char *const *words, 
                 buffer_append_format(&all, "%s'%s'", i == 0 ? "" : words[i + 1] ? ", " : " or ", words[i]);
         }
         if (text)
-                surface_refuse(request, UNPROCESSABLE, "%s: Input should be %s", name, strempty(all.data));
+                refuse_value(request, name, "Input should be %s", strempty(all.data));
         return !text;
 }
 
@@ -121,7 +135,7 @@ bool surface_time(Request *request, const char *name, usec_t *ret)
 
         if (!text || timestamp_parse_iso(text, ret) >= 0)
                 return true;
-        surface_refuse(request, UNPROCESSABLE, "%s: Input should be a valid datetime with a time zone", name);
+        refuse_value(request, name, "Input should be a valid datetime with a time zone");
         return false;
 }
 

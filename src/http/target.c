@@ -125,6 +125,10 @@ int target_parse(const char *text, Target *ret)
 
         if (strpbrk(text, " \t"))
                 return -EINVAL;
+        if (streq(text, "*")) {
+                *ret = (Target){ .is_server = true };
+                return 0;
+        }
         /* What proxies are sent, servers must take, too. */
         if (strncasecmp(text, "http://", strlen("http://")) == 0) {
                 text += strlen("http://");

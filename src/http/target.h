@@ -19,6 +19,7 @@ typedef struct Target {
         size_t n_segments;
         TargetParameter *parameters; /* decoded, in the order of the query */
         size_t n_parameters;
+        bool is_server; /* "*" */
 } Target;
 
 void target_done(Target *target);
@@ -26,7 +27,7 @@ void target_done(Target *target);
 
 /**
  * target_parse() - take a target apart
- * @text: as it stands in the request: "/path?query", or "http://host/path?query"
+ * @text: as it stands in the request: "/path?query", "http://host/path?query", or "*"
  * @ret:  set on success only; closed by target_done()
  *
  * Escapes must be whole and their text valid UTF-8 without NUL or other control characters; "+" is a blank in the

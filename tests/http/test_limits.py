@@ -73,6 +73,15 @@ def test_trusted_proxies(new_shim, client, daemon):
     assert [guess("192.0.2.9, 192.0.2.3"), guess("192.0.2.8, 192.0.2.3, 127.0.0.1")] == [401, 429]
     assert [guess("192.0.2.10", "127.0.0.5"), guess("192.0.2.11", "127.0.0.5")] == [401, 429]
 
+    # Several lines are one list, and what the client wrote itself comes before what the proxy adds.
+    def guess_in_lines(*lines):
+        head = "".join(f"X-Forwarded-For: {line}\r\n" for line in lines)
+        return status_of(shim.raw(f"GET {RUNS} HTTP/1.1\r\nHost: x\r\nX-API-Key: {wrong}\r\n{head}"
+                                  "Connection: close\r\n\r\n".encode()))
+
+    assert [guess_in_lines("198.51.100.1", "192.0.2.20"), guess_in_lines("198.51.100.2", "192.0.2.20")] == [401, 429]
+    assert [guess_in_lines("192.0.2.21", "127.0.0.1"), guess_in_lines("192.0.2.20, 192.0.2.21", "127.0.0.1")] == [401, 429]
+
 
 def test_slow_head(new_shim):
     shim = new_shim("[Limits]\nHeadTimeoutSec=300ms\n")
@@ -137,8 +146,9 @@ def test_a_large_body_that_is_refused_is_answered(shim, key):
 def test_bodies_together(shim, key):
     """Twenty bodies of nearly 4 MiB are more than all together may have: some are refused, and not all."""
     size = 4 * 1024 * 1024
-    ends = [shim.connect() for _ in range(20)]
-    for end in ends:
+    ends = []
+    for _ in range(20):
+        ends.append(end := shim.connect())
         end.sendall(f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Length: {size}\r\n\r\n".encode())
         try:
             end.sendall(b" " * (size - 1))
@@ -150,6 +160,77 @@ def test_bodies_together(shim, key):
     for end in ends:
         end.close()
     assert shim.get("/healthz").status == 200
+
+
+FREE = 4096  # BODY_FREE_BYTES
+
+
+def early(shim, head, body=b""):
+    """What is answered to a head, and to what comes of its body."""
+    with shim.connect() as end:
+        end.sendall(head.encode() + b"\r\n\r\n" + body)
+        return read_to_end(end)
+
+
+def test_a_large_body_waits_for_the_key(shim, client, key, daemon):
+    """Who may not send it is told so before it comes, with all that the answer has otherwise."""
+    reader = add_key(client, "reader", scopes=["sync:read"])
+    for size in ("Content-Length: 4097", "Content-Length: 4194304", "Transfer-Encoding: chunked",
+                 "Content-Length: 4097\r\nExpect: 100-continue"):
+        for path, as_key, status in ((EVENTS, None, 401), (EVENTS, "sk-" + "0" * 32, 401), (EVENTS, reader, 403),
+                                     ("/none", key, 404), (RUNS + "/x", key, 405), (EVENTS + "?a=%zz", key, 400)):
+            line = f"\r\nX-API-Key: {as_key}" if as_key else ""
+            data = early(shim, f"POST {path} HTTP/1.1\r\nHost: x{line}\r\n{size}")
+            assert status_of(data) == status, (path, size)
+            head, _, body = data.partition(b"\r\n\r\n")
+            assert status == 400 or list(json.loads(body)) == ["detail" if path.startswith("/api") else "error"]
+            assert (b"WWW-Authenticate: Bearer" in head) == (status == 401) and b"100 Continue" not in data
+            assert (b"Allow: GET" in head) == (status == 405)
+    # Nobody answers for the body of what needs no key.
+    assert status_of(early(shim, "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 4097")) == 413
+    assert shim.request("GET", "/healthz", body=b"x" * FREE).status == 200
+    # Who may, may.
+    for body in (b"[" + b" " * FREE + b"]", b"[" + b" " * (FREE - 2) + b"]"):
+        assert shim.post(EVENTS, key, body).status == 201
+        assert shim.post(EVENTS, reader, body).status == 403
+        assert shim.post(EVENTS, None, body).status == 401
+
+
+def test_a_small_body_keeps_the_connection(shim, key):
+    with shim.connect() as end:
+        for _ in range(2):
+            end.sendall(f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nContent-Length: {FREE}\r\n\r\n".encode() + b" " * FREE)
+            data = end.recv(65536)
+            assert status_of(data) == 401 and b"Connection: close" not in data
+
+
+def test_bodies_without_a_key_take_no_room(shim, client, daemon, key):
+    """More of them than all bodies may have together, and one with a key is taken nevertheless."""
+    size = 4 * 1024 * 1024
+    ends = []
+    for _ in range(20):
+        ends.append(end := shim.connect())
+        end.sendall(f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode())
+        try:
+            end.sendall(b" " * (size - 1))
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+    assert shim.post(EVENTS, key, b"[" + b" " * (size - 2) + b"]").status == 201
+    for end in ends:
+        assert status_of(end.recv(4096)) == 401
+        end.close()
+
+
+def test_a_key_that_is_revoked_while_its_body_comes(shim, client, key, daemon):
+    with shim.connect() as end:
+        end.sendall(f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Length: 5000\r\n"
+                    "Expect: 100-continue\r\n\r\n".encode())
+        assert end.recv(4096).startswith(b"HTTP/1.1 100 Continue")
+        client.manager("RevokeApiKey", "(s)", "key")
+        while shim.get(RUNS, key).status != 401:
+            pass
+        end.sendall(b"[" + b" " * 4998 + b"]")
+        assert status_of(end.recv(4096)) == 401
 
 
 def test_requests_of_a_key(new_shim, client, key):
@@ -179,6 +260,8 @@ def test_unknown_keys_of_an_address(new_shim, client, key, daemon):
     assert [shim.get(RUNS, wrong).status for _ in range(5)] == [401, 401, 401, 429, 429]
     answer = shim.get(RUNS, "no key at all")
     assert answer.status == 429 and 1 <= int(answer.headers["Retry-After"]) <= 20
+    assert (answer.headers["X-RateLimit-Limit"], answer.headers["X-RateLimit-Remaining"]) == ("3", "0")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", answer.headers["X-RateLimit-Reset"])
     # Known keys work, and other addresses.
     assert shim.get(RUNS, key).status == 200
     assert shim.get(RUNS, wrong, source="127.0.0.3").status == 401
@@ -187,6 +270,25 @@ def test_unknown_keys_of_an_address(new_shim, client, key, daemon):
     # A known key is asked about again after a restart of the daemon, and none that is guessed.
     daemon.restart()
     assert [shim.get(RUNS, each).status for each in (wrong, key)] == [429, 200]
+
+
+def test_refusals_are_counted_and_said_once(new_shim, client, key, daemon):
+    """A client that is refused by the thousand does not fill the journal."""
+    shim = new_shim("[Limits]\nFailuresPerMinute=4\nRequestsPerMinute=8\n")
+    reader = add_key(client, "reader", scopes=["sync:read"])
+    wrong = "sk-" + "1" * 32
+    assert shim.get(RUNS, key).status == 200
+    for _ in range(3):
+        assert shim.post(RUNS, reader, "{}").status == 403
+    assert [shim.get(RUNS, reader).status for _ in range(7)] == [200] * 5 + [429] * 2
+    assert [shim.get(RUNS, wrong).status for _ in range(6)] == [401] * 4 + [429] * 2
+    assert shim.get(RUNS).status == 401
+    text = shim.get("/metrics", key).body.decode()
+    counts = {reason: int(n) for reason, n in re.findall(r'^syncrun_http_refusals_total\{reason="(.*)"\} (\d+)$', text, re.M)}
+    assert counts == {"scope": 3, "rate": 2, "unknown-key": 4, "too-many-failures": 2, "no-key": 1, "streams": 0, "expired": 0,
+                      "foreign-page": 0}
+    for reason in ("scope, key reader", "rate, key reader", "unknown-key", "too-many-failures", "no-key"):
+        assert shim.log().count(f": {reason}. ") == 1, reason
 
 
 @pytest.mark.parametrize("setting, said", [

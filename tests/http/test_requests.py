@@ -49,8 +49,20 @@ def test_methods(shim, key, path, allow):
     assert (answer.status, answer.headers["Allow"], answer.body) == (204, allow, b"")
 
 
+def test_the_server_as_a_whole(shim):
+    """OPTIONS * asks for nothing in particular; nothing else is asked of *."""
+    with shim.connect() as end:
+        end.sendall(b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        data = read_to_end(end)
+    assert data.startswith(b"HTTP/1.1 204") and b"\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" in data
+    for method in ("GET", "POST", "TRACE"):
+        with shim.connect() as end:
+            end.sendall(f"{method} * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            assert read_to_end(end).startswith(b"HTTP/1.1 400")
+
+
 def test_unknown_paths(shim, key):
-    for path in ("/", "/v1", "/v1/sync-runs/", "/v1//sync-runs", "/V1/sync-runs", "/v1/sync-runs/a/b", "/v1/sync-runs%2F",
+    for path in ("/v1", "/v1/sync-runs/", "/v1//sync-runs", "/V1/sync-runs", "/v1/sync-runs/a/b", "/v1/sync-runs%2F",
                  "/v1/sync-runs/../connectors", "/api", "/api/v1/users//sync/runs", "/" + "a/" * 15):
         for method in ("GET", "POST", "OPTIONS"):
             answer = shim.request(method, path, key)

@@ -3,6 +3,9 @@
 
 import threading
 
+import pytest
+from gi.repository import Gio, GLib
+from harness import Client, wait_for
 from server import ALICE, add_key
 
 RUNS = "/v1/sync-runs"
@@ -164,6 +167,59 @@ def test_a_key_that_was_revoked_unheard(shim, daemon, client, key, reporter):
         assert stream.ended
         reporter.say("more")
         assert stays.messages(1) == ["more"]
+
+
+class WrongDaemon:
+    """In the daemon's place: what it is asked about keys it refuses, with this error."""
+
+    XML = """<node><interface name="org.syncrun1.Manager"><method name="CheckApiKey"><arg type="s" direction="in"/>
+        <arg type="s" direction="out"/><arg type="as" direction="out"/><arg type="s" direction="out"/></method></interface></node>"""
+
+    def __init__(self, address, error):
+        self.client = Client(address)
+        self.n_asked = 0
+        self.error = error
+        interface = Gio.DBusNodeInfo.new_for_xml(self.XML).interfaces[0]
+        self.client.bus.register_object("/org/syncrun1", interface, self.on_call, None, None)
+        self.client.call("/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName", "(su)", "org.syncrun1", 0,
+                         destination="org.freedesktop.DBus")
+
+    def on_call(self, _bus, _sender, _path, _interface, _method, _parameters, invocation):
+        self.n_asked += 1
+        if self.error:
+            invocation.return_dbus_error(self.error, "no")
+        else:
+            invocation.return_value(GLib.Variant("(sass)", ("key", [], "")))
+
+
+@pytest.mark.parametrize("error", ["org.syncrun1.Error.Internal", "org.syncrun1.Error.NotAllowed",
+                                   "org.freedesktop.DBus.Error.UnknownMethod", None])
+def test_a_key_of_which_nobody_can_say(shim, daemon, bus, key, reporter, error):
+    """A stream whose key cannot be checked after a restart ends, whatever the reason; its client comes back."""
+    with shim.stream(PATH, key) as stream:
+        assert stream.messages(1) == ["first"]
+        daemon.stop()
+        wrong = WrongDaemon(bus.address, error)
+        wait_for(lambda: wrong.n_asked, "the question about the key")
+        assert stream.rest() == []
+        assert stream.ended
+        wrong.client.close()
+        daemon.start()
+    with shim.stream(PATH, key) as stream:
+        assert stream.messages(1) == ["first"]
+
+
+def test_a_key_is_checked_again_and_holds(shim, daemon, client, key, reporter):
+    """Its stream goes on over a restart, and ends when it is revoked after that."""
+    with shim.stream(PATH, key) as stream:
+        assert stream.messages(1) == ["first"]
+        daemon.kill9()
+        daemon.start()
+        reporter.say("more")
+        assert stream.messages(1) == ["more"]
+        client.manager("RevokeApiKey", "(s)", "key")
+        stream.rest()
+        assert stream.ended
 
 
 def test_what_changes_something_is_not_sent_twice(shim, daemon, key, client, reporter):

@@ -185,6 +185,40 @@ def test_metrics(shim, client, key, reporter):
     assert all(family.documentation for family in families.values())
 
 
+def test_health_is_asked_once_for_all(shim, daemon, bus, client):
+    """However many ask, the daemon hears one question at a time, and none for a moment after its answer."""
+    watch = subprocess.Popen(["dbus-monitor", "--address", bus.address, "type='method_call',member='Ping'"],
+                             stdout=subprocess.PIPE, text=True)
+    while "NameLost" not in watch.stdout.readline():  # it has become a monitor
+        pass
+    daemon.process.send_signal(19)
+    ends = [shim.connect() for _ in range(200)]
+    for end in ends:
+        end.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    for end in ends[:50]:
+        end.close()
+    assert shim.get("/none").status == 404
+    daemon.process.send_signal(18)
+    for end in ends[50:]:
+        assert end.recv(4096).startswith(b"HTTP/1.1 200")
+        end.close()
+    assert [shim.get("/healthz").status for _ in range(20)] == [200] * 20
+    client.call("/org/freedesktop/DBus", "org.freedesktop.DBus.Peer", "Ping", destination="org.freedesktop.DBus")
+    asked = []
+    while "destination=org.freedesktop.DBus " not in (line := watch.stdout.readline()):
+        asked += re.findall(r"member=Ping", line)
+    watch.terminate()
+    watch.wait()
+    watch.stdout.close()
+    assert 1 <= len(asked) <= 3
+    # What it was is not believed over the daemon's end.
+    daemon.stop()
+    assert shim.get("/healthz").status == 503
+    daemon.start()
+    while shim.get("/healthz").status != 200:
+        pass
+
+
 def test_metrics_are_not_one_users(shim, client):
     assert shim.get("/metrics", add_key(client, "alice", user=ALICE)).status == 403
 

@@ -284,7 +284,7 @@ def test_refusals_are_counted_and_logged(shim, client, key, cookie):
     text = shim.get("/metrics", key).body.decode()
     counted = dict(re.findall(r'^syncrun_http_refusals_total\{reason="(.*)"\} (\d+)$', text, re.M))
     assert counted == {"no-key": "1", "unknown-key": "1", "expired": "1", "too-many-failures": "0", "rate": "0", "scope": "1",
-                       "foreign-page": "1"}
+                       "foreign-page": "1", "streams": "0"}
     log = shim.log()
     for reason in ("no-key", "unknown-key", "expired", "scope, key reader", "foreign-page, key key"):
         assert re.search(rf"Refused (GET|POST) /\S+ from 127\.0\.0\.1: {reason}\.", log), reason

@@ -93,6 +93,18 @@ def test_list_refuses(shim, key, query):
     assert list(answer.json()) == ["error"]
 
 
+@pytest.mark.parametrize("query, words", [
+    ("limit=0", "Input should be greater than or equal to 1"), ("limit=201", "Input should be less than or equal to 200"),
+    ("limit=x", "Input should be a valid integer, unable to parse string as an integer"),
+    ("status=x", "Input should be 'in_progress', 'success', 'partial', 'failed', 'cancelled' or 'skipped'"),
+])
+def test_c9_words(shim, key, reporter, query, words):
+    """As Open Wearables says it, bare; under /v1 with the parameter before it."""
+    assert shim.get(f"/api/v1/users/{ALICE}/sync/runs?{query}", key).json() == {"detail": words}
+    if query.startswith("limit"):
+        assert shim.get(f"/v1/sync-runs?{query}", key).json() == {"error": f"limit: {words}"}
+
+
 @pytest.mark.parametrize("body, status", [
     ("", 400), ("{", 400), (b'{"connectorId":"\xff"}', 400), ('{"connectorId":1} x', 400), ("[]", 422), ("null", 422),
     ("{}", 422), ('{"connectorId":null}', 422), ('{"connectorId":1}', 422), ('{"connectorId":"bank"}', 422),
@@ -281,5 +293,6 @@ def test_report_needs_the_scope(shim, client, daemon):
         answer = shim.post(path, key, "{")
         assert (answer.status, answer.json()) == (403, {"detail": "API key not allowed to perform 'sync:write' action"})
     bobs = add_key(client, "bob", user=BOB)
-    assert shim.post(path, bobs, {}).status == 404
+    assert shim.post(path, bobs, {}).status == 422
+    assert shim.post(path, bobs, []).status == 404
     assert shim.post(path, bobs, "{").status == 400

@@ -53,12 +53,13 @@ static void test_targets(void **state)
         expect_target("http://host/a?b", "/a", "[b=]");
         expect_target("HTTP://host:1/a", "/a", "");
         expect_target("/a#b?c", "/a", "");
+        expect_target("*", "", "");
 }
 
 static void test_wrong_targets(void **state)
 {
         static const char *const texts[] = {
-                "",     "a",    "*",       "?a",    "/%",   "/%4",  "/%4g",    "/%g4",     "/%00",     "/%0a",
+                "",     "a",    "**",      "?a",    "/%",   "/%4",  "/%4g",    "/%g4",     "/%00",     "/%0a",
                 "/%7f", "/%c3", "/%c0%af", "/\xff", "/a b", "/a?%", "/a?b=%1", "http://h", "/?%e2%82", "/\x01",
         };
         Target target;
