@@ -108,7 +108,9 @@ void pending_reply(int error, void *userdata);
 /* Sends the refusal and frees. */
 void pending_refuse(Pending *pending, int error);
 
-/* ---- What goes out by itself (emit.c). */
+#define PROPERTIES_MAX 63U /* of one object */
+
+/* ---- What goes out by itself (emit.c, emit-connectors.c). */
 
 /* PropertiesChanged with what differs from @digests, which are brought up to date. */
 void emit_properties(Bus *bus, const BusObject *object, const PropertyTable *table, const char *id, const void *value,
@@ -118,6 +120,11 @@ void emit_object_removed(Bus *bus, const BusObject *object, const char *id); /* 
 
 void emit_init(Bus *bus);
 void emit_done(Bus *bus);
+void emit_failed(int r, const char *what, const char *name); /* logged where r < 0 */
+
+void connector_signals_init(EngineObserver *observer);
+int connectors_publish(Bus *bus) _must_check_;
+void connectors_forget(Bus *bus);
 int emit_publish(Bus *bus) _must_check_; /* what is there now has been seen */
 
 /* A connection that the outside knows of; it has no object of its own in the engine. */

@@ -37,36 +37,47 @@ static char **connector_names(Engine *engine, const char *connection)
         return names;
 }
 
-static void read_name(const void *object, PropertyValue *ret)
-{
-        ret->text = ((const PublishedConnection *) object)->name;
-}
-
-static void read_state(const void *object, PropertyValue *ret)
+static bool find(const void *object, Connection *ret)
 {
         const PublishedConnection *published = object;
-        Connection connection;
 
-        if (engine_find_connection(published->bus->engine, published->name, &connection) >= 0)
-                ret->text = connection_state_to_string(connection.state);
+        return engine_find_connection(published->bus->engine, published->name, ret) >= 0;
 }
 
-static void read_reason(const void *object, PropertyValue *ret)
+#define READ(function, member, expression)                                                \
+        static void function(const void *object, PropertyValue *ret)                      \
+        {                                                                                 \
+                Connection c;                                                             \
+                                                                                          \
+                if (find(object, &c))                                                     \
+                        ret->member = (expression);                                       \
+        }                                                                                 \
+        struct CONCATENATE(read_property_, function)
+
+READ(read_name, text, ((const PublishedConnection *) object)->name);
+READ(read_description, text, c.definition ? c.definition->description : NULL);
+READ(read_provider, text, c.definition ? c.definition->provider : NULL);
+READ(read_user_id, text, c.definition ? c.definition->user_id : NULL);
+READ(read_load_state, text, c.definition ? load_state_to_string(c.definition->load_state) : NULL);
+READ(read_load_error, text, c.definition ? c.definition->load_error : NULL);
+READ(read_state, text, connection_state_to_string(c.state));
+READ(read_reason, text, c.reason);
+READ(read_since, number, c.since_usec);
+READ(read_run_id, text, c.record->run_id);
+READ(read_expires, number, c.consent_expires_usec == USEC_INFINITY ? 0 : c.consent_expires_usec);
+READ(read_advice, text, c.state == CONNECTION_EXPIRING ? "Reconnect and give a fresh consent before this one ends."
+                                                       : attention_advice(connection_state_category(c.state)));
+
+static void read_accounts(const void *object, PropertyValue *ret)
 {
-        const PublishedConnection *published = object;
-        Connection connection;
+        size_t n = 0;
+        Connection c;
 
-        if (engine_find_connection(published->bus->engine, published->name, &connection) >= 0)
-                ret->text = connection.reason;
-}
-
-static void read_since(const void *object, PropertyValue *ret)
-{
-        const PublishedConnection *published = object;
-        Connection connection;
-
-        if (engine_find_connection(published->bus->engine, published->name, &connection) >= 0)
-                ret->number = connection.since_usec;
+        if (!find(object, &c))
+                return;
+        ret->list = calloc(strv_length(c.definition ? c.definition->accounts : NULL) + 1, sizeof(char *));
+        STRV_FOREACH(account, ret->list && c.definition ? c.definition->accounts : NULL)
+                ret->list[n++] = *account;
 }
 
 static void read_connectors(const void *object, PropertyValue *ret)
@@ -77,11 +88,20 @@ static void read_connectors(const void *object, PropertyValue *ret)
 }
 
 /* ROW(flag of the vtable, name, type, rest of the PropertyRow) */
-#define CONNECTION_PROPERTIES(ROW)                         \
-        ROW(CONST, "Name", "s", 0, read_name)              \
-        ROW(EMITS_CHANGE, "State", "s", 0, read_state)     \
-        ROW(EMITS_CHANGE, "Reason", "s", 0, read_reason)   \
-        ROW(EMITS_CHANGE, "SinceUSec", "t", 0, read_since) \
+#define CONNECTION_PROPERTIES(ROW)                                      \
+        ROW(CONST, "Name", "s", 0, read_name)                           \
+        ROW(EMITS_CHANGE, "Description", "s", 0, read_description)      \
+        ROW(EMITS_CHANGE, "Provider", "s", 0, read_provider)            \
+        ROW(EMITS_CHANGE, "UserId", "s", 0, read_user_id)               \
+        ROW(EMITS_CHANGE, "LoadState", "s", 0, read_load_state)         \
+        ROW(EMITS_CHANGE, "LoadError", "s", 0, read_load_error)         \
+        ROW(EMITS_CHANGE, "Accounts", "as", 0, read_accounts)           \
+        ROW(EMITS_CHANGE, "State", "s", 0, read_state)                  \
+        ROW(EMITS_CHANGE, "Reason", "s", 0, read_reason)                \
+        ROW(EMITS_CHANGE, "Advice", "s", 0, read_advice)                \
+        ROW(EMITS_CHANGE, "SinceUSec", "t", 0, read_since)              \
+        ROW(EMITS_CHANGE, "RunId", "s", 0, read_run_id)                 \
+        ROW(EMITS_CHANGE, "ConsentExpiresUSec", "t", 0, read_expires)   \
         ROW(EMITS_CHANGE, "Connectors", "as", 0, read_connectors)
 
 static const PropertyRow rows[] = { CONNECTION_PROPERTIES(PROPERTY_TABLE_ENTRY) };
@@ -127,11 +147,13 @@ static int connection_enumerate(sd_bus *b, const char *prefix, void *userdata, c
 typedef struct ReconnectOptions {
         const char *on_behalf_of;
         const char *user_id; /* NULL: everybody's connectors */
+        uint64_t consent_expires_usec;
 } ReconnectOptions;
 
 static const OptionRow reconnect_options[] = {
         { "on_behalf_of", OPTION_STRING, offsetof(ReconnectOptions, on_behalf_of) },
         { "user", OPTION_STRING, offsetof(ReconnectOptions, user_id) },
+        { "consent_expires", OPTION_UINT64, offsetof(ReconnectOptions, consent_expires_usec) },
         {},
 };
 
@@ -203,8 +225,11 @@ static int reconnect_granted(Bus *bus, sd_bus_message *m, const Caller *caller, 
                 return r;
         r = pending_new(bus, m, &pending);
         if (r >= 0)
-                r = engine_reconnect(bus->engine, name, options.user_id, requested_by, reconnect_reply,
-                                     pending);
+                r = engine_reconnect(bus->engine, name,
+                                     &(ReconnectWish){ .user_id = options.user_id,
+                                                       .requested_by = requested_by,
+                                                       .consent_expires_usec = options.consent_expires_usec },
+                                     reconnect_reply, pending);
         if (r < 0)
                 return bus_refuse(error, r);
         TAKE_PTR(pending);

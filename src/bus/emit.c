@@ -12,8 +12,6 @@
 #include "bus/bus-private.h"
 #include "bus/manager-webhooks.h"
 
-#define PROPERTIES_MAX 63U /* of one object */
-
 /* sd-bus gives these to each object. */
 static const char *const standard_interfaces[] = {
         "org.freedesktop.DBus.Peer",
@@ -22,7 +20,7 @@ static const char *const standard_interfaces[] = {
 };
 #define OBJECT_INTERFACES_MAX 2U /* of our own: Connector and Worker share a path */
 
-/* What the outside knows of a run, and of a connector. */
+/* What the outside knows of a run. */
 typedef struct PublishedRun {
         char *id;
         usec_t told_usec; /* CLOCK_MONOTONIC: when properties went out last */
@@ -33,16 +31,7 @@ typedef struct PublishedRun {
         uint64_t digests[];
 } PublishedRun;
 
-typedef struct PublishedConnector {
-        char *name;
-        char *connection; /* NULL: none */
-        AttentionCategory attention;
-        bool lost;
-        UT_hash_handle hh;
-        uint64_t digests[];
-} PublishedConnector;
-
-static void emit_failed(int r, const char *what, const char *name)
+void emit_failed(int r, const char *what, const char *name)
 {
         if (r < 0)
                 (void) log_warning_errno(r, "Cannot tell the bus of %s '%s': %m", what, name);
@@ -315,179 +304,6 @@ static void on_events_committed(const CommittedEvent *events, size_t n, void *us
         }
 }
 
-/* ---- Connectors */
-
-static PublishedConnector *published_connector_free(PublishedConnector *connector)
-{
-        if (!connector)
-                return NULL;
-        free(connector->name);
-        free(connector->connection);
-        free(connector);
-        return NULL;
-}
-DEFINE_TRIVIAL_CLEANUP_FUNC(PublishedConnector *, published_connector_free);
-
-static PublishedConnector *published_connector_new(Bus *bus, const Connector *connector)
-{
-        _cleanup_(published_connector_freep) PublishedConnector *published =
-                        calloc(1, sizeof(*published) + connector_properties.n_rows * sizeof(uint64_t));
-        char *names[PROPERTIES_MAX + 1];
-
-        if (!published || !(published->name = strdup(connector->definition->name)))
-                return NULL;
-        (void) property_changes(&connector_properties, connector, published->digests, names);
-        HASH_ADD_KEYPTR(hh, bus->connectors, published->name, strlen(published->name), published);
-        return published->lost ? NULL : TAKE_PTR(published);
-}
-
-static PublishedConnector *published_connector_find(Bus *bus, const char *name)
-{
-        PublishedConnector *published;
-
-        HASH_FIND_STR(bus->connectors, name, published);
-        return published;
-}
-
-PublishedConnection *published_connection_find(Bus *bus, const char *name)
-{
-        PublishedConnection *published;
-
-        HASH_FIND_STR(bus->connections, name, published);
-        return published;
-}
-
-static PublishedConnection *published_connection_free(PublishedConnection *connection)
-{
-        if (!connection)
-                return NULL;
-        free(connection->name);
-        free(connection);
-        return NULL;
-}
-DEFINE_TRIVIAL_CLEANUP_FUNC(PublishedConnection *, published_connection_free);
-
-static PublishedConnection *published_connection_new(Bus *bus, const char *name)
-{
-        _cleanup_(published_connection_freep) PublishedConnection *published =
-                        calloc(1, sizeof(*published) + connection_properties.n_rows * sizeof(uint64_t));
-        char *names[PROPERTIES_MAX + 1];
-
-        if (!published || !(published->name = strdup(name)))
-                return NULL;
-        published->bus = bus;
-        (void) property_changes(&connection_properties, published, published->digests, names);
-        HASH_ADD_KEYPTR(hh, bus->connections, published->name, strlen(published->name), published);
-        return published->lost ? NULL : TAKE_PTR(published);
-}
-
-static void tell_connection(Bus *bus, const char *name)
-{
-        PublishedConnection *published = published_connection_find(bus, name);
-        Connection connection;
-        bool exists = engine_find_connection(bus->engine, name, &connection) >= 0;
-
-        if (exists && published)
-                emit_properties(bus, &connection_object, &connection_properties, name, published, published->digests);
-        else if (exists) {
-                if (published_connection_new(bus, name))
-                        emit_object_added(bus, &connection_object, name);
-                else
-                        (void) log_oom();
-        } else if (published) {
-                emit_object_removed(bus, &connection_object, name);
-                HASH_DEL(bus->connections, published);
-                published_connection_free(published);
-        }
-}
-
-/* A connection follows its connectors. */
-static void update_connection(Bus *bus, PublishedConnector *published, const char *connection,
-                              AttentionCategory attention)
-{
-        _cleanup_free_ char *before = NULL;
-        bool same = streq_null(published->connection, connection);
-
-        if (same && published->attention == attention)
-                return;
-        published->attention = attention;
-        before = TAKE_PTR(published->connection);
-        if (free_and_strdup(&published->connection, connection) < 0)
-                (void) log_oom();
-        if (before && !same)
-                tell_connection(bus, before);
-        if (published->connection)
-                tell_connection(bus, published->connection);
-}
-
-static void on_connector_added(const Connector *connector, void *userdata)
-{
-        const char *name = connector->definition->name;
-        PublishedConnector *published;
-        Bus *bus = userdata;
-
-        if (!bus->published || published_connector_find(bus, name))
-                return;
-        published = published_connector_new(bus, connector);
-        if (!published) {
-                (void) log_oom();
-                return;
-        }
-        emit_object_added(bus, &connector_object, name);
-        update_connection(bus, published, connector->definition->connection, connector->record.attention.category);
-}
-
-static void on_connector_changed(const Connector *connector, void *userdata)
-{
-        const char *name = connector->definition->name;
-        PublishedConnector *published;
-        Bus *bus = userdata;
-
-        if (!bus->published)
-                return;
-        published = published_connector_find(bus, name);
-        if (!published) {
-                on_connector_added(connector, bus);
-                return;
-        }
-        emit_properties(bus, &connector_object, &connector_properties, name, connector, published->digests);
-        update_connection(bus, published, connector->definition->connection, connector->record.attention.category);
-}
-
-static void on_connector_removed(const char *name, void *userdata)
-{
-        PublishedConnector *published;
-        Bus *bus = userdata;
-
-        published = published_connector_find(bus, name);
-        if (!published)
-                return;
-        emit_object_removed(bus, &connector_object, name);
-        update_connection(bus, published, NULL, _ATTENTION_INVALID);
-        HASH_DEL(bus->connectors, published);
-        published_connector_free(published);
-}
-
-static void on_attention_changed(const Connector *connector, void *userdata)
-{
-        const Attention *attention = &connector->record.attention;
-        const char *category = attention_category_to_string(attention->category);
-        const char *name = connector->definition->name;
-        _cleanup_free_ char *path = NULL;
-        Bus *bus = userdata;
-        int r;
-
-        if (!bus->published)
-                return;
-        on_connector_changed(connector, bus);
-        r = sd_bus_path_encode(SYNCRUN_PATH_CONNECTOR, name, &path);
-        if (r >= 0)
-                r = sd_bus_emit_signal(bus->options.bus, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, "AttentionChanged",
-                                       "soss", name, path, strempty(category),
-                                       category ? strempty(attention->message) : "");
-        emit_failed(r, "the attention for", name);
-}
-
 /* ---- The manager */
 
 static void on_api_key_revoked(const char *name, void *userdata)
@@ -537,21 +353,17 @@ void emit_init(Bus *bus)
                 .run_changed = on_run_changed,
                 .run_removed = on_run_removed,
                 .events_committed = on_events_committed,
-                .attention_changed = on_attention_changed,
-                .connector_added = on_connector_added,
-                .connector_changed = on_connector_changed,
-                .connector_removed = on_connector_removed,
                 .api_key_revoked = on_api_key_revoked,
                 .status_changed = on_status_changed,
                 .userdata = bus,
         };
+        connector_signals_init(&bus->observer);
         webhook_signals_init(&bus->observer);
 }
 
 int emit_publish(Bus *bus)
 {
         const Run *run = NULL;
-        Connector *connector = NULL;
         int r;
 
         r = sd_event_add_time(bus->options.event, &bus->progress_timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC,
@@ -562,14 +374,9 @@ int emit_publish(Bus *bus)
                 return r;
         bus->last_seq = store_last_seq(engine_store(bus->engine));
         engine_status(bus->engine, &bus->status);
-        while ((connector = engine_next_connector(bus->engine, connector))) {
-                PublishedConnector *published = published_connector_new(bus, connector);
-
-                if (!published)
-                        return -ENOMEM;
-                update_connection(bus, published, connector->definition->connection,
-                                  connector->record.attention.category);
-        }
+        r = connectors_publish(bus);
+        if (r < 0)
+                return r;
         while ((run = engine_next_run(bus->engine, run)))
                 if (!published_run_new(bus, run))
                         return -ENOMEM;
@@ -579,19 +386,10 @@ int emit_publish(Bus *bus)
 
 void emit_done(Bus *bus)
 {
-        PublishedConnection *connection, *next_connection;
-        PublishedConnector *connector, *next_connector;
         PublishedRun *run, *next_run;
 
         bus->progress_timer = sd_event_source_unref(bus->progress_timer);
         HASH_ITER(hh, bus->runs, run, next_run)
                 run_forget(bus, run);
-        HASH_ITER(hh, bus->connectors, connector, next_connector) {
-                HASH_DEL(bus->connectors, connector);
-                published_connector_free(connector);
-        }
-        HASH_ITER(hh, bus->connections, connection, next_connection) {
-                HASH_DEL(bus->connections, connection);
-                published_connection_free(connection);
-        }
+        connectors_forget(bus);
 }

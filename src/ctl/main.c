@@ -45,7 +45,7 @@ static const Verb verbs[] = {
         { "enable", "CONNECTOR...", "Let connectors run", 1, -1, false, BIT(HOST), verb_set_active },
         { "disable", "CONNECTOR...", "Keep connectors from running; an active run goes on", 1, -1, false, BIT(HOST),
           verb_set_active },
-        { "connections", "", "What connectors share: state, since, reason", 0, 0, true,
+        { "connections", "[CONNECTION...]", "What connectors share: state, since, reason", 0, -1, true,
           BIT(HOST) | BIT(PROVIDER) | BIT(USER), verb_connections },
         { "reconnect", "CONNECTION...", "Say that a connection works again; its waiting syncs run", 1, -1, false,
           BIT(HOST), verb_reconnect },

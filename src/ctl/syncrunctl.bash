@@ -102,7 +102,7 @@ _syncrunctl() {
         status | log)
                 COMPREPLY=($(compgen -W "$(__syncrunctl_names list) $(__syncrunctl_names runs)" -- "$cur")) ;;
         show) COMPREPLY=($(compgen -W "$(__syncrunctl_names runs)" -- "$cur")) ;;
-        reconnect) COMPREPLY=($(compgen -W "$(__syncrunctl_names connections)" -- "$cur")) ;;
+        connections | reconnect) COMPREPLY=($(compgen -W "$(__syncrunctl_names connections)" -- "$cur")) ;;
         key) COMPREPLY=($(compgen -W "add list revoke" -- "$cur")) ;;
         webhook)
                 COMPREPLY=($(compgen -W "add list show update remove secret rotate test messages attempts resend

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Verbs that show many things: list, runs, connections, users. */
+/* Verbs that show many things: list, runs, users. */
 
 #include <stdio.h>
 
@@ -210,55 +210,6 @@ int verb_runs(Ctl *ctl, int argc, char **argv)
         if (table_rows(table) == 0)
                 ctl_hint(ctl, "No runs.");
         next_page_hint(ctl, answer);
-        return 0;
-}
-
-static char *connector_names(struct json_object *connection)
-{
-        _cleanup_strv_free_ char **names = NULL;
-        struct json_object *name;
-
-        for (size_t i = 0; (name = json_element(connection, "connectors", i)); i++)
-                if (strv_extend(&names, json_object_get_string(name)) < 0)
-                        return NULL;
-        return strv_join(names, " ");
-}
-
-int verb_connections(Ctl *ctl, int argc, char **argv)
-{
-        static const char *const titles[] = { "CONNECTION", "STATE", "SINCE", "CONNECTORS", "REASON", NULL };
-        const ClientOption filter[] = {
-                { "provider", 's', .s = ctl->options.provider },
-                { "user", 's', .s = ctl->options.user },
-        };
-        _cleanup_json_ struct json_object *answer = NULL;
-        _cleanup_(table_freep) Table *table = NULL;
-        struct json_object *connection;
-        int status;
-
-        status = ctl_describe(ctl, "DescribeConnections", filter, ELEMENTSOF(filter), &answer);
-        if (status != 0 || !answer)
-                return status;
-        table = table_new(titles);
-        if (!table)
-                return ctl_oom();
-        for (size_t i = 0; (connection = json_element(answer, "connections", i)); i++) {
-                const char *state = json_text(connection, "state");
-                _cleanup_free_ char *names = connector_names(connection);
-                char since[TIMESPAN_TEXT_MAX];
-
-                if (!names)
-                        return ctl_oom();
-                table_add(table, COLOUR_BOLD, json_text(connection, "name"));
-                table_add(table, streq(state, "active") ? COLOUR_GREEN : COLOUR_RED, state);
-                table_add(table, COLOUR_NORMAL, relative_text(since, json_time(connection, "since")));
-                table_add(table, COLOUR_NORMAL, names);
-                table_add(table, COLOUR_NORMAL, json_text(connection, "reason"));
-        }
-        if (table_print(table, ctl->options.legend) < 0)
-                return ctl_oom();
-        if (table_rows(table) == 0)
-                ctl_hint(ctl, "No connections. Connectors name theirs with Connection=: see syncrun.connector(5).");
         return 0;
 }
 

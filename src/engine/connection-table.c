@@ -4,12 +4,86 @@
 
 #include <stdlib.h>
 
-bool connection_concerns(AttentionCategory category)
+#include "base/log.h"
+#include "engine/connection-state.h"
+#include "engine/publication.h"
+#include "engine/run-log.h"
+
+typedef struct ConnectionPublication {
+        Publication publication;
+        ConnectionEntry *connection;
+        ConnectionRecord record;
+        ConnectionNews news;
+} ConnectionPublication;
+
+static bool is_seen(const ConnectionEntry *connection)
 {
-        return connection_state_by_category(category) != CONNECTION_ACTIVE;
+        return connection->definition || connection->members;
 }
 
-ConnectionEntry *connection_table_find(Engine *engine, const char *name)
+/* ---- Publishing */
+
+static void on_connection_publication(Engine *engine, Publication *publication, int error)
+{
+        ConnectionPublication *p = container_of(publication, ConnectionPublication, publication);
+        ConnectionEntry *connection = p->connection;
+        const EngineObserver *observer = &engine->observer;
+
+        if (error >= 0) {
+                connection_record_done(&connection->published);
+                connection->published = p->record;
+                p->record = (ConnectionRecord) CONNECTION_RECORD_INIT;
+                if (p->news & CONNECTION_NEWS_STATE)
+                        connection_log_state(engine, connection->name);
+                if (observer->connection_changed)
+                        observer->connection_changed(connection->name, observer->userdata);
+                if (p->news & CONNECTION_NEWS_RECONNECT) {
+                        connection_log_reconnect(&connection->published);
+                        if (observer->connection_reconnected)
+                                observer->connection_reconnected(&connection->published, observer->userdata);
+                }
+        }
+        connection_record_done(&p->record);
+        free(p);
+}
+
+/* The published copy follows when all that was put so far is committed. */
+static void connection_publish(ConnectionEntry *connection, ConnectionNews news)
+{
+        ConnectionPublication *p;
+
+        if (connection->engine->broken < 0)
+                return;
+        p = calloc(1, sizeof(ConnectionPublication));
+        if (!p || connection_record_copy(&connection->record, &p->record) < 0) {
+                free(p);
+                engine_break(connection->engine, -ENOMEM);
+                return;
+        }
+        p->connection = connection;
+        p->news = news;
+        publication_queue(connection->engine, &p->publication, on_connection_publication);
+}
+
+void connection_save(ConnectionEntry *connection, ConnectionNews news)
+{
+        Engine *engine = connection->engine;
+        int r;
+
+        if (engine->broken < 0)
+                return;
+        r = store_put_connection(engine->store, &connection->record);
+        if (r < 0) {
+                engine_break(engine, r);
+                return;
+        }
+        connection->stored = true;
+        connection_publish(connection, news);
+}
+
+/* ---- The table */
+
+static ConnectionEntry *find_entry(Engine *engine, const char *name)
 {
         ConnectionEntry *connection = NULL;
 
@@ -17,37 +91,61 @@ ConnectionEntry *connection_table_find(Engine *engine, const char *name)
         return connection;
 }
 
-void connection_table_remove(ConnectorEntry *c)
+ConnectionEntry *connection_table_find(Engine *engine, const char *name)
 {
-        ConnectionEntry *connection = c->connection;
+        ConnectionEntry *connection = find_entry(engine, name);
 
-        if (!connection)
-                return;
-        c->connection = NULL;
-        DL_DELETE(connection->members, c);
-        if (connection->members)
-                return;
-        HASH_DEL(c->published.engine->connections, connection);
+        return connection && is_seen(connection) ? connection : NULL;
+}
+
+static void entry_free(ConnectionEntry *connection)
+{
+        connection_definition_unref(connection->definition);
+        connection_record_done(&connection->record);
+        connection_record_done(&connection->published);
         free(connection->name);
         free(connection);
 }
 
-static int connection_new(Engine *engine, const char *name, ConnectionEntry **ret)
+static int entry_new(Engine *engine, const char *name, ConnectionEntry **ret)
 {
         ConnectionEntry *connection = calloc(1, sizeof(ConnectionEntry));
 
         if (!connection)
                 return -ENOMEM;
+        connection->engine = engine;
+        connection->record = connection->published = (ConnectionRecord) CONNECTION_RECORD_INIT;
         connection->name = strdup(name);
-        if (connection->name)
+        connection->record.name = strdup(name);
+        if (connection->name && connection->record.name)
                 HASH_ADD_KEYPTR(hh, engine->connections, connection->name, strlen(connection->name), connection);
-        if (!connection->name || connection->lost) {
-                free(connection->name);
-                free(connection);
+        if (!connection->name || !connection->record.name || connection->lost) {
+                entry_free(connection);
                 return -ENOMEM;
         }
         *ret = connection;
         return 0;
+}
+
+void connection_table_free(Engine *engine)
+{
+        ConnectionEntry *connection, *next;
+
+        sd_event_source_disable_unref(engine->connections_timer);
+        HASH_ITER(hh, engine->connections, connection, next) {
+                HASH_DEL(engine->connections, connection);
+                entry_free(connection);
+        }
+}
+
+void connection_table_remove(ConnectorEntry *c)
+{
+        ConnectionEntry *connection = TAKE_PTR(c->connection);
+
+        if (!connection)
+                return;
+        DL_DELETE(connection->members, c);
+        connection_publish(connection, 0);
 }
 
 int connection_table_update(ConnectorEntry *c)
@@ -61,9 +159,9 @@ int connection_table_update(ConnectorEntry *c)
         connection_table_remove(c);
         if (!name)
                 return 0;
-        connection = connection_table_find(c->published.engine, name);
+        connection = find_entry(c->published.engine, name);
         if (!connection) {
-                r = connection_new(c->published.engine, name, &connection);
+                r = entry_new(c->published.engine, name, &connection);
                 if (r < 0)
                         return r;
         }
@@ -72,44 +170,134 @@ int connection_table_update(ConnectorEntry *c)
         return 0;
 }
 
-/* ---- Looking */
-
-int engine_find_connection(Engine *engine, const char *name, Connection *ret)
+/* The history has none, for all that is known. */
+static void forget_record(ConnectionEntry *connection)
 {
-        ConnectionEntry *connection = connection_table_find(engine, name);
-        Connection found = {};
-        ConnectorEntry *c;
+        char *name = TAKE_PTR(connection->record.name);
 
-        if (!connection)
-                return -ENOLINK;
-        found.name = connection->name;
-        DL_FOREACH(connection->members, c) {
-                const Attention *attention = &c->published.record.attention;
+        connection_record_done(&connection->record);
+        connection->record.name = name;
+        connection->stored = false;
+}
 
-                if (!c->announced || connection_state_by_category(attention->category) <= found.state)
-                        continue;
-                found.state = connection_state_by_category(attention->category);
-                found.reason = attention->message;
-                found.since_usec = attention->since_usec;
+int connection_table_read_records(Engine *engine)
+{
+        ConnectionEntry *connection, *next;
+        ConnectionRecord *records;
+        size_t n;
+        int r;
+
+        r = store_load_connections(engine->store, &records, &n);
+        if (r < 0)
+                return r;
+        HASH_ITER(hh, engine->connections, connection, next)
+                forget_record(connection);
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                connection = find_entry(engine, records[i].name);
+                if (!connection)
+                        r = entry_new(engine, records[i].name, &connection);
+                if (r < 0)
+                        break;
+                connection->stored = true;
+                connection_record_done(&connection->record);
+                connection->record = records[i];
+                records[i] = (ConnectionRecord) CONNECTION_RECORD_INIT;
         }
-        *ret = found;
+        connection_records_free(records, n);
+        HASH_ITER(hh, engine->connections, connection, next)
+                connection_publish(connection, 0);
+        return r;
+}
+
+/* ---- Files */
+
+static int load_connection(Engine *engine, const char *name)
+{
+        _cleanup_(connection_definition_unrefp) ConnectionDefinition *definition = NULL;
+        ConnectionEntry *connection = find_entry(engine, name);
+        bool is_news = engine->started || !connection;
+        Diagnostics d = {};
+        int r;
+
+        r = connection_definition_load(engine->connection_dirs, name, &d, &definition);
+        if (r >= 0 && !connection)
+                r = entry_new(engine, name, &connection);
+        if (r >= 0) {
+                connection->in_files = true;
+                if (!connection->definition || !connection_definition_equal(connection->definition, definition)) {
+                        connection_log(definition, &d, is_news);
+                        connection_definition_unref(connection->definition);
+                        connection->definition = TAKE_PTR(definition);
+                        connection_publish(connection, 0);
+                }
+        }
+        diagnostics_done(&d);
+        return r == -ENOENT ? 0 : r; /* masked */
+}
+
+static int load_files(Engine *engine)
+{
+        _cleanup_strv_free_ char **names = NULL;
+        size_t n = 0;
+        int r;
+
+        r = conf_list_objects(engine->connection_dirs, ".connection", SIZE_MAX, &names);
+        STRV_FOREACH(name, names) {
+                if (r < 0)
+                        break;
+                if (!connector_name_is_valid(*name)) {
+                        log_warning("%s.connection is not read: a connection's name matches [a-z][a-z0-9_-]{0,27}.",
+                                    *name);
+                        continue;
+                }
+                if (n++ == CONNECTIONS_MAX) {
+                        log_error("There are more than %u connection files; %s and all behind it are not read.",
+                                  CONNECTIONS_MAX, *name);
+                        break;
+                }
+                r = load_connection(engine, *name);
+        }
+        return r;
+}
+
+int connection_table_load(Engine *engine)
+{
+        ConnectionEntry *connection, *next;
+        int r;
+
+        HASH_ITER(hh, engine->connections, connection, next)
+                connection->in_files = false;
+        r = load_files(engine);
+        if (r < 0)
+                return r;
+        HASH_ITER(hh, engine->connections, connection, next) {
+                if (connection->in_files || !connection->definition)
+                        continue;
+                connection->definition = connection_definition_unref(connection->definition);
+                connection_publish(connection, 0);
+        }
+        connection_state_settle_all(engine);
         return 0;
 }
 
+/* ---- Looking */
+
 const char *engine_next_connection(Engine *engine, const char *after)
 {
-        ConnectionEntry *connection = after ? connection_table_find(engine, after) : NULL;
+        ConnectionEntry *connection = engine->connections;
 
-        if (after)
+        if (after) {
+                connection = find_entry(engine, after);
                 connection = connection ? connection->hh.next : NULL;
-        else
-                connection = engine->connections;
+        }
+        while (connection && !is_seen(connection))
+                connection = connection->hh.next;
         return connection ? connection->name : NULL;
 }
 
 Connector *engine_next_of_connection(Engine *engine, const char *name, const Connector *after)
 {
-        ConnectionEntry *connection = connection_table_find(engine, name);
+        ConnectionEntry *connection = find_entry(engine, name);
         ConnectorEntry *c;
 
         if (!connection)

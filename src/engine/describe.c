@@ -249,34 +249,78 @@ int engine_describe_connector(Engine *engine, const char *name, char **ret_json)
 
 /* ---- Connections */
 
-static bool connection_matches(Engine *engine, const char *name, const ConnectionFilter *filter)
+bool connection_matches(Engine *engine, const char *name, const ConnectionFilter *filter)
 {
         const Connector *c = NULL;
+        Connection connection;
 
         if (filter->name && !streq(filter->name, name))
                 return false;
+        if (engine_find_connection_of(engine, name, filter->user_id, &connection) < 0)
+                return false;
+        if (!filter->provider)
+                return true;
+        if (connection.definition && streq(connection.definition->provider, filter->provider))
+                return true;
         while ((c = engine_next_of_connection(engine, name, c)))
-                if ((!filter->provider || streq(filter->provider, c->definition->provider)) &&
+                if (streq(filter->provider, c->definition->provider) &&
                     (!filter->user_id || streq_null(filter->user_id, c->definition->user_id)))
                         return true;
         return false;
 }
 
-static void write_connection(JsonWriter *w, Engine *engine, const char *name)
+static void write_connection_definition(JsonWriter *w, const ConnectionDefinition *d)
+{
+        json_write_string(w, "description", d ? d->description : NULL);
+        json_write_string(w, "provider", d ? d->provider : NULL);
+        json_write_string(w, "user_id", d ? d->user_id : NULL);
+        json_write_string(w, "load_state", d ? load_state_to_string(d->load_state) : NULL);
+        json_write_string(w, "load_error", d ? d->load_error : NULL);
+        json_write_string(w, "path", d ? d->path : NULL);
+        json_open_array(w, "accounts");
+        STRV_FOREACH(account, d ? d->accounts : NULL)
+                json_write_string(w, NULL, *account);
+        json_close_array(w);
+        json_write_bool(w, "has_program", d && d->exec_reconnect);
+}
+
+static void write_reconnect(JsonWriter *w, const ConnectionRecord *record)
+{
+        if (!record || record->reconnect_begun_usec == 0) {
+                json_write_null(w, "reconnect");
+                return;
+        }
+        json_open_object(w, "reconnect");
+        json_write_timestamp(w, "begun", record->reconnect_begun_usec);
+        json_write_timestamp(w, "ended", record->reconnect_ended_usec);
+        json_write_string(w, "requested_by", record->reconnect_requested_by);
+        json_write_string(w, "result", reconnect_result_to_string(record->reconnect_result));
+        json_write_string(w, "message", record->reconnect_message);
+        json_close_object(w);
+}
+
+static void write_connection(JsonWriter *w, Engine *engine, const char *name, const char *user_id)
 {
         const Connector *c = NULL;
         Connection connection;
 
-        if (engine_find_connection(engine, name, &connection) < 0)
+        if (engine_find_connection_of(engine, name, user_id, &connection) < 0)
                 return;
         json_open_object(w, NULL);
         json_write_string(w, "name", name);
+        write_connection_definition(w, connection.definition);
         json_write_string(w, "state", connection_state_to_string(connection.state));
         json_write_string(w, "reason", connection.reason);
         json_write_timestamp(w, "since", connection.since_usec);
+        json_write_string(w, "run_id", connection.record ? connection.record->run_id : NULL);
+        json_write_timestamp(w, "consent_expires",
+                             connection.consent_expires_usec == USEC_INFINITY ? 0 : connection.consent_expires_usec);
+        json_write_bool(w, "reconnecting", connection_is_reconnecting(&connection));
+        write_reconnect(w, connection.record);
         json_open_array(w, "connectors");
         while ((c = engine_next_of_connection(engine, name, c)))
-                json_write_string(w, NULL, c->record.name);
+                if (!user_id || streq_null(c->definition->user_id, user_id))
+                        json_write_string(w, NULL, c->record.name);
         json_close_array(w);
         json_close_object(w);
 }
@@ -306,7 +350,7 @@ int engine_describe_connections(Engine *engine, const ConnectionFilter *filter, 
         json_open_object(&w, NULL);
         json_open_array(&w, "connections");
         for (size_t i = 0; i < n; i++)
-                write_connection(&w, engine, list[i]);
+                write_connection(&w, engine, list[i], filter->user_id);
         json_close_array(&w);
         json_close_object(&w);
         return buffer_take(&buffer, ret_json);
@@ -322,7 +366,7 @@ int engine_describe_connection(Engine *engine, const char *name, char **ret_json
         r = engine_find_connection(engine, name, &connection);
         if (r < 0)
                 return r;
-        write_connection(&w, engine, name);
+        write_connection(&w, engine, name, NULL);
         return buffer_take(&buffer, ret_json);
 }
 

@@ -52,7 +52,10 @@ typedef struct ConnectionFilter {
         const char *user_id;
 } ConnectionFilter;
 
-/* {"connections":[...]}, sorted by name; those with a connector that fits. */
+/* Whether the connection, or one of its connectors, fits; for a user, what is that user's. */
+bool connection_matches(Engine *engine, const char *name, const ConnectionFilter *filter);
+
+/* {"connections":[...]}, sorted by name; those that match. */
 int engine_describe_connections(Engine *engine, const ConnectionFilter *filter, char **ret_json) _must_check_;
 
 /* One of them. Also -ENOLINK. */

@@ -80,13 +80,22 @@ struct ConnectorEntry {
 
         struct ConnectionEntry *connection; /* NULL: none */
         ConnectorEntry *prev, *next;        /* in its connection */
+        bool recovered_in_vain; /* ran because its connection was active again, and needs it still */
         bool lost;
         UT_hash_handle hh;
         UT_hash_handle hh_id;
 };
 
+/* A connection in memory. Kept, once made, as long as the engine: without a file and connectors it is not seen. */
 typedef struct ConnectionEntry {
+        Engine *engine;
         char *name;
+        ConnectionDefinition *definition; /* NULL: there is no file */
+        bool in_files;                    /* seen by the reading of files under way */
+        bool stored;                      /* the history has its record, or will with what is put */
+        ConnectionRecord record;          /* working copy */
+        ConnectionRecord published;
+        char words[128]; /* what its consent's end says, as engine_find_connection() gives it */
         ConnectorEntry *members;
         bool lost;
         UT_hash_handle hh;
@@ -116,6 +125,8 @@ struct Engine {
         ConnectorEntry *connectors;
         ConnectorEntry *connectors_by_id;
         ConnectionEntry *connections;
+        usec_t connections_due_usec;
+        sd_event_source *connections_timer; /* the next end of a consent, or of the time before it is expiring */
 
         Webhooks *webhooks;
 

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "engine/api-keys.h"
+#include "engine/connection-state.h"
 #include "engine/connector-table.h"
 #include "engine/lifecycle.h"
 #include "engine/log-reader.h"
@@ -194,6 +195,7 @@ int engine_new(const EngineOptions *options, const EngineObserver *observer, cha
                 return -ENOMEM;
         engine->event = sd_event_ref(options->event);
         engine->settings = options->settings;
+        engine->connections_due_usec = USEC_INFINITY;
         engine->now = options->now ?: now_usec;
         if (observer)
                 engine->observer = *observer;
@@ -258,6 +260,7 @@ Engine *engine_free(Engine *engine)
         HASH_ITER(hh, engine->runs, r, next)
                 engine_run_free(r);
         connector_table_free(engine);
+        connection_table_free(engine);
         webhooks_free(engine);
         api_keys_done(engine);
         engine->store = store_close(engine->store);
@@ -288,6 +291,8 @@ int engine_reload(Engine *engine, const Settings *settings)
                 return 0;
         }
         r = connector_table_load(engine);
+        if (r >= 0)
+                r = connection_table_load(engine);
         if (r < 0)
                 return r;
         engine->settings = settings;
@@ -307,6 +312,7 @@ void engine_clock_changed(Engine *engine)
                 return;
         webhooks_clock_changed(engine, offset - engine->clock_offset_usec);
         scheduler_clock_changed(engine);
+        connection_state_clock_changed(engine);
 }
 
 /* ---- Looking */

@@ -71,6 +71,10 @@ typedef struct EngineObserver {
         void (*connector_added)(const Connector *connector, void *userdata);
         void (*connector_changed)(const Connector *connector, void *userdata);
         void (*connector_removed)(const char *name, void *userdata);
+        /* Also one that is new, or that is gone: engine_find_connection() tells. */
+        void (*connection_changed)(const char *name, void *userdata);
+        /* A program that reconnects it has ended; connection_changed() came before. */
+        void (*connection_reconnected)(const ConnectionRecord *record, void *userdata);
         void (*webhook_changed)(const WebhookEndpoint *endpoint, WebhookChange change, void *userdata);
         void (*webhook_attempted)(const WebhookAttempt *attempt, void *userdata);
         void (*api_key_revoked)(const char *name, void *userdata);
@@ -142,13 +146,27 @@ Store *engine_store(Engine *engine); /* for reads */
 /* What connectors with the same Connection= share. */
 typedef struct Connection {
         const char *name;
-        ConnectionState state; /* the worst that its connectors' attention says */
-        const char *reason;    /* of the connector that says so; NULL */
-        usec_t since_usec;     /* 0 while it is active */
+        const ConnectionDefinition *definition; /* NULL: it has no file, or it is not for this user to see */
+        const ConnectionRecord *record;         /* NULL: not for this user to see */
+        ConnectionState state;
+        const char *reason;          /* why; NULL */
+        usec_t since_usec;           /* 0: always */
+        usec_t consent_expires_usec; /* USEC_INFINITY: never, or not known */
+        bool has_part;               /* where there is a user: it is a part of what that user's connectors share */
 } Connection;
 
-/* Return: 0; -ENOLINK (no connector names it). What @ret points to is borrowed until the next turn of the loop. */
+static inline bool connection_is_reconnecting(const Connection *connection)
+{
+        return connection->record && connection->record->reconnect_begun_usec > 0 &&
+               connection->record->reconnect_ended_usec == 0;
+}
+
+/* Return: 0; -ENOLINK (neither a file nor a connector names it). What @ret points to is borrowed until the next turn
+ * of the loop. */
 int engine_find_connection(Engine *engine, const char *name, Connection *ret) _must_check_;
+/* The same for a user: of a connection that others have a part in, only what the user's own connectors say, and
+ * -ENOLINK where there are none. @user_id NULL: everything. */
+int engine_find_connection_of(Engine *engine, const char *name, const char *user_id, Connection *ret) _must_check_;
 /* All names, in no order: NULL begins and ends. */
 const char *engine_next_connection(Engine *engine, const char *after);
 /* Its connectors, in no order: NULL begins and ends. */
@@ -198,13 +216,18 @@ typedef struct ReconnectedRun {
 } ReconnectedRun;
 typedef void (*EngineReconnectReply)(int error, const ReconnectedRun *runs, size_t n, void *userdata);
 
-/* The person has reconnected it: every active connector of it whose attention, or active run, says that the connection
- * is lost or a consent missing runs once; after the active run, where there is one. Refusals: -ENOLINK, -EROFS,
- * -ENOBUFS, -ENOMEM. -ENOBUFS also comes as the reply, where the queue had room for some of them only: those run, and
- * asked again later, the others do.
- * @user_id: only this user's connectors, and -ENOLINK where it has none of them; NULL: everybody's. */
-int engine_reconnect(Engine *engine, const char *connection, const char *user_id, const char *requested_by,
-                     EngineReconnectReply reply, void *userdata) _must_check_;
+typedef struct ReconnectWish {
+        const char *user_id; /* only this user's connectors, and -ENOLINK where there are none; NULL: everybody's */
+        const char *requested_by;
+        usec_t consent_expires_usec; /* when the new consent ends; 0: not known, or as the file says */
+} ReconnectWish;
+
+/* The person has reconnected it: it is active, and every active connector of it whose attention, or active run, says
+ * that the connection is lost or a consent missing runs once; after the active run, where there is one. Refusals:
+ * -ENOLINK, -EROFS, -ENOBUFS, -ENOMEM. -ENOBUFS also comes as the reply, where the queue had room for some of them
+ * only: those run, and asked again later, the others do. */
+int engine_reconnect(Engine *engine, const char *connection, const ReconnectWish *wish, EngineReconnectReply reply,
+                     void *userdata) _must_check_;
 
 /* Events of syncs that run elsewhere, all or none. Refusals: -ESTALE (after the end), -EINVAL (@ret_why says what does
  * not fit the run that is known), -ENOBUFS (Settings.max_open_runs), -E2BIG (REPORT_EVENTS_MAX), -EROFS, -ENOMEM. */

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "engine/api-keys.h"
+#include "engine/connection-table.h"
 #include "engine/connector-table.h"
 #include "engine/lifecycle.h"
 #include "engine/outside-runs.h"
@@ -267,6 +268,8 @@ int engine_reconcile(Engine *engine)
         if (k >= 0)
                 k = connector_table_read_records(engine);
         if (k >= 0)
+                k = connection_table_read_records(engine);
+        if (k >= 0)
                 k = read_active_runs(engine);
         if (k >= 0)
                 k = read_ended_runs(engine);
@@ -276,6 +279,8 @@ int engine_reconcile(Engine *engine)
                 k = update_connectors(engine);
         if (k >= 0)
                 k = connector_table_load(engine); /* also what was changed while nothing could be written */
+        if (k >= 0)
+                k = connection_table_load(engine);
         if (k >= 0)
                 k = publish_missed_events(engine);
         if (k >= 0)

@@ -4,10 +4,11 @@
 
 #include <stdlib.h>
 
-#include "engine/connection-table.h"
+#include "engine/connection-state.h"
 #include "engine/connector-table.h"
 #include "engine/follow-up.h"
 #include "engine/publication.h"
+#include "engine/reconnect.h"
 #include "engine/run-queue.h"
 
 typedef struct ReconnectPublication {
@@ -41,8 +42,13 @@ static bool is_of_user(const ConnectorEntry *c, const char *user_id)
         return !user_id || (c->definition->user_id && streq(c->definition->user_id, user_id));
 }
 
+static bool has_room_for(const ConnectorEntry *c)
+{
+        return c->run || !run_queue_is_full(c->published.engine, c->definition->provider);
+}
+
 /* An active run may have begun with what was of no use, and may end by it: another follows. Not told of where the
- * active one is another user's, of before. */
+ * active one is another user's, of before. @p NULL: nobody is told. */
 static int run_reconnected(ConnectorEntry *c, const char *user_id, const char *requested_by, ReconnectPublication *p)
 {
         const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT, .requested_by = requested_by };
@@ -58,7 +64,7 @@ static int run_reconnected(ConnectorEntry *c, const char *user_id, const char *r
                 if (k >= 0)
                         connector_save(c, 0);
         }
-        if (k < 0 || (user_id && !streq_null(r->run->user_id, user_id)))
+        if (k < 0 || !p || (user_id && !streq_null(r->run->user_id, user_id)))
                 return k;
         run = &p->runs[p->n_runs++];
         *run = (ReconnectedRun) { .connector = c->name, .already_active = active };
@@ -77,7 +83,7 @@ static int run_affected(Engine *engine, ConnectionEntry *connection, const char 
         DL_FOREACH(connection->members, c) {
                 if (!is_of_user(c, user_id) || !is_affected(c))
                         continue;
-                if (!c->run && run_queue_is_full(engine, c->definition->provider)) {
+                if (!has_room_for(c)) {
                         refused = -ENOBUFS;
                         continue;
                 }
@@ -92,22 +98,83 @@ static int run_affected(Engine *engine, ConnectionEntry *connection, const char 
         return taken ? 0 : refused;
 }
 
-int engine_reconnect(Engine *engine, const char *name, const char *user_id, const char *requested_by,
-                     EngineReconnectReply reply, void *userdata)
+int reconnect_others(ConnectionEntry *connection, const ConnectorEntry *but)
+{
+        ConnectorEntry *c;
+        int k;
+
+        DL_FOREACH(connection->members, c) {
+                if (c == but || c->recovered_in_vain || !is_affected(c) || !has_room_for(c))
+                        continue;
+                c->recovered_in_vain = true;
+                k = run_reconnected(c, NULL, NULL, NULL);
+                if (k < 0)
+                        return k;
+        }
+        return 0;
+}
+
+static int set_active(ConnectionEntry *connection, usec_t consent_expires_usec)
+{
+        ConnectionRecord *record = &connection->record;
+        ConnectorEntry *c;
+        int k;
+
+        k = connection_set_state(connection, CONNECTION_ACTIVE, NULL, NULL);
+        if (k < 0)
+                return k;
+        record->reconnected_usec = engine_now(connection->engine, CLOCK_REALTIME);
+        record->consent_expires_usec = consent_expires_usec;
+        DL_FOREACH(connection->members, c)
+                c->recovered_in_vain = false;
+        connection_changed(connection, 0);
+        return 0;
+}
+
+/* Return: 0; -ENOBUFS (some would run, and there is room for none of them). */
+static int check_room(const ConnectionEntry *connection, const char *user_id)
+{
+        bool any = false;
+        ConnectorEntry *c;
+
+        DL_FOREACH(connection->members, c) {
+                if (!is_of_user(c, user_id) || !is_affected(c))
+                        continue;
+                if (has_room_for(c))
+                        return 0;
+                any = true;
+        }
+        return any ? -ENOBUFS : 0;
+}
+
+static int count_members(const ConnectionEntry *connection, const char *user_id, size_t *ret)
+{
+        ConnectorEntry *c;
+        size_t n = 0;
+
+        DL_FOREACH(connection->members, c)
+                n += is_of_user(c, user_id);
+        if (n == 0 && user_id && !(connection->definition && streq_null(connection->definition->user_id, user_id)))
+                return -ENOLINK;
+        *ret = n;
+        return 0;
+}
+
+int engine_reconnect(Engine *engine, const char *name, const ReconnectWish *wish, EngineReconnectReply reply,
+                     void *userdata)
 {
         ConnectionEntry *connection = connection_table_find(engine, name);
         _cleanup_free_ ReconnectPublication *p = NULL;
-        ConnectorEntry *c;
         size_t n = 0;
         int k;
 
         if (!connection)
                 return -ENOLINK;
-        DL_FOREACH(connection->members, c)
-                n += is_of_user(c, user_id);
-        if (n == 0)
-                return -ENOLINK;
-        k = engine_accepts(engine);
+        k = count_members(connection, wish->user_id, &n);
+        if (k >= 0)
+                k = engine_accepts(engine);
+        if (k >= 0)
+                k = check_room(connection, wish->user_id);
         if (k < 0)
                 return k;
         p = calloc(1, sizeof(ReconnectPublication) + n * sizeof(ReconnectedRun));
@@ -115,7 +182,9 @@ int engine_reconnect(Engine *engine, const char *name, const char *user_id, cons
                 return -ENOMEM;
         p->reply = reply;
         p->userdata = userdata;
-        k = run_affected(engine, connection, user_id, requested_by, p);
+        k = set_active(connection, wish->consent_expires_usec);
+        if (k >= 0)
+                k = run_affected(engine, connection, wish->user_id, wish->requested_by, p);
         if (k < 0)
                 return k;
         engine->n_replies++;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/attention-rules.h"
+#include "engine/connection-state.h"
 #include "engine/connector-table.h"
 #include "engine/follow-up.h"
 #include "engine/lifecycle.h"
@@ -234,8 +235,10 @@ static void connector_run_ended(EngineRun *r)
         if (k >= 0) {
                 scheduler_update(c, SCHEDULE_RUN_CHANGED);
                 connector_save(c, news);
-                k = follow_up_begin(c, r->run);
+                k = is_of_record(r) ? connection_run_ended(c, r->run) : 0;
         }
+        if (k >= 0)
+                k = follow_up_begin(c, r->run);
         if (k < 0)
                 engine_break(r->engine, k);
         connector_release(c);

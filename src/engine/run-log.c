@@ -141,12 +141,12 @@ void attention_log(const Connector *connector)
                            connector->record.name);
 }
 
-static void log_diagnostic(const ConnectorDefinition *definition, const Diagnostic *item)
+static void log_diagnostic(const char *field, const char *name, const Diagnostic *item)
 {
         _cleanup_free_ char *text = diagnostic_format(item);
         char line[NUMBER_TEXT_MAX];
         const LogField fields[] = {
-                { FIELD_CONNECTOR, definition->name },
+                { field, name },
                 { FIELD_CONFIG_FILE, item->file },
                 { FIELD_CONFIG_LINE, item->line > 0 ? line : NULL },
         };
@@ -167,7 +167,7 @@ void connector_log(const ConnectorDefinition *definition, const Diagnostics *d, 
 
         for (size_t i = 0; i < d->n_items; i++)
                 if (d->items[i].severity == DIAGNOSTIC_WARNING)
-                        log_diagnostic(definition, &d->items[i]);
+                        log_diagnostic(FIELD_CONNECTOR, definition->name, &d->items[i]);
         if (definition->load_state == LOAD_LOADED) {
                 if (is_news)
                         log_fields(LOG_INFO, MSG_CONNECTOR_LOADED, fields, ELEMENTSOF(fields), "%s: connector loaded",
@@ -180,6 +180,59 @@ void connector_log(const ConnectorDefinition *definition, const Diagnostics *d, 
 void connector_log_removed(const char *name)
 {
         log_info("%s: connector removed", name);
+}
+
+void connection_log(const ConnectionDefinition *definition, const Diagnostics *d, bool is_news)
+{
+        const LogField fields[] = {
+                { FIELD_CONNECTION, definition->name },
+                { FIELD_PROVIDER, definition->provider },
+                { FIELD_USER_ID, definition->user_id },
+                { FIELD_CONFIG_FILE, definition->path },
+        };
+
+        for (size_t i = 0; i < d->n_items; i++)
+                if (d->items[i].severity == DIAGNOSTIC_WARNING)
+                        log_diagnostic(FIELD_CONNECTION, definition->name, &d->items[i]);
+        if (definition->load_state != LOAD_LOADED)
+                log_fields(LOG_ERR, MSG_CONNECTION_BAD, fields, ELEMENTSOF(fields),
+                           "Connection %s: its file has an error: %s", definition->name,
+                           strempty(definition->load_error));
+        else if (is_news)
+                log_fields(LOG_INFO, MSG_CONNECTION_LOADED, fields, ELEMENTSOF(fields), "Connection %s loaded",
+                           definition->name);
+}
+
+void connection_log_state(Engine *engine, const char *name)
+{
+        Connection connection;
+
+        if (engine_find_connection(engine, name, &connection) < 0)
+                return;
+        log_fields(connection.state == CONNECTION_ACTIVE ? LOG_INFO : LOG_WARNING, MSG_CONNECTION_STATE,
+                   (const LogField[]){
+                                   { FIELD_CONNECTION, name },
+                                   { FIELD_CONNECTION_STATE, connection_state_to_string(connection.state) },
+                                   { FIELD_RUN_ID, connection.record->run_id },
+                                   { FIELD_ERROR, connection.reason },
+                   },
+                   4, "Connection %s is %s%s%s", name, connection_state_to_string(connection.state),
+                   isempty(connection.reason) ? "" : ": ", strempty(connection.reason));
+}
+
+void connection_log_reconnect(const ConnectionRecord *record)
+{
+        const LogField fields[] = {
+                { FIELD_CONNECTION, record->name },
+                { FIELD_RESULT, reconnect_result_to_string(record->reconnect_result) },
+                { FIELD_REQUESTED_BY, record->reconnect_requested_by },
+                { FIELD_ERROR, record->reconnect_result == RECONNECT_SUCCESS ? NULL : record->reconnect_message },
+        };
+
+        log_fields(record->reconnect_result == RECONNECT_SUCCESS ? LOG_NOTICE : LOG_WARNING, MSG_RECONNECT_ENDED,
+                   fields, ELEMENTSOF(fields), "Reconnecting %s: %s%s%s", record->name,
+                   reconnect_result_to_string(record->reconnect_result),
+                   isempty(record->reconnect_message) ? "" : ": ", strempty(record->reconnect_message));
 }
 
 void api_key_log(const ApiKey *key, const char *requested_by, bool added)

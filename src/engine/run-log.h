@@ -28,6 +28,11 @@ void attention_log(const Connector *connector);
 void connector_log(const ConnectorDefinition *definition, const Diagnostics *d, bool is_news);
 void connector_log_removed(const char *name);
 
+/* The same of a connection's file; the state that it is shown in; a program that reconnected it. */
+void connection_log(const ConnectionDefinition *definition, const Diagnostics *d, bool is_news);
+void connection_log_state(Engine *engine, const char *name);
+void connection_log_reconnect(const ConnectionRecord *record);
+
 /* A key was @added or revoked, by whom. */
 void api_key_log(const ApiKey *key, const char *requested_by, bool added);
 

@@ -122,36 +122,39 @@ static int compare_names(const void *a, const void *b)
         return strcmp(*x, *y);
 }
 
-/* What those of its connectors that fit say of it: the worst. Return: 1; 0 (none fits); -ENOMEM. */
+/* With those of its connectors that fit. Return: 1; 0 (it does not fit); -ENOMEM. */
 static int connection_of(Engine *engine, const char *name, const ConnectionFilter *filter, RedbarkConnection *ret)
 {
-        RedbarkConnection found = { .name = name, .category = _ATTENTION_INVALID };
         _cleanup_free_ const char **names = NULL;
+        RedbarkConnection found = {};
         const Connector *c = NULL;
+        Connection connection;
         size_t n = 0;
 
+        if (!connection_matches(engine, name, filter) ||
+            engine_find_connection_of(engine, name, filter->user_id, &connection) < 0)
+                return 0;
         while ((c = engine_next_of_connection(engine, name, c)))
                 n++;
         names = calloc(n + 1, sizeof(*names));
         if (!names)
                 return -ENOMEM;
-        while ((c = engine_next_of_connection(engine, name, c))) {
-                const Attention *attention = &c->record.attention;
-
-                if ((filter->provider && !streq(filter->provider, c->definition->provider)) ||
-                    (filter->user_id && !streq_null(filter->user_id, c->definition->user_id)))
-                        continue;
-                names[found.n_connectors++] = c->record.name;
-                if (attention->category < ATTENTION_CONNECTION_LOST ||
-                    attention->category > ATTENTION_CONSENT_WITHDRAWN || attention->category <= found.category)
-                        continue;
-                found.category = attention->category;
-                found.reason = attention->message;
-                found.since_usec = attention->since_usec;
-        }
-        if (found.n_connectors == 0)
-                return 0;
+        while ((c = engine_next_of_connection(engine, name, c)))
+                if ((!filter->provider || streq(filter->provider, c->definition->provider)) &&
+                    (!filter->user_id || streq_null(filter->user_id, c->definition->user_id)))
+                        names[found.n_connectors++] = c->record.name;
         qsort(names, found.n_connectors, sizeof(*names), compare_names);
+        found.name = name;
+        found.state = connection.state;
+        found.reason = connection.reason;
+        found.since_usec = connection.since_usec;
+        found.consent_expires_usec = connection.consent_expires_usec;
+        found.reconnecting = connection_is_reconnecting(&connection);
+        if (connection.definition) {
+                found.provider = connection.definition->provider;
+                found.description = connection.definition->description;
+                found.accounts = connection.definition->accounts;
+        }
         found.connectors = TAKE_PTR(names);
         *ret = found;
         return 1;

@@ -101,9 +101,10 @@ static int parse_point_in_time(const ConfAssignment *a, void *data, char **ret_w
         if (r == -ENOMEM)
                 return r;
         if (r < 0) {
-                *ret_why = asprintf_or_null(r == -ENOENT ? "'%s' names a time zone that this machine does not know."
-                                                         : "'%s' is no point in time: '2027-01-31', '2027-01-31 12:00' "
-                                                           "or '2027-01-31T12:00:00Z' would be right.",
+                *ret_why = asprintf_or_null(r == -ENOENT
+                                                    ? "'%s' names a time zone that this machine does not know."
+                                                    : "'%s' is no point in time: '2027-01-31', '2027-01-31 12:00' or "
+                                                      "'2027-01-31T12:00:00Z' would be right.",
                                             a->value);
                 return r;
         }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/string-util.h"
 #include "model/delivery.h"
 #include "model/view.h"
 
@@ -196,28 +197,41 @@ void view_redbark_sync_detail(JsonWriter *w, const RedbarkSync *sync)
         json_write_string(w, "settingsPath", d->path);
 }
 
-static const char *connection_status(AttentionCategory category)
+static const char *connection_status(ConnectionState state)
 {
-        switch (category) {
-        case ATTENTION_CONNECTION_LOST:
-                return "Lost";
-        case ATTENTION_CONSENT_EXPIRED:
-                return "Expired";
-        case ATTENTION_CONSENT_WITHDRAWN:
-                return "Withdrawn";
-        default:
-                return "Active";
-        }
+        static const char *const words[_CONNECTION_STATE_MAX] = {
+                [CONNECTION_ACTIVE] = "Active",   [CONNECTION_EXPIRING] = "Expiring",   [CONNECTION_LOST] = "Lost",
+                [CONNECTION_EXPIRED] = "Expired", [CONNECTION_WITHDRAWN] = "Withdrawn",
+        };
+
+        return words[state];
+}
+
+static const char *connection_advice(ConnectionState state)
+{
+        return state == CONNECTION_EXPIRING ? "Reconnect and give a fresh consent before this one ends."
+                                            : attention_advice(connection_state_category(state));
 }
 
 void view_redbark_connection(JsonWriter *w, const char *key, const RedbarkConnection *connection)
 {
         json_open_object(w, key);
         json_write_string(w, "name", connection->name);
-        json_write_string(w, "status", connection_status(connection->category));
-        json_write_string(w, "advice", attention_advice(connection->category));
+        json_write_string(w, "provider", connection->provider);
+        json_write_string(w, "description", connection->description);
+        json_write_string(w, "status", connection_status(connection->state));
+        json_write_string(w, "state", connection_state_to_string(connection->state));
+        json_write_string(w, "advice", connection_advice(connection->state));
         json_write_timestamp(w, "since", connection->since_usec);
+        json_write_string(w, "reason", connection->reason);
         json_write_string(w, "message", connection->reason);
+        json_write_timestamp(w, "consentExpiresAt",
+                             connection->consent_expires_usec == USEC_INFINITY ? 0 : connection->consent_expires_usec);
+        json_write_bool(w, "reconnecting", connection->reconnecting);
+        json_open_array(w, "accounts");
+        STRV_FOREACH(account, connection->accounts)
+                json_write_string(w, NULL, *account);
+        json_close_array(w);
         json_open_array(w, "connectors");
         for (size_t i = 0; i < connection->n_connectors; i++)
                 json_write_string(w, NULL, connection->connectors[i]);

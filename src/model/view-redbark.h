@@ -5,6 +5,7 @@
  * destination, its activity feed. The document has words, and no keys: those here are in camelCase, as Repo's. */
 
 #include "base/json-writer.h"
+#include "model/connection.h"
 #include "model/connector.h"
 
 /* Of a sync in the list. One that is switched off is inactive even where it needed attention before; a sync that needs
@@ -80,14 +81,19 @@ void view_redbark_sync_detail(JsonWriter *w, const RedbarkSync *sync);
 
 typedef struct RedbarkConnection {
         const char *name;
-        AttentionCategory category; /* what is wrong with it; _ATTENTION_INVALID: nothing */
-        const char *reason;         /* provider's words; NULL */
-        usec_t since_usec;
+        const char *provider;    /* NULL */
+        const char *description; /* NULL */
+        char *const *accounts;   /* that the consent is for; NULL: none are named */
+        ConnectionState state;
+        const char *reason;      /* provider's words; NULL */
+        usec_t since_usec;       /* 0: not known */
+        usec_t consent_expires_usec; /* USEC_INFINITY: never, or not known */
+        bool reconnecting;
         const char *const *connectors; /* their names */
         size_t n_connectors;
 } RedbarkConnection;
 
-/* One object: status "Active", "Lost", "Expired" or "Withdrawn". */
+/* One object: status "Active", "Expiring", "Lost", "Expired" or "Withdrawn", and state the same in small letters. */
 void view_redbark_connection(JsonWriter *w, const char *key, const RedbarkConnection *connection);
 
 /* One entry of the feed (A2, A3): @run with the first @n_accounts of its accounts; accountsOmitted says how many more

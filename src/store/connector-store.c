@@ -32,6 +32,7 @@
         P(resync_accounts, resync.accounts, TEXT)                                                                    \
         P(owes_resync, owes_resync, BOOL)                                                                            \
         P(owed_accounts, owed_accounts, TEXT)                                                                        \
+        P(deleting, deleting, BOOL)                                                                                  \
         P(resyncing, resyncing, BOOL)                                                                                \
         P(planned_elapse_usec, planned.elapse_usec, USEC)                                                            \
         P(planned_due_usec, planned.due_usec, USEC)                                                                  \

@@ -17,6 +17,7 @@ const Migration store_migrations[] = {
         { 5, schema_v5 },
         { 6, schema_v6 },
         { 7, schema_v7 },
+        { 8, schema_v8 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

@@ -518,3 +518,26 @@ static const char schema_v7[] =
         "                   n_ended = n_ended - (OLD.outcome NOT IN ('failed', 'partial', 'skipped'))"
         "    WHERE OLD.state = 'finished' AND OLD.connector IS NULL AND key = OLD.user;"
         " END;";
+
+/* state is what runs and people said last; shown is that, or what the consent's end makes of it, as told last. */
+static const char schema_v8[] =
+        "CREATE TABLE connections ("
+        "  key                    INTEGER PRIMARY KEY,"
+        "  name                   TEXT NOT NULL UNIQUE,"
+        "  state                  TEXT NOT NULL CHECK (state IN ('active', 'lost', 'expired', 'withdrawn')),"
+        "  shown                  TEXT NOT NULL CHECK (shown IN"
+        "                           ('active', 'expiring', 'lost', 'expired', 'withdrawn')),"
+        "  reason                 TEXT,"
+        "  since_usec             INTEGER,"
+        "  run_id                 TEXT,"
+        "  consent_expires_usec   INTEGER,"
+        "  reconnected_usec       INTEGER,"
+        "  withdrawn              INTEGER NOT NULL CHECK (withdrawn IN (0, 1)),"
+        "  reconnect_begun_usec   INTEGER,"
+        "  reconnect_ended_usec   INTEGER,"
+        "  reconnect_requested_by TEXT,"
+        "  reconnect_result       TEXT CHECK (reconnect_result IN"
+        "                           ('success', 'failed', 'timeout', 'cancelled', 'interrupted')),"
+        "  reconnect_message      TEXT"
+        ") STRICT;"
+        "ALTER TABLE connectors ADD COLUMN deleting INTEGER NOT NULL DEFAULT 0 CHECK (deleting IN (0, 1));";

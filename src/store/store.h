@@ -11,6 +11,7 @@
 #include <systemd/sd-event.h>
 
 #include "model/api-key.h"
+#include "model/connection.h"
 #include "model/event.h"
 #include "model/run.h"
 #include "model/schedule.h"
@@ -19,7 +20,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 7
+#define STORE_SCHEMA_VERSION 8
 
 /* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {
@@ -126,6 +127,7 @@ typedef struct ConnectorRecord {
         /* The next time of a schedule with a random delay, so that a restart neither loses nor repeats it; elapse 0:
          * none. */
         ScheduleNext planned;
+        bool deleting;               /* its items are to be deleted; until they are, it does not run */
         Attention attention;
 } ConnectorRecord;
 
@@ -154,6 +156,41 @@ void connector_records_free(ConnectorRecord *records, size_t n);
 int store_put_cursor(Store *store, const char *connector, const char *cursor) _must_check_;
 /* Return: 1 and the text (caller frees); 0 there is none; negative errno. */
 int store_get_cursor(Store *store, const char *connector, char **ret) _must_check_;
+
+/* ---- Connections: what happened to them. Their definitions are files, or only names in those of connectors. */
+
+typedef struct ConnectionRecord {
+        char *name;
+        ConnectionState state; /* as runs and people said last; never CONNECTION_EXPIRING */
+        ConnectionState shown; /* with what the consent's end makes of it, as it was told last */
+        char *reason;          /* of @state; NULL */
+        usec_t since_usec;     /* of @state; 0: always */
+        char *run_id;          /* that said so; NULL: a person did */
+        usec_t consent_expires_usec; /* as the last reconnection said; 0: it said nothing */
+        usec_t reconnected_usec;     /* a consent's end before this is that of another; 0: never */
+        bool withdrawn;              /* by WithdrawConsent(): its connectors are inactive */
+
+        /* A Reconnect() that runs a program, or the last that did. */
+        usec_t reconnect_begun_usec; /* 0: never */
+        usec_t reconnect_ended_usec; /* 0: it runs, or never did */
+        char *reconnect_requested_by;
+        ReconnectResult reconnect_result; /* _RECONNECT_RESULT_INVALID until it has ended */
+        char *reconnect_message;          /* what the program said last, or why it failed; NULL */
+} ConnectionRecord;
+
+#define CONNECTION_RECORD_INIT                                                                                       \
+        {                                                                                                            \
+                .reconnect_result = _RECONNECT_RESULT_INVALID                                                        \
+        }
+
+void connection_record_done(ConnectionRecord *record);
+int connection_record_copy(const ConnectionRecord *record, ConnectionRecord *ret) _must_check_; /* 0; -ENOMEM */
+
+int store_put_connection(Store *store, const ConnectionRecord *record) _must_check_; /* insert or replace */
+
+/* As store_load_connectors(). */
+int store_load_connections(Store *store, ConnectionRecord **ret, size_t *ret_n) _must_check_;
+void connection_records_free(ConnectionRecord *records, size_t n);
 
 /* ---- Runs */
 

@@ -248,8 +248,10 @@ def test_connection_follows_its_connectors(daemon, client):
     client.manager("Reload")
     path = path_of("connection", "shared")
     changes = client.property_changes(path, CONNECTION)
-    assert client.get_all(path, CONNECTION) == {"Name": "shared", "State": "active", "Reason": "", "SinceUSec": 0,
-                                                "Connectors": ["bank", "mail"]}
+    assert client.get_all(path, CONNECTION) == {
+        "Name": "shared", "Description": "", "Provider": "", "UserId": "", "LoadState": "", "LoadError": "",
+        "Accounts": [], "State": "active", "Reason": "", "Advice": "", "SinceUSec": 0, "RunId": "",
+        "ConsentExpiresUSec": 0, "Connectors": ["bank", "mail"]}
     run_to_end(daemon, client, "bank", outcome="failed", error="gone", attention="connection_lost",
                attention_message="gone")
     wait_for(lambda: any(change.get("State") == "lost" for change in changes), "the loss")
@@ -283,7 +285,8 @@ def test_reconnect_runs_what_waits_for_it(daemon, client):
     assert client.get(run_path(run), RUN, "Trigger") == "reconnect"
     worker.finish(1, outcome="succeeded")
     worker.exit()
-    wait_for(lambda: client.get(path_of("connection", "shared"), CONNECTION, "State") == "active", "the recovery")
+    assert client.get(path_of("connection", "shared"), CONNECTION, "State") == "active"
+    wait_for(lambda: client.get(path_of("connector", "bank"), CONNECTOR, "AttentionCategory") == "", "the recovery")
     assert client.manager("ReconnectConnection", "(sa{sv})", "shared", {}) == []
     assert [arguments[0] for _, _, arguments in new] == [run]
 

@@ -388,7 +388,7 @@ def test_a8_one_connector_with_its_connection_and_destination(daemon, client):
     assert one["schedule"] == ["hourly"] and one["nextRunAt"]
     assert one["consecutiveFailures"] == 1
     [login] = one["connections"]
-    assert (login["name"], login["status"], login["message"], login["connectors"]) == ("login", "Lost", "LOST", ["mine"])
+    assert (login["name"], login["status"], login["reason"], login["connectors"]) == ("login", "Lost", "LOST", ["mine"])
     assert refusal(redbark, client, "DescribeConnectors", name="nothing").name == "NoSuchConnector"
     assert refusal(redbark, client, "DescribeConnectors", name="mine", user=OTHER).name == "NoSuchConnector"
 
@@ -412,7 +412,7 @@ def test_connections(daemon, client):
     assert [(c["name"], c["status"], c["connectors"]) for c in connections] == [
         ("another", "Active", ["three"]), ("login", "Withdrawn", ["one", "two"])]
     [own] = redbark(client, "DescribeConnections", user=USER)["connections"]
-    assert (own["name"], own["status"], own["message"], own["connectors"]) == ("login", "Active", None, ["one"])
+    assert (own["name"], own["status"], own["reason"], own["connectors"]) == ("login", "Active", None, ["one"])
     assert redbark(client, "DescribeConnections", name="login", user=USER) == {"connection": own}
     assert refusal(redbark, client, "DescribeConnections", name="nothing").name == "NoSuchConnection"
     assert refusal(redbark, client, "DescribeConnections", name="another", user=USER).name == "NoSuchConnection"

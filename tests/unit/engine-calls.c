@@ -25,6 +25,13 @@ void on_start_answer(int error, const StartReply *reply, void *userdata)
         }
 }
 
+int fixture_ask_reconnect(EngineFixture *f, const char *connection, Answer *a)
+{
+        const ReconnectWish wish = { .requested_by = "uid:7" };
+
+        return engine_reconnect(f->engine, connection, &wish, on_reconnect_answer, a);
+}
+
 void on_reconnect_answer(int error, const ReconnectedRun *runs, size_t n, void *userdata)
 {
         Answer *a = userdata;

@@ -113,6 +113,17 @@ static void on_attention(const Connector *c, void *userdata)
                                         strna(attention_category_to_string(c->record.attention.category))));
 }
 
+static void on_connection_changed(const char *name, void *userdata)
+{
+        EngineFixture *f = userdata;
+        Connection connection;
+
+        if (engine_find_connection(f->engine, name, &connection) >= 0)
+                note(f, asprintf_or_null("connection %s %s", name, connection_state_to_string(connection.state)));
+        else
+                note(f, asprintf_or_null("connection- %s", name));
+}
+
 static void on_connector_added(const Connector *c, void *userdata)
 {
         note(userdata, asprintf_or_null("connector+ %s", c->record.name));
@@ -227,6 +238,7 @@ void fixture_open(EngineFixture *f)
                 .run_removed = on_run_removed,
                 .events_committed = on_events,
                 .attention_changed = on_attention,
+                .connection_changed = on_connection_changed,
                 .connector_added = on_connector_added,
                 .connector_changed = on_connector_changed,
                 .connector_removed = on_connector_removed,

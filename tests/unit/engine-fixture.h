@@ -117,6 +117,8 @@ void fixture_answer_adopt(EngineFixture *f, const char *connector);
 
 /* ---- Calls, each until its answer */
 void on_answer(int error, void *userdata);
+/* As "uid:7", for all users. */
+int fixture_ask_reconnect(EngineFixture *f, const char *connection, Answer *a);
 void on_reconnect_answer(int error, const ReconnectedRun *runs, size_t n, void *userdata);
 void on_start_answer(int error, const StartReply *reply, void *userdata);
 void on_attach_answer(int error, const AttachReply *reply, void *userdata);

@@ -210,7 +210,7 @@ static void test_reconnect_into_a_full_queue(void **state)
         fixture_open(f);
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 fixture_whole_run(f, names[i], &lost, id);
-        expect_ok(engine_reconnect(f->engine, "acme", NULL, "uid:7", on_reconnect_answer, &a));
+        expect_ok(fixture_ask_reconnect(f, "acme", &a));
         fixture_settle(f);
         assert_int_equal(a.n, 1);
         assert_int_equal(a.error, -ENOBUFS);
@@ -220,11 +220,11 @@ static void test_reconnect_into_a_full_queue(void **state)
 
         expect_ok(fixture_start(f, "b1", false).error);
         expect_ok(fixture_start(f, "b2", false).error);
-        expect_errno(engine_reconnect(f->engine, "acme", NULL, "uid:7", on_reconnect_answer, &a), -ENOBUFS);
+        expect_errno(fixture_ask_reconnect(f, "acme", &a), -ENOBUFS);
         end_run(f, "b1");
         end_run(f, "b2");
         a = (Answer){};
-        expect_ok(engine_reconnect(f->engine, "acme", NULL, "uid:7", on_reconnect_answer, &a));
+        expect_ok(fixture_ask_reconnect(f, "acme", &a));
         fixture_settle(f);
         assert_int_equal(a.error, 0);
         assert_non_null(fixture_connector(f, "a3")->run);

@@ -453,7 +453,7 @@ static void test_follow_ups_of_two_kinds(void **state)
         a = fixture_attach(f, "bank");
         expect_ok(fixture_finish(f, "bank", a.run_id, 1, &lost));
         a = (Answer) {};
-        expect_ok(engine_reconnect(f->engine, "acme", NULL, "uid:7", on_reconnect_answer, &a));
+        expect_ok(fixture_ask_reconnect(f, "acme", &a));
         fixture_run_until(f, a.n > 0);
         assert_true(connector_follow_up(fixture_connector(f, "bank"), &next));
         assert_true(next.trigger == RUN_TRIGGER_RECONNECT && !next.full_resync && !next.accounts);

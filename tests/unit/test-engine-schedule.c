@@ -488,7 +488,7 @@ static void test_reconnect(void **state)
 
         fixture_write_connector(f, "other", CONNECTOR("[Connector]\nConnection=acme\n"));
         open_bank(f, CONNECTOR("[Connector]\nConnection=acme\n"), MIDNIGHT);
-        expect_errno(engine_reconnect(f->engine, "none", NULL, "uid:0", on_reconnect_answer, &a), -ENOLINK);
+        expect_errno(fixture_ask_reconnect(f, "none", &a), -ENOLINK);
         expect_errno(engine_find_connection(f->engine, "none", &connection), -ENOLINK);
         expect_ok(engine_find_connection(f->engine, "acme", &connection));
         assert_int_equal(connection.state, CONNECTION_ACTIVE);
@@ -499,7 +499,7 @@ static void test_reconnect(void **state)
         assert_true(connection.since_usec > 0);
 
         fixture_forget(f);
-        expect_ok(engine_reconnect(f->engine, "acme", NULL, "uid:7", on_reconnect_answer, &a));
+        expect_ok(fixture_ask_reconnect(f, "acme", &a));
         fixture_run_until(f, a.n > 0);
         expect_ok(a.error);
         fixture_settle(f);
@@ -522,7 +522,7 @@ static Answer reconnect(EngineFixture *f)
 {
         Answer a = {};
 
-        expect_ok(engine_reconnect(f->engine, "acme", NULL, "uid:7", on_reconnect_answer, &a));
+        expect_ok(fixture_ask_reconnect(f, "acme", &a));
         fixture_run_until(f, a.n > 0);
         expect_ok(a.error);
         return a;

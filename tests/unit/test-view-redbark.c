@@ -4,6 +4,8 @@
 
 #include "unit/view-fixture.h"
 
+#include <stdio.h>
+
 #include "base/string-util.h"
 #include "model/view-redbark.h"
 
@@ -202,25 +204,54 @@ static void test_destinations(void **state)
         }
 }
 
+/* The text has @expected in it. */
+static void expect_connection_has(const RedbarkConnection *connection, const char *expected)
+{
+        Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+
+        view_redbark_connection(&w, NULL, connection);
+        if (!strstr(buffer.data, expected))
+                fail_msg("%s is not in %s", expected, buffer.data);
+        buffer_done(&buffer);
+}
+
 static void test_connections(void **state)
 {
         static const char *const names[] = { "bank", "cards" };
         RedbarkConnection connection = {
-                .name = "giro-login", .category = _ATTENTION_INVALID, .connectors = names, .n_connectors = 2
+                .name = "giro-login", .consent_expires_usec = USEC_INFINITY, .connectors = names, .n_connectors = 2
         };
+        char *accounts[] = { (char *) "giro", NULL };
 
         expect_json(view_redbark_connection(&w, NULL, &connection),
-                    "{\"name\":\"giro-login\",\"status\":\"Active\",\"advice\":null,\"since\":null,\"message\":null,"
-                    "\"connectors\":[\"bank\",\"cards\"]}");
-        connection.category = ATTENTION_CONSENT_WITHDRAWN;
+                    "{\"name\":\"giro-login\",\"provider\":null,\"description\":null,\"status\":\"Active\",\"state\":\"active\","
+                    "\"advice\":null,\"since\":null,\"reason\":null,\"message\":null,\"consentExpiresAt\":null,\"reconnecting\":false,"
+                    "\"accounts\":[],\"connectors\":[\"bank\",\"cards\"]}");
+        connection.state = CONNECTION_WITHDRAWN;
+        connection.provider = "acme";
+        connection.description = "The bank";
+        connection.accounts = accounts;
+        connection.consent_expires_usec = A_TIME;
+        connection.reconnecting = true;
         connection.since_usec = A_TIME;
         connection.reason = "withdrawn by the user";
         connection.n_connectors = 1;
         expect_json(view_redbark_connection(&w, NULL, &connection),
-                    "{\"name\":\"giro-login\",\"status\":\"Withdrawn\","
+                    "{\"name\":\"giro-login\",\"provider\":\"acme\",\"description\":\"The bank\","
+                    "\"status\":\"Withdrawn\",\"state\":\"withdrawn\","
                     "\"advice\":\"Reconnect and give a fresh consent if the sync is to go on.\","
-                    "\"since\":\"2026-05-30T20:00:00Z\",\"message\":\"withdrawn by the user\","
-                    "\"connectors\":[\"bank\"]}");
+                    "\"since\":\"2026-05-30T20:00:00Z\",\"reason\":\"withdrawn by the user\",\"message\":\"withdrawn by the user\","
+                    "\"consentExpiresAt\":\"2026-05-30T20:00:00Z\",\"reconnecting\":true,"
+                    "\"accounts\":[\"giro\"],\"connectors\":[\"bank\"]}");
+        for (ConnectionState s = 0; s < _CONNECTION_STATE_MAX; s++) {
+                char expected[64];
+
+                connection.state = s;
+                (void) snprintf(expected, sizeof(expected), "\"state\":\"%s\",\"advice\":%s", connection_state_to_string(s),
+                                s == CONNECTION_ACTIVE ? "null" : "\"Reconnect");
+                expect_connection_has(&connection, expected);
+        }
 }
 
 static void add_account(Run *run, const char *name, AccountStatus status, Counts counts)

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "engine/connection-state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/reconnect.h"
+
+/* What a connection is shown as. */
+typedef struct Shown {
+        ConnectionState state;
+        usec_t since_usec;
+        usec_t expires_usec; /* USEC_INFINITY: never */
+        bool by_clock;       /* the consent's end says so, and nobody else */
+        usec_t next_usec;    /* when that changes; USEC_INFINITY: never */
+} Shown;
+
+bool connection_concerns(AttentionCategory category)
+{
+        return connection_state_by_category(category) != CONNECTION_ACTIVE;
+}
+
+/* The end of the consent. What the last reconnection said counts more than the file; an end before it was that of the
+ * consent which it replaced. */
+static usec_t consent_end(const ConnectionDefinition *definition, const ConnectionRecord *record)
+{
+        usec_t usec = record->consent_expires_usec;
+
+        if (usec == 0)
+                usec = definition ? point_in_time_usec(&definition->consent_expires) : USEC_INFINITY;
+        return usec > record->reconnected_usec ? usec : USEC_INFINITY;
+}
+
+static Shown look(const ConnectionDefinition *definition, const ConnectionRecord *record, usec_t now)
+{
+        Shown shown = { .state = record->state, .since_usec = record->since_usec, .next_usec = USEC_INFINITY };
+        ConnectionState by_clock = CONNECTION_ACTIVE;
+        usec_t warning;
+
+        shown.expires_usec = consent_end(definition, record);
+        if (shown.expires_usec == USEC_INFINITY)
+                return shown;
+        warning = usec_sub(shown.expires_usec, definition ? definition->warning_usec : CONSENT_WARNING_DEFAULT_USEC);
+        if (now >= shown.expires_usec)
+                by_clock = CONNECTION_EXPIRED;
+        else if (now >= warning)
+                by_clock = CONNECTION_EXPIRING;
+        shown.next_usec = by_clock == CONNECTION_EXPIRED ? USEC_INFINITY
+                          : by_clock == CONNECTION_EXPIRING ? shown.expires_usec : warning;
+        if (by_clock > record->state) {
+                shown.state = by_clock;
+                shown.since_usec = by_clock == CONNECTION_EXPIRED ? shown.expires_usec : warning;
+                shown.by_clock = true;
+        }
+        return shown;
+}
+
+/* ---- The timer */
+
+static void update_all(Engine *engine);
+
+static int on_consent_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Engine *engine = userdata;
+
+        if (engine->broken >= 0)
+                update_all(engine);
+        return 0;
+}
+
+static void arm(Engine *engine, usec_t usec)
+{
+        int r;
+
+        engine->connections_due_usec = usec;
+        r = engine_set_timer(engine, &engine->connections_timer, CLOCK_REALTIME, usec, TIMER_ACCURACY_USEC,
+                             on_consent_timer, engine);
+        if (r < 0)
+                engine_break(engine, r);
+}
+
+/* Of one that nobody has told of yet. */
+static bool is_told(const ConnectionEntry *connection, const Shown *shown)
+{
+        return shown->state == connection->record.shown;
+}
+
+static void update_all(Engine *engine)
+{
+        usec_t now = engine_now(engine, CLOCK_REALTIME), due = USEC_INFINITY;
+        ConnectionEntry *connection, *next;
+
+        HASH_ITER(hh, engine->connections, connection, next) {
+                Shown shown = look(connection->definition, &connection->record, now);
+
+                if (!connection->definition && !connection->members)
+                        continue;
+                due = MIN(due, shown.next_usec);
+                if (is_told(connection, &shown))
+                        continue;
+                connection->record.shown = shown.state;
+                connection_save(connection, CONNECTION_NEWS_STATE);
+        }
+        arm(engine, due);
+}
+
+void connection_changed(ConnectionEntry *connection, ConnectionNews news)
+{
+        Engine *engine = connection->engine;
+        Shown shown = look(connection->definition, &connection->record, engine_now(engine, CLOCK_REALTIME));
+
+        if (!is_told(connection, &shown))
+                news |= CONNECTION_NEWS_STATE;
+        connection->record.shown = shown.state;
+        connection_save(connection, news);
+        if (shown.next_usec < engine->connections_due_usec)
+                arm(engine, shown.next_usec);
+}
+
+void connection_state_clock_changed(Engine *engine)
+{
+        update_all(engine);
+}
+
+/* ---- What is said of it */
+
+int connection_set_state(ConnectionEntry *connection, ConnectionState state, const char *reason, const char *run_id)
+{
+        ConnectionRecord *record = &connection->record;
+        _cleanup_free_ char *text = NULL;
+
+        if (!isempty(reason)) {
+                text = utf8_sanitize(reason, strlen(reason), CONNECTION_REASON_MAX);
+                if (!text)
+                        return -ENOMEM;
+        }
+        if (free_and_strdup(&record->run_id, run_id) < 0)
+                return -ENOMEM;
+        free(record->reason);
+        record->reason = TAKE_PTR(text);
+        if (record->state != state)
+                record->since_usec = engine_now(connection->engine, CLOCK_REALTIME);
+        record->state = state;
+        return 0;
+}
+
+static int recovered(ConnectionEntry *connection, ConnectorEntry *c, const Run *run)
+{
+        int r;
+
+        c->recovered_in_vain = false;
+        /* One that began before it was lost says nothing. */
+        if (connection->record.state == CONNECTION_ACTIVE || run->created_usec < connection->record.since_usec)
+                return 0;
+        r = connection_set_state(connection, CONNECTION_ACTIVE, NULL, run->id);
+        if (r < 0)
+                return r;
+        connection_changed(connection, 0);
+        return reconnect_others(connection, c);
+}
+
+int connection_run_ended(ConnectorEntry *c, const Run *run)
+{
+        const Attention *attention = &c->record.attention;
+        ConnectionEntry *connection = c->connection;
+        int r;
+
+        if (!connection || connection->record.withdrawn)
+                return 0;
+        if (run->outcome == RUN_SUCCEEDED)
+                return recovered(connection, c, run);
+        if (!connection_concerns(attention->category) || !streq_null(attention->run_id, run->id))
+                return 0;
+        r = connection_set_state(connection, connection_state_by_category(attention->category), attention->message,
+                                 run->id);
+        if (r < 0)
+                return r;
+        connection_changed(connection, 0);
+        return 0;
+}
+
+/* The worst that its connectors' attention says. */
+static const Attention *worst_attention(const ConnectionEntry *connection)
+{
+        ConnectionState worst = CONNECTION_ACTIVE;
+        const Attention *found = NULL;
+        ConnectorEntry *c;
+
+        DL_FOREACH(connection->members, c) {
+                const Attention *attention = &c->record.attention;
+
+                if (connection_state_by_category(attention->category) > worst) {
+                        worst = connection_state_by_category(attention->category);
+                        found = attention;
+                }
+        }
+        return found;
+}
+
+/* Connectors that are gone, or another user's now, say nothing any more; a connection of which the history knows
+ * nothing is what its connectors say. */
+static int settle(ConnectionEntry *connection)
+{
+        const Attention *worst = worst_attention(connection);
+        ConnectionRecord *record = &connection->record;
+        int r;
+
+        if (record->withdrawn || (connection->stored ? worst || record->state == CONNECTION_ACTIVE : !worst))
+                return 0;
+        r = connection_set_state(connection, worst ? connection_state_by_category(worst->category) : CONNECTION_ACTIVE,
+                                 worst ? worst->message : NULL, worst ? worst->run_id : NULL);
+        if (r < 0)
+                return r;
+        if (worst)
+                record->since_usec = worst->since_usec;
+        connection_changed(connection, 0);
+        return 0;
+}
+
+void connection_state_settle_all(Engine *engine)
+{
+        ConnectionEntry *connection, *next;
+
+        HASH_ITER(hh, engine->connections, connection, next)
+                if (connection->definition || connection->members) {
+                        int r = settle(connection);
+
+                        if (r < 0) {
+                                engine_break(engine, r);
+                                return;
+                        }
+                }
+        update_all(engine);
+}
+
+/* ---- Looking */
+
+static const char *clock_words(ConnectionEntry *connection, const Shown *shown)
+{
+        char when[TIMESTAMP_TEXT_MAX];
+
+        (void) snprintf(connection->words, sizeof(connection->words), "The consent %s %s.",
+                        shown->state == CONNECTION_EXPIRED ? "ended" : "ends",
+                        strna(timestamp_format_iso(when, sizeof(when), shown->expires_usec)));
+        return connection->words;
+}
+
+int engine_find_connection(Engine *engine, const char *name, Connection *ret)
+{
+        ConnectionEntry *connection = connection_table_find(engine, name);
+        Shown shown;
+
+        if (!connection)
+                return -ENOLINK;
+        shown = look(connection->definition, &connection->published, engine_now(engine, CLOCK_REALTIME));
+        *ret = (Connection) {
+                .name = connection->name,
+                .definition = connection->definition,
+                .record = &connection->published,
+                .state = shown.state,
+                .reason = shown.by_clock ? clock_words(connection, &shown) : connection->published.reason,
+                .since_usec = shown.since_usec,
+                .consent_expires_usec = shown.expires_usec,
+        };
+        return 0;
+}
+
+/* Nobody else has a part in it. */
+static bool is_wholly_of(const ConnectionEntry *connection, const char *user_id)
+{
+        ConnectorEntry *c;
+
+        if (connection->definition && connection->definition->user_id)
+                return streq(connection->definition->user_id, user_id);
+        DL_FOREACH(connection->members, c)
+                if (!streq_null(c->definition->user_id, user_id))
+                        return false;
+        return connection->members;
+}
+
+int engine_find_connection_of(Engine *engine, const char *name, const char *user_id, Connection *ret)
+{
+        ConnectionEntry *connection = connection_table_find(engine, name);
+        const Connector *c = NULL;
+        Connection found = { .consent_expires_usec = USEC_INFINITY };
+
+        if (!connection || !user_id || is_wholly_of(connection, user_id))
+                return engine_find_connection(engine, name, ret);
+        found.name = connection->name;
+        while ((c = engine_next_of_connection(engine, name, c))) {
+                const Attention *attention = &c->record.attention;
+
+                if (!streq_null(c->definition->user_id, user_id))
+                        continue;
+                found.has_part = true;
+                if (connection_state_by_category(attention->category) <= found.state)
+                        continue;
+                found.state = connection_state_by_category(attention->category);
+                found.reason = attention->message;
+                found.since_usec = attention->since_usec;
+        }
+        if (!found.has_part)
+                return -ENOLINK;
+        *ret = found;
+        return 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The state of connections: what runs and people say of them, and what the end of a consent makes of that. One timer
+ * for all of them; it follows the clock and the time zone. */
+
+#include "engine/connection-table.h"
+
+/* Whether it is the connection that a connector needs attention for. */
+bool connection_concerns(AttentionCategory category) _const_;
+
+/* What a run or a person says. The caller saves it by connection_changed(). @reason: NULL: none; longer than
+ * CONNECTION_REASON_MAX is cut. @run_id: NULL: a person. Return: 0; -ENOMEM. */
+int connection_set_state(ConnectionEntry *connection, ConnectionState state, const char *reason, const char *run_id)
+        _must_check_;
+
+/* Its record is another: it is saved and published, with what that makes of the state that is shown. */
+void connection_changed(ConnectionEntry *connection, ConnectionNews news);
+
+/* A run of one of its connectors has ended, and the connector's attention follows it already: the state may move; when
+ * it is active again, the other connectors that waited for it run. Return: 0; negative errno. */
+int connection_run_ended(ConnectorEntry *c, const Run *run) _must_check_;
+
+/* After files were read: what nobody says any more does not hold, and the clock is looked at. */
+void connection_state_settle_all(Engine *engine);
+
+/* The clock was set or the time zone changed. */
+void connection_state_clock_changed(Engine *engine);
