@@ -48,14 +48,6 @@ int shim_read(sd_bus_message *reply, uid_t *ret)
 
 /* ---- On whose behalf it calls */
 
-static bool is_plain_text(const char *s)
-{
-        for (; *s; s++)
-                if ((unsigned char) *s < 0x20 || *s == 0x7f)
-                        return false;
-        return true;
-}
-
 int requested_by_read(Bus *bus, uid_t caller, const char *on_behalf_of, char ret[static REQUESTED_BY_MAX],
                       sd_bus_error *error)
 {
@@ -64,7 +56,7 @@ int requested_by_read(Bus *bus, uid_t caller, const char *on_behalf_of, char ret
         if (!on_behalf_of)
                 (void) snprintf(ret, REQUESTED_BY_MAX, "uid:%u", (unsigned) caller);
         else if (subject) {
-                if (isempty(subject) || strlen(subject) > TOKEN_SUBJECT_MAX || !is_plain_text(subject))
+                if (!token_subject_is_valid(subject))
                         return bus_refuse_text(error, -EINVAL,
                                                "on_behalf_of: a token's subject has 1 to %u bytes, none a control "
                                                "character.",

@@ -21,9 +21,7 @@ int shim_read(sd_bus_message *reply, uid_t *ret) _must_check_;
 
 /* ---- On whose behalf it calls */
 
-#define REQUESTED_BY_MAX  136U /* bytes of "uid:1000", "key:NAME" or "jwt:SUBJECT", with the closing NUL */
-#define TOKEN_SUBJECT_MAX 128U /* bytes of SUBJECT */
-#define TOKEN_PREFIX      "jwt:"
+#define REQUESTED_BY_MAX 136U /* bytes of "uid:1000", "key:NAME" or "jwt:SUBJECT", with the closing NUL */
 
 /**
  * requested_by_read() - who asks, for the record

@@ -31,10 +31,11 @@ void admission_note(Request *request, RefusalReason reason)
 
         metrics_count_refusal(request->app->metrics, reason);
         if (quiet_log_may(log_of(request), reason, now_usec(CLOCK_MONOTONIC), &n_unsaid))
-                log_info("Refused %s %s from %s: %s%s%s. %u like it were not told of.",
+                log_info("Refused %s %s from %s: %s%s%s%s%s. %u like it were not told of.",
                          strna(http_method_to_string(request->method)), request->route->pattern, request->peer.text,
-                         refusal_reason_to_string(reason), request->principal ? ", key " : "",
-                         request->principal ? request->principal->name : "", n_unsaid);
+                         refusal_reason_to_string(reason), request->why ? ", " : "", strempty(request->why),
+                         request->principal ? ", key " : "", request->principal ? request->principal->name : "",
+                         n_unsaid);
 }
 
 static bool is_api(const Request *request)
@@ -118,6 +119,12 @@ bool admission_check(Request *request, AuthResult result)
         case AUTH_EXPIRED:
                 refuse_unknown(request, REFUSAL_EXPIRED, "The session has ended");
                 break;
+        case AUTH_BAD_TOKEN:
+                refuse_unknown(request, REFUSAL_TOKEN, "Invalid authentication credentials");
+                break;
+        case AUTH_OLD_TOKEN:
+                refuse_unknown(request, REFUSAL_EXPIRED, "The token has expired");
+                break;
         case AUTH_TOO_MANY:
                 refuse_guesses(request);
                 break;
@@ -179,8 +186,8 @@ void admission_enter(Request *request, AuthResult result)
                 return;
         if (route->scope != ANY_KEY && !principal_may(request->principal, route->scope)) {
                 admission_note(request, REFUSAL_SCOPE);
-                surface_refuse(request, MHD_HTTP_FORBIDDEN, "API key not allowed to perform '%s' action",
-                               api_scope_to_string(route->scope));
+                surface_refuse(request, MHD_HTTP_FORBIDDEN, "%s not allowed to perform '%s' action",
+                               request->principal->token_key ? "Token" : "API key", api_scope_to_string(route->scope));
                 return;
         }
         if (request->is_large && !request->admitted)

@@ -29,13 +29,23 @@ typedef struct KnownKey {
         UT_hash_handle hh;
 } KnownKey;
 
+/* What the requests of a token's subject are counted by: with each of his tokens. */
+typedef struct Subject {
+        Allowance *allowance; /* a reference */
+        bool lost;
+        UT_hash_handle hh;
+        char key[]; /* issuer and subject */
+} Subject;
+
 struct Auth {
         App *app;
-        void (*revoked)(App *app, Principal *key);
+        void (*revoked)(App *app);
         KnownKey *known; /* by hash, in the order in which they came */
         Failures *failures;
         SessionKey session_key;
         sd_event_source *retry; /* of rechecks */
+        TokenKeys *token_keys;
+        Subject *subjects; /* in the order in which they came */
 };
 
 /* ---- Known keys */
@@ -43,8 +53,9 @@ struct Auth {
 bool auth_is_valid(const Principal *principal)
 {
         const Principal *key = principal->of ?: principal;
+        bool holds = key->token_key ? !key->token_key->gone : key->known != NULL;
 
-        return key->known && principal->expires_usec > now_usec(CLOCK_REALTIME);
+        return holds && principal->expires_usec > now_usec(CLOCK_REALTIME);
 }
 
 static KnownKey *find(Auth *auth, const char *hash)
@@ -67,11 +78,8 @@ static void forget(Auth *auth, KnownKey *known)
 
 static void drop_key(Auth *auth, KnownKey *known)
 {
-        Principal *key = principal_ref(known->principal);
-
         forget(auth, known);
-        auth->revoked(auth->app, key);
-        principal_unref(key);
+        auth->revoked(auth->app);
 }
 
 static void drop_revoked(Auth *auth, KnownKey *known)
@@ -176,18 +184,67 @@ static int learn(Auth *auth, const char *hash, sd_bus_message *reply, KnownKey *
         return 0;
 }
 
+/* ---- Subjects of tokens */
+
+static void forget_subject(Auth *auth, Subject *subject)
+{
+        HASH_DELETE(hh, auth->subjects, subject);
+        allowance_unref(subject->allowance);
+        free(subject);
+}
+
+static void evict_subject(Auth *auth)
+{
+        Subject *subject, *next;
+
+        if (HASH_COUNT(auth->subjects) < SUBJECTS_MAX)
+                return;
+        HASH_ITER(hh, auth->subjects, subject, next) {
+                if (subject->allowance->n_ref > 1)
+                        continue;
+                forget_subject(auth, subject);
+                return;
+        }
+}
+
+/* Return: it; NULL when out of memory. */
+static Subject *get_subject(Auth *auth, const Token *token)
+{
+        /* Neither has a control character, or may be mistaken for the other. */
+        _cleanup_free_ char *key = asprintf_or_null("%s\n%s", token->issuer, token->subject);
+        Subject *subject;
+
+        if (!key)
+                return NULL;
+        HASH_FIND_STR(auth->subjects, key, subject);
+        if (subject)
+                return subject;
+        evict_subject(auth);
+        subject = calloc(1, sizeof(*subject) + strlen(key) + 1);
+        if (!subject)
+                return NULL;
+        memcpy(subject->key, key, strlen(key) + 1);
+        subject->allowance = allowance_new();
+        if (subject->allowance)
+                HASH_ADD_STR(auth->subjects, key, subject);
+        if (subject->allowance && !subject->lost)
+                return subject;
+        allowance_unref(subject->allowance);
+        free(subject);
+        return NULL;
+}
+
 /* ---- The key of a request */
 
-/* The key, borrowed from its header; NULL if there is none. */
-static const char *find_key(const Request *request)
+/* What the header of that name bears, borrowed; NULL if there is none. */
+static const char *find_bearer(const Request *request)
 {
-        const char *authorization = request_header(request, "Authorization"), *key;
+        const char *authorization = request_header(request, "Authorization");
         size_t n = strlen("Bearer ");
 
-        if (authorization && strncasecmp(authorization, "Bearer ", n) == 0)
-                return authorization + n + strspn(authorization + n, " ");
-        key = request_header(request, "X-API-Key");
-        return key ?: request_header(request, "X-Open-Wearables-API-Key");
+        if (!authorization || strncasecmp(authorization, "Bearer ", n) != 0)
+                return NULL;
+        return authorization + n + strspn(authorization + n, " ");
 }
 
 /* -EINVAL for what no key looks like: the daemon need not be asked. */
@@ -212,7 +269,7 @@ typedef struct Check {
         usec_t expires_usec; /* a session's; USEC_INFINITY: it is none */
 } Check;
 
-static void fail(Auth *auth, Request *request, AuthDone done)
+static void fail(Auth *auth, Request *request, AuthResult result, AuthDone done)
 {
         usec_t now = now_usec(CLOCK_MONOTONIC);
 
@@ -221,7 +278,7 @@ static void fail(Auth *auth, Request *request, AuthDone done)
                 return;
         }
         (void) failures_add(auth->failures, &request->peer, now);
-        done(request, AUTH_UNKNOWN);
+        done(request, result);
 }
 
 static void refuse_memory(Request *request)
@@ -251,7 +308,7 @@ static void on_checked(Request *request, const ClientAnswer *answer)
                         drop_revoked(auth, known);
                 /* A session whose key is gone is not a guess. */
                 if (check->expires_usec == USEC_INFINITY)
-                        fail(auth, request, check->done);
+                        fail(auth, request, AUTH_UNKNOWN, check->done);
                 else
                         check->done(request, AUTH_EXPIRED);
         } else if (answer->error < 0)
@@ -293,7 +350,7 @@ void auth_check_key(Auth *auth, Request *request, const char *key, AuthDone done
         if (hash_key(key, check.hash) >= 0)
                 ask(auth, request, &check);
         else
-                fail(auth, request, done);
+                fail(auth, request, AUTH_UNKNOWN, done);
 }
 
 static void check_session(Auth *auth, Request *request, const char *cookie, AuthDone done)
@@ -309,7 +366,7 @@ static void check_session(Auth *auth, Request *request, const char *cookie, Auth
         else if (r == -ETIME)
                 done(request, AUTH_EXPIRED);
         else if (r < 0)
-                fail(auth, request, done);
+                fail(auth, request, AUTH_UNKNOWN, done);
         else {
                 memcpy(check.hash, session.hash, sizeof(check.hash));
                 check.expires_usec = session.expires_usec;
@@ -317,11 +374,50 @@ static void check_session(Auth *auth, Request *request, const char *cookie, Auth
         }
 }
 
+/* The daemon knows nothing of tokens. */
+static void check_token(Auth *auth, Request *request, const char *text, AuthDone done)
+{
+        const HttpSettings *settings = &auth->app->settings;
+        const TokenRules rules = {
+                .issuers = settings->token_issuer,
+                .audiences = settings->token_audience,
+                .user_claim = settings->token_user_claim ?: TOKEN_USER_CLAIM,
+                .leeway_usec = settings->token_leeway_usec,
+        };
+        _cleanup_token_ Token token = {};
+        Subject *subject;
+        int r;
+
+        r = token_read(auth->token_keys, &rules, text, now_usec(CLOCK_REALTIME), &token, &request->why);
+        if (r == -EBADMSG) {
+                log_debug("A token from %s is refused: %s.", request->peer.text, request->why);
+                fail(auth, request, AUTH_BAD_TOKEN, done);
+                return;
+        }
+        if (r == -ETIME) {
+                done(request, AUTH_OLD_TOKEN);
+                return;
+        }
+        subject = r < 0 ? NULL : get_subject(auth, &token);
+        request->principal = subject ? principal_new_subject(&token, subject->allowance) : NULL;
+        if (request->principal)
+                done(request, AUTH_GRANTED);
+        else
+                refuse_memory(request);
+}
+
 void auth_check(Auth *auth, Request *request, AuthDone done)
 {
-        const char *key = find_key(request), *cookie = key ? NULL : session_cookie_get(request);
+        const char *bearer = find_bearer(request), *cookie = NULL;
+        const char *key = bearer ?: request_header(request, "X-API-Key");
 
-        if (key)
+        if (!key)
+                key = request_header(request, "X-Open-Wearables-API-Key");
+        if (!key)
+                cookie = session_cookie_get(request);
+        if (bearer && token_is_likely(bearer))
+                check_token(auth, request, bearer, done);
+        else if (key)
                 auth_check_key(auth, request, key, done);
         else if (cookie)
                 check_session(auth, request, cookie, done);
@@ -432,7 +528,31 @@ static int load_session_key(Auth *auth)
         return MIN(r, 0);
 }
 
-int auth_new(App *app, void (*revoked)(App *app, Principal *key), Auth **ret)
+static void on_token_keys_gone(void *userdata)
+{
+        Auth *auth = userdata;
+
+        auth->revoked(auth->app);
+}
+
+/* Of the settings' folder, or of credentials that the unit has. */
+static int open_token_keys(Auth *auth)
+{
+        const HttpSettings *settings = &auth->app->settings;
+        const char *folder = settings->token_keys_folder, *prefix = "";
+        int r;
+
+        if (!folder) {
+                folder = getenv("CREDENTIALS_DIRECTORY");
+                prefix = TOKEN_CREDENTIAL_PREFIX;
+        }
+        r = token_keys_open(auth->app->event, folder, prefix, on_token_keys_gone, auth, &auth->token_keys);
+        if (r >= 0 && auth->token_keys->n > 0 && (!settings->token_issuer || !settings->token_audience))
+                log_warning("All tokens are refused: Issuer= and Audience= do not say whose they are, and for whom.");
+        return r;
+}
+
+int auth_new(App *app, void (*revoked)(App *app), Auth **ret)
 {
         Auth *auth = calloc(1, sizeof(*auth));
         int r;
@@ -442,6 +562,8 @@ int auth_new(App *app, void (*revoked)(App *app, Principal *key), Auth **ret)
         auth->app = app;
         auth->revoked = revoked;
         r = load_session_key(auth);
+        if (r >= 0)
+                r = open_token_keys(auth);
         if (r >= 0)
                 r = failures_new(FAILURES_MAX, app->settings.failures_per_minute, &auth->failures);
         if (r >= 0)
@@ -463,6 +585,9 @@ Auth *auth_free(Auth *auth)
                 return NULL;
         while (auth->known)
                 forget(auth, auth->known);
+        while (auth->subjects)
+                forget_subject(auth, auth->subjects);
+        token_keys_free(auth->token_keys);
         failures_free(auth->failures);
         sd_event_source_disable_unref(auth->retry);
         explicit_bzero(&auth->session_key, sizeof(auth->session_key));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Who asks: the key or session of a request, as the daemon knows it. The key itself is never kept, nor logged. What a
- * route wants of it is the routes' business. */
+/* Who asks: the key or session of a request, as the daemon knows it, or its token. The key itself is never kept, nor
+ * logged. What a route wants of it is the routes' business. */
 
 #include "http/failures.h"
 #include "http/principal.h"
@@ -15,26 +15,31 @@
 /* Addresses with unknown keys that are kept; of more, the oldest are forgotten. */
 #define FAILURES_MAX 4096U
 
+/* Subjects of tokens whose requests are counted, beyond those with open streams; of more, the oldest begin anew. */
+#define SUBJECTS_MAX 4096U
+
 typedef struct Auth Auth;
 
 typedef enum AuthResult {
         AUTH_GRANTED, /* request->principal is set */
         AUTH_MISSING, /* there is no key */
         AUTH_UNKNOWN,
-        AUTH_EXPIRED,  /* a session that has ended */
-        AUTH_TOO_MANY, /* unknown ones from its address: this one was not looked at */
+        AUTH_EXPIRED,   /* a session that has ended */
+        AUTH_BAD_TOKEN, /* request->why says more */
+        AUTH_OLD_TOKEN, /* it has expired */
+        AUTH_TOO_MANY,  /* unknown ones from its address */
 } AuthResult;
 
 typedef void (*AuthDone)(Request *request, AuthResult result);
 
 /**
  * auth_new() - keys of requests
- * @revoked: called for each known key that is not valid any more, or of which nobody can say whether it is
+ * @revoked: called when something that was valid is not any more, or nobody can say whether it is
  *
- * Context: blocks for the disk, where the key of sessions is.
+ * Context: blocks for the disk, where the keys of sessions and tokens are.
  * Return: 0; negative errno.
  */
-int auth_new(App *app, void (*revoked)(App *app, Principal *key), Auth **ret) _must_check_;
+int auth_new(App *app, void (*revoked)(App *app), Auth **ret) _must_check_;
 Auth *auth_free(Auth *auth);
 
 /* ---- Both call @done, from within or later, unless the daemon does not say: then the request is answered. */

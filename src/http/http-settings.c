@@ -2,6 +2,8 @@
 
 #include "http/http-settings.h"
 
+#include <stdlib.h>
+
 #include "base/string-util.h"
 
 /* Below this, what browsers and proxies send by themselves would be refused. */
@@ -34,6 +36,12 @@ static const ConfItem items[] = {
         ITEM("Server", "TrustedProxy", conf_parse_strv, trusted_proxy),
         ITEM("Server", "MetricsWithoutKey", conf_parse_bool, metrics_without_key),
 
+        ITEM("Tokens", "KeysDirectory", conf_parse_path, token_keys_folder),
+        ITEM("Tokens", "Issuer", conf_parse_strv, token_issuer),
+        ITEM("Tokens", "Audience", conf_parse_strv, token_audience),
+        ITEM("Tokens", "UserClaim", conf_parse_string, token_user_claim),
+        ITEM("Tokens", "LeewaySec", conf_parse_seconds, token_leeway_usec),
+
         ITEM("Limits", "ConnectionsMax", conf_parse_count, connections_max),
         ITEM("Limits", "ConnectionsPerAddressMax", conf_parse_count, connections_per_address_max),
         ITEM("Limits", "HeadTimeoutSec", conf_parse_timeout, head_timeout_usec),
@@ -55,6 +63,7 @@ void http_settings_init(HttpSettings *settings)
         *settings = (HttpSettings){
                 .idle_exit_usec = 2 * USEC_PER_MINUTE,
                 .keep_alive_usec = USEC_PER_MINUTE,
+                .token_leeway_usec = 30 * USEC_PER_SEC,
                 .connections_max = 16384,
                 .connections_per_address_max = 1024,
                 .head_timeout_usec = 10 * USEC_PER_SEC,
@@ -74,6 +83,10 @@ void http_settings_done(HttpSettings *settings)
 {
         strv_free(settings->allow_origin);
         strv_free(settings->trusted_proxy);
+        free(settings->token_keys_folder);
+        strv_free(settings->token_issuer);
+        strv_free(settings->token_audience);
+        free(settings->token_user_claim);
         http_settings_init(settings);
 }
 

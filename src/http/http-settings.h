@@ -14,6 +14,13 @@ typedef struct HttpSettings {
         char **trusted_proxy;   /* addresses whose X-Forwarded-For is believed */
         bool metrics_without_key;
 
+        /* [Tokens] */
+        char *token_keys_folder; /* NULL: credentials */
+        char **token_issuer;
+        char **token_audience;
+        char *token_user_claim;
+        usec_t token_leeway_usec;
+
         /* [Limits] */
         unsigned connections_max;
         unsigned connections_per_address_max;

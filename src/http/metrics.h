@@ -15,7 +15,8 @@ typedef struct Metrics Metrics;
 typedef enum RefusalReason {
         REFUSAL_MISSING,  /* no key */
         REFUSAL_UNKNOWN,  /* one that is not valid */
-        REFUSAL_EXPIRED,  /* a session that has ended */
+        REFUSAL_TOKEN,    /* the same */
+        REFUSAL_EXPIRED,  /* a session or a token that has ended */
         REFUSAL_TOO_MANY, /* its address guesses */
         REFUSAL_RATE,     /* its key asks too often */
         REFUSAL_SCOPE,    /* its key may not do that */

@@ -6,7 +6,16 @@
 
 #include "base/string-util.h"
 
-static Allowance *allowance_unref(Allowance *allowance)
+Allowance *allowance_new(void)
+{
+        Allowance *allowance = calloc(1, sizeof(*allowance));
+
+        if (allowance)
+                allowance->n_ref = 1;
+        return allowance;
+}
+
+Allowance *allowance_unref(Allowance *allowance)
 {
         if (allowance && --allowance->n_ref == 0)
                 free(allowance);
@@ -21,11 +30,8 @@ Principal *principal_new(void)
                 return NULL;
         principal->n_ref = 1;
         principal->expires_usec = USEC_INFINITY;
-        principal->allowance = calloc(1, sizeof(Allowance));
-        if (!principal->allowance)
-                return NULL;
-        principal->allowance->n_ref = 1;
-        return TAKE_PTR(principal);
+        principal->allowance = allowance_new();
+        return principal->allowance ? TAKE_PTR(principal) : NULL;
 }
 
 Principal *principal_new_session(Principal *key, usec_t expires_usec)
@@ -45,6 +51,23 @@ Principal *principal_new_session(Principal *key, usec_t expires_usec)
         return session->name ? TAKE_PTR(session) : NULL;
 }
 
+Principal *principal_new_subject(const Token *token, Allowance *allowance)
+{
+        _cleanup_(principal_unrefp) Principal *subject = calloc(1, sizeof(*subject));
+
+        if (!subject)
+                return NULL;
+        subject->n_ref = 1;
+        subject->scopes = token->scopes;
+        memcpy(subject->user_id, token->user_id, sizeof(token->user_id));
+        subject->expires_usec = token->expires_usec;
+        subject->allowance = allowance;
+        subject->allowance->n_ref++;
+        subject->token_key = token_key_ref(token->key);
+        subject->name = asprintf_or_null(TOKEN_PREFIX "%s", token->subject);
+        return subject->name ? TAKE_PTR(subject) : NULL;
+}
+
 Principal *principal_ref(Principal *principal)
 {
         principal->n_ref++;
@@ -56,6 +79,7 @@ Principal *principal_unref(Principal *principal)
         if (!principal || --principal->n_ref > 0)
                 return NULL;
         principal_unref(principal->of);
+        token_key_unref(principal->token_key);
         allowance_unref(principal->allowance);
         free(principal->name);
         free(principal);
@@ -70,9 +94,4 @@ bool principal_may(const Principal *principal, ApiScope scope)
 bool principal_sees(const Principal *principal, const char *user_id)
 {
         return principal->user_id[0] == '\0' || streq(principal->user_id, user_id);
-}
-
-bool principal_depends_on(const Principal *principal, const Principal *key)
-{
-        return principal == key || principal->of == key;
 }

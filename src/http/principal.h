@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Who asks, and what he may: an API key's holder, or a page's session that was begun with one. How that was found out
- * is auth's business. */
+/* Who asks, and what he may: an API key's holder, a page's session that was begun with one, or a token's subject. How
+ * that was found out is auth's business. */
 
 #include "base/uuid.h"
 #include "http/quiet-log.h"
 #include "http/token-bucket.h"
+#include "http/token.h"
 #include "model/api-key.h"
 
 /* What requests and streams are counted by: shared by all that count together. */
@@ -17,6 +18,9 @@ typedef struct Allowance {
         QuietLog log; /* of its refusals, by their reasons */
 } Allowance;
 
+Allowance *allowance_new(void) _must_check_;
+Allowance *allowance_unref(Allowance *allowance);
+
 typedef struct Principal {
         unsigned n_ref;
         char *name;                  /* for the record and the log */
@@ -26,6 +30,7 @@ typedef struct Principal {
         Allowance *allowance;        /* a reference */
         struct Principal *of;        /* a session's key: a reference; NULL: this is no session */
         struct KnownKey *known;      /* auth.c's, of a key that is valid */
+        TokenKey *token_key;         /* a reference: what a token was signed with */
 } Principal;
 
 /* Return: one with a reference and an allowance of its own, that never ends; NULL when out of memory. */
@@ -33,6 +38,9 @@ Principal *principal_new(void) _must_check_;
 
 /* A session of a key, which has what the key has. Return: it, with a reference; NULL when out of memory. */
 Principal *principal_new_session(Principal *key, usec_t expires_usec) _must_check_;
+
+/* The subject of a token. @allowance: a reference is taken. */
+Principal *principal_new_subject(const Token *token, Allowance *allowance) _must_check_;
 
 Principal *principal_ref(Principal *principal);
 Principal *principal_unref(Principal *principal);
@@ -42,6 +50,3 @@ bool principal_may(const Principal *principal, ApiScope scope) _pure_;
 
 /* Whether it may know of a user. @user_id: lower case. */
 bool principal_sees(const Principal *principal, const char *user_id) _pure_;
-
-/* Whether it is what ends where a key does: the key itself, or a session of it. */
-bool principal_depends_on(const Principal *principal, const Principal *key) _pure_;

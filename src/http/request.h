@@ -84,6 +84,7 @@ typedef struct Request {
         const char *arguments[REQUEST_ARGUMENTS_MAX]; /* of the path, borrowed from the target */
         Principal *principal;                         /* a reference */
         bool by_cookie;                               /* it came with a session, and with no key */
+        const char *why;                              /* its sender is refused, for the log; static; or NULL */
         ClientCall *call;                             /* what it waits for */
         bool waits_for_health;
         struct Request *prev_waiting, *next_waiting; /* of those that do */

@@ -120,9 +120,9 @@ static void on_lost(void *userdata)
         auth_daemon_lost(app->auth);
 }
 
-static void on_principal_revoked(App *app, Principal *principal)
+static void on_revoked(App *app)
 {
-        sse_hub_end_principal(app->hub, principal);
+        sse_hub_end_invalid(app->hub);
 }
 
 /* ---- Beginning and end */
@@ -185,7 +185,7 @@ static int start(Service *s, const HttpArguments *arguments)
         if (r >= 0)
                 r = page_load(getenv(SYNCRUN_ENV_WEB_DIR), &app->page);
         if (r >= 0)
-                r = auth_new(app, on_principal_revoked, &app->auth);
+                r = auth_new(app, on_revoked, &app->auth);
         if (r >= 0)
                 r = sse_hub_new(app, &app->hub);
         if (r >= 0)

@@ -281,28 +281,33 @@ int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, cons
         return 0;
 }
 
-/* @list's streams of a key and its sessions, or all. */
-static void end_list(SseStream **list, const Principal *principal)
+/* @list's streams whose principal is valid no more, or all. */
+static void end_list(SseStream **list, bool all)
 {
         SseStream *stream, *next;
 
         DL_FOREACH_SAFE(*list, stream, next)
-        if (!principal || principal_depends_on(stream->principal, principal)) {
+        if (all || !auth_is_valid(stream->principal)) {
                 sse_stream_say_end(stream);
                 drop_stream(stream);
         }
 }
 
-void sse_hub_end_principal(SseHub *hub, const Principal *principal)
+static void end_streams(SseHub *hub, bool all)
 {
         SseChannel *channel, *next;
 
         HASH_ITER(hh, hub->channels, channel, next) {
-                end_list(&channel->streams, principal);
-                end_list(&channel->ahead, principal);
-                end_list(&channel->behind, principal);
+                end_list(&channel->streams, all);
+                end_list(&channel->ahead, all);
+                end_list(&channel->behind, all);
                 release_channel(channel);
         }
+}
+
+void sse_hub_end_invalid(SseHub *hub)
+{
+        end_streams(hub, false);
 }
 
 /* ---- Events */
@@ -323,9 +328,9 @@ static unsigned write_list(SseStream **list, SseText *text, bool idle_only)
 static void end_all(SseChannel *channel)
 {
         log_oom();
-        end_list(&channel->streams, NULL);
-        end_list(&channel->ahead, NULL);
-        end_list(&channel->behind, NULL);
+        end_list(&channel->streams, true);
+        end_list(&channel->ahead, true);
+        end_list(&channel->behind, true);
 }
 
 static void flush_channel(SseChannel *channel)
@@ -544,7 +549,7 @@ SseHub *sse_hub_free(SseHub *hub)
         if (!hub)
                 return NULL;
         flush_all(hub);
-        sse_hub_end_principal(hub, NULL);
+        end_streams(hub, true);
         sse_catch_up_done(hub);
         sd_event_source_disable_unref(hub->sockets);
         sd_event_source_disable_unref(hub->turn);

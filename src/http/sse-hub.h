@@ -54,8 +54,8 @@ unsigned sse_hub_admit(const SseHub *hub, const Principal *principal);
 int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, const SseFilter *filter, SseText *head,
                 SseText *first, uint64_t position, bool in_step) _must_check_;
 
-/* Ends the streams of a key and of its sessions. */
-void sse_hub_end_principal(SseHub *hub, const Principal *principal);
+/* Ends the streams of keys, sessions and tokens that are not valid any more. */
+void sse_hub_end_invalid(SseHub *hub);
 
 /* ---- What the daemon tells */
 void sse_hub_event(SseHub *hub, uint64_t seq, const char *user_id, const char *json);

@@ -14,6 +14,16 @@ static const char *const api_scope_table[_API_SCOPE_MAX] = {
 };
 DEFINE_STRING_TABLE(api_scope, ApiScope, _API_SCOPE_MAX);
 
+bool token_subject_is_valid(const char *subject)
+{
+        if (isempty(subject) || strlen(subject) > TOKEN_SUBJECT_MAX)
+                return false;
+        for (const char *p = subject; *p; p++)
+                if ((unsigned char) *p < 0x20 || *p == 0x7f)
+                        return false;
+        return true;
+}
+
 int api_scopes_from_words(char *const *words, const char **ret_unknown, unsigned *ret)
 {
         unsigned scopes = 0;
@@ -102,7 +112,7 @@ void api_key_done(ApiKey *key)
         free(key->name);
         free(key->user_id);
         free(key->created_by);
-        *key = (ApiKey) {};
+        *key = (ApiKey){};
 }
 
 int api_key_copy(const ApiKey *key, ApiKey *ret)

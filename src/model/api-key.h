@@ -19,11 +19,23 @@ DECLARE_STRING_TABLE(api_scope, ApiScope);
 /* A set of them: a bit each. */
 #define API_SCOPE_BIT(scope) (1U << (scope))
 
+/* ---- Tokens, which stand for a subject in place of a key */
+
+#define TOKEN_PREFIX      "jwt:" /* of "jwt:SUBJECT", where else a key's name stands; no name begins so */
+#define TOKEN_SUBJECT_MAX 128U   /* bytes */
+
+/* 1 to TOKEN_SUBJECT_MAX bytes, none a control character. */
+bool token_subject_is_valid(const char *subject) _pure_;
+
+/* ---- Scopes */
+
 /* Return: 0; -EINVAL (none, or an unknown word: @ret_unknown, borrowed; NULL for none; may be NULL). */
 int api_scopes_from_words(char *const *words, const char **ret_unknown, unsigned *ret) _must_check_;
 
 /* The words of a set, NULL-terminated, into @ret. */
 void api_scopes_to_words(unsigned scopes, const char *ret[static _API_SCOPE_MAX + 1]);
+
+/* ---- Keys */
 
 #define API_KEYS_MAX         1000U /* that there are at a time */
 #define API_KEY_NAME_MAX     64U

@@ -286,7 +286,7 @@ def test_refusals_are_counted_and_said_once(new_shim, client, key, daemon):
     text = shim.get("/metrics", key).body.decode()
     counts = {reason: int(n) for reason, n in re.findall(r'^syncrun_http_refusals_total\{reason="(.*)"\} (\d+)$', text, re.M)}
     assert counts == {"scope": 3, "rate": 2, "unknown-key": 4, "too-many-failures": 2, "no-key": 1, "streams": 0, "expired": 0,
-                      "foreign-page": 0}
+                      "foreign-page": 0, "bad-token": 0}
     for reason in ("scope, key reader", "rate, key reader", "unknown-key", "too-many-failures", "no-key"):
         assert shim.log().count(f": {reason}. ") == 1, reason
 

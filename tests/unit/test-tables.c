@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "http/metrics.h"
 #include "http/request.h"
+#include "http/token-keys.h"
 #include "model/api-key.h"
 #include "model/attention.h"
 #include "model/connector.h"
@@ -69,6 +70,7 @@
         TABLE(run_trigger, RunTrigger, _RUN_TRIGGER_MAX)                                                             \
         TABLE(sync_stage, SyncStage, _SYNC_STAGE_MAX)                                                                \
         TABLE(sync_status, SyncStatus, _SYNC_STATUS_MAX)                                                             \
+        TABLE(token_algorithm, TokenAlgorithm, _TOKEN_ALGORITHM_MAX)                                                 \
         TABLE(trace_type, TraceType, _TRACE_TYPE_MAX)                                                                \
         TABLE(view, View, _VIEW_MAX)                                                                                 \
         TABLE(webhook_change, WebhookChange, _WEBHOOK_CHANGE_MAX)                                                    \
