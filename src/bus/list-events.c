@@ -15,6 +15,8 @@
 
 static const OptionRow options[] = {
         { "user", OPTION_STRING, offsetof(EventFilter, user_id) },
+        { "provider", OPTION_STRING, offsetof(EventFilter, provider) },
+        { "connector", OPTION_STRING, offsetof(EventFilter, connector) },
         { "after", OPTION_UINT64, offsetof(EventFilter, after_seq) },
         { "newest", OPTION_BOOL, offsetof(EventFilter, newest_first) },
         { "limit", OPTION_UNSIGNED, offsetof(EventFilter, limit) },
@@ -26,8 +28,8 @@ static int append_events(sd_bus_message *reply, const EventReplay *replay)
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "(tsss)");
-        for (size_t i = 0; r >= 0 && i < replay->n; i++) {
-                const StoredEvent *event = &replay->events[i];
+        for (size_t i = 0; r >= 0 && i < replay->page.n; i++) {
+                const StoredEvent *event = &replay->page.events[i];
 
                 r = sd_bus_message_append(reply, "(tsss)", event->seq, strempty(event->user_id), event->run_id,
                                           event->json);
@@ -35,7 +37,7 @@ static int append_events(sd_bus_message *reply, const EventReplay *replay)
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
         if (r >= 0)
-                r = sd_bus_message_append(reply, "tt", replay->first_kept, replay->last);
+                r = sd_bus_message_append(reply, "ttt", replay->whole_from, replay->next, replay->last);
         return r;
 }
 
@@ -73,6 +75,6 @@ int method_list_events(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (r < 0)
                 return bus_refuse(error, r);
         r = send_events(m, &replay);
-        stored_events_free(replay.events, replay.n);
+        event_page_done(&replay.page);
         return r < 0 ? bus_refuse(error, r) : 1;
 }

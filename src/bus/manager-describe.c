@@ -49,6 +49,7 @@ typedef struct EventsRequest {
         ROW("connector", STRING, filter.connector, IN_SYNCRUN | IN_OPEN_WEARABLES) \
         ROW("provider", STRING, filter.provider, IN_SYNCRUN | IN_OPEN_WEARABLES)   \
         ROW("after", UINT64, filter.after_seq, IN_SYNCRUN | IN_OPEN_WEARABLES)     \
+        ROW("before", UINT64, filter.before_seq, IN_SYNCRUN)                       \
         ROW("since", UINT64, filter.since_usec, IN_SYNCRUN | IN_OPEN_WEARABLES)    \
         ROW("newest_first", BOOL, filter.newest_first, IN_SYNCRUN)                 \
         ROW("limit", UNSIGNED, filter.limit, IN_SYNCRUN | IN_OPEN_WEARABLES)

@@ -151,7 +151,7 @@ static const sd_bus_vtable vtable[] = {
         METHOD("DescribeEvents", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", events), method_describe_events,
                EVERYONE),
         METHOD("ListEvents", SD_BUS_ARGS("a{sv}", filter),
-               SD_BUS_RESULT("a(tsss)", events, "t", first_kept, "t", last), method_list_events, EVERYONE),
+               SD_BUS_RESULT("a(tsss)", events, "t", whole_from, "t", next, "t", last), method_list_events, EVERYONE),
         METHOD("DescribeConnectors", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", connectors),
                method_describe_connectors, EVERYONE),
         METHOD("DescribeConnections", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", connections),

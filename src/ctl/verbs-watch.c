@@ -51,30 +51,54 @@ static void on_event(uint64_t seq, const char *user_id, const char *run_id, cons
         print_event(watch, event);
 }
 
-/* The newest events that there are already. Asking also starts the service, if need be. */
-static int show_past(Ctl *ctl, Watch *watch)
+/* Adds the newest events before *@before to @rows, which come newest first; 0: of all. Return: exit status. */
+static int read_past(Watch *watch, unsigned limit, struct json_object *rows, uint64_t *before)
 {
         const ClientOption filter[] = {
                 { "connector", 's', .s = watch->connector },
-                { "provider", 's', .s = ctl->options.provider },
-                { "user", 's', .s = ctl->options.user },
+                { "provider", 's', .s = watch->ctl->options.provider },
+                { "user", 's', .s = watch->ctl->options.user },
+                { "before", 't', .t = *before },
                 { "newest_first", 'b', .b = true },
-                { "limit", 'u', .u = option_lines(&ctl->options, 1) },
+                { "limit", 'u', .u = limit },
         };
         _cleanup_json_ struct json_object *answer = NULL;
         struct json_object *events = NULL;
         uint64_t last;
         int status;
 
-        status = ctl_ask(ctl, "DescribeEvents", filter, ELEMENTSOF(filter), &answer);
+        status = ctl_ask(watch->ctl, "DescribeEvents", filter, ELEMENTSOF(filter), &answer);
         if (status != 0)
                 return status;
         (void) json_get_array(answer, "events", &events);
-        if (option_given(&ctl->options, OPTION_LINES))
-                for (size_t i = events ? json_object_array_length(events) : 0; i > 0; i--)
-                        print_event(watch, json_member(json_object_array_get_idx(events, i - 1), "event"));
+        for (size_t i = 0; i < (events ? json_object_array_length(events) : 0); i++)
+                json_object_array_add(rows, json_object_get(json_object_array_get_idx(events, i)));
         last = json_count(answer, "last");
-        watch->seen_seq = last == UINT64_MAX ? 0 : last;
+        if (*before == 0)
+                watch->seen_seq = last == UINT64_MAX ? 0 : last;
+        *before = json_count(answer, "next");
+        return 0;
+}
+
+/* The newest events that there are already. Asking also starts the service, if need be. */
+static int show_past(Ctl *ctl, Watch *watch)
+{
+        _cleanup_json_ struct json_object *rows = json_object_new_array();
+        unsigned limit = option_lines(&ctl->options, 1);
+        uint64_t before = 0;
+        int status;
+
+        if (!rows)
+                return ctl_fail_errno(-ENOMEM, "Could not show events");
+        do {
+                status = read_past(watch, limit - (unsigned) json_object_array_length(rows), rows, &before);
+                if (status != 0)
+                        return status;
+        } while (option_given(&ctl->options, OPTION_LINES) && before != UINT64_MAX &&
+                 json_object_array_length(rows) < limit);
+        if (option_given(&ctl->options, OPTION_LINES))
+                for (size_t i = json_object_array_length(rows); i > 0; i--)
+                        print_event(watch, json_member(json_object_array_get_idx(rows, i - 1), "event"));
         return 0;
 }
 
@@ -103,8 +127,10 @@ static bool show_missed(Watch *watch)
                 print_event(watch, json_member(row, "event"));
                 watch->seen_seq = json_count(row, "seq");
         }
-        if (n == PAGE_EVENTS)
+        if (json_count(answer, "next") != UINT64_MAX) {
+                watch->seen_seq = json_count(answer, "next");
                 return true;
+        }
         last = json_count(answer, "last");
         watch->seen_seq = last == UINT64_MAX ? 0 : last; /* less than before: it has begun a new history */
         return false;

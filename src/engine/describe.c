@@ -81,23 +81,25 @@ int engine_describe_events(Engine *engine, const EventFilter *filter, char **ret
 {
         _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
+        _cleanup_event_page_ EventPage page = {};
         EventFilter young = *filter;
-        StoredEvent *events;
         uint64_t first;
-        size_t n;
         int r;
 
         r = engine_keep_young(engine, &young, &first);
         if (r >= 0)
-                r = store_list_events(engine->store, &young, &events, &n);
+                r = store_list_events(engine->store, &young, &page);
         if (r < 0)
                 return r;
         json_open_object(&w, NULL);
-        write_events(&w, events, n);
+        write_events(&w, page.events, page.n);
         json_write_uint(&w, "first", first);
         json_write_uint(&w, "last", engine->published_seq);
+        if (page.next > 0)
+                json_write_uint(&w, "next", page.next);
+        else
+                json_write_null(&w, "next");
         json_close_object(&w);
-        stored_events_free(events, n);
         return buffer_take(&buffer, ret_json);
 }
 

@@ -15,8 +15,8 @@ int engine_describe_runs(Engine *engine, const RunFilter *filter, char **ret_jso
 /* The run with its accounts. Also -ESRCH. */
 int engine_describe_run(Engine *engine, const char *run_id, char **ret_json) _must_check_;
 
-/* {"events":[{"seq":1,"event":{...}}],"first":1,"last":9}; first and last of those that are kept. Events past their
- * age are left out, whether they were deleted already or not. */
+/* {"events":[{"seq":1,"event":{...}}],"first":1,"last":9,"next":7|null}; first and last of those that are kept; next:
+ * EventPage's. Events past their age are left out, whether they were deleted already or not. */
 int engine_describe_events(Engine *engine, const EventFilter *filter, char **ret_json) _must_check_;
 
 /* Narrows @filter to events within EventsMaxAgeSec=, whether older ones were deleted already or not. @ret_first: the

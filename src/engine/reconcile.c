@@ -104,20 +104,16 @@ static int read_ended_runs(Engine *engine)
 static int publish_missed_events(Engine *engine)
 {
         EventFilter filter = { .after_seq = engine->published_seq, .limit = EVENTS_STEP };
-        StoredEvent *events;
-        size_t n;
         int k;
 
         do {
-                k = store_list_events(engine->store, &filter, &events, &n);
-                if (k < 0)
-                        return k;
-                for (size_t i = 0; k >= 0 && i < n; i++)
-                        k = publish_stored_event(engine, &events[i]);
-                if (n > 0)
-                        filter.after_seq = events[n - 1].seq;
-                stored_events_free(events, n);
-        } while (k >= 0 && n == EVENTS_STEP);
+                _cleanup_event_page_ EventPage page = {};
+
+                k = store_list_events(engine->store, &filter, &page);
+                for (size_t i = 0; k >= 0 && i < page.n; i++)
+                        k = publish_stored_event(engine, &page.events[i]);
+                filter.after_seq = page.next;
+        } while (k >= 0 && filter.after_seq > 0);
         return k;
 }
 
@@ -148,7 +144,7 @@ static int find_definition(EngineRun *r, const ConnectorEntry *c)
 static void end_orphan(EngineRun *r, const char *error)
 {
         r->lasting = _ATTENTION_INVALID;
-        run_conclude(r, &(RunEnd) { .outcome = RUN_FAILED, .error = error, .category = _ATTENTION_INVALID });
+        run_conclude(r, &(RunEnd){ .outcome = RUN_FAILED, .error = error, .category = _ATTENTION_INVALID });
         run_finish(r, RUN_LOG_LOST);
 }
 

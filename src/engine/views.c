@@ -9,23 +9,23 @@
 #include "model/view-open-wearables.h"
 #include "model/view-repo.h"
 
-static int list_young(Engine *engine, const EventFilter *filter, StoredEvent **ret, size_t *ret_n)
+static int list_young(Engine *engine, const EventFilter *filter, EventPage *ret)
 {
         EventFilter young = *filter;
         uint64_t first;
         int r;
 
         r = engine_keep_young(engine, &young, &first);
-        return r < 0 ? r : store_list_events(engine->store, &young, ret, ret_n);
+        return r < 0 ? r : store_list_events(engine->store, &young, ret);
 }
 
-static void reverse(StoredEvent *events, size_t n)
+static void reverse(EventPage *page)
 {
-        for (size_t i = 0; i < n / 2; i++) {
-                StoredEvent event = events[i];
+        for (size_t i = 0; i < page->n / 2; i++) {
+                StoredEvent event = page->events[i];
 
-                events[i] = events[n - 1 - i];
-                events[n - 1 - i] = event;
+                page->events[i] = page->events[page->n - 1 - i];
+                page->events[page->n - 1 - i] = event;
         }
 }
 
@@ -64,25 +64,23 @@ int engine_view_repo_run(Engine *engine, const Run *run, char **ret_json)
         const EventFilter filter = { .run_id = run->id, .newest_first = true, .limit = REPO_EVENTS_MAX };
         _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
-        StoredEvent *events;
-        size_t n;
+        _cleanup_event_page_ EventPage page = {};
         int r;
 
-        r = list_young(engine, &filter, &events, &n);
+        r = list_young(engine, &filter, &page);
         if (r < 0)
                 return r;
-        reverse(events, n);
+        reverse(&page);
         json_open_object(&w, NULL);
         json_open_object(&w, "syncRun");
         view_repo_run(&w, run);
         view_repo_accounts(&w, run);
         json_open_array(&w, "events");
-        for (size_t i = 0; i < n; i++)
-                json_write_raw(&w, NULL, events[i].json);
+        for (size_t i = 0; i < page.n; i++)
+                json_write_raw(&w, NULL, page.events[i].json);
         json_close_array(&w);
         json_close_object(&w);
         json_close_object(&w);
-        stored_events_free(events, n);
         return buffer_take(&buffer, ret_json);
 }
 
@@ -110,18 +108,16 @@ int engine_view_wearables_events(Engine *engine, const EventFilter *filter, char
 {
         _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
-        StoredEvent *events;
-        size_t n;
+        _cleanup_event_page_ EventPage page = {};
         int r;
 
-        r = list_young(engine, filter, &events, &n);
+        r = list_young(engine, filter, &page);
         if (r < 0)
                 return r;
         json_open_array(&w, NULL);
-        for (size_t i = 0; i < n; i++)
-                json_write_raw(&w, NULL, events[i].json);
+        for (size_t i = 0; i < page.n; i++)
+                json_write_raw(&w, NULL, page.events[i].json);
         json_close_array(&w);
-        stored_events_free(events, n);
         return buffer_take(&buffer, ret_json);
 }
 
@@ -157,25 +153,30 @@ int engine_view_wearables_runs(Engine *engine, const NewsFilter *filter, char **
 int engine_replay_events(Engine *engine, const EventFilter *filter, EventReplay *ret)
 {
         EventReplay replay = { .last = engine->published_seq };
-        EventFilter young = *filter;
-        uint64_t first;
+        /* Whom it is about is the reader's business: see views.h. */
+        EventFilter young = {
+                .user_id = filter->user_id,
+                .after_seq = filter->after_seq,
+                .before_seq = replay.last + 1,
+                .newest_first = filter->newest_first,
+                .limit = filter->limit,
+                .limit_bytes = filter->limit_bytes,
+        };
+        uint64_t first, lost;
         int r;
 
         r = engine_keep_young(engine, &young, &first);
+        if (r >= 0)
+                r = store_lost_seq(engine->store, filter, first, &lost);
+        if (r >= 0)
+                r = store_list_events(engine->store, &young, &replay.page);
         if (r < 0)
                 return r;
-        if (filter->user_id) {
-                r = store_first_seq_of_user(engine->store, filter->user_id, first, &first);
-                if (r < 0)
-                        return r;
-        }
-        replay.first_kept = MIN(first, replay.last + 1);
-        young.before_seq = replay.last + 1;
-        r = store_list_events(engine->store, &young, &replay.events, &replay.n);
-        if (r < 0)
-                return r;
+        /* What is committed, but not told yet, will be told. */
+        replay.whole_from = MIN(MAX(lost, replay.page.too_old), replay.last) + 1;
+        replay.next = replay.page.next > 0 && !young.newest_first ? replay.page.next : replay.last;
         if (young.newest_first)
-                reverse(replay.events, replay.n);
+                reverse(&replay.page);
         *ret = replay;
         return 0;
 }

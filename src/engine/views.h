@@ -30,15 +30,16 @@ int engine_view_wearables_runs(Engine *engine, const NewsFilter *filter, char **
 /* ---- Replay */
 
 typedef struct EventReplay {
-        StoredEvent *events;
-        size_t n;
-        uint64_t first_kept; /* the lowest number that is kept of what the filter's user may see; last + 1: none */
-        uint64_t last;       /* told by the observer before this; what comes after it is told later */
+        EventPage page;
+        uint64_t whole_from; /* from here on nothing is lost of what the filter's reader would be given */
+        uint64_t next; /* all up to here are in the page: go on after it, or with what is told where it is last */
+        uint64_t last; /* told by the observer before this; what comes after it is told later */
 } EventReplay;
 
 /**
  * engine_replay_events() - events that have been told, oldest first, each as it was told
- * @filter: newest_first means the newest ones (in the same order); before_seq is not looked at
- * @ret:    events are freed by stored_events_free()
+ * @filter: newest_first means the newest ones (in the same order); provider and connector (as the events' metadata
+ * name it) are those that whole_from is about, and narrow nothing else; before_seq is not looked at
+ * @ret:    the page is freed by event_page_done()
  */
 int engine_replay_events(Engine *engine, const EventFilter *filter, EventReplay *ret) _must_check_;

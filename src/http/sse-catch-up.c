@@ -17,31 +17,41 @@
 
 /* ---- Pages */
 
-int sse_page_read(sd_bus_message *reply, SsePage *page,
+int sse_page_read(sd_bus_message *reply, SsePage *ret)
+{
+        int r;
+
+        /* The numbers come behind the events, and have to be known before them. */
+        r = sd_bus_message_skip(reply, "a(tsss)");
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "ttt", &ret->whole_from, &ret->next, &ret->last);
+        return r < 0 ? r : sd_bus_message_rewind(reply, true);
+}
+
+int sse_page_each(sd_bus_message *reply,
                   void (*event)(uint64_t seq, const char *user_id, const char *json, void *userdata), void *userdata)
 {
         const char *user_id, *run_id, *json;
         uint64_t seq;
         int r;
 
-        page->n_events = 0;
         r = sd_bus_message_enter_container(reply, 'a', "(tsss)");
         if (r < 0)
                 return r;
-        while ((r = sd_bus_message_read(reply, "(tsss)", &seq, &user_id, &run_id, &json)) > 0) {
+        while ((r = sd_bus_message_read(reply, "(tsss)", &seq, &user_id, &run_id, &json)) > 0)
                 event(seq, user_id, json, userdata);
-                page->last_seq = seq;
-                page->n_events++;
-        }
-        if (r >= 0)
-                r = sd_bus_message_exit_container(reply);
-        return r < 0 ? r : sd_bus_message_read(reply, "tt", &page->first_kept, &page->last);
+        return r;
 }
 
 /* What was seen before may be of another history, whose numbers went further. */
+bool sse_page_is_of_another_history(const SsePage *page, uint64_t after)
+{
+        return page->last < after;
+}
+
 bool sse_page_has_gap(const SsePage *page, uint64_t after)
 {
-        return page->first_kept > after + 1 || page->last < after;
+        return page->whole_from > after + 1 || sse_page_is_of_another_history(page, after);
 }
 
 void sse_page_write(uint64_t seq, const char *user_id, const char *json, void *userdata)
@@ -52,11 +62,13 @@ void sse_page_write(uint64_t seq, const char *user_id, const char *json, void *u
                 sse_text_add_event(writer->text, seq, json);
 }
 
-static int ask(SseHub *hub, const char *user_id, uint64_t after, ClientAnswerCallback callback, void *userdata,
+static int ask(SseHub *hub, const SseFilter *filter, uint64_t after, ClientAnswerCallback callback, void *userdata,
                ClientCall **ret_call)
 {
         const ClientOption options[] = {
-                { .name = "user", .type = 's', .s = user_id },
+                { .name = "user", .type = 's', .s = filter->user_id },
+                { .name = "provider", .type = 's', .s = filter->provider },
+                { .name = "connector", .type = 's', .s = filter->connector },
                 { .name = "after", .type = 't', .t = after },
                 { .name = "limit", .type = 'u', .u = SSE_PAGE_EVENTS },
         };
@@ -84,14 +96,38 @@ static void try_later(SseHub *hub)
 
 /* ---- One stream */
 
-/* Return: whether the stream is still there. */
-static bool write_page(SseStream *stream, sd_bus_message *reply, SsePage *page)
+static SseFilter stream_filter(const SseStream *stream)
 {
-        const SseFilter filter = { .provider = stream->channel->provider, .connector = stream->channel->connector };
+        const SseChannel *channel = stream->channel;
+
+        return (SseFilter){
+                .user_id = channel->user_id,
+                .provider = channel->provider,
+                .connector = channel->connector,
+        };
+}
+
+/* Return: whether the stream is still there. */
+static bool write_comment(SseStream *stream, const char *comment)
+{
+        _cleanup_(sse_text_unrefp) SseText *text = sse_text_new();
+
+        if (text)
+                sse_text_add_comment(text, comment);
+        if (text && sse_text_finish(text) >= 0)
+                return sse_hub_write(stream, text);
+        sse_hub_drop(stream);
+        return false;
+}
+
+/* Return: whether the stream is still there. */
+static bool write_page(SseStream *stream, sd_bus_message *reply)
+{
+        const SseFilter filter = stream_filter(stream);
         _cleanup_(sse_text_unrefp) SseText *text = sse_text_new();
         SsePageWriter writer = { .filter = &filter, .text = text };
 
-        if (!text || sse_page_read(reply, page, sse_page_write, &writer) < 0) {
+        if (!text || sse_page_each(reply, sse_page_write, &writer) < 0) {
                 sse_hub_drop(stream);
                 return false;
         }
@@ -103,26 +139,45 @@ static bool write_page(SseStream *stream, sd_bus_message *reply, SsePage *page)
         return false;
 }
 
+/* Tells of what was lost since the page before, each loss once. Return: whether the stream is still there. */
+static bool write_gap(SseStream *stream, const SsePage *page)
+{
+        bool again = page->whole_from <= stream->told_whole_from &&
+                     !sse_page_is_of_another_history(page, stream->position);
+
+        if (!sse_page_has_gap(page, stream->position) || again)
+                return true;
+        stream->told_whole_from = page->whole_from;
+        return write_comment(stream, SSE_GAP_COMMENT);
+}
+
 static void on_stream_page(const ClientAnswer *answer, void *userdata)
 {
         SseStream *stream = userdata;
         SseHub *hub = stream->hub;
-        SsePage page = { .last_seq = stream->position };
+        SsePage page;
 
         stream->call = NULL;
         if (answer->error < 0) {
                 try_later(hub);
                 return;
         }
-        if (!write_page(stream, answer->reply, &page))
+        if (sse_page_read(answer->reply, &page) < 0) {
+                sse_hub_drop(stream);
                 return;
-        stream->position = page.last_seq;
-        if (page.n_events > 0) {
+        }
+        if (!write_gap(stream, &page))
+                return;
+        if (sse_page_is_of_another_history(&page, stream->position))
+                page.next = 0; /* from its beginning */
+        else if (!write_page(stream, answer->reply))
+                return;
+        stream->position = page.next;
+        if (page.next < page.last) {
                 if (stream->n_queue == 0)
                         sse_catch_up_stream(stream);
                 return;
         }
-        stream->position = page.last;
         if (!hub->knows_position) {
                 hub->position = page.last;
                 hub->knows_position = true;
@@ -132,9 +187,11 @@ static void on_stream_page(const ClientAnswer *answer, void *userdata)
 
 void sse_catch_up_stream(SseStream *stream)
 {
+        const SseFilter filter = stream_filter(stream);
+
         if (stream->call)
                 return;
-        if (ask(stream->hub, stream->channel->user_id, stream->position, on_stream_page, stream, &stream->call) < 0)
+        if (ask(stream->hub, &filter, stream->position, on_stream_page, stream, &stream->call) < 0)
                 try_later(stream->hub);
 }
 
@@ -150,35 +207,57 @@ static void on_hub_event(uint64_t seq, const char *user_id, const char *json, vo
                 sse_hub_deliver(hub, seq, user_id, json);
 }
 
+/* Something was lost while the daemon was away. Whose it was each stream asks for itself. */
+static void all_fall_behind(SseHub *hub)
+{
+        SseChannel *channel;
+        SseStream *stream;
+
+        sse_hub_fall_behind(hub);
+        for (channel = hub->channels; channel; channel = channel->hh.next)
+                DL_FOREACH(channel->behind, stream)
+                        if (stream->n_queue == 0)
+                                sse_catch_up_stream(stream);
+}
+
 static void on_hub_page(const ClientAnswer *answer, void *userdata)
 {
         SseHub *hub = userdata;
         uint64_t before = hub->position;
-        SsePage page = { .last_seq = before };
+        SsePage page;
 
         hub->call = NULL;
-        if (answer->error < 0 || sse_page_read(answer->reply, &page, on_hub_event, hub) < 0) {
+        if (answer->error < 0 || sse_page_read(answer->reply, &page) < 0) {
                 try_later(hub);
                 return;
         }
-        if (sse_page_has_gap(&page, before))
+        if (sse_page_is_of_another_history(&page, before)) {
                 sse_hub_comment(hub, SSE_GAP_COMMENT, false);
-        if (page.last < before)
-                /* The history was begun anew: from its beginning. */
-                hub->position = 0;
-        else if (page.n_events == 0) {
-                hub->position = page.last;
-                hub->is_behind = false;
+                hub->position = 0; /* from its beginning */
+                ask_for_hub(hub);
                 return;
         }
-        ask_for_hub(hub);
+        if (sse_page_has_gap(&page, before))
+                all_fall_behind(hub);
+        if (!hub->knows_position)
+                return; /* there is no stream left */
+        if (sse_page_each(answer->reply, on_hub_event, hub) < 0) {
+                try_later(hub);
+                return;
+        }
+        hub->position = page.next;
+        hub->is_behind = page.next < page.last;
+        if (hub->is_behind)
+                ask_for_hub(hub);
 }
 
 static void ask_for_hub(SseHub *hub)
 {
+        static const SseFilter everything = { 0 };
+
         if (hub->call)
                 return;
-        if (ask(hub, NULL, hub->position, on_hub_page, hub, &hub->call) < 0)
+        if (ask(hub, &everything, hub->position, on_hub_page, hub, &hub->call) < 0)
                 try_later(hub);
 }
 

@@ -6,8 +6,8 @@
 
 #include "http/sse-hub.h"
 
-/* "gap": what is told where events were asked for that are no longer kept. */
-#define SSE_GAP_COMMENT "gap: older events are no longer kept"
+/* Told once for each loss: events of the stream, after the last one that it was told, are no longer kept. */
+#define SSE_GAP_COMMENT "gap: some of the events since then are no longer kept"
 
 int sse_catch_up_init(SseHub *hub) _must_check_;
 void sse_catch_up_done(SseHub *hub);
@@ -19,26 +19,26 @@ void sse_catch_up_stop(SseHub *hub);
 /* Asks for the next page of a stream that has taken all before, unless it is being asked for. */
 void sse_catch_up_stream(SseStream *stream);
 
-/* One answer of ListEvents. */
+/* What an answer of ListEvents says besides its events. */
 typedef struct SsePage {
-        unsigned n_events;
-        uint64_t last_seq; /* of its events; as it was where there are none */
-        uint64_t first_kept;
-        uint64_t last; /* events up to here were told before the answer */
+        uint64_t whole_from; /* from this one on nothing is lost */
+        uint64_t next;       /* all events up to here are in it */
+        uint64_t last;       /* events up to here were told before the answer */
 } SsePage;
 
-/**
- * sse_page_read() - read an answer of ListEvents, giving each event to a callback
- * @page: last_seq is where the reader stood before
- *
- * Return: 0; negative errno: it could not be read.
- */
-int sse_page_read(sd_bus_message *reply, SsePage *page,
+/* Leaves the reply as it was. Return: 0; negative errno: it could not be read. */
+int sse_page_read(sd_bus_message *reply, SsePage *ret) _must_check_;
+
+/* Gives each event to a callback. Return: 0; negative errno: it could not be read. */
+int sse_page_each(sd_bus_message *reply,
                   void (*event)(uint64_t seq, const char *user_id, const char *json, void *userdata),
                   void *userdata) _must_check_;
 
-/* Whether events between @after and the page's first may be lost. */
+/* Whether events after @after that the reader would be given are lost. */
 bool sse_page_has_gap(const SsePage *page, uint64_t after) _pure_;
+
+/* Whether @after is a number that this history has not come to. */
+bool sse_page_is_of_another_history(const SsePage *page, uint64_t after) _pure_;
 
 /* Events of a page that a filter wants, into a text. */
 typedef struct SsePageWriter {

@@ -245,7 +245,7 @@ static int time_expiry(SseStream *stream)
 }
 
 int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, const SseFilter *filter, SseText *head,
-                SseText *first, uint64_t position, bool in_step)
+                SseText *first, const SseBegin *begin)
 {
         SseChannel *channel;
         SseStream *stream;
@@ -264,19 +264,20 @@ int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, cons
                 return r;
         }
         stream->channel = channel;
-        stream->position = position;
+        stream->position = begin->position;
+        stream->told_whole_from = begin->told_whole_from;
         principal->allowance->n_streams++;
         hub->status.n_opened++;
         if (hub->status.n_streams++ == 0) {
                 arm_heartbeat(hub, true);
                 hub->app->idle_changed(hub->app);
         }
-        sse_hub_list(stream, in_step ? &channel->ahead : &channel->behind);
-        if (in_step && !hub->knows_position) {
-                hub->position = position;
+        sse_hub_list(stream, begin->in_step ? &channel->ahead : &channel->behind);
+        if (begin->in_step && !hub->knows_position) {
+                hub->position = begin->position;
                 hub->knows_position = true;
         }
-        if (sse_hub_write(stream, head) && sse_hub_write(stream, first) && !in_step)
+        if (sse_hub_write(stream, head) && sse_hub_write(stream, first) && !begin->in_step)
                 sse_catch_up_stream(stream);
         return 0;
 }
@@ -362,6 +363,23 @@ static void flush_all(SseHub *hub)
 
                 flush_channel(channel);
                 release_channel(channel);
+        }
+}
+
+void sse_hub_fall_behind(SseHub *hub)
+{
+        SseChannel *channel, *next_channel;
+        SseStream *stream, *next;
+
+        flush_all(hub);
+        HASH_ITER(hh, hub->channels, channel, next_channel) {
+                DL_FOREACH_SAFE(channel->ahead, stream, next)
+                sse_hub_list(stream, &channel->behind);
+                DL_FOREACH_SAFE(channel->streams, stream, next)
+                {
+                        stream->position = hub->position;
+                        sse_hub_list(stream, &channel->behind);
+                }
         }
 }
 

@@ -41,18 +41,23 @@ void sse_hub_status(const SseHub *hub, SseStatus *ret);
 /* Whether there is room for another: 0, or an HTTP status. */
 unsigned sse_hub_admit(const SseHub *hub, const Principal *principal);
 
+typedef struct SseBegin {
+        uint64_t position;        /* the last event that it has had, or before the first that is to be sent */
+        uint64_t told_whole_from; /* it has been told that something before this one is lost; 0: of nothing */
+        bool in_step;             /* all events after @position are told by sse_hub_event(); else it asks for them */
+} SseBegin;
+
 /**
  * sse_hub_add() - a client's socket becomes a stream
  * @fd:       taken, also on failure
  * @head:     of the answer, sent first
  * @first:    events and comments, sent next; finished
- * @position: the last event in @first, or before the first that is to be sent
- * @in_step:  all events after @position are told by sse_hub_event(); else the stream asks for them
+ * @begin:    where it stands then
  *
  * Return: 0; negative errno, with the client gone.
  */
 int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, const SseFilter *filter, SseText *head,
-                SseText *first, uint64_t position, bool in_step) _must_check_;
+                SseText *first, const SseBegin *begin) _must_check_;
 
 /* Ends the streams of keys, sessions and tokens that are not valid any more. */
 void sse_hub_end_invalid(SseHub *hub);

@@ -47,6 +47,9 @@ struct SseHub {
 /* Moves a stream to another list, or out of its own. */
 void sse_hub_list(SseStream *stream, SseStream **list);
 
+/* All streams have to ask for what comes after what they were told. */
+void sse_hub_fall_behind(SseHub *hub);
+
 /* Ends a stream whose client is gone, and perhaps its channel. */
 void sse_hub_drop(SseStream *stream);
 

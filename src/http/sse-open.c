@@ -121,7 +121,9 @@ static int make_first(const Opening *opening, sd_bus_message *reply, SsePage *pa
 
         if (!first || !events)
                 return -ENOMEM;
-        r = sse_page_read(reply, page, sse_page_write, &writer);
+        r = sse_page_read(reply, page);
+        if (r >= 0 && (!opening->resumes || !sse_page_is_of_another_history(page, opening->after)))
+                r = sse_page_each(reply, sse_page_write, &writer);
         if (r < 0)
                 return r;
         sse_text_add_comment(first, "connected");
@@ -161,14 +163,15 @@ static bool admit(Request *request)
 static void begin_stream(Request *request, SseText *head, SseText *first, const SsePage *page)
 {
         const Opening *opening = request->state;
-        bool in_step = !opening->resumes || page->n_events == 0;
-        uint64_t position = in_step ? page->last : page->last_seq;
+        SseBegin begin = { .position = page->next, .in_step = page->next >= page->last };
         int fd, r;
 
+        if (opening->resumes && sse_page_has_gap(page, opening->after))
+                begin.told_whole_from = page->whole_from;
         /* The client's last event may be of another history: it gets all of this one. */
-        if (opening->resumes && page->last < opening->after) {
-                in_step = false;
-                position = 0;
+        if (opening->resumes && sse_page_is_of_another_history(page, opening->after)) {
+                begin.in_step = false;
+                begin.position = 0;
         }
         fd = request_take_socket(request);
         if (fd < 0) {
@@ -177,7 +180,7 @@ static void begin_stream(Request *request, SseText *head, SseText *first, const 
         }
         request->answer.status = MHD_HTTP_OK;
         r = sse_hub_add(request->app->hub, fd, !request->is_http10, request->principal, &opening->filter, head, first,
-                        position, in_step);
+                        &begin);
         if (r < 0)
                 (void) log_debug_errno(r, "Cannot begin a stream: %m");
 }
@@ -186,7 +189,7 @@ static void on_first_page(Request *request, const ClientAnswer *answer)
 {
         _cleanup_(sse_text_unrefp) SseText *head = NULL, *first = NULL;
         const Opening *opening = request->state;
-        SsePage page = { .last_seq = opening->after };
+        SsePage page;
 
         if (answer->error < 0) {
                 backend_refuse(request, answer);
@@ -205,6 +208,8 @@ static void ask_first_page(Request *request)
         const Opening *opening = request->state;
         const ClientOption options[] = {
                 { .name = "user", .type = 's', .s = opening->filter.user_id },
+                { .name = "provider", .type = 's', .s = opening->filter.provider },
+                { .name = "connector", .type = 's', .s = opening->filter.connector },
                 { .name = "after", .type = 't', .t = opening->resumes ? opening->after : 0 },
                 { .name = "limit", .type = 'u', .u = opening->resumes ? SSE_PAGE_EVENTS : (uint32_t) opening->replay },
                 { .name = "newest", .type = 'b', .b = !opening->resumes },

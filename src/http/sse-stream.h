@@ -19,11 +19,12 @@ struct SseStream {
         Principal *principal;    /* a reference */
         sd_event_source *expiry; /* of the principal; NULL: never */
         int fd;
-        bool is_chunked;   /* HTTP/1.1 */
-        bool is_armed;     /* epoll tells when it can be written to */
-        uint64_t position; /* while it is not in step: the last event that it was sent, or that is not for it */
-        ClientCall *call;  /* for the next page of what it missed */
-        SseText **queue;   /* not taken yet */
+        bool is_chunked;          /* HTTP/1.1 */
+        bool is_armed;            /* epoll tells when it can be written to */
+        uint64_t position;        /* while it is not in step: the last event that it was sent, or that is not for it */
+        uint64_t told_whole_from; /* it has been told that something before this one is lost */
+        ClientCall *call;         /* for the next page of what it missed */
+        SseText **queue;          /* not taken yet */
         unsigned n_queue;
         size_t offset; /* of the first of them, taken */
         size_t backlog_bytes;

@@ -60,20 +60,3 @@ int store_first_seq_since(Store *store, usec_t since_usec, uint64_t *ret)
         *ret = r > 0 ? seq : low;
         return 0;
 }
-
-int store_first_seq_of_user(Store *store, const char *user_id, uint64_t from_seq, uint64_t *ret)
-{
-        static const char sql[] = "SELECT events.seq FROM users CROSS JOIN events INDEXED BY events_by_user"
-                                  " ON events.user = users.key WHERE users.id = ? AND events.seq >= ?"
-                                  " ORDER BY events.seq LIMIT 1";
-        _cleanup_query_ Query query = query_begin(store->reader, sql);
-        int r;
-
-        query_bind_text(&query, user_id);
-        query_bind_uint(&query, from_seq);
-        r = query_step(&query);
-        if (r < 0)
-                return r;
-        *ret = r > 0 ? query_get_uint(&query) : store->last_seq + 1;
-        return query_error(&query);
-}

@@ -97,17 +97,18 @@ static void stored_event_done(StoredEvent *event)
         free(event->json);
 }
 
-void stored_events_free(StoredEvent *events, size_t n)
+void event_page_done(EventPage *page)
 {
-        for (size_t i = 0; i < n; i++)
-                stored_event_done(&events[i]);
-        free(events);
+        for (size_t i = 0; i < page->n; i++)
+                stored_event_done(&page->events[i]);
+        free(page->events);
+        *page = (EventPage){ 0 };
 }
 
-#define LIST_SQL(by, where, order)                                                                                   \
-        "SELECT events.seq, events.time_usec, connectors.name, runs.provider, users.id, runs.id, events.json"        \
-        " FROM events " by " JOIN runs ON runs.row = events.run"                                                     \
-        " LEFT JOIN connectors ON connectors.key = runs.connector LEFT JOIN users ON users.key = events.user"        \
+#define LIST_SQL(by, where, order)                                                                            \
+        "SELECT events.seq, events.time_usec, connectors.name, runs.provider, users.id, runs.id, events.json" \
+        " FROM events " by " JOIN runs ON runs.row = events.run"                                              \
+        " LEFT JOIN connectors ON connectors.key = runs.connector LEFT JOIN users ON users.key = events.user" \
         " WHERE events.seq > ?1 AND events.seq < ?2" where " ORDER BY events.seq " order
 
 static const char *const lead_sql[_EVENT_LEAD_MAX][2] = {
@@ -131,10 +132,10 @@ const char *event_lead_sql(EventLead lead, bool newest_first)
 }
 
 /* Of a connector's newest runs: the event that comes first in the order that is wanted. */
-#define HEADS_SQL(order)                                                                                             \
-        "SELECT newest.row, (SELECT seq FROM events INDEXED BY events_by_run"                                        \
-        "   WHERE run = newest.row AND seq > ?1 AND seq < ?2 ORDER BY seq " order " LIMIT 1)"                        \
-        " FROM runs AS newest INDEXED BY runs_by_connector WHERE newest.connector = ?3"                              \
+#define HEADS_SQL(order)                                                                      \
+        "SELECT newest.row, (SELECT seq FROM events INDEXED BY events_by_run"                 \
+        "   WHERE run = newest.row AND seq > ?1 AND seq < ?2 ORDER BY seq " order " LIMIT 1)" \
+        " FROM runs AS newest INDEXED BY runs_by_connector WHERE newest.connector = ?3"       \
         " ORDER BY newest.created_usec DESC, newest.row DESC LIMIT ?4"
 
 static const char *const heads_sql[2] = { HEADS_SQL("ASC"), HEADS_SQL("DESC") };
@@ -144,28 +145,35 @@ const char *event_heads_sql(bool newest_first)
         return heads_sql[newest_first];
 }
 
-typedef struct EventPage {
-        StoredEvent *events;
-        size_t n;
+typedef struct Listing {
+        const EventFilter *filter;
+        EventPage page;
         size_t allocated;
         size_t n_bytes;
         size_t n_examined;
-} EventPage;
+        uint64_t position; /* the last one that was looked at and dealt with */
+        bool is_cut;       /* ... behind which there are more */
+} Listing;
 
 /* Return: 1; 0 (does not match); negative errno. */
-static int read_event(Query *query, const EventFilter *filter, StoredEvent *event)
+static int read_event(Query *query, Listing *listing, StoredEvent *event)
 {
         uint64_t seq = query_get_uint(query), time_usec = query_get_uint(query);
         const char *connector = query_get_borrowed(query), *provider = query_get_borrowed(query),
                    *user = query_get_borrowed(query);
+        const EventFilter *filter = listing->filter;
 
+        event->seq = seq;
         if (query_error(query) < 0)
                 return query_error(query);
-        if (time_usec < filter->since_usec || (filter->connector && !streq_null(filter->connector, connector)) ||
+        if ((filter->connector && !streq_null(filter->connector, connector)) ||
             (filter->provider && !streq_null(filter->provider, provider)) ||
             (filter->user_id && !streq_null(filter->user_id, user)))
                 return 0;
-        event->seq = seq;
+        if (time_usec < filter->since_usec) {
+                listing->page.too_old = MAX(listing->page.too_old, seq);
+                return 0;
+        }
         event->run_id = query_get_text(query);
         event->json = query_get_text(query);
         if (query_error(query) < 0 || free_and_strdup(&event->user_id, user) < 0)
@@ -174,53 +182,66 @@ static int read_event(Query *query, const EventFilter *filter, StoredEvent *even
 }
 
 /* Takes an event over, or says that the page is full. Return: 1; 0; -ENOMEM. */
-static int add_event(EventPage *page, const EventFilter *filter, const StoredEvent *event)
+static int add_event(Listing *listing, const StoredEvent *event)
 {
+        size_t limit_bytes = listing->filter->limit_bytes;
+        EventPage *page = &listing->page;
         int r;
 
-        page->n_bytes += strlen(event->json);
-        if (filter->limit_bytes > 0 && page->n > 0 && page->n_bytes > filter->limit_bytes)
+        listing->n_bytes += strlen(event->json);
+        if (limit_bytes > 0 && page->n > 0 && listing->n_bytes > limit_bytes)
                 return 0;
-        r = store_array_grow((void **) &page->events, &page->allocated, page->n, sizeof(StoredEvent));
+        r = store_array_grow((void **) &page->events, &listing->allocated, page->n, sizeof(StoredEvent));
         if (r < 0)
                 return r;
         page->events[page->n++] = *event;
         return 1;
 }
 
-/* Up to @limit more events. */
-static int read_events(Query *query, const EventFilter *filter, size_t limit, EventPage *page)
+/* Up to the filter's limit more events. */
+static int read_events(Query *query, Listing *listing)
 {
-        size_t end = page->n + limit;
+        size_t end = listing->page.n + listing->filter->limit;
         int r;
 
+        listing->is_cut = false;
         while ((r = query_step(query)) > 0) {
                 StoredEvent event = {};
 
-                if (page->n == end || page->n_examined++ == EVENTS_EXAMINED_MAX)
+                listing->is_cut = listing->page.n == end || listing->n_examined == EVENTS_EXAMINED_MAX;
+                if (listing->is_cut)
                         return 0;
-                r = read_event(query, filter, &event);
-                if (r == 0)
-                        continue;
-                if (r > 0)
-                        r = add_event(page, filter, &event);
-                if (r <= 0) {
+                listing->n_examined++;
+                r = read_event(query, listing, &event);
+                if (r > 0) {
+                        r = add_event(listing, &event);
+                        listing->is_cut = r == 0;
+                        if (r <= 0) {
+                                stored_event_done(&event);
+                                return r;
+                        }
+                } else if (r < 0) {
                         stored_event_done(&event);
                         return r;
                 }
+                listing->position = event.seq;
         }
         return r;
 }
 
-static int list_by_lead(Db *db, EventLead lead, int64_t key, const EventFilter *filter, EventPage *page)
+static int list_by_lead(Db *db, EventLead lead, int64_t key, Listing *listing)
 {
+        const EventFilter *filter = listing->filter;
         _cleanup_query_ Query query = query_begin(db, event_lead_sql(lead, filter->newest_first));
+        int r;
 
         query_bind_uint(&query, filter->after_seq);
         query_bind_uint(&query, filter->before_seq > 0 ? filter->before_seq : INT64_MAX);
         if (lead != EVENT_LEAD_SEQ)
                 query_bind_int(&query, key);
-        return read_events(&query, filter, filter->limit, page);
+        r = read_events(&query, listing);
+        listing->page.next = listing->is_cut ? listing->position : 0;
+        return r;
 }
 
 /* ---- Of a connector: its runs rarely overlap, and are read one after the other as long as they come into the page */
@@ -281,62 +302,103 @@ static bool comes_before(uint64_t a, uint64_t b, bool newest_first)
         return newest_first ? a > b : a < b;
 }
 
-/* What was read of another run, from @begin on, is put where it belongs. */
-static void merge(EventPage *page, size_t begin, const EventFilter *filter)
+/* Nothing behind @seq is known to be complete. */
+static void end_page_at(Listing *listing, uint64_t seq)
 {
-        if (begin > 0 && begin < page->n &&
-            comes_before(page->events[begin].seq, page->events[begin - 1].seq, filter->newest_first))
-                qsort(page->events, page->n, sizeof(StoredEvent),
-                      filter->newest_first ? compare_events_newest_first : compare_events);
-        while (page->n > filter->limit)
-                stored_event_done(&page->events[--page->n]);
+        EventPage *page = &listing->page;
+
+        if (page->next == 0 || comes_before(seq, page->next, listing->filter->newest_first))
+                page->next = seq;
 }
 
-static int list_of_connector(Db *db, int64_t connector, const EventFilter *filter, EventPage *page)
+static void drop_last(EventPage *page)
 {
+        stored_event_done(&page->events[--page->n]);
+}
+
+/* What was read of another run, from @begin on, is put where it belongs. */
+static void merge(Listing *listing, size_t begin)
+{
+        bool newest_first = listing->filter->newest_first;
+        EventPage *page = &listing->page;
+
+        if (begin > 0 && begin < page->n &&
+            comes_before(page->events[begin].seq, page->events[begin - 1].seq, newest_first))
+                qsort(page->events, page->n, sizeof(StoredEvent),
+                      newest_first ? compare_events_newest_first : compare_events);
+        if (page->n <= listing->filter->limit)
+                return;
+        while (page->n > listing->filter->limit)
+                drop_last(page);
+        end_page_at(listing, page->events[page->n - 1].seq);
+}
+
+/* The runs that are left begin with this one. Return: whether the page ends before it. */
+static bool ends_before(Listing *listing, const RunHead *head)
+{
+        const EventPage *page = &listing->page;
+
+        if (listing->n_examined < EVENTS_EXAMINED_MAX &&
+            (page->n < listing->filter->limit ||
+             !comes_before(page->events[page->n - 1].seq, head->seq, listing->filter->newest_first)))
+                return false;
+        end_page_at(listing, listing->filter->newest_first ? head->seq + 1 : head->seq - 1);
+        return true;
+}
+
+static int list_of_connector(Db *db, int64_t connector, Listing *listing)
+{
+        bool newest_first = listing->filter->newest_first;
+        EventPage *page = &listing->page;
         RunHead heads[EVENTS_RUNS_MAX];
         size_t n;
         int r;
 
-        r = read_heads(db, connector, filter, heads, &n);
-        for (size_t i = 0; r >= 0 && i < n && page->n_examined < EVENTS_EXAMINED_MAX; i++) {
+        r = read_heads(db, connector, listing->filter, heads, &n);
+        for (size_t i = 0; r >= 0 && i < n && !ends_before(listing, &heads[i]); i++) {
+                uint64_t next = page->next;
                 size_t begin = page->n;
 
-                if (begin == filter->limit &&
-                    comes_before(page->events[begin - 1].seq, heads[i].seq, filter->newest_first))
-                        break;
-                r = list_by_lead(db, EVENT_LEAD_RUN, heads[i].run, filter, page);
+                listing->position = newest_first ? heads[i].seq + 1 : heads[i].seq - 1;
+                r = list_by_lead(db, EVENT_LEAD_RUN, heads[i].run, listing);
+                if (next > 0)
+                        page->next = next;
+                if (listing->is_cut)
+                        end_page_at(listing, listing->position);
                 if (r >= 0)
-                        merge(page, begin, filter);
+                        merge(listing, begin);
         }
+        while (page->next > 0 && page->n > 0 && comes_before(page->next, page->events[page->n - 1].seq, newest_first))
+                drop_last(page);
         return r;
 }
 
 /* ---- All */
 
-static int list(Db *db, const EventFilter *filter, EventPage *page)
+static int list(Db *db, Listing *listing)
 {
         static const char run[] = "SELECT row FROM runs WHERE id = ?", user[] = "SELECT key FROM users WHERE id = ?";
         static const char connector[] = "SELECT key FROM connectors WHERE name = ?";
+        const EventFilter *filter = listing->filter;
         EventLead lead = filter->run_id ? EVENT_LEAD_RUN : EVENT_LEAD_USER;
         int64_t key;
 
         if (filter->run_id || filter->user_id) {
                 key = filter->run_id ? store_find_key(db, run, filter->run_id)
                                      : store_find_key(db, user, filter->user_id);
-                return key <= 0 ? (int) key : list_by_lead(db, lead, key, filter, page);
+                return key <= 0 ? (int) key : list_by_lead(db, lead, key, listing);
         }
         if (filter->connector) {
                 key = store_find_key(db, connector, filter->connector);
-                return key <= 0 ? (int) key : list_of_connector(db, key, filter, page);
+                return key <= 0 ? (int) key : list_of_connector(db, key, listing);
         }
-        return list_by_lead(db, EVENT_LEAD_SEQ, 0, filter, page);
+        return list_by_lead(db, EVENT_LEAD_SEQ, 0, listing);
 }
 
-int store_list_events(Store *store, const EventFilter *filter, StoredEvent **ret, size_t *ret_n)
+int store_list_events(Store *store, const EventFilter *filter, EventPage *ret)
 {
         EventFilter narrow = *filter;
-        EventPage page = {};
+        Listing listing = { .filter = &narrow };
         uint64_t first;
         int r = 0;
 
@@ -348,12 +410,11 @@ int store_list_events(Store *store, const EventFilter *filter, StoredEvent **ret
                         narrow.after_seq = MAX(filter->after_seq, first - 1);
         }
         if (r >= 0)
-                r = list(store->reader, &narrow, &page);
+                r = list(store->reader, &listing);
         if (r < 0) {
-                stored_events_free(page.events, page.n);
+                event_page_done(&listing.page);
                 return r;
         }
-        *ret = page.events;
-        *ret_n = page.n;
+        *ret = listing.page;
         return 0;
 }

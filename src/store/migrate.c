@@ -18,6 +18,7 @@ const Migration store_migrations[] = {
         { 6, schema_v6 },
         { 7, schema_v7 },
         { 8, schema_v8 },
+        { 9, schema_v9 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

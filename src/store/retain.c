@@ -4,24 +4,10 @@
 
 #include <stdlib.h>
 
-#define uthash_nonfatal_oom(element) (element)->kept = false
-#include <uthash.h>
-
 #include "base/time-util.h"
+#include "store/event-loss.h"
+#include "store/key-set.h"
 #include "store/store-private.h"
-
-/* Keys to look at. Where there was no memory for one, or at first, all are looked at. */
-typedef struct Key {
-        int64_t key;
-        bool kept;
-        UT_hash_handle hh;
-} Key;
-
-typedef struct KeySet {
-        Key *keys;
-        bool all;
-        int64_t position; /* of the round through all of them */
-} KeySet;
 
 typedef enum RetainPhase {
         RETAIN_OLD_EVENTS,
@@ -31,6 +17,7 @@ typedef enum RetainPhase {
         RETAIN_USERS_RUNS, /* from outside */
         RETAIN_WEBHOOK_MESSAGES,
         RETAIN_RECORD_ATTEMPTS,
+        RETAIN_LOSSES,
         _RETAIN_PHASE_MAX,
 } RetainPhase;
 
@@ -54,71 +41,6 @@ typedef struct Step {
         usec_t now_usec;
         size_t budget;
 } Step;
-
-static void key_set_clear(KeySet *set)
-{
-        Key *key, *next;
-
-        HASH_ITER(hh, set->keys, key, next) {
-                HASH_DEL(set->keys, key);
-                free(key);
-        }
-        *set = (KeySet) { .all = true };
-}
-
-static void key_set_add(KeySet *set, int64_t value)
-{
-        Key *key;
-
-        HASH_FIND(hh, set->keys, &value, sizeof(value), key);
-        if (key)
-                return;
-        key = malloc(sizeof(Key));
-        if (key) {
-                *key = (Key) { .key = value, .kept = true };
-                HASH_ADD(hh, set->keys, key, sizeof(key->key), key);
-        }
-        if (!key || !key->kept) {
-                free(key);
-                set->all = true;
-                set->position = 0;
-        }
-}
-
-/* The key to look at; in a round through all, the next one of the table. Return: 1; 0 none is left; negative errno. */
-static int key_set_peek(KeySet *set, Db *db, const char *next_sql, int64_t *ret)
-{
-        if (set->all) {
-                _cleanup_query_ Query query = query_begin(db, next_sql);
-                int r;
-
-                query_bind_int(&query, set->position);
-                r = query_step(&query);
-                if (r > 0)
-                        *ret = query_get_int(&query);
-                if (r != 0)
-                        return r;
-                set->all = false;
-                set->position = 0;
-        }
-        if (!set->keys)
-                return 0;
-        *ret = set->keys->key;
-        return 1;
-}
-
-static void key_set_pop(KeySet *set, int64_t value)
-{
-        Key *key;
-
-        if (set->all)
-                set->position = value;
-        HASH_FIND(hh, set->keys, &value, sizeof(value), key);
-        if (key) {
-                HASH_DEL(set->keys, key);
-                free(key);
-        }
-}
 
 Retention *retention_new(void)
 {
@@ -197,15 +119,23 @@ static int delete_row(Step *step, const char *sql, int64_t row)
 
 static int delete_event(Step *step, int64_t seq)
 {
-        static const char remember_sql[] = "UPDATE meta SET value = ?1 WHERE name = 'last_seq' AND value < ?1";
         static const char delete_sql[] = "DELETE FROM events WHERE seq = ?";
-        _cleanup_query_ Query query = query_begin(step->db, remember_sql);
         int r;
 
-        /* Numbers are never given again, whatever is deleted. */
-        query_bind_int(&query, seq);
-        r = query_run(&query);
+        r = event_loss_remember(step->db, seq);
         return r < 0 ? r : delete_row(step, delete_sql, seq);
+}
+
+static int losses(Step *step)
+{
+        size_t n;
+        int r;
+
+        r = event_loss_trim(step->db, step->budget, &n);
+        if (r < 0)
+                return r;
+        step->budget -= n;
+        return step->budget > 0;
 }
 
 /* From the oldest number on, until one that is young. The few from a time when the clock was ahead are passed over. */
@@ -555,6 +485,7 @@ int retention_step(Retention *retention, Db *db, const RetentionPolicy *policy, 
                 [RETAIN_OLD_RUNS] = old_runs,               [RETAIN_CONNECTORS_RUNS] = connectors_runs,
                 [RETAIN_USERS_RUNS] = users_runs,           [RETAIN_WEBHOOK_MESSAGES] = webhook_messages,
                 [RETAIN_RECORD_ATTEMPTS] = record_attempts,
+                [RETAIN_LOSSES] = losses,
         };
         Step step = { .retention = retention, .db = db, .now_usec = now_usec, .budget = RETAIN_STEP_ROWS };
         int r;

@@ -541,3 +541,18 @@ static const char schema_v8[] =
         "  reconnect_message      TEXT"
         ") STRICT;"
         "ALTER TABLE connectors ADD COLUMN deleting INTEGER NOT NULL DEFAULT 0 CHECK (deleting IN (0, 1));";
+
+static const char schema_v9[] =
+        /* The highest number of an event that was deleted, of each user (0: none), provider and connector ("": none;
+         * by the event's metadata). lost_floor in meta: the highest of those of which it is not known whose they were,
+         * because they were deleted before this table or there were too many kinds. */
+        "CREATE TABLE lost_events ("
+        "  user      INTEGER NOT NULL,"
+        "  provider  TEXT NOT NULL,"
+        "  connector TEXT NOT NULL,"
+        "  seq       INTEGER NOT NULL,"
+        "  PRIMARY KEY (user, provider, connector)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE INDEX lost_events_by_provider ON lost_events (provider, seq);"
+        "CREATE INDEX lost_events_by_connector ON lost_events (connector, seq);"
+        "INSERT INTO meta SELECT 'lost_floor', value FROM meta WHERE name = 'last_seq';";

@@ -20,7 +20,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 8
+#define STORE_SCHEMA_VERSION 9
 
 /* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {
@@ -303,13 +303,21 @@ typedef struct EventFilter {
 
 /* How far one call looks, so that none is slow: with connector and neither user_id nor run_id, through that many of
  * its newest runs; always, at that many events that lie between after_seq, before_seq and since_usec and belong to the
- * user_id, run_id or connector. A page that comes to it is short. */
+ * user_id, run_id or connector. A page that comes to it is short, and says where to go on. */
 #define EVENTS_RUNS_MAX     500U
 #define EVENTS_EXAMINED_MAX 5000U
 
-/* Freed by stored_events_free(). Return: 0; -EINVAL; negative errno. Context: blocks for an indexed read. */
-int store_list_events(Store *store, const EventFilter *filter, StoredEvent **ret, size_t *ret_n) _must_check_;
-void stored_events_free(StoredEvent *events, size_t n);
+typedef struct EventPage {
+        StoredEvent *events;
+        size_t n;
+        uint64_t next;    /* go on after it (newest_first: before it); 0: nothing is left */
+        uint64_t too_old; /* the highest of those that fit but for since_usec; 0: none */
+} EventPage;
+
+/* @ret: freed by event_page_done(). Return: 0; -EINVAL; negative errno. Context: blocks for an indexed read. */
+int store_list_events(Store *store, const EventFilter *filter, EventPage *ret) _must_check_;
+void event_page_done(EventPage *page);
+#define _cleanup_event_page_ _cleanup_(event_page_done)
 
 /* Lowest sequence number that is still kept, last + 1 where there is none: for readers that resume. */
 int store_first_seq(Store *store, uint64_t *ret) _must_check_;
@@ -318,8 +326,20 @@ int store_first_seq(Store *store, uint64_t *ret) _must_check_;
  * but where the clock was set back: a filter by time is needed besides. */
 int store_first_seq_since(Store *store, usec_t since_usec, uint64_t *ret) _must_check_;
 
-/* The lowest of a person's events, of @from_seq or above; last + 1 where there is none. */
-int store_first_seq_of_user(Store *store, const char *user_id, uint64_t from_seq, uint64_t *ret) _must_check_;
+/* Of so many triples of user, provider and connector it is known which event was the last to be deleted. Beyond it the
+ * oldest losses become everybody's: a reader may be told of one that it had no part in, never the other way round. */
+#define LOST_EVENTS_MAX 50000U
+
+/**
+ * store_lost_seq() - the highest number of an event that is no longer to be had, of those that a reader would be given
+ * @filter:    user_id, provider and connector (as events' metadata name it) are looked at; after_seq: the reader has
+ *             had those
+ * @first_seq: events below this one count as lost, too
+ *
+ * Return: 0; negative errno. @ret: 0 none; it may be one that the reader has had. Context: blocks for an indexed read
+ * of at most EVENTS_EXAMINED_MAX events, and takes those beyond as lost.
+ */
+int store_lost_seq(Store *store, const EventFilter *filter, uint64_t first_seq, uint64_t *ret) _must_check_;
 
 /* ---- Users: every UUID that a run, a connector or an API key named */
 

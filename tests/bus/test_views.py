@@ -3,10 +3,11 @@
 
 import json
 import sqlite3
+import time
 import uuid
 
 import pytest
-from harness import CONNECTOR, MANAGER, RUN, CallError, connector_path, options, run_path, wait_for
+from harness import CONNECTOR, MANAGER, RUN, TIMEOUT_SEC, CallError, connector_path, options, run_path, wait_for
 
 USER = "7f9c0d5e-1111-4222-8333-444455556666"
 OTHER = "7f9c0d5e-1111-4222-8333-444455557777"
@@ -51,8 +52,9 @@ def wearables(client, method, **values):
 
 
 def list_events(client, **values):
-    events, first_kept, last = client.manager("ListEvents", "(a{sv})", options(**values))
-    return [event[0] for event in events], first_kept, last
+    """The numbers; from which on nothing is lost; up to which all are in it; and the last."""
+    events, whole_from, following, last = client.manager("ListEvents", "(a{sv})", options(**values))
+    return [event[0] for event in events], whole_from, following, last
 
 
 def connector_id(client, name):
@@ -263,10 +265,10 @@ def test_list_events_are_those_that_were_told(daemon, client):
     for n in range(3):
         report(client, "r1", items_processed=n)
     report(client, "r2", user=OTHER)
-    events, first_kept, last = client.manager("ListEvents", "(a{sv})", {})
+    events, whole_from, following, last = client.manager("ListEvents", "(a{sv})", {})
     signalled = [event for _, _, (batch,) in told for event in batch]  # all up to `last`, by now
     assert events == signalled
-    assert (first_kept, last) == (events[0][0], events[-1][0])
+    assert (whole_from, following, last) == (1, events[-1][0], events[-1][0])
     own = [event for event in signalled if event[1] == USER]
     assert client.manager("ListEvents", "(a{sv})", options(user=USER))[0] == own
 
@@ -274,21 +276,68 @@ def test_list_events_are_those_that_were_told(daemon, client):
 def test_c22_the_newest_oldest_first(daemon, client):
     for n in range(5):
         report(client, "r1", items_processed=n)
-    everything, _, last = list_events(client, user=USER)
-    assert last == everything[-1]
+    everything, _, following, last = list_events(client, user=USER)
+    assert last == following == everything[-1]
+    assert list_events(client, user=USER, limit=2)[2] == everything[1]
+    assert list_events(client, user=USER, newest=True, limit=2)[2] == last
     assert list_events(client, user=USER, newest=True, limit=2)[0] == everything[-2:]
     assert list_events(client, user=USER, limit=2)[0] == everything[:2]
     assert list_events(client, user=USER, after=everything[1])[0] == everything[2:]
     assert list_events(client, user=USER, after=last)[0] == []
 
 
-def test_first_kept_is_of_that_user(daemon, client):
+def retained(daemon, client, history, n_left):
+    """Restarts the daemon with such a [History]; what is too much is deleted at its start."""
+    daemon.write("syncrun.conf", f"[History]\n{history}")
+    daemon.restart()
+    until = time.monotonic() + TIMEOUT_SEC
+    while len(list_events(client)[0]) != n_left:
+        assert time.monotonic() < until
+
+
+def test_whole_from_is_about_whom_it_is_asked(daemon, client):
+    """Runs that go by quota leave gaps in the middle, which only those are told of who would have had the events."""
+    end = {"stage": "completed", "status": "success"}
+    for n in range(3):
+        report(client, f"garmin{n}", **(end if n < 2 else {}))
+        report(client, f"polar{n}", provider="polar", metadata=json.dumps({"connector": "watch"}))
+        report(client, f"other{n}", user=OTHER)
+    seqs, whole_from, _, last = list_events(client)
+    assert whole_from == seqs[0] == 1
+    retained(daemon, client, "RunsMaxPerConnector=1\n", 8)
+    left, whole_from, following, _ = list_events(client)
+    assert set(seqs) - set(left) == {1} and whole_from == 2 and following == last
+    assert list_events(client, user=USER)[1] == 2
+    assert list_events(client, user=OTHER)[1] == 1
+    assert list_events(client, provider="garmin")[1] == 2
+    assert list_events(client, provider="polar")[1] == list_events(client, connector="watch")[1] == 1
+    # A later reader is told the same: what was lost stands in the history.
+    for n in range(3):
+        report(client, f"polar{n}", provider="polar", metadata=json.dumps({"connector": "watch"}), **end)
+    retained(daemon, client, "RunsMaxPerConnector=1\n", 6)
+    assert list_events(client, user=USER)[1] == list_events(client, connector="watch")[1] == 12
+    assert list_events(client, user=USER, provider="garmin")[1] == 5
+    assert list_events(client, user=OTHER)[1] == 1
+    assert list_events(client, user=NOBODY)[1] == 1
+
+
+def test_an_answer_that_looked_far_says_where_it_stopped(daemon, client):
+    """Nothing that fits within 5000 events is no end."""
+    for begin in range(0, 5000, 50):
+        client.manager("ReportEvents", "(s)", json.dumps(
+            [{"run_id": "r1", "user_id": USER, "provider": "garmin", "source": "sdk", "stage": "fetching",
+              "status": "in_progress", "items_processed": begin + i} for i in range(50)]))
+    report(client, "r2", user=USER, provider="polar")
+    answer = client.describe("DescribeEvents", user=USER, provider="polar")
+    assert (answer["events"], answer["next"], answer["last"]) == ([], 5000, 5001)
+    answer = client.describe("DescribeEvents", user=USER, provider="polar", after=answer["next"])
+    assert ([event["seq"] for event in answer["events"]], answer["next"]) == ([5001], None)
     report(client, "r1")
-    report(client, "r2", user=OTHER)
-    [first], first_kept, last = list_events(client, user=USER)
-    assert (first_kept, last) == (first, first + 1)
-    assert list_events(client, user=OTHER) == ([last], last, last)
-    assert list_events(client, user=NOBODY) == ([], last + 1, last)
+    answer = client.describe("DescribeEvents", provider="garmin", newest_first=True, limit=1)
+    assert ([event["seq"] for event in answer["events"]], answer["next"]) == ([5002], 5002)
+    answer = client.describe("DescribeEvents", newest_first=True, limit=1, before=answer["next"])
+    assert ([event["seq"] for event in answer["events"]], answer["next"]) == ([5001], 5001)
+    assert list_events(client, user=USER, limit=10000)[2] == 5000
 
 
 def test_an_answer_of_list_events_ends_at_so_many_bytes(daemon, client):
@@ -474,5 +523,5 @@ def test_c26_age_counts_for_each_event_before_it_is_deleted(new_daemon, client):
     assert [event["items_processed"] for event in wearables(client, "DescribeEvents", user=USER)] == [2]
     assert [run["run_id"] for run in wearables(client, "DescribeRuns", user=USER)] == ["both"]
     assert [event["event"]["items_processed"] for event in client.describe("DescribeEvents")["events"]] == [2]
-    [kept], first_kept, last = list_events(client, user=USER)
-    assert kept == first_kept == last
+    [kept], whole_from, following, last = list_events(client, user=USER)
+    assert kept == whole_from == following == last

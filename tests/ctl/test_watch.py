@@ -113,3 +113,16 @@ def test_bus_goes_away(three, ctl):
     assert process.returncode == 69 and "Lost the connection" in err
     # The daemon ends too, as a failure, for systemd to start it anew.
     assert three.daemon.process.wait(timeout=30) != 0
+
+
+def test_the_past_behind_very_many_events_of_others(three, ctl):
+    """What one answer does not come to is asked for in the next."""
+    report = {"user_id": ALICE, "source": "sdk", "status": "in_progress", "stage": "fetching"}
+    client = three.client
+    client.manager("ReportEvents", "(s)", json.dumps([{**report, "run_id": "rare", "provider": "rare"}]))
+    for _ in range(101):
+        client.manager("ReportEvents", "(s)",
+                       json.dumps([{**report, "run_id": "common", "provider": "common"} for _ in range(50)]))
+    process = ctl.begin("watch", "-n1", "--provider", "rare")
+    assert " rare" in process.stdout.readline(), process.stderr.read()
+    end(process)

@@ -4,6 +4,7 @@
 import json
 import select
 import socket
+import sqlite3
 import time
 
 import pytest
@@ -12,6 +13,8 @@ from server import ALICE, BOB, NOBODY, add_key, deadline, read_to_end
 
 PATH = f"/api/v1/users/{ALICE}/sync/stream"
 ALL = "/api/v1/sync/stream"
+
+GAP = ": gap: some of the events since then are no longer kept"
 
 EVENT_KEYS = ["event_id", "run_id", "user_id", "provider", "source", "stage", "status", "message", "progress",
               "items_processed", "items_total", "error", "primary_user_id", "metadata", "started_at", "ended_at",
@@ -222,7 +225,7 @@ def test_resume_after_another_history(shim, key, reporter):
     """The client comes from a history with higher numbers: it is told so, and gets all of this one."""
     with shim.stream(PATH, key, headers={"Last-Event-ID": "123456789"}) as stream:
         assert stream.block() == ": connected"
-        assert stream.block() == ": gap: older events are no longer kept"
+        assert stream.block() == GAP
         assert stream.messages(1) == ["first"]
         reporter.say("live")
         assert stream.messages(1) == ["live"]
@@ -235,15 +238,100 @@ def test_resume_over_a_gap(shim, key, reporter, daemon, client):
     daemon.restart()
     until = deadline()
     while True:
-        events, first, _ = client.manager("ListEvents", "(a{sv})", options(user=ALICE))
+        events, first, _, _ = client.manager("ListEvents", "(a{sv})", options(user=ALICE))
         if len(events) == 5:
             break
         assert time.monotonic() < until
     with shim.stream(PATH, key, headers={"Last-Event-ID": "1"}) as stream:
         assert stream.block() == ": connected"
-        assert stream.block() == ": gap: older events are no longer kept"
+        assert stream.block() == GAP
         assert ids(stream, len(events)) == [event[0] for event in events]
         assert events[0][0] == first
+
+
+def retain(daemon, client, history, n_left, **filter):
+    """What is too much is deleted at the daemon's start."""
+    daemon.write("syncrun.conf", f"[History]\n{history}\n")
+    daemon.restart()
+    until = deadline()
+    while len(client.manager("ListEvents", "(a{sv})", options(**filter))[0]) != n_left:
+        assert time.monotonic() < until
+
+
+def test_a_gap_in_the_middle_is_told_to_those_who_miss_it(shim, key, reporter, daemon, client):
+    """Runs that go by quota: told to readers who have not had their events, and to nobody else."""
+    ends = {"stage": "completed"}
+    for run in "abc":
+        reporter.say(f"{run}1", run=run)
+        reporter.say(f"{run}2", run=run, **ends if run != "c" else {})
+        reporter.say(f"bob {run}", run="other", user=BOB, provider="other")
+    (first, *_), *_ = client.manager("ListEvents", "(a{sv})", options(user=ALICE))
+    seqs = [event[0] for event in client.manager("ListEvents", "(a{sv})", options(user=ALICE))[0]]
+    lost = 2  # numbers of Alice's that go: those of her first ended run
+    left = len(seqs) - lost
+    retain(daemon, client, "RunsMaxPerConnector=1", left, user=ALICE)
+    kept = [event[0] for event in client.manager("ListEvents", "(a{sv})", options(user=ALICE))[0]]
+    gone = sorted(set(seqs) - set(kept))
+    assert len(gone) == lost and kept[0] == first[0] < gone[0]
+    for after in seqs:
+        with shim.stream(PATH, key, headers={"Last-Event-ID": str(after)}) as stream:
+            assert stream.block() == ": connected"
+            if after < gone[-1]:
+                assert stream.block() == GAP
+            following = [seq for seq in kept if seq > after]
+            assert ids(stream, len(following)) == following
+            reporter.say("live")
+            assert stream.messages(1) == ["live"]
+            kept.append(client.manager("ListEvents", "(a{sv})", options(user=ALICE))[0][-1][0])
+    everybody = f"{ALL}?last_event_id=0"
+    for path, told in ((everybody, True), (f"{everybody}&provider=test", True), (f"{everybody}&provider=other", False),
+                       (f"{everybody}&user_id={BOB}", False), (f"{everybody}&user_id={ALICE}", True)):
+        with shim.stream(path, key) as stream:
+            assert stream.block() == ": connected"
+            assert (stream.block() == GAP) == told
+
+
+def test_a_later_gap_of_a_stream_is_told(shim, key, reporter, daemon, client):
+    """A reader that takes its time: what is deleted before it came to it is told, once, where it would have been."""
+    for _ in range(40):
+        reporter.say(*(f"e{i}" + "x" * 900 for i in range(50)))
+    with shim.stream(PATH, key, headers={"Last-Event-ID": "1"}, local=True) as stream:
+        assert stream.block() == ": connected"
+        retain(daemon, client, "EventsMaxPerUser=5", 5, user=ALICE)
+        kept = [event[0] for event in client.manager("ListEvents", "(a{sv})", options(user=ALICE))[0]]
+        reporter.say("live")
+        blocks = []
+        while not blocks or '"live"' not in blocks[-1]:
+            blocks.append(stream.block())
+        assert blocks.count(GAP) == 1 and len(blocks) < 2000
+        behind = blocks[blocks.index(GAP) + 1:]
+        assert [int(block.split("\n")[1][4:]) for block in behind[:-1]] == kept
+
+
+def test_what_was_lost_while_the_daemon_was_away(shim, key, reporter, daemon, client):
+    """Committed and deleted before the server could hear of it: each stream is told of its own."""
+    with shim.stream(PATH, key) as alice, shim.stream(PATH.replace(ALICE, BOB), key) as bob, \
+            shim.stream(ALL, key) as everybody:
+        for stream, n in ((alice, 1), (bob, 1), (everybody, 2)):
+            assert stream.messages(n) == ["first"] * n
+        daemon.stop()
+        history = sqlite3.connect(daemon.state / "history.db")
+        history.execute("INSERT INTO events SELECT 3, run, user, time_usec, replace(json, 'first', 'second') FROM events"
+                        " WHERE user = (SELECT key FROM users WHERE id = ?)", (ALICE,))
+        history.execute("INSERT INTO lost_events SELECT key, 'test', '', 4 FROM users WHERE id = ?", (BOB,))
+        history.execute("UPDATE meta SET value = 4 WHERE name = 'last_seq'")
+        history.commit()
+        history.close()
+        daemon.start()
+        assert alice.block().startswith("event: sync.status\nid: 3\n")
+        assert bob.block() == GAP
+        assert everybody.block() == GAP
+        assert everybody.messages(1) == ["second"]
+        for user in (ALICE, BOB):
+            reporter.say("live", user=user)
+        assert alice.block().startswith("event: sync.status\nid: 5\n")
+        assert bob.block().startswith("event: sync.status\nid: 6\n")
+        assert everybody.messages(2) == ["live", "live"]
 
 
 # ---- Many readers, and slow ones

@@ -203,7 +203,7 @@ static void test_limits(void **state)
         StoreFixture *f = *state;
         RunFilter runs_filter = RUN_FILTER_INIT;
         EventFilter events_filter = {};
-        StoredEvent *events;
+        EventPage page;
         Run **runs;
         size_t n;
 
@@ -214,12 +214,12 @@ static void test_limits(void **state)
         runs_filter.limit = RUNS_PAGE_MAX;
         expect_ok(store_list_runs(f->store, &runs_filter, &runs, &n, NULL));
         runs_free(runs, n);
-        expect_errno(store_list_events(f->store, &events_filter, &events, &n), -EINVAL);
+        expect_errno(store_list_events(f->store, &events_filter, &page), -EINVAL);
         events_filter.limit = EVENTS_PAGE_MAX + 1;
-        expect_errno(store_list_events(f->store, &events_filter, &events, &n), -EINVAL);
+        expect_errno(store_list_events(f->store, &events_filter, &page), -EINVAL);
         events_filter.limit = EVENTS_PAGE_MAX;
-        expect_ok(store_list_events(f->store, &events_filter, &events, &n));
-        stored_events_free(events, n);
+        expect_ok(store_list_events(f->store, &events_filter, &page));
+        event_page_done(&page);
 }
 
 static void test_page_tokens(void **state)
@@ -295,8 +295,7 @@ static void test_events_of_a_connector_go_back_so_many_runs(void **state)
 {
         StoreFixture *f = *state;
         const EventFilter filter = { .connector = "bank", .limit = EVENTS_PAGE_MAX };
-        StoredEvent *events;
-        size_t n;
+        EventPage page;
 
         for (unsigned i = 0; i <= EVENTS_RUNS_MAX; i++) {
                 Run *run = make_ended_run("bank", USER_1, i, A_TIME + i, RUN_SUCCEEDED);
@@ -306,10 +305,11 @@ static void test_events_of_a_connector_go_back_so_many_runs(void **state)
                 run_free(run);
         }
         store_fixture_commit(f);
-        expect_ok(store_list_events(f->store, &filter, &events, &n));
-        assert_int_equal(n, EVENTS_RUNS_MAX);
-        assert_int_equal(events[0].seq, 2);
-        stored_events_free(events, n);
+        expect_ok(store_list_events(f->store, &filter, &page));
+        assert_int_equal(page.n, EVENTS_RUNS_MAX);
+        assert_int_equal(page.next, 0);
+        assert_int_equal(page.events[0].seq, 2);
+        event_page_done(&page);
 }
 
 static void test_events_of_a_rare_provider(void **state)
@@ -317,8 +317,7 @@ static void test_events_of_a_rare_provider(void **state)
         StoreFixture *f = *state;
         Run *rare = make_run("bank", NULL, 1, A_TIME), *common = make_run("shop", NULL, 2, A_TIME);
         EventFilter filter = { .provider = "bank", .newest_first = true, .limit = 1 };
-        StoredEvent *events;
-        size_t n;
+        EventPage page;
 
         expect_ok(store_put_run(f->store, rare, false));
         expect_ok(store_put_run(f->store, common, false));
@@ -327,13 +326,107 @@ static void test_events_of_a_rare_provider(void **state)
                 put_event_of(f->store, common, A_TIME);
                 if (i == EVENTS_EXAMINED_MAX - 2 || i == EVENTS_EXAMINED_MAX - 1) {
                         store_fixture_commit(f);
-                        expect_ok(store_list_events(f->store, &filter, &events, &n));
-                        assert_int_equal(n, i == EVENTS_EXAMINED_MAX - 2);
-                        stored_events_free(events, n);
+                        expect_ok(store_list_events(f->store, &filter, &page));
+                        assert_int_equal(page.n, i == EVENTS_EXAMINED_MAX - 2);
+                        /* Nothing is left, or the one that was not looked at. */
+                        assert_int_equal(page.next, i == EVENTS_EXAMINED_MAX - 2 ? 0 : 2);
+                        event_page_done(&page);
                 }
         }
         run_free(rare);
         run_free(common);
+}
+
+/* Page by page, as a reader goes on. */
+static void walk_events(StoreFixture *f, EventFilter filter, size_t expected)
+{
+        uint64_t seen[64];
+        size_t n = 0;
+
+        do {
+                EventPage page;
+
+                expect_ok(store_list_events(f->store, &filter, &page));
+                for (size_t i = 0; i < page.n; i++) {
+                        uint64_t seq = page.events[i].seq;
+
+                        assert_true(n == 0 || (filter.newest_first ? seq < seen[n - 1] : seq > seen[n - 1]));
+                        assert_true(page.next == 0 || (filter.newest_first ? seq >= page.next : seq <= page.next));
+                        assert_in_range(n, 0, ELEMENTSOF(seen) - 1);
+                        seen[n++] = seq;
+                }
+                *(filter.newest_first ? &filter.before_seq : &filter.after_seq) = page.next;
+                event_page_done(&page);
+        } while (filter.newest_first ? filter.before_seq > 0 : filter.after_seq > 0);
+        assert_int_equal(n, expected);
+}
+
+/* Each event once, whatever the page's size, also where runs of a connector overlap. */
+static void test_events_page_by_page(void **state)
+{
+        StoreFixture *f = *state;
+        Run *runs[3] = {
+                make_ended_run("bank", USER_1, 1, A_TIME, RUN_SUCCEEDED),
+                make_ended_run("bank", USER_1, 2, A_TIME, RUN_SUCCEEDED),
+                make_ended_run("shop", USER_2, 3, A_TIME, RUN_SUCCEEDED),
+        };
+        const EventFilter filters[] = {
+                { .connector = "bank" },
+                { .user_id = USER_1 },
+                { .run_id = runs[1]->id },
+                { .provider = "shop" },
+                {},
+        };
+        const size_t expected[] = { 24, 24, 12, 12, 36 };
+
+        for (size_t i = 0; i < ELEMENTSOF(runs); i++)
+                expect_ok(store_put_run(f->store, runs[i], false));
+        for (unsigned i = 0; i < 36; i++)
+                put_event_of(f->store, runs[i % 3], A_TIME);
+        store_fixture_commit(f);
+        for (size_t i = 0; i < ELEMENTSOF(filters); i++)
+                for (unsigned limit = 1; limit < 30; limit++) {
+                        EventFilter filter = filters[i];
+
+                        filter.limit = limit;
+                        walk_events(f, filter, expected[i]);
+                        filter.newest_first = true;
+                        walk_events(f, filter, expected[i]);
+                }
+        for (size_t i = 0; i < ELEMENTSOF(runs); i++)
+                run_free(runs[i]);
+}
+
+/* Runs that overlap, and more events of theirs than one call looks at. */
+static void test_events_of_a_connector_beyond_the_budget(void **state)
+{
+        const unsigned n_events = 2 * EVENTS_EXAMINED_MAX + 100;
+        StoreFixture *f = *state;
+        Run *a = make_ended_run("bank", NULL, 1, A_TIME, RUN_SUCCEEDED);
+        Run *b = make_ended_run("bank", NULL, 2, A_TIME, RUN_SUCCEEDED);
+
+        expect_ok(store_put_run(f->store, a, false));
+        expect_ok(store_put_run(f->store, b, false));
+        for (unsigned i = 0; i < n_events; i++)
+                put_event_of(f->store, i % 2 ? b : a, i < 20 || i >= n_events - 20 ? A_TIME + 1 : A_TIME);
+        store_fixture_commit(f);
+        for (unsigned newest_first = 0; newest_first < 2; newest_first++) {
+                EventFilter filter = { .connector = "bank", .limit = 1000, .newest_first = newest_first };
+                EventPage page;
+                size_t n = 0, n_pages = 0;
+
+                do {
+                        expect_ok(store_list_events(f->store, &filter, &page));
+                        n += page.n;
+                        n_pages++;
+                        *(newest_first ? &filter.before_seq : &filter.after_seq) = page.next;
+                        event_page_done(&page);
+                } while ((newest_first ? filter.before_seq : filter.after_seq) > 0);
+                assert_int_equal(n, n_events);
+                assert_in_range(n_pages, 10, 15);
+        }
+        run_free(a);
+        run_free(b);
 }
 
 /* SQLite calls it at each step of its machine. */
@@ -346,14 +439,13 @@ static int count_step(void *userdata)
 static unsigned steps_of_events(StoreFixture *f, const EventFilter *filter, size_t expected)
 {
         unsigned n_steps = 0;
-        StoredEvent *events;
-        size_t n;
+        EventPage page;
 
         sqlite3_progress_handler(f->store->reader->sqlite, 1, count_step, &n_steps);
-        expect_ok(store_list_events(f->store, filter, &events, &n));
+        expect_ok(store_list_events(f->store, filter, &page));
         sqlite3_progress_handler(f->store->reader->sqlite, 0, NULL, NULL);
-        assert_int_equal(n, expected);
-        stored_events_free(events, n);
+        assert_int_equal(page.n, expected);
+        event_page_done(&page);
         return n_steps;
 }
 
@@ -489,26 +581,26 @@ static bool event_matches(const EventFilter *filter, const Run *run, uint64_t se
 /* The n-th run has the event n + 1. */
 static void check_events(StoreFixture *f, const EventFilter *filter)
 {
-        StoredEvent *events;
-        size_t n, n_seen = 0;
+        EventPage page;
+        size_t n_seen = 0;
 
-        expect_ok(store_list_events(f->store, filter, &events, &n));
+        expect_ok(store_list_events(f->store, filter, &page));
         for (unsigned j = 0; j < N_RUNS && n_seen < filter->limit; j++) {
                 unsigned i = filter->newest_first ? N_RUNS - 1 - j : j;
                 Run *run = make_nth_run(i);
 
                 if (event_matches(filter, run, i + 1)) {
-                        assert_true(n_seen < n);
-                        assert_int_equal(events[n_seen].seq, i + 1);
-                        assert_string_equal(events[n_seen].run_id, run->id);
-                        assert_true(streq_null(events[n_seen].user_id, run->user_id));
-                        assert_non_null(strstr(events[n_seen].json, run->id));
+                        assert_true(n_seen < page.n);
+                        assert_int_equal(page.events[n_seen].seq, i + 1);
+                        assert_string_equal(page.events[n_seen].run_id, run->id);
+                        assert_true(streq_null(page.events[n_seen].user_id, run->user_id));
+                        assert_non_null(strstr(page.events[n_seen].json, run->id));
                         n_seen++;
                 }
                 run_free(run);
         }
-        assert_int_equal(n_seen, n);
-        stored_events_free(events, n);
+        assert_int_equal(n_seen, page.n);
+        event_page_done(&page);
 }
 
 static void test_events_by_every_filter(void **state)
@@ -574,6 +666,8 @@ int main(void)
                 STORE_TEST(test_rare_runs_come_in_short_pages),
                 STORE_TEST(test_events_of_a_connector_go_back_so_many_runs),
                 STORE_TEST(test_events_of_a_rare_provider),
+                STORE_TEST(test_events_page_by_page),
+                STORE_TEST(test_events_of_a_connector_beyond_the_budget),
                 STORE_TEST(test_plans),
                 STORE_TEST(test_reads_are_bounded),
                 STORE_TEST(test_many_accounts_come_in_short_pages),

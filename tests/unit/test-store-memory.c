@@ -62,7 +62,7 @@ static int read_all(void)
         EventFilter events_filter = { .limit = 10 };
         _cleanup_free_ char *cursor = NULL, *next = NULL;
         ConnectorRecord *records;
-        StoredEvent *events;
+        EventPage page;
         Run **runs;
         size_t n;
         int r;
@@ -77,10 +77,10 @@ static int read_all(void)
         if (r < 0)
                 return r;
         runs_free(runs, n);
-        r = store_list_events(f->store, &events_filter, &events, &n);
+        r = store_list_events(f->store, &events_filter, &page);
         if (r < 0)
                 return r;
-        stored_events_free(events, n);
+        event_page_done(&page);
         r = store_get_cursor(f->store, "bank", &cursor);
         return MIN(r, 0);
 }

@@ -325,6 +325,87 @@ static void test_runs_go_with_their_events(void **state)
         assert_int_equal(retain(f, policy), 1);
 }
 
+static uint64_t lost(StoreFixture *f, const char *user, const char *provider, const char *connector, uint64_t first)
+{
+        const EventFilter filter = { .user_id = user, .provider = provider, .connector = connector };
+        uint64_t seq;
+
+        expect_ok(store_lost_seq(f->store, &filter, first, &seq));
+        return seq;
+}
+
+/* Whoever resumes is told of what he would have been given, and of nothing else. */
+static void test_losses_are_remembered(void **state)
+{
+        StoreFixture *f = *state;
+        Run *bank = make_ended_run("bank", USER_1, 1, NOW - 2 * USEC_PER_DAY, RUN_SUCCEEDED);
+        Run *shop = make_ended_run("shop", USER_1, 2, NOW, RUN_SUCCEEDED);
+        Run *other = make_ended_run("other", USER_2, 3, NOW, RUN_SUCCEEDED);
+
+        expect_ok(store_put_run(f->store, bank, false));
+        expect_ok(store_put_run(f->store, shop, false));
+        expect_ok(store_put_run(f->store, other, false));
+        put_event_of(f->store, shop, NOW);
+        put_event_of(f->store, bank, NOW - 2 * USEC_PER_DAY);
+        put_event_of(f->store, shop, NOW);
+        put_event_of(f->store, other, NOW);
+        store_fixture_commit(f);
+        assert_int_equal(lost(f, NULL, NULL, NULL, 1), 0);
+
+        /* Past its age, though not deleted yet. */
+        assert_int_equal(lost(f, NULL, NULL, NULL, 3), 2);
+        assert_int_equal(lost(f, USER_1, NULL, NULL, 3), 2);
+        assert_int_equal(lost(f, USER_1, "bank", "bank", 3), 2);
+        assert_int_equal(lost(f, USER_1, "shop", NULL, 3), 1);
+        assert_int_equal(lost(f, USER_2, NULL, NULL, 3), 0);
+
+        /* A run in the middle goes with its events. */
+        put_ended(f, "bank", USER_1, 4, 0, RUN_SUCCEEDED);
+        (void) retain(f, (RetentionPolicy) { .runs_max_age_usec = USEC_PER_DAY });
+        assert_int_equal(sql(f, "SELECT count(*) FROM events"), 3);
+        for (unsigned i = 0; i < 2; i++) {
+                assert_int_equal(lost(f, NULL, NULL, NULL, 1), 2);
+                assert_int_equal(lost(f, USER_1, NULL, NULL, 1), 2);
+                assert_int_equal(lost(f, USER_1, "bank", NULL, 1), 2);
+                assert_int_equal(lost(f, USER_1, NULL, "bank", 1), 2);
+                assert_int_equal(lost(f, NULL, "bank", "bank", 1), 2);
+                assert_int_equal(lost(f, NULL, "bank", NULL, 1), 2);
+                assert_int_equal(lost(f, NULL, NULL, "bank", 1), 2);
+                assert_int_equal(lost(f, USER_1, "shop", NULL, 1), 0);
+                assert_int_equal(lost(f, NULL, NULL, "shop", 1), 0);
+                assert_int_equal(lost(f, USER_2, NULL, NULL, 1), 0);
+                assert_int_equal(lost(f, "33333333-3333-4333-8333-333333333333", NULL, NULL, 1), 0);
+                store_fixture_close(f);
+                expect_ok(store_fixture_open(f, NULL));
+        }
+        run_free(bank);
+        run_free(shop);
+        run_free(other);
+}
+
+/* So many kinds are told apart; one more, and the oldest loss is everybody's. */
+static void test_losses_are_bounded(void **state)
+{
+        StoreFixture *f = *state;
+        const RetentionPolicy policy = {};
+        char text[256];
+
+        put_events(f, USER_1, 1, 1, 0);
+        store_fixture_commit(f);
+        (void) snprintf(text, sizeof(text), "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < %u)"
+                        " INSERT INTO lost_events SELECT 1000000 + i, 'p', '', 10 + i FROM n", LOST_EVENTS_MAX);
+        (void) sql(f, text);
+        (void) retain(f, policy);
+        assert_int_equal(sql(f, "SELECT count(*) FROM lost_events"), LOST_EVENTS_MAX);
+        assert_int_equal(lost(f, USER_1, NULL, NULL, 1), 0);
+        (void) sql(f, "INSERT INTO lost_events VALUES (1, 'p', '', 7)");
+        (void) sql(f, "INSERT INTO lost_events VALUES (2, 'p', '', 8)");
+        (void) retain(f, policy);
+        assert_int_equal(sql(f, "SELECT count(*) FROM lost_events"), LOST_EVENTS_MAX);
+        assert_int_equal(sql(f, "SELECT min(seq) FROM lost_events"), 11);
+        assert_int_equal(lost(f, USER_1, NULL, NULL, 1), 8);
+}
+
 static void test_counts_follow_transitions(void **state)
 {
         StoreFixture *f = *state;
@@ -374,6 +455,8 @@ int main(void)
                 STORE_TEST(test_skips_have_their_own_number),
                 STORE_TEST(test_runs_go_with_their_events),
                 STORE_TEST(test_counts_follow_transitions),
+                STORE_TEST(test_losses_are_remembered),
+                STORE_TEST(test_losses_are_bounded),
                 STORE_TEST(test_no_policy_deletes_nothing),
         };
 

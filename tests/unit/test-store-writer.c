@@ -131,15 +131,15 @@ static void assert_everything(StoreFixture *f, unsigned number, bool there)
         EventFilter filter = { .run_id = id, .limit = 10 };
         Run *run = NULL;
         ConnectorRecord *records;
-        StoredEvent *events;
+        EventPage page;
         size_t n;
 
         assert_int_equal(store_get_run(f->store, id, true, &run), there ? 0 : -ESRCH);
         assert_true(!there || run->n_accounts == 1);
         run_free(run);
-        expect_ok(store_list_events(f->store, &filter, &events, &n));
-        assert_int_equal(n, there);
-        stored_events_free(events, n);
+        expect_ok(store_list_events(f->store, &filter, &page));
+        assert_int_equal(page.n, there);
+        event_page_done(&page);
         if (store_get_cursor(f->store, "bank", &cursor) > 0)
                 assert_int_equal(streq(cursor, id), there);
         expect_ok(store_load_connectors(f->store, &records, &n));
