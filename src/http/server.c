@@ -20,6 +20,7 @@
 #include "base/time-util.h"
 #include "http/connection.h"
 #include "http/farewell.h"
+#include "http/head.h"
 #include "http/respond.h"
 
 /* Sockets accepted in one turn of the loop, so that who is being served is not kept waiting. */
@@ -31,8 +32,12 @@
 /* Of the memory for a request's head, what libmicrohttpd itself and the head of the answer need. */
 #define HEAD_EXTRA_BYTES 1536U
 
-/* And what it needs to keep a header. */
-#define HEADER_BYTES 64U
+/* A turn that is due at once shall not wait for others; a defer source would let nobody else have one. */
+#define MHD_ACCURACY_USEC 1U
+
+/* libmicrohttpd asks for another turn at once also where it can do nothing, as with a chunk's size that fills all of
+ * its memory: until the deadline of that connection it gets one so often. */
+#define STUCK_USEC (1 * USEC_PER_MSEC)
 
 /* How the memory of a connection grows. */
 #define HEAD_STEP_BYTES 1024U
@@ -51,6 +56,7 @@ struct Server {
         Connections *connections;
         Farewells *farewells;
         Connection *accepting; /* while libmicrohttpd is told of it */
+        bool progressed;       /* in the last turn of libmicrohttpd's, a request was heard of */
         size_t bodies_bytes;
         uint64_t n_accepted;
         uint64_t n_refused;
@@ -122,6 +128,7 @@ static void *on_request_line(void *userdata, const char *target, struct MHD_Conn
         if (!request)
                 return NULL;
         request->server = userdata;
+        request->server->progressed = true;
         request->connection = info->socket_context;
         request->mhd = mhd;
         request->begun_usec = now_usec(CLOCK_MONOTONIC);
@@ -133,52 +140,6 @@ static void *on_request_line(void *userdata, const char *target, struct MHD_Conn
         if (request->target_size > request->server->settings->head_max_bytes)
                 (void) refuse_early(request, MHD_HTTP_URI_TOO_LONG);
         return request;
-}
-
-/* What is counted of a head. */
-typedef struct HeadCount {
-        unsigned n_headers;
-        unsigned n_hosts;
-        unsigned n_lengths;
-        unsigned n_codings;
-        bool is_odd; /* something that others may read in another way */
-} HeadCount;
-
-static enum MHD_Result count_header(void *userdata, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-        HeadCount *count = userdata;
-        uint64_t length;
-
-        count->n_headers++;
-        if (strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0)
-                count->n_hosts++;
-        else if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
-                count->n_lengths++;
-                count->is_odd |= parse_uint64(strempty(value), &length) == -EINVAL;
-        } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
-                count->n_codings++;
-                count->is_odd |= strcasecmp(strempty(value), "chunked") != 0;
-        }
-        /* A blank before the colon, or a line that begins with one. */
-        count->is_odd |= strpbrk(name, WHITESPACE) != NULL;
-        return MHD_YES;
-}
-
-/* Return: 0; an HTTP status: the head is too large, or does not say for certain where the body ends. */
-static unsigned check_head(const Request *request, size_t target_size)
-{
-        const union MHD_ConnectionInfo *info =
-                        MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-        size_t limit = request->server->settings->head_max_bytes;
-        HeadCount count = {};
-
-        (void) MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, count_header, &count);
-        if (info->header_size + (size_t) count.n_headers * HEADER_BYTES > limit)
-                return target_size > limit / 2 ? MHD_HTTP_URI_TOO_LONG : MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return count.is_odd || count.n_hosts > 1 || (count.n_hosts == 0 && !request->is_http10) ||
-                                               count.n_lengths + count.n_codings > 1
-                               ? MHD_HTTP_BAD_REQUEST
-                               : 0;
 }
 
 static enum MHD_Result begin(Request *request, const char *method, const char *version)
@@ -200,7 +161,7 @@ static enum MHD_Result begin(Request *request, const char *method, const char *v
                 peer_forwarded(peer, forwarded, settings->trusted_proxy, &request->peer);
         }
         connection_set_phase(request->connection, CONNECTION_BODY);
-        status = check_head(request, request->target_size);
+        status = head_check(request);
         if (status != 0)
                 return refuse_early(request, status);
         if (length && (parse_uint64(length, &size) < 0 || size > settings->body_max_bytes))
@@ -266,6 +227,7 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *mhd, co
         Server *server = userdata;
         Request *request = *context;
 
+        server->progressed = true;
         if (!request)
                 return MHD_NO;
         if (!request->begun) {
@@ -325,13 +287,18 @@ static void on_completed(void *userdata, struct MHD_Connection *mhd, void **cont
 static void wait_for_mhd(Server *server)
 {
         MHD_UNSIGNED_LONG_LONG msec;
+        usec_t usec;
         int r;
 
         if (MHD_get_timeout(server->mhd, &msec) != MHD_YES) {
                 (void) sd_event_source_set_enabled(server->mhd_timer, SD_EVENT_OFF);
                 return;
         }
-        r = sd_event_source_set_time_relative(server->mhd_timer, msec * USEC_PER_MSEC);
+        if (msec > 0)
+                usec = msec * USEC_PER_MSEC;
+        else
+                usec = server->progressed ? 0 : STUCK_USEC;
+        r = sd_event_source_set_time_relative(server->mhd_timer, usec);
         if (r >= 0)
                 r = sd_event_source_set_enabled(server->mhd_timer, SD_EVENT_ONESHOT);
         if (r < 0)
@@ -342,6 +309,7 @@ static int on_mhd(sd_event_source *source, int fd, uint32_t revents, void *userd
 {
         Server *server = userdata;
 
+        server->progressed = false;
         (void) MHD_run(server->mhd);
         wait_for_mhd(server);
         return 0;
@@ -404,7 +372,7 @@ static int start_mhd(Server *server)
         info = MHD_get_daemon_info(server->mhd, MHD_DAEMON_INFO_EPOLL_FD);
         r = sd_event_add_io(server->event, &server->mhd_source, info->epoll_fd, EPOLLIN, on_mhd, server);
         if (r >= 0)
-                r = sd_event_add_time(server->event, &server->mhd_timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC,
+                r = sd_event_add_time(server->event, &server->mhd_timer, CLOCK_MONOTONIC, 0, MHD_ACCURACY_USEC,
                                       on_mhd_timer, server);
         if (r >= 0)
                 r = sd_event_source_set_enabled(server->mhd_timer, SD_EVENT_OFF);

@@ -159,6 +159,21 @@ def read_to_end(end):
     return data
 
 
+def answers(data):
+    """The answers of a connection, one after the other: (status, body)."""
+    seen = []
+    while data:
+        head, _, data = data.partition(b"\r\n\r\n")
+        lines = head.split(b"\r\n")
+        if not head.startswith(b"HTTP/"):
+            break  # libmicrohttpd 0.9.75 sends some of its own refusals' heads twice
+        without = 0 if lines[0].startswith(b"HTTP/1.1 100 ") else len(data)
+        length = next((int(line[15:]) for line in lines if line.lower().startswith(b"content-length:")), without)
+        seen.append((int(lines[0].split()[1]), data[:length]))
+        data = data[length:]
+    return seen
+
+
 class Stream:
     """A client of Server-Sent Events, with the chunks taken apart."""
 

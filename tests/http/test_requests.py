@@ -1,31 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""HTTP itself: methods, conditions, compression, origins, keep-alive, bodies, and requests that are made to hurt."""
+"""HTTP itself: methods, conditions, compression, origins, keep-alive, bodies, sizes. Requests that are made to hurt: test_hostile.py."""
 
-import contextlib
 import gzip
 import json
 import socket
 import subprocess
 
 import pytest
-from server import ALICE, read_to_end
+from server import ALICE, answers, read_to_end
 
 RUNS = "/v1/sync-runs"
 RECENT = f"/api/v1/users/{ALICE}/sync/recent"
-
-
-def answers(data):
-    """The answers of a connection, one after the other: (status, body)."""
-    seen = []
-    while data:
-        head, _, data = data.partition(b"\r\n\r\n")
-        lines = head.split(b"\r\n")
-        if not head.startswith(b"HTTP/"):
-            break  # libmicrohttpd 0.9.75 sends some of its own refusals' heads twice
-        length = next((int(line[15:]) for line in lines if line.lower().startswith(b"content-length:")), len(data))
-        seen.append((int(lines[0].split()[1]), data[:length]))
-        data = data[length:]
-    return seen
 
 
 # ---- Methods
@@ -223,79 +208,7 @@ def test_curl(shim, key, reporter):
     assert curl("-d", json.dumps(reporter.event()), f"{url}{RECENT.replace('recent', 'events')}") == '{"recorded":1}'
 
 
-# ---- Made to hurt: an answer of this status, or none; never a crash, and the next client is served
-
-K = b"X-API-Key: KEY\r\n"
-HOSTILE = [
-    (b"\r\n\r\n", None),
-    (b"GET\r\n\r\n", None),
-    (b"GET /v1/sync-runs\r\n\r\n", None),
-    (b"GET /v1/sync-runs HTTP/2.0\r\n\r\n", None),
-    (b"GET /v1/sync-runs HTTP/1.1\r\n\r\n", 400),  # no Host
-    (b"GET /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 200),
-    (b"get /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 405),
-    (b"GET /v1/sync-runs%00 HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
-    (b"GET /v1/sync-runs?a=%00 HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
-    (b"GET /v1/sync-runs?a=%zz HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
-    (b"GET /v1/sync-runs?a=%c3 HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
-    (b"GET /v1/sync-runs?a=\xff HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
-    (b"GET /v1/sync-runs x HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
-    (b"GET /v1/sync-runs/%0d%0aX:y HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
-    (b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 404),
-    (b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 404),
-    (b"GET v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
-    (b"GET * HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 400),
-    (b"CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 400),
-    (b"GET /" + b"a/" * 40 + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 414),
-    (b"GET /v1/sync-runs?" + b"a&" * 64 + b" HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 200),
-    (b"GET /v1/sync-runs?" + b"a&" * 65 + b" HTTP/1.1\r\nHost: x\r\n" + K + b"Connection: close\r\n\r\n", 414),
-    (b"POST /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Content-Length: -1\r\n\r\n", 400),
-    (b"POST /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Content-Length: 1x\r\n\r\n", 400),
-    (b"POST /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Content-Length: 99999999999999999999\r\n\r\n", 413),
-    (b"POST /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
-    (b"POST /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 413),
-    (b"POST /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + K + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", 400),
-    (b"GET /v1/sync-runs HTTP/1.1\r\nHost: x\r\nX-API-Key\r\n\r\n", 400),
-    (b"GET /v1/sync-runs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer\r\nConnection: close\r\n\r\n", 401),
-    (b"GET /v1/sync-runs HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eDp5\r\nConnection: close\r\n\r\n", 401),
-    (b"GET /v1/sync-runs HTTP/1.1\r\nHost: x\r\nX-API-Key: \xff\xfe\r\nConnection: close\r\n\r\n", 401),
-    (b"GET /v1/sync-runs HTTP/1.1\r\nHost: x\r\nX-API-Key: " + b"s" * 2000 + b"\r\nConnection: close\r\n\r\n", 401),
-    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", None),
-    (bytes(range(256)) * 40, None),
-]
-
-
-@pytest.mark.parametrize("n", range(len(HOSTILE)))
-def test_hostile(shim, key, n):
-    data, status = HOSTILE[n]
-    with shim.connect() as end:
-        end.sendall(data.replace(b"KEY", key.encode()))
-        if status is None:
-            # It may have been refused, and the connection reset, already.
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_WR)
-        seen = answers(read_to_end(end))
-    assert (seen[0][0] if seen else None) == (status or (seen[0][0] if seen else None))
-    assert seen == [] or 200 <= seen[0][0] < 500 or seen[0][0] == 505
-    assert shim.get("/healthz").status == 200
-
-
-@pytest.mark.parametrize("lines", [
-    ["Content-Length: 5", "Transfer-Encoding: chunked"], ["Content-Length: 5", "Content-Length: 6"],
-    ["Content-Length: 5", "Content-Length: 5"], ["Transfer-Encoding: chunked", "Transfer-Encoding: identity"],
-    ["Transfer-Encoding: xchunked"], ["Transfer-Encoding: chunked, identity"], ["Transfer-Encoding: identity"],
-    ["Content-Length: +5"], ["Content-Length: 0x5"], ["Content-Length: 5,5"], ["Content-Length:"], ["Content-Length : 5"],
-    ["Transfer-Encoding : chunked"], ["Host: y"], [" Content-Length: 5"],
-])
-def test_smuggling(shim, key, lines):
-    """What a proxy may understand in another way is refused, and the connection ends with it."""
-    hidden = head("/v1/connectors", key)
-    with shim.connect() as end:
-        end.sendall(head(RUNS, key, *lines, method="POST") + b"0\r\n\r\n" + hidden)
-        end.shutdown(socket.SHUT_WR)
-        seen = answers(read_to_end(end))
-    assert [status for status, _ in seen] == [400], seen
-    assert shim.get("/healthz").status == 200
+# ---- Sizes
 
 
 def test_heads_of_every_size(shim, key):

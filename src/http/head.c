@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "http/head.h"
+
+#include <ctype.h>
+#include <microhttpd.h>
+
+#include "base/string-util.h"
+#include "http/server.h"
+
+/* What libmicrohttpd needs to keep a header. */
+#define HEADER_BYTES 64U
+
+/* What is counted of a head. */
+typedef struct HeadCount {
+        unsigned n_headers;
+        unsigned n_hosts;
+        unsigned n_lengths;
+        unsigned n_codings;
+        unsigned n_authorizations;
+        unsigned n_keys;
+        bool is_odd; /* something that others may read in another way */
+} HeadCount;
+
+/* What names of headers are made of: RFC 9110's tokens. */
+static bool is_token(const char *name)
+{
+        for (const char *p = name; *p; p++)
+                if (!isalnum((unsigned char) *p) && !strchr("!#$%&'*+-.^_`|~", *p))
+                        return false;
+        return name[0] != '\0';
+}
+
+static enum MHD_Result count_header(void *userdata, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+        HeadCount *count = userdata;
+        uint64_t length;
+
+        count->n_headers++;
+        if (strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0)
+                count->n_hosts++;
+        else if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
+                count->n_lengths++;
+                count->is_odd |= parse_uint64(strempty(value), &length) == -EINVAL;
+        } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+                count->n_codings++;
+                count->is_odd |= strcasecmp(strempty(value), "chunked") != 0;
+        } else if (strcasecmp(name, MHD_HTTP_HEADER_AUTHORIZATION) == 0)
+                count->n_authorizations++;
+        else if (strcasecmp(name, "X-API-Key") == 0)
+                count->n_keys++;
+        /* A blank before the colon, or a line that begins with one. */
+        count->is_odd |= !is_token(name);
+        return MHD_YES;
+}
+
+unsigned head_check(const Request *request)
+{
+        const union MHD_ConnectionInfo *info =
+                        MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+        size_t limit = server_settings(request->server)->head_max_bytes;
+        HeadCount count = {};
+
+        (void) MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, count_header, &count);
+        if (info->header_size + (size_t) count.n_headers * HEADER_BYTES > limit)
+                return request->target_size > limit / 2 ? MHD_HTTP_URI_TOO_LONG
+                                                        : MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return count.is_odd || count.n_hosts > 1 || (count.n_hosts == 0 && !request->is_http10) ||
+                                               count.n_lengths + count.n_codings > 1 || count.n_authorizations > 1 ||
+                                               count.n_keys > 1
+                               ? MHD_HTTP_BAD_REQUEST
+                               : 0;
+}

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Requests that are made to hurt: each is answered as the table says, and the same server serves whoever comes next."""
+
+import contextlib
+import socket
+
+import pytest
+from harness import Client, Daemon, PrivateBus
+from hostile import ANYTHING, CLOSE, KEY, TABLES, TOO_LATE, lines
+from server import Shim, add_key, answers, read_to_end
+
+CASES = {f"{table}: {name}": case for table, cases in TABLES.items() for name, case in cases.items()}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A server for all of them, that does not mind how often keys are wrong, and a key."""
+    bus = PrivateBus()
+    client = Client(bus.address)
+    daemon = Daemon(bus, tmp_path_factory.mktemp("daemon"))
+    daemon.start()
+    shim = Shim(bus, daemon.config, "[Limits]\nFailuresPerMinute=infinity\nRequestsPerMinute=infinity\nHeadTimeoutSec=200ms\n"
+                                    "BodyTimeoutSec=200ms\nBodyMaxBytes=262144\n[Server]\nKeepAliveSec=200ms\n")
+    shim.start()
+    yield shim, add_key(client)
+    shim.close()
+    client.close()
+    daemon.close()
+    bus.close()
+
+
+def filled(data, key):
+    return data.replace(b"UPPER", key.upper().encode()).replace(b"KEY", key.encode())
+
+
+def is_expected(seen, expected):
+    if expected is ANYTHING:
+        return all(200 <= status < 500 or status == 505 for status in seen)
+    return seen in (expected if isinstance(expected, tuple) else [expected])
+
+
+def waits_for_more(expected):
+    return expected is ANYTHING or (isinstance(expected, tuple) and [] in expected)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_hostile(served, name):
+    shim, key = served
+    data, expected = CASES[name]
+    with shim.connect() as end:
+        # It may have been refused, and the connection reset, already.
+        with contextlib.suppress(OSError):
+            end.sendall(filled(data, key))
+            if waits_for_more(expected):
+                end.shutdown(socket.SHUT_WR)
+        seen = [status for status, _ in answers(read_to_end(end))]
+    assert is_expected(seen, expected), seen
+    assert shim.process.poll() is None
+    assert answers(shim.raw(lines(b"GET /none HTTP/1.1", b"Host: x", CLOSE)))[0][0] == 404
+
+
+@pytest.mark.parametrize("data", [
+    b"", b"G", b"\r\n" * 100, b"GET / HTTP/1.1\r\nHost: x\r\nX-A: b\r\n", b"POST /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + KEY +
+    b"\r\nContent-Length: 5\r\n\r\n{", b"POST /v1/sync-runs HTTP/1.1\r\nHost: x\r\n" + KEY + b"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n",
+], ids=["nothing", "a byte", "empty lines", "half a head", "half a body", "half a chunk"])
+def test_who_goes_silent_is_cut(served, data):
+    shim, key = served
+    with shim.connect() as end:
+        end.sendall(filled(data, key))
+        assert [status for status, _ in answers(read_to_end(end))] == TOO_LATE
+
+
+def test_who_is_slow_all_along_is_cut(served):
+    """A byte now and then does not make a head last for ever."""
+    shim, _ = served
+    with shim.connect() as end:
+        end.sendall(b"GET / HTTP/1.1\r\n")
+        end.settimeout(0.02)
+        data = b""
+        for _ in range(1000):
+            with contextlib.suppress(TimeoutError):
+                data = end.recv(100)
+                break
+            end.sendall(b"X")
+        assert data.startswith(b"HTTP/1.1 408 ")
