@@ -104,7 +104,7 @@ static int append_events(sd_bus_message *m, uint64_t after)
                 r = sd_bus_message_append(m, "(tsss)", LAST_EVENT, ALICE, "run", "{\"provider\":\"test\"}");
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
-        return r < 0 ? r : sd_bus_message_append(m, "tt", UINT64_C(1), LAST_EVENT);
+        return r < 0 ? r : sd_bus_message_append(m, "ttt", UINT64_C(1), LAST_EVENT, LAST_EVENT);
 }
 
 static int append_reply(sd_bus_message *m, const ClientCall *call)
