@@ -83,12 +83,25 @@ static int read_accounts(const char *json, char ***ret)
         return 0;
 }
 
-static int append_run_options(sd_bus_message *reply, const Run *run)
+/* What the administrator allows to requests that go out. */
+static int append_rules(sd_bus_message *reply, const WebhookRules *rules)
+{
+        int r;
+
+        r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}", "webhook_allow_http", "b", (int) rules->allow_http,
+                                  "webhook_allow_literals", "b", (int) rules->allow_literals, "webhook_allow_private",
+                                  "b", (int) rules->allow_private, "webhook_timeout_usec", "t", rules->timeout_usec);
+        if (r >= 0 && rules->ca_file)
+                r = sd_bus_message_append(reply, "{sv}", "webhook_ca_file", "s", rules->ca_file);
+        return r;
+}
+
+static int append_run_options(sd_bus_message *reply, const AttachReply *attach)
 {
         _cleanup_strv_free_ char **accounts = NULL;
         int r;
 
-        r = read_accounts(run->only_accounts, &accounts);
+        r = read_accounts(attach->run->only_accounts, &accounts);
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "{sv}");
         if (r >= 0 && accounts) {
@@ -104,6 +117,8 @@ static int append_run_options(sd_bus_message *reply, const Run *run)
                 if (r >= 0)
                         r = sd_bus_message_close_container(reply);
         }
+        if (r >= 0 && attach->rules)
+                r = append_rules(reply, attach->rules);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -121,7 +136,7 @@ static int send_attach_reply(sd_bus_message *m, const AttachReply *attach)
         if (r >= 0)
                 r = sd_bus_message_append(reply, "s", strempty(attach->cursor));
         if (r >= 0)
-                r = append_run_options(reply, attach->run);
+                r = append_run_options(reply, attach);
         if (r >= 0)
                 r = sd_bus_send(NULL, reply, NULL);
         sd_bus_message_unref(reply);

@@ -49,6 +49,7 @@ void worker_attachment_done(WorkerAttachment *attachment)
         conf_done(&attachment->settings);
         free(attachment->cursor);
         strv_free(attachment->accounts);
+        free(attachment->rules.ca_file);
         *attachment = (WorkerAttachment){};
 }
 
@@ -172,6 +173,35 @@ static int read_settings(sd_bus_message *m, Conf *conf)
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
+/* What it is not known for is passed over. */
+static int read_rule(sd_bus_message *m, const char *name, WebhookRules *rules)
+{
+        const struct {
+                const char *name;
+                bool *field;
+        } flags[] = {
+                { "webhook_allow_http", &rules->allow_http },
+                { "webhook_allow_literals", &rules->allow_literals },
+                { "webhook_allow_private", &rules->allow_private },
+        };
+        const char *text;
+        int r, flag;
+
+        for (size_t i = 0; i < ELEMENTSOF(flags); i++)
+                if (streq(name, flags[i].name)) {
+                        r = sd_bus_message_read(m, "v", "b", &flag);
+                        if (r >= 0)
+                                *flags[i].field = flag;
+                        return r;
+                }
+        if (streq(name, "webhook_timeout_usec"))
+                return sd_bus_message_read(m, "v", "t", &rules->timeout_usec);
+        if (!streq(name, "webhook_ca_file"))
+                return sd_bus_message_skip(m, "v");
+        r = sd_bus_message_read(m, "v", "s", &text);
+        return r < 0 ? r : MIN(free_and_strdup(&rules->ca_file, text), 0);
+}
+
 static int read_options(sd_bus_message *m, WorkerAttachment *attachment)
 {
         const char *name;
@@ -191,7 +221,7 @@ static int read_options(sd_bus_message *m, WorkerAttachment *attachment)
                         if (r >= 0)
                                 r = sd_bus_message_exit_container(m);
                 } else
-                        r = sd_bus_message_skip(m, "v");
+                        r = read_rule(m, name, &attachment->rules);
                 if (r >= 0)
                         r = sd_bus_message_exit_container(m);
                 if (r < 0)
@@ -205,6 +235,7 @@ static int read_attachment(sd_bus_message *m, WorkerAttachment *attachment)
         const char *run_id, *cursor;
         int full_resync, r;
 
+        attachment->rules.timeout_usec = WEBHOOK_TIMEOUT_USEC;
         r = sd_bus_message_read(m, "stb", &run_id, &attachment->sequence, &full_resync);
         if (r < 0)
                 return r;

@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/conf.h"
+#include "model/settings.h"
 
 /* What Attach() gives. */
 typedef struct WorkerAttachment {
@@ -17,6 +18,7 @@ typedef struct WorkerAttachment {
         Conf settings;   /* of the connector's file */
         char *cursor;    /* "" for none */
         char **accounts; /* asked for in particular; NULL: all */
+        WebhookRules rules; /* of requests to the destination; its ca_file is owned */
 } WorkerAttachment;
 
 void worker_attachment_done(WorkerAttachment *attachment);

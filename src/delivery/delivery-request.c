@@ -101,15 +101,21 @@ static size_t on_body(char *data, size_t size, size_t n, void *userdata)
 
 /* ---- Making */
 
-static int add_header(DeliveryRequest *request, const DeliveryHeader *header)
+static int add_line(DeliveryRequest *request, const char *line)
 {
-        _cleanup_free_ char *line = asprintf_or_null("%s: %s", header->name, header->value);
-        struct curl_slist *longer = line ? curl_slist_append(request->headers, line) : NULL;
+        struct curl_slist *longer = curl_slist_append(request->headers, line);
 
         if (!longer)
                 return -ENOMEM;
         request->headers = longer;
         return 0;
+}
+
+static int add_header(DeliveryRequest *request, const DeliveryHeader *header)
+{
+        _cleanup_free_ char *line = asprintf_or_null("%s: %s", header->name, header->value);
+
+        return line ? add_line(request, line) : -ENOMEM;
 }
 
 #define SET(option, value)                                                                   \
@@ -172,6 +178,9 @@ static int fill(DeliveryRequest *request, const WebhookRules *rules, const char 
         if (!request->handle)
                 return -ENOMEM;
         r = add_header(request, &(DeliveryHeader){ "Content-Type", "application/json" });
+        /* No question first whether a large body is welcome: receivers that do not know it cost a second each time. */
+        if (r >= 0)
+                r = add_line(request, "Expect:");
         for (size_t i = 0; r >= 0 && i < n_headers; i++)
                 r = add_header(request, &headers[i]);
         if (r >= 0)
@@ -243,9 +252,9 @@ usec_t delivery_parse_retry_after(const char *value, usec_t now_usec)
         return date > 0 ? usec_sub((usec_t) date * USEC_PER_SEC, now_usec) : 0;
 }
 
-static char *error_text(const DeliveryRequest *request, CURLcode code, long status)
+static char *error_text(const DeliveryRequest *request, CURLcode code, long status, bool refused)
 {
-        if (request->refused[0] != '\0' && code != CURLE_OK && status == 0)
+        if (refused)
                 return asprintf_or_null("%s is no public address (AllowPrivateAddresses= is off).", request->refused);
         if (request->too_large)
                 return strdup("The headers of the answer are too large.");
@@ -269,13 +278,14 @@ int delivery_request_outcome(DeliveryRequest *request, CURLcode code, usec_t now
         (void) curl_easy_getinfo(request->handle, CURLINFO_RESPONSE_CODE, &status);
         (void) curl_easy_getinfo(request->handle, CURLINFO_TOTAL_TIME_T, &duration);
         outcome.http_status = status > 0 ? (unsigned) status : 0;
+        outcome.refused = status == 0 && code != CURLE_OK && request->refused[0] != '\0';
         outcome.complete = status > 0 && (code == CURLE_OK || request->cut);
         outcome.duration_usec = (usec_t) MAX(duration, (curl_off_t) 0);
         if (request->retry_after)
                 outcome.retry_after_usec = delivery_parse_retry_after(request->retry_after, now_usec);
         good = delivery_outcome_is_good(&outcome);
         if (!good)
-                outcome.error = error_text(request, code, status);
+                outcome.error = error_text(request, code, status, outcome.refused);
         if (request->answer.size > 0)
                 outcome.answer = utf8_sanitize(request->answer.data, request->answer.size, WEBHOOK_ANSWER_MAX);
         if ((!good && !outcome.error) || (request->answer.size > 0 && !outcome.answer)) {

@@ -41,6 +41,7 @@ typedef struct DeliveryOutcome {
         unsigned http_status; /* 0: no answer */
         bool complete;        /* the answer came to its end, or as far as we read */
         bool timed_out;
+        bool refused;            /* by us: it leads to an address that may not be connected to */
         bool abort;              /* the receiver does not want this message ever */
         usec_t retry_after_usec; /* it asks for so much time; 0: it does not */
         usec_t duration_usec;

@@ -255,6 +255,7 @@ typedef struct AttachReply {
         const Run *run;
         uint64_t sequence; /* last recorded call */
         const Conf *settings;
+        const WebhookRules *rules; /* of requests to the destination; NULL: it is sent none */
         const char *cursor; /* "" for none, also for a full resync */
 } AttachReply;
 typedef void (*EngineAttachReply)(int error, const AttachReply *reply, void *userdata);
@@ -271,11 +272,11 @@ int engine_worker_save_cursor(Engine *engine, const char *connector, const char 
 /* -EINVAL: @report has no outcome. */
 int engine_worker_finish(Engine *engine, const char *connector, const char *run_id, uint64_t sequence,
                          const RunReport *report, EngineReply reply, void *userdata) _must_check_;
-/* Exact counts of a run of this connector whose worker died, found in the destination. One that said itself how it
- * went keeps what it said. */
 /* What came of requests to the destination. */
 int engine_worker_report_deliveries(Engine *engine, const char *connector, const char *run_id, uint64_t sequence,
                                     const DeliveryAttempt *attempts, size_t n, EngineReply reply,
                                     void *userdata) _must_check_;
+/* Exact counts of a run of this connector whose worker died, found in the destination. One that said itself how it
+ * went keeps what it said. */
 int engine_worker_settle(Engine *engine, const char *connector, const char *run_id, const RunReport *report,
                          EngineReply reply, void *userdata) _must_check_;

@@ -196,6 +196,8 @@ int engine_set_active(Engine *engine, const char *connector, bool active, Engine
         was = connector_is_active(c);
         /* What the file says anyway is not remembered, so that a later change of the file counts. */
         c->record.active_override = active == c->definition->enabled ? -1 : active;
+        c->record.disabled_by_service = false;
+        c->record.destination_failures = 0;
         if (active && !was)
                 scheduler_pass_over(c);
         scheduler_update(c, SCHEDULE_RUN_CHANGED);

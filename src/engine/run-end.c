@@ -43,8 +43,8 @@ static int decide_retry(EngineRun *r, const RunEnd *end)
         if (!is_of_record(r))
                 return 0;
         clear_retry(record);
-        if (!end->retry || (run->outcome != RUN_FAILED && run->outcome != RUN_PARTIAL) ||
-            run->attempt > definition->retry_max)
+        if (!end->retry || record->disabled_by_service || run->attempt > definition->retry_max ||
+            (run->outcome != RUN_FAILED && run->outcome != RUN_PARTIAL))
                 return 0;
         k = free_and_strdup(&record->retry_of, run->retry_of ?: run->id);
         if (k < 0)
@@ -154,6 +154,40 @@ static int set_end(Run *run, const RunEnd *end)
         return 0;
 }
 
+/* A destination that takes nothing time after time is left alone until a person has looked at it: what was not
+ * delivered is kept by the worker. */
+static int judge_destination(EngineRun *r, const RunEnd *end)
+{
+        ConnectorEntry *c = r->connector;
+        ConnectorRecord *record = &c->record;
+        unsigned limit = r->definition->disable_after;
+        char *error;
+
+        if (!is_of_record(r))
+                return 0;
+        if (!end->destination_failed) {
+                if (end->outcome == RUN_SUCCEEDED || end->outcome == RUN_PARTIAL)
+                        record->destination_failures = 0;
+                return 0;
+        }
+        if (record->destination_failures < UINT32_MAX)
+                record->destination_failures++;
+        if (limit == 0 || record->destination_failures < limit || !connector_is_active(c))
+                return 0;
+        record->active_override = c->definition->enabled ? 0 : -1;
+        record->disabled_by_service = true;
+        if (r->run->category < 0)
+                r->run->category = ATTENTION_CONFIGURATION_ERROR;
+        error = asprintf_or_null("%s The connector was switched off after %u runs in a row that could not deliver; "
+                                 "'syncrunctl enable %s' switches it on.",
+                                 strempty(r->run->error), record->destination_failures, c->name);
+        if (!error)
+                return -ENOMEM;
+        free(r->run->error);
+        r->run->error = error;
+        return 0;
+}
+
 void run_conclude(EngineRun *r, const RunEnd *end)
 {
         int k;
@@ -161,6 +195,8 @@ void run_conclude(EngineRun *r, const RunEnd *end)
         if (r->run->outcome >= 0)
                 return; /* set once */
         k = set_end(r->run, end);
+        if (k >= 0 && r->connector)
+                k = judge_destination(r, end);
         if (k >= 0 && r->connector)
                 k = decide_retry(r, end);
         if (k < 0)

@@ -27,6 +27,8 @@ static RedbarkSync sync_of(const Connector *c, const char *user_id)
                 .last_outcome = c->record.last_outcome,
                 .last_finished_usec = c->record.last_finished_usec,
                 .consecutive_failures = c->record.consecutive_failures,
+                .destination_failures = c->record.destination_failures,
+                .disabled_by_service = c->record.disabled_by_service,
                 .attention = &c->record.attention,
         };
 }

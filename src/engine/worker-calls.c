@@ -77,6 +77,7 @@ static void on_attach_publication(Engine *engine, Publication *publication, int 
                 .run = p->run,
                 .sequence = p->run->report_sequence,
                 .settings = &p->definition->conf,
+                .rules = p->definition->destination == DESTINATION_WEBHOOK ? &engine->settings->webhook_rules : NULL,
                 .cursor = strempty(p->cursor),
         };
 

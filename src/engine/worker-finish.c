@@ -110,7 +110,8 @@ static void record_end(EngineRun *r, PendingCall *call)
                                     .category = call->end.attention,
                                     .retry = call->end.retry,
                                     .retry_at_usec = call->end.retry_at_usec,
-                                    .n_bad_lines = call->end.n_bad_lines });
+                                    .n_bad_lines = call->end.n_bad_lines,
+                                    .destination_failed = call->end.destination_failed });
         if (r->run->state == RUN_STARTING || r->run->state == RUN_RUNNING)
                 (void) run_move(r, RUN_STOPPING);
         run_heard(r);
@@ -162,6 +163,7 @@ static int keep_end(PendingCall *call, const RunReport *report)
         end->cpu_usec = report->cpu_usec;
         end->memory_peak_bytes = report->memory_peak_bytes;
         end->n_bad_lines = report->n_bad_lines;
+        end->destination_failed = report->destination_failed;
         if (free_and_strdup(&end->message, report->message) < 0)
                 return -ENOMEM;
         return MIN(free_and_strdup(&end->error, report->error ?: report->attention_message), 0);

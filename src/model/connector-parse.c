@@ -153,18 +153,19 @@ static int parse_path(const ConfAssignment *a, void *data, char **ret_why)
         return conf_parse_string(a, data, ret_why);
 }
 
-/* https://HOST[:PORT][/...], by its letters alone; what the host resolves to is seen when it is called. */
-static bool url_is_https(const char *url)
+/* http[s]://HOST[:PORT][/...], by its letters alone; what the host resolves to is seen when it is called. */
+static bool url_is_http(const char *url)
 {
-        const char *host, *port;
+        const char *host = strstr(url, "://"), *port;
         size_t n;
 
-        if (strncasecmp(url, "https://", strlen("https://")) != 0)
+        if (!host || (strncasecmp(url, "https://", strlen("https://")) != 0 &&
+                      strncasecmp(url, "http://", strlen("http://")) != 0))
                 return false;
         for (const char *c = url; *c; c++)
                 if ((unsigned char) *c <= ' ' || (unsigned char) *c >= 0x7f || strchr("\"<>\\^`{|}", *c))
                         return false;
-        host = url + strlen("https://");
+        host += strlen("://");
         if (*host == '[') {
                 n = strspn(host + 1, "0123456789abcdefABCDEF:.");
                 if (n < 2 || host[n + 1] != ']')
@@ -189,11 +190,37 @@ static bool url_is_https(const char *url)
 
 static int parse_url(const ConfAssignment *a, void *data, char **ret_why)
 {
-        if (!isempty(a->value) && !url_is_https(a->value)) {
+        if (!isempty(a->value) && !url_is_http(a->value)) {
                 *ret_why = asprintf_or_null("'%s' is no address that begins with https:// and a host.", a->value);
                 return -EINVAL;
         }
         return conf_parse_string(a, data, ret_why);
+}
+
+/* Letters, digits and @others, which stand between them. */
+static int parse_name(const ConfAssignment *a, const char *others, size_t max, void *data, char **ret_why)
+{
+        bool good = strlen(a->value) <= max;
+
+        for (const char *c = a->value; *c; c++)
+                good = good && (isalnum((unsigned char) *c) ||
+                                (strchr(others, *c) && c > a->value && isalnum((unsigned char) c[1])));
+        if (!good) {
+                *ret_why = asprintf_or_null("'%.*s' is no name: up to %zu letters and digits, with %s between them.",
+                                            64, a->value, max, streq(others, "-") ? "'-'" : "'.', '_' or '-'");
+                return -EINVAL;
+        }
+        return conf_parse_string(a, data, ret_why);
+}
+
+static int parse_header_prefix(const ConfAssignment *a, void *data, char **ret_why)
+{
+        return parse_name(a, "-", CONNECTOR_HEADER_PREFIX_MAX, data, ret_why);
+}
+
+static int parse_event_type(const ConfAssignment *a, void *data, char **ret_why)
+{
+        return parse_name(a, "._-", CONNECTOR_EVENT_TYPE_MAX, data, ret_why);
 }
 
 /* "stream:field,field" without the blanks; NULL in *ret where it is none. */
@@ -289,6 +316,9 @@ static const ConfItem items[] = {
         ITEM("Destination", "ExecStore", conf_parse_command, exec_store, ERROR),
         ITEM("Destination", "Url", parse_url, url, ERROR),
         ITEM("Destination", "SecretFile", parse_path, secret_file, ERROR),
+        ITEM("Destination", "HeaderPrefix", parse_header_prefix, header_prefix, ERROR),
+        ITEM("Destination", "EventType", parse_event_type, event_type, ERROR),
+        ITEM("Destination", "DisableAfter", conf_parse_unsigned, disable_after, WARNING),
         ITEM("Destination", "KeyProperties", parse_key_properties, key_properties, ERROR),
         {},
 };
@@ -309,10 +339,11 @@ static void check_destination(const ConnectorDefinition *definition, Diagnostics
                 size_t offset;
                 bool required;
         } keys[] = {
-                { "Path", DESTINATION_SQLITE, offsetof(ConnectorDefinition, destination_path), false },
                 { "ExecStore", DESTINATION_EXEC, offsetof(ConnectorDefinition, exec_store), true },
                 { "Url", DESTINATION_WEBHOOK, offsetof(ConnectorDefinition, url), true },
                 { "SecretFile", DESTINATION_WEBHOOK, offsetof(ConnectorDefinition, secret_file), false },
+                { "HeaderPrefix", DESTINATION_WEBHOOK, offsetof(ConnectorDefinition, header_prefix), false },
+                { "EventType", DESTINATION_WEBHOOK, offsetof(ConnectorDefinition, event_type), false },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
@@ -326,6 +357,14 @@ static void check_destination(const ConnectorDefinition *definition, Diagnostics
                         TELL(definition, ERROR, "Destination", keys[i].key,
                              "The setting is missing: Type=%s needs it.", type);
         }
+        if (definition->destination_path && definition->destination == DESTINATION_EXEC)
+                TELL(definition, WARNING, "Destination", "Path",
+                     "The setting is for Type=sqlite and Type=webhook, and ignored here.");
+        if (definition->destination == DESTINATION_WEBHOOK && definition->url &&
+            strncasecmp(definition->url, "http:", strlen("http:")) == 0)
+                TELL(definition, WARNING, "Destination", "Url",
+                     "Anybody on the way can read what is sent; it is sent only where AllowHTTP= of syncrun.conf is "
+                     "on.");
         if (definition->destination == DESTINATION_WEBHOOK && !definition->secret_file)
                 TELL(definition, WARNING, "Destination", "SecretFile",
                      "The setting is missing: deliveries will not be signed.");
@@ -356,7 +395,7 @@ static int set_defaults(ConnectorDefinition *definition)
         if (!definition->working_directory &&
             free_and_strdup(&definition->working_directory, CONNECTOR_WORKING_DIRECTORY_DEFAULT) < 0)
                 return -ENOMEM;
-        if (!definition->destination_path && definition->destination == DESTINATION_SQLITE &&
+        if (!definition->destination_path && definition->destination != DESTINATION_EXEC &&
             free_and_strdup(&definition->destination_path, CONNECTOR_PATH_DEFAULT) < 0)
                 return -ENOMEM;
         return 0;
@@ -384,6 +423,7 @@ int connector_definition_make(const char *name, Conf *conf, const char *path, Di
                 .retry_usec = 30 * USEC_PER_SEC,
                 .retry_max_usec = USEC_PER_HOUR,
                 .notify_after = 1,
+                .disable_after = CONNECTOR_DISABLE_AFTER_DEFAULT,
                 .destination = DESTINATION_SQLITE,
         };
         if (free_and_strdup(&definition->name, name) < 0 || free_and_strdup(&definition->path, path) < 0)

@@ -47,6 +47,8 @@ static void definition_free(ConnectorDefinition *definition)
         strv_free(definition->exec_store);
         free(definition->url);
         free(definition->secret_file);
+        free(definition->header_prefix);
+        free(definition->event_type);
         strv_free(definition->key_properties);
         free(definition);
 }

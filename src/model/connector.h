@@ -17,7 +17,13 @@
 
 #define EVERY_MIN_USEC USEC_PER_SEC /* Every= is at least this, so that a connector cannot keep the machine busy */
 
-/* Path= of Type=sqlite, and WorkingDirectory=, where the file says none. */
+#define CONNECTOR_HEADER_PREFIX_MAX     64U /* bytes */
+#define CONNECTOR_HEADER_PREFIX_DEFAULT "X-Syncrun"
+#define CONNECTOR_EVENT_TYPE_MAX        64U /* bytes */
+#define CONNECTOR_EVENT_TYPE_DEFAULT    "records.synced"
+#define CONNECTOR_DISABLE_AFTER_DEFAULT 5U
+
+/* Path= of Type=sqlite and Type=webhook, and WorkingDirectory=, where the file says none. */
 #define CONNECTOR_PATH_DEFAULT              "%S/items.db"
 #define CONNECTOR_WORKING_DIRECTORY_DEFAULT "%S"
 
@@ -93,10 +99,14 @@ typedef struct ConnectorDefinition {
 
         /* [Destination]; specifiers as above, but for the URL and the keys */
         DestinationType destination;
-        char *destination_path; /* DESTINATION_SQLITE: never NULL */
+        char *destination_path; /* DESTINATION_SQLITE, and where DESTINATION_WEBHOOK keeps its items: never NULL */
         char **exec_store;      /* DESTINATION_EXEC: never NULL */
-        char *url;              /* DESTINATION_WEBHOOK: never NULL, https */
+        char *url;              /* DESTINATION_WEBHOOK: never NULL, https or http; whether that is allowed is not
+                                 * known here */
         char *secret_file;      /* NULL: deliveries are not signed */
+        char *header_prefix;    /* of those that say so; NULL: CONNECTOR_HEADER_PREFIX_DEFAULT */
+        char *event_type;       /* NULL: CONNECTOR_EVENT_TYPE_DEFAULT */
+        unsigned disable_after; /* runs in a row that could not deliver; 0: never */
         char **key_properties;  /* "stream:field,field": one entry a stream, no blanks around ":" and "," */
 } ConnectorDefinition;
 

@@ -71,7 +71,7 @@ bool redbark_sync_needs_attention(const RedbarkSync *sync)
 
 RedbarkSyncStatus redbark_sync_status_of(const RedbarkSync *sync)
 {
-        if (!sync->active && !sync->active_run_id)
+        if (!sync->active && !sync->active_run_id && !sync->disabled_by_service)
                 return REDBARK_SYNC_INACTIVE;
         if (redbark_sync_needs_attention(sync))
                 return REDBARK_SYNC_NEEDS_ATTENTION;
@@ -163,8 +163,9 @@ void view_redbark_sync(JsonWriter *w, const RedbarkSync *sync)
                 write_marks(w, sync);
 }
 
-static void write_destination(JsonWriter *w, const ConnectorDefinition *d)
+static void write_destination(JsonWriter *w, const RedbarkSync *sync)
 {
+        const ConnectorDefinition *d = sync->definition;
         _cleanup_free_ char *origin = url_origin(d->url);
 
         json_open_object(w, "destination");
@@ -175,6 +176,11 @@ static void write_destination(JsonWriter *w, const ConnectorDefinition *d)
                 json_write_string(w, "target", d->exec_store[0]);
         else
                 json_write_string(w, "target", d->destination == DESTINATION_SQLITE ? d->destination_path : NULL);
+        json_write_string(w, "state",
+                          sync->disabled_by_service        ? "disabled"
+                          : sync->destination_failures > 0 ? "failing"
+                                                           : "active");
+        json_write_uint(w, "failures", sync->destination_failures);
         json_close_object(w);
 }
 
@@ -182,7 +188,7 @@ void view_redbark_sync_detail(JsonWriter *w, const RedbarkSync *sync)
 {
         const ConnectorDefinition *d = sync->definition;
 
-        write_destination(w, d);
+        write_destination(w, sync);
         json_open_array(w, "schedule");
         for (size_t i = 0; i < d->n_calendars; i++)
                 json_write_string(w, NULL, d->calendars[i].text);

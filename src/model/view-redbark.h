@@ -62,6 +62,8 @@ typedef struct RedbarkSync {
         RunOutcome last_outcome;
         usec_t last_finished_usec;
         unsigned consecutive_failures;
+        unsigned destination_failures;
+        bool disabled_by_service; /* for those; a person has to look at it */
         const Attention *attention;
         const RedbarkMark *marks; /* newest first */
         size_t n_marks;

@@ -17,6 +17,8 @@
         P(last_run_id, last_run_id, TEXT)                                                                            \
         W(last_outcome, last_outcome, run_outcome)                                                                   \
         P(consecutive_failures, consecutive_failures, UNSIGNED)                                                      \
+        P(destination_failures, destination_failures, UNSIGNED)                                                      \
+        P(disabled_by_service, disabled_by_service, BOOL)                                                            \
         P(retry_at_usec, retry_at_usec, USEC)                                                                        \
         P(retry_attempt, retry_attempt, UNSIGNED)                                                                    \
         P(retry_of, retry_of, TEXT)                                                                                  \

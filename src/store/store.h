@@ -113,6 +113,8 @@ typedef struct ConnectorRecord {
         char *last_run_id;
         RunOutcome last_outcome;
         unsigned consecutive_failures;
+        unsigned destination_failures; /* runs in a row whose destination did not take what it was sent */
+        bool disabled_by_service;      /* active_override was set for that: SetActive() clears it */
         usec_t retry_at_usec;        /* 0: no retry is due */
         unsigned retry_attempt;      /* number of the attempt that retry_at_usec is for */
         char *retry_of;              /* id of the first attempt */

@@ -115,7 +115,7 @@ static int add_run(SqliteDestination *d)
         return r < 0 ? r : read_tallies(d, d->run, context->ledger);
 }
 
-static int sqlite_open(Destination *destination)
+int sqlite_open(Destination *destination)
 {
         SqliteDestination *d = sqlite_destination(destination);
         int r;
@@ -148,7 +148,7 @@ static int write_tally(SqliteDestination *d, const LedgerAccount *row)
         return item_db_run(&d->db, statement);
 }
 
-static int sqlite_commit(Destination *destination)
+int sqlite_commit(Destination *destination)
 {
         SqliteDestination *d = sqlite_destination(destination);
         Ledger *ledger = destination->context.ledger;
@@ -170,7 +170,7 @@ static int sqlite_commit(Destination *destination)
         return 0;
 }
 
-static int sqlite_settled(Destination *destination, const char *run_id)
+int sqlite_settled(Destination *destination, const char *run_id)
 {
         static const ItemStatement steps[] = { ITEM_TALLY_DROP, ITEM_RUN_SETTLED };
         SqliteDestination *d = sqlite_destination(destination);
@@ -194,7 +194,7 @@ static int sqlite_settled(Destination *destination, const char *run_id)
         return in_transaction ? 0 : commit(d);
 }
 
-static int sqlite_next_unsettled(Destination *destination, char **ret_run_id, Ledger *ret_ledger)
+int sqlite_next_unsettled(Destination *destination, char **ret_run_id, Ledger *ret_ledger)
 {
         SqliteDestination *d = sqlite_destination(destination);
         _cleanup_free_ char *run_id = NULL;
@@ -226,7 +226,7 @@ static int sqlite_next_unsettled(Destination *destination, char **ret_run_id, Le
         return 1;
 }
 
-static void sqlite_done(Destination *destination)
+void sqlite_done(Destination *destination)
 {
         SqliteDestination *d = sqlite_destination(destination);
 

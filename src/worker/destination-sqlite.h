@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Between destination-sqlite.c and sqlite-items.c; for nobody else. */
+/* Between destination-sqlite.c, sqlite-items.c and destination-webhook.c, which is made of it; for nobody else. */
 
 #include "worker/destination.h"
 #include "worker/item-walk.h"
@@ -15,6 +15,9 @@ typedef struct SqliteDestination {
         ItemWalk walk;
         Buffer key;
         Buffer ours, theirs; /* canonical texts */
+
+        /* Of a destination that is made of this one: an item was put in or updated. NULL: nothing else happens. */
+        int (*changed)(struct SqliteDestination *d, int64_t item, int64_t stream_id, bool added);
 } SqliteDestination;
 
 static inline SqliteDestination *sqlite_destination(Destination *destination)
@@ -27,6 +30,13 @@ int sqlite_error(SqliteDestination *d, int r);
 
 /* Begins a transaction, if none is open. */
 int sqlite_begin(SqliteDestination *d) _must_check_;
+
+/* destination-sqlite.c: likewise */
+int sqlite_open(Destination *destination) _must_check_;
+int sqlite_commit(Destination *destination) _must_check_;
+int sqlite_settled(Destination *destination, const char *run_id) _must_check_;
+int sqlite_next_unsettled(Destination *destination, char **ret_run_id, Ledger *ret_ledger) _must_check_;
+void sqlite_done(Destination *destination);
 
 /* sqlite-items.c: operations of the destination, see DestinationOps */
 int sqlite_schema(Destination *destination, Stream *stream) _must_check_;

@@ -15,6 +15,8 @@ static const DestinationOps *ops_of(DestinationType type)
                 return &destination_sqlite_ops;
         case DESTINATION_EXEC:
                 return &destination_exec_ops;
+        case DESTINATION_WEBHOOK:
+                return &destination_webhook_ops;
         default:
                 return NULL;
         }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Where a run's records go. One file for each Type=: destination-sqlite.c keeps items itself, destination-exec.c hands
- * lines to a program; another kind is another DestinationOps and a line in destination_new(). Which message is a
- * record, and what the run makes of errors, is not decided here. */
+/* Where a run's records go. One file for each Type=: destination-sqlite.c keeps items itself, destination-webhook.c
+ * sends them on besides, destination-exec.c hands lines to a program; another kind is another DestinationOps and a
+ * line in ops_of(). Which message is a record, and what the run makes of errors, is not decided here. */
 
 #include <systemd/sd-event.h>
 
 #include "model/connector.h"
+#include "model/delivery.h"
+#include "model/settings.h"
 #include "worker/ledger.h"
 #include "worker/log-relay.h"
 #include "worker/stream.h"
@@ -21,6 +23,11 @@ typedef struct DestinationContext {
         const char *working_directory; /* of the command; NULL */
         char *const *command;          /* ExecStore=, specifiers expanded; NULL for other types */
         char *const *environment;      /* of that command */
+        const WebhookRules *rules; /* of requests; NULL for types that make none */
+        const char *url;
+        const char *secret_file;   /* specifiers expanded; NULL: requests are not signed */
+        const char *header_prefix;
+        const char *event_type;
         Ledger *ledger;
         Streams *streams;
         LogRelay *relay; /* for that command's stderr */
@@ -43,6 +50,8 @@ typedef struct DestinationCallbacks {
         void (*state)(JsonSlice line, void *userdata);
         /* Counts of what became of the records: a PROGRESS message. */
         void (*counts)(const Message *message, void *userdata);
+        /* A request has ended. @attempt: borrowed. */
+        void (*attempted)(const DeliveryAttempt *attempt, void *userdata);
         /* It has ended: @r 0 after destination_finish(), or negative with destination->error, at any time. */
         void (*ended)(int r, void *userdata);
         void *userdata;
@@ -75,10 +84,13 @@ struct Destination {
         DestinationCallbacks callbacks;
         char *error;                /* what went wrong, for a person; NULL */
         AttentionCategory category; /* what the person mends; _ATTENTION_INVALID */
+        bool undelivered;           /* it failed because the other end did not take what it was sent */
+        usec_t retry_at_usec;       /* when the other end wants to be asked again, CLOCK_REALTIME; 0: it did not say */
 };
 
 extern const DestinationOps destination_sqlite_ops;
 extern const DestinationOps destination_exec_ops;
+extern const DestinationOps destination_webhook_ops;
 
 /**
  * destination_open() - make it ready for records

@@ -55,6 +55,27 @@ static const char schema[] = "CREATE TABLE stream ("
 static const char upgrade[] = "ALTER TABLE stream ADD COLUMN keyed_from INTEGER NOT NULL DEFAULT 0;"
                               "UPDATE stream SET keyed_from = (SELECT ifnull(max(id), 0) + 1 FROM item);";
 
+static const char outbox_schema[] =
+                "CREATE TABLE IF NOT EXISTS delivery ("
+                "  key INTEGER PRIMARY KEY AUTOINCREMENT,"
+                "  id TEXT NOT NULL UNIQUE,"
+                "  body TEXT NOT NULL"
+                ") STRICT;"
+                "CREATE TABLE IF NOT EXISTS outbox ("
+                "  seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+                "  item INTEGER NOT NULL,"
+                "  stream_id INTEGER NOT NULL,"
+                "  is_new INTEGER NOT NULL CHECK (is_new IN (0, 1)),"
+                "  delivery INTEGER REFERENCES delivery (key)"
+                ") STRICT;"
+                "CREATE UNIQUE INDEX IF NOT EXISTS outbox_once ON outbox (item) WHERE delivery IS NULL;"
+                "CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (stream_id, seq) WHERE delivery IS NULL;"
+                "CREATE INDEX IF NOT EXISTS outbox_assigned ON outbox (delivery) WHERE delivery IS NOT NULL;"
+                /* What is gone at the provider is not sent any more. */
+                "CREATE TRIGGER IF NOT EXISTS outbox_gone AFTER DELETE ON item BEGIN"
+                "  DELETE FROM outbox WHERE item = OLD.id AND delivery IS NULL;"
+                " END;";
+
 static const char *const statement_table[_ITEM_STATEMENT_MAX] = {
         [ITEM_BEGIN] = "BEGIN IMMEDIATE",
         [ITEM_COMMIT] = "COMMIT",
@@ -85,6 +106,25 @@ static const char *const statement_table[_ITEM_STATEMENT_MAX] = {
         [ITEM_TALLY_GET] = "SELECT account, discovered, added, updated, deduped FROM tally WHERE run = ?1 ORDER BY "
                            "account",
         [ITEM_TALLY_DROP] = "DELETE FROM tally WHERE run = (SELECT id FROM run WHERE run_id = ?1)",
+        [OUTBOX_ADD] = "INSERT INTO outbox (item, stream_id, is_new) VALUES (?1, ?2, ?3)"
+                       " ON CONFLICT (item) WHERE delivery IS NULL DO NOTHING",
+        [OUTBOX_COUNT] = "SELECT count(*) FROM outbox WHERE delivery IS NULL",
+        [OUTBOX_STREAM] = "SELECT stream_id, stream.name FROM outbox JOIN stream ON stream.id = stream_id"
+                          " WHERE delivery IS NULL ORDER BY seq LIMIT 1",
+        [OUTBOX_WAITING] = "SELECT seq, is_new, json FROM outbox INDEXED BY outbox_waiting JOIN item ON item.id = item"
+                           " WHERE outbox.stream_id = ?1 AND delivery IS NULL ORDER BY seq LIMIT ?2",
+        [OUTBOX_ASSIGN] = "UPDATE outbox SET delivery = ?1 WHERE stream_id = ?2 AND seq <= ?3 AND delivery IS NULL",
+        [OUTBOX_ASSIGNED] = "SELECT count(*) FROM outbox WHERE delivery = ?1",
+        [OUTBOX_DROP] = "DELETE FROM outbox WHERE delivery = ?1",
+        [OUTBOX_KEEP_NEW] = "UPDATE outbox SET is_new = 1 WHERE delivery IS NULL AND item IN"
+                            " (SELECT item FROM outbox WHERE delivery = ?1 AND is_new)",
+        [OUTBOX_FORGET_TWICE] = "DELETE FROM outbox WHERE delivery = ?1 AND (item IN"
+                                " (SELECT item FROM outbox WHERE delivery IS NULL)"
+                                " OR NOT EXISTS (SELECT 1 FROM item AS i WHERE i.id = outbox.item))",
+        [OUTBOX_RETURN] = "UPDATE outbox SET delivery = NULL WHERE delivery = ?1",
+        [DELIVERY_ADD] = "INSERT INTO delivery (id, body) VALUES (?1, ?2) RETURNING key",
+        [DELIVERY_FIRST] = "SELECT key, id, body FROM delivery ORDER BY key LIMIT 1",
+        [DELIVERY_DROP] = "DELETE FROM delivery WHERE key = ?1",
 };
 
 int item_db_errno(int code)
@@ -206,6 +246,11 @@ int item_db_open(ItemDb *db, const char *path)
                         "PRAGMA cache_size = -%d; PRAGMA trusted_schema = OFF;",
                         ITEM_DB_CACHE_KIB);
         return execute(db, sql);
+}
+
+int item_db_open_outbox(ItemDb *db)
+{
+        return execute(db, outbox_schema);
 }
 
 void item_db_close(ItemDb *db)

@@ -15,6 +15,13 @@
  * - tally: counts by account of runs that are not settled, written in the transactions of the items that they count;
  *   account '' is for records that name none
  *
+ * A destination of Type=webhook (destination-webhook.c) has two more, which are made for it alone:
+ *
+ * - outbox: items that are still to be delivered; is_new: the receiver has none of its versions; delivery: the request
+ *   that it is part of; NULL: none yet. An item that changes while it is part of one waits once more beside that.
+ * - delivery: a request that may have been sent, with its very bytes: it is sent again, with the same id, until it is
+ *   known to have been taken or refused
+ *
  * item is a rowid table with an index on (stream_id, key) and not WITHOUT ROWID: measured with records of 1 KB, keys
  * in random order, on pages of 8 KiB, it takes 90,000 to 113,000 new rows a second and not 16,000, and finds them
  * twice as fast. */
@@ -47,6 +54,19 @@ typedef enum ItemStatement {
         ITEM_TALLY_SET,       /* run, account, four counts */
         ITEM_TALLY_GET,       /* run → account, four counts */
         ITEM_TALLY_DROP,      /* run id */
+        OUTBOX_ADD,           /* item, stream, is new; nothing happens if it waits already */
+        OUTBOX_COUNT,         /* → how many wait */
+        OUTBOX_STREAM,        /* → stream, name: of the one that has waited longest */
+        OUTBOX_WAITING,       /* stream, limit → seq, is new, json; longest waiting first */
+        OUTBOX_ASSIGN,        /* delivery, stream, last seq */
+        OUTBOX_ASSIGNED,      /* delivery → how many */
+        OUTBOX_DROP,          /* delivery */
+        OUTBOX_KEEP_NEW,      /* delivery: those of its items that wait beside it are new, if they are so there */
+        OUTBOX_FORGET_TWICE,  /* delivery: those that wait beside it anyway, or have gone */
+        OUTBOX_RETURN,        /* delivery: all others wait again */
+        DELIVERY_ADD,         /* id, body → key */
+        DELIVERY_FIRST,       /* → key, id, body */
+        DELIVERY_DROP,        /* key */
         _ITEM_STATEMENT_MAX,
         _ITEM_STATEMENT_INVALID = -EINVAL,
 } ItemStatement;
@@ -66,6 +86,10 @@ typedef struct ItemDb {
  */
 int item_db_open(ItemDb *db, const char *path) _must_check_;
 void item_db_close(ItemDb *db);
+
+/** item_db_open_outbox() - make the tables of the outbox where they are missing. In a transaction. Return: 0; as
+ * item_db_errno(). */
+int item_db_open_outbox(ItemDb *db) _must_check_;
 
 /** item_db_statement() - a statement, prepared once, reset and unbound. Return: 0; as item_db_errno(). */
 int item_db_statement(ItemDb *db, ItemStatement number, sqlite3_stmt **ret) _must_check_;

@@ -163,9 +163,12 @@ static int decide(const RunFacts *facts, RunReport *report)
         }
         if (facts->start_error)
                 return fail(report, facts->start_error, ATTENTION_CONFIGURATION_ERROR, false);
-        if (facts->destination_error)
+        if (facts->destination_error) {
+                report->destination_failed = facts->undelivered;
+                report->retry_at_usec = facts->destination_category < 0 ? facts->destination_retry_at_usec : 0;
                 return fail(report, facts->destination_error, facts->destination_category,
                             facts->destination_category < 0);
+        }
         if (facts->failed || intake->trace_error)
                 return decide_by_exit(facts, report);
         if (intake->cursor_refused)
@@ -197,7 +200,7 @@ int outcome_decide(const RunFacts *facts, RunReport *report)
         retry_at_usec = intake_retry_at(intake);
         if (retry_at_usec > 0 && report->outcome != RUN_SUCCEEDED && report->outcome != RUN_CANCELLED) {
                 report->retry = true;
-                report->retry_at_usec = retry_at_usec;
+                report->retry_at_usec = MAX(report->retry_at_usec, retry_at_usec);
         }
         if (report->attention >= 0) {
                 const char *words = report->attention == intake->attention ? intake->attention_message : NULL;

@@ -17,6 +17,8 @@ typedef struct RunFacts {
         const char *start_error;       /* why it could not begin: the settings; NULL */
         const char *destination_error; /* NULL: none */
         AttentionCategory destination_category;
+        bool undelivered;                 /* that error: the other end did not take what it was sent */
+        usec_t destination_retry_at_usec; /* when it wants to be asked again; 0: it did not say */
         bool failed;             /* a program of the pipeline did not succeed */
         PipelineFailure failure; /* which one, if so */
 } RunFacts;

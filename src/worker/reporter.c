@@ -22,6 +22,8 @@ struct Reporter {
         bool changed;
         bool alive;
         char *cursor;  /* waits to be saved */
+        DeliveryAttempt attempts[REPORT_ATTEMPTS_MAX]; /* wait to be told */
+        size_t n_attempts;
         RunReport end; /* waits until all else was said */
         bool ending;
         bool ended;           /* recorded, or refused */
@@ -65,6 +67,14 @@ int reporter_new(sd_event *event, WorkerProxy *proxy, const char *run_id, uint64
         return 0;
 }
 
+static void forget_attempts(Reporter *reporter, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                delivery_attempt_done(&reporter->attempts[i]);
+        reporter->n_attempts -= n;
+        memmove(reporter->attempts, reporter->attempts + n, reporter->n_attempts * sizeof(*reporter->attempts));
+}
+
 Reporter *reporter_free(Reporter *reporter)
 {
         if (!reporter)
@@ -72,6 +82,7 @@ Reporter *reporter_free(Reporter *reporter)
         sd_event_source_disable_unref(reporter->timer);
         sd_event_unref(reporter->event);
         run_report_done(&reporter->end);
+        forget_attempts(reporter, reporter->n_attempts);
         free(reporter->cursor);
         free(reporter);
         return NULL;
@@ -171,6 +182,19 @@ static int send_cursor(Reporter *reporter)
         return call(reporter, WORKER_SAVE_CURSOR, cursor);
 }
 
+static int send_attempts(Reporter *reporter)
+{
+        size_t n = MIN(reporter->n_attempts, (size_t) DELIVERIES_REPORT_MAX);
+        _cleanup_free_ char *text = NULL;
+        Buffer buffer = {};
+        int r;
+
+        delivery_attempts_write(reporter->attempts, n, &buffer);
+        forget_attempts(reporter, n);
+        r = buffer_take(&buffer, &text);
+        return r < 0 ? r : call(reporter, WORKER_REPORT_DELIVERIES, text);
+}
+
 static int send_end(Reporter *reporter)
 {
         RunReport *report = &reporter->end;
@@ -205,6 +229,8 @@ static void proceed(Reporter *reporter)
         due = report_due(reporter);
         if (reporter->cursor)
                 r = send_cursor(reporter);
+        else if (reporter->n_attempts > 0)
+                r = send_attempts(reporter);
         else if (reporter->ending) {
                 /* The end carries the last counts; only what it has no room for goes before. */
                 bool crowded = HASH_COUNT(reporter->intake->ledger.accounts) > REPORT_ACCOUNTS_MAX &&
@@ -241,6 +267,18 @@ void reporter_save_cursor(Reporter *reporter, char *cursor)
 {
         free(reporter->cursor);
         reporter->cursor = cursor;
+        proceed(reporter);
+}
+
+void reporter_attempted(Reporter *reporter, const DeliveryAttempt *attempt)
+{
+        if (reporter->n_attempts == REPORT_ATTEMPTS_MAX)
+                forget_attempts(reporter, 1);
+        if (delivery_attempt_copy(attempt, &reporter->attempts[reporter->n_attempts]) < 0) {
+                log_debug("Without memory an attempt is not told of.");
+                return;
+        }
+        reporter->n_attempts++;
         proceed(reporter);
 }
 

@@ -52,6 +52,12 @@ void reporter_alive(Reporter *reporter);
  */
 void reporter_save_cursor(Reporter *reporter, char *cursor);
 
+/* Attempts that wait to be told; of more, while the daemon is away, the oldest are forgotten. */
+#define REPORT_ATTEMPTS_MAX 256U
+
+/** reporter_attempted() - a request to the destination has ended. @attempt: copied */
+void reporter_attempted(Reporter *reporter, const DeliveryAttempt *attempt);
+
 /** reporter_finish() - say the end, after all else. @report: the end's fields are set; taken over (emptied) */
 void reporter_finish(Reporter *reporter, RunReport *report);
 

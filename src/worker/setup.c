@@ -26,6 +26,7 @@ void setup_done(Setup *setup)
         free(setup->config_file);
         free(setup->working_directory);
         free(setup->destination_path);
+        free(setup->secret_file);
         strv_free(setup->store_command);
         strv_free(setup->environment);
         *setup = (Setup){};
@@ -83,6 +84,9 @@ static int expand_paths(Setup *setup, const ConnectorDefinition *definition, Spe
                 return r;
         specifiers->config_file = setup->config_file;
         r = expand(definition->working_directory, specifiers, "WorkingDirectory", &setup->working_directory, ret_why);
+        if (r < 0)
+                return r;
+        r = expand(definition->secret_file, specifiers, "SecretFile", &setup->secret_file, ret_why);
         if (r < 0)
                 return r;
         return expand(definition->destination_path, specifiers, "Path", &setup->destination_path, ret_why);

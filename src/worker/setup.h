@@ -13,6 +13,7 @@ typedef struct Setup {
         char *config_file;       /* NULL */
         char *working_directory; /* NULL */
         char *destination_path;  /* NULL */
+        char *secret_file;       /* NULL */
         char ***commands;        /* n_commands: ExecPull=, then ExecTransform= in order */
         size_t n_commands;
         char **store_command; /* NULL */

@@ -246,11 +246,11 @@ static int keep_record(SqliteDestination *d, const DestinationRecord *record, co
         return 0;
 }
 
-/* Stores a record under its key. */
-static int store_record(SqliteDestination *d, const DestinationRecord *record, size_t *ret_outcome)
+/* Stores a record under its key. @ret_item: its id alone where the item is new. */
+static int store_record(SqliteDestination *d, const DestinationRecord *record, StoredItem *ret_item,
+                        size_t *ret_outcome)
 {
         const Message *message = record->message;
-        StoredItem item;
         int r;
 
         r = stream_key(d->destination.context.streams, record->stream, record->index, message->payload_member,
@@ -262,16 +262,19 @@ static int store_record(SqliteDestination *d, const DestinationRecord *record, s
                 r = add_unseen(d, record);
         if (r != 0) {
                 *ret_outcome = LEDGER_ADDED;
+                ret_item->id = sqlite3_last_insert_rowid(d->db.sqlite);
                 return MIN(r, 0);
         }
-        r = find_item(d, record, &item);
+        r = find_item(d, record, ret_item);
         if (r < 0)
                 return r;
-        if (item.id != ITEM_NOT_FOUND)
-                return keep_record(d, record, &item, ret_outcome);
+        if (ret_item->id != ITEM_NOT_FOUND)
+                return keep_record(d, record, ret_item, ret_outcome);
         record->stream->n_new++;
         *ret_outcome = LEDGER_ADDED;
-        return write_item(d, record, &item);
+        r = write_item(d, record, ret_item);
+        ret_item->id = sqlite3_last_insert_rowid(d->db.sqlite);
+        return r;
 }
 
 /* Whether the next row has the very bytes of the record. Then it also has its key, which need not be made. */
@@ -300,7 +303,9 @@ int sqlite_record(Destination *destination, const DestinationRecord *record)
                 if (r >= 0)
                         r = keep_record(d, record, &item, &outcome);
         } else
-                r = store_record(d, record, &outcome);
+                r = store_record(d, record, &item, &outcome);
+        if (r >= 0 && d->changed && outcome != LEDGER_DEDUPED)
+                r = d->changed(d, item.id, record->stream->id, outcome == LEDGER_ADDED);
         if (r < 0)
                 return r;
         ledger_add(destination->context.ledger, record->account, 1, outcome);

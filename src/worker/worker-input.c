@@ -254,6 +254,14 @@ static void on_told_counts(const Message *message, void *userdata)
                 worker_commit(worker);
 }
 
+static void on_attempted(const DeliveryAttempt *attempt, void *userdata)
+{
+        Worker *worker = userdata;
+
+        if (worker->reporter)
+                reporter_attempted(worker->reporter, attempt);
+}
+
 static void on_destination_ended(int r, void *userdata)
 {
         Worker *worker = userdata;
@@ -287,6 +295,7 @@ const DestinationCallbacks worker_destination_callbacks = {
         .drained = on_drained,
         .state = on_returned_state,
         .counts = on_told_counts,
+        .attempted = on_attempted,
         .ended = on_destination_ended,
 };
 

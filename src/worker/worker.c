@@ -76,6 +76,8 @@ static int make_end(Worker *worker, RunReport *report, CursorScope *ret_scope)
                 .start_error = worker->start_error,
                 .destination_error = worker->destination_error,
                 .destination_category = worker->destination_category,
+                .undelivered = worker->destination && worker->destination->undelivered,
+                .destination_retry_at_usec = worker->destination ? worker->destination->retry_at_usec : 0,
         };
         bool failed;
         int r;
@@ -290,6 +292,11 @@ static int open_destination(Worker *worker)
                 .working_directory = worker->setup.working_directory,
                 .command = worker->setup.store_command,
                 .environment = worker->setup.environment,
+                .rules = &worker->attachment.rules,
+                .url = worker->definition->url,
+                .secret_file = worker->setup.secret_file,
+                .header_prefix = worker->definition->header_prefix ?: CONNECTOR_HEADER_PREFIX_DEFAULT,
+                .event_type = worker->definition->event_type ?: CONNECTOR_EVENT_TYPE_DEFAULT,
                 .ledger = &worker->intake->ledger,
                 .streams = &worker->intake->streams,
                 .relay = worker->relay,

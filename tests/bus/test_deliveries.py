@@ -140,3 +140,69 @@ def test_records_once_more(daemon, client):
     (run,) = client.describe("DescribeRuns", id=again.run)["runs"]
     assert (run["trigger"], run["reason"]) == ("manual", "a delivery is sent again")
     again.exit()
+
+
+# ---- A destination that takes nothing
+
+
+HOOK = """[Run]
+RetryMax=2
+RetrySec=1h
+[Pipeline]
+ExecPull=/bin/true
+[Destination]
+Type=webhook
+Url=https://hooks.example.net/secret/path
+DisableAfter=3
+"""
+
+
+def run_once(daemon, client, **report):
+    client.start("bank")
+    worker = daemon.worker()
+    options_ = worker.attach()[5]
+    worker.finish(1, **report)
+    worker.exit()
+    wait_for(lambda: client.get(run_path(worker.run), "org.syncrun1.Run", "State") == "finished", "the end")
+    (run,) = client.describe("DescribeRuns", id=worker.run)["runs"]
+    return run, options_
+
+
+def destination(client):
+    return json.loads(client.manager("DescribeConnectors", "(a{sv})", options(view="redbark", name="bank")))["connector"]
+
+
+def test_switched_off_after_so_many_failures(daemon, client):
+    daemon.add("bank", HOOK)
+    daemon.write("syncrun.conf", "[Webhooks]\nAllowHTTP=yes\nTimeoutSec=3s\nCertificateAuthorityFile=/srv/ca.pem\n")
+    client.manager("Reload")
+    failed = {"outcome": "failed", "error": "It did not take it.", "retry": True, "destination_failed": True}
+    run, given = run_once(daemon, client, **failed)
+    assert given == {"webhook_allow_http": True, "webhook_allow_literals": False, "webhook_allow_private": False,
+                     "webhook_timeout_usec": 3000000, "webhook_ca_file": "/srv/ca.pem"}
+    shown = destination(client)
+    assert shown["destination"] == {"type": "webhook", "target": "https://hooks.example.net", "state": "failing", "failures": 1}
+    assert shown["active"] and shown["attention"] is None
+    # One that fails for another reason neither counts nor ends the row; one that delivers ends it.
+    run_once(daemon, client, outcome="failed", error="The provider is away.")
+    assert destination(client)["destination"]["failures"] == 1
+    run_once(daemon, client, outcome="succeeded")
+    assert destination(client)["destination"]["state"] == "active"
+
+    run_once(daemon, client, **failed)
+    run_once(daemon, client, **failed)
+    daemon.restart()
+    client.wait_name("org.syncrun1")
+    assert destination(client)["active"]
+    run, _ = run_once(daemon, client, **failed)
+    assert run["error"].startswith("It did not take it. The connector was switched off after 3 runs in a row")
+    shown = destination(client)
+    assert (shown["status"], shown["active"], shown["destination"]["state"]) == ("Needs attention", False, "disabled")
+    assert (shown["attention"]["category"], shown["attention"]["runId"]) == ("configuration_error", run["id"])
+    assert shown["nextRunAt"] is None
+    assert refusal(client.start, "bank").name == "ConnectorInactive"
+
+    client.call("/org/syncrun1/connector/bank", "org.syncrun1.Connector", "SetActive", "(b)", True)
+    assert destination(client)["destination"] == {**shown["destination"], "state": "active", "failures": 0}
+    run, _ = run_once(daemon, client, **{**failed, "attention": "destination_deleted", "retry": False})
+    assert destination(client)["active"] and destination(client)["attention"]["category"] == "destination_deleted"

@@ -433,7 +433,7 @@ def test_a8_one_connector_with_its_connection_and_destination(daemon, client):
     finish_run(daemon, client, "mine", outcome="failed", attention="connection_lost", attention_message="LOST")
     one = redbark(client, "DescribeConnectors", name="mine")["connector"]
     assert one == redbark(client, "DescribeConnectors", name=one["id"], user=USER)["connector"]
-    assert one["destination"] == {"type": "sqlite", "target": "%S/items.db"}
+    assert one["destination"] == {"type": "sqlite", "target": "%S/items.db", "state": "active", "failures": 0}
     assert one["schedule"] == ["hourly"] and one["nextRunAt"]
     assert one["consecutiveFailures"] == 1
     [login] = one["connections"]

@@ -112,11 +112,14 @@ static void test_everything(void **state)
         connector_definition_unref(c);
 
         c = parse("[Pipeline]\nExecPull=/bin/pull\n[Destination]\nType=webhook\nUrl=HTTPS://a.example:8443/x?y#z\n"
-                  "SecretFile=/etc/secret\n", &d);
+                  "SecretFile=/etc/secret\nHeaderPrefix=X-Redbark\nEventType=transactions.synced\nDisableAfter=0\n", &d);
         assert_int_equal(d.n_items, 0);
+        assert_string_equal(c->header_prefix, "X-Redbark");
+        assert_string_equal(c->event_type, "transactions.synced");
+        assert_int_equal(c->disable_after, 0);
         assert_string_equal(c->url, "HTTPS://a.example:8443/x?y#z");
         assert_string_equal(c->secret_file, "/etc/secret");
-        assert_null(c->destination_path);
+        assert_string_equal(c->destination_path, "%S/items.db");
         connector_definition_unref(c);
 }
 
@@ -203,6 +206,16 @@ static const struct {
         { PULL "[Destination]\nType=exec\nExecStore=a\nPath=/a\n", DIAGNOSTIC_WARNING, "f:6: Path=: The setting is for Type=sqlite" },
         { PULL "[Destination]\nType=webhook\nSecretFile=/a\n", DIAGNOSTIC_ERROR, "f: Url=: The setting is missing: Type=webhook" },
         { PULL "[Destination]\nType=webhook\nUrl=https://a\n", DIAGNOSTIC_WARNING, "f: SecretFile=: The setting is missing: deliv" },
+        { PULL "[Destination]\nType=webhook\nSecretFile=/a\nUrl=http://a\n", DIAGNOSTIC_WARNING, "f:6: Url=: Anybody" },
+        { PULL "[Destination]\nType=webhook\nSecretFile=/a\nUrl=https://a\nHeaderPrefix=X:\n", DIAGNOSTIC_ERROR,
+          "f:7: HeaderPrefix=: 'X:' is no name" },
+        { PULL "[Destination]\nType=webhook\nSecretFile=/a\nUrl=https://a\nHeaderPrefix=X-\n", DIAGNOSTIC_ERROR,
+          "f:7: HeaderPrefix=: 'X-' is no name" },
+        { PULL "[Destination]\nType=webhook\nSecretFile=/a\nUrl=https://a\nEventType=a b\n", DIAGNOSTIC_ERROR,
+          "f:7: EventType=: 'a b' is no name" },
+        { PULL "[Destination]\nType=webhook\nSecretFile=/a\nUrl=https://a\nDisableAfter=-1\n", DIAGNOSTIC_WARNING,
+          "f:7: DisableAfter=: " },
+        { PULL "[Destination]\nEventType=a\n", DIAGNOSTIC_WARNING, "f:4: EventType=: The setting is for Type=webhook and" },
         { PULL "[Destination]\nKeyProperties=tx\n", DIAGNOSTIC_ERROR, "f:4: KeyProperties=: 'tx' is no key" },
         { PULL "[Destination]\nKeyProperties=:id\n", DIAGNOSTIC_ERROR, "f:4: KeyProperties=: ':id' is no key" },
         { PULL "[Destination]\nKeyProperties=tx:\n", DIAGNOSTIC_ERROR, "f:4: KeyProperties=: 'tx:' is no key" },
@@ -239,7 +252,7 @@ static void test_url(void **state)
 {
         static const char *const good[] = { "https://a", "https://a/", "https://1.example-x.org:65535", "https://[::1]:1/",
                                             "https://a?b", "https://a#b", "https://a/%41~:@!$&'()*+,;=" };
-        static const char *const bad[] = { "http://a", "https:/a", "https://", "https:///a", "https://a b", "https://u@a/",
+        static const char *const bad[] = { "ftp://a", "http:/a", "http://", "https:/a", "https://", "https:///a", "https://a b", "https://u@a/",
                                            "https://u:p@a/", "https://a:0", "https://a:65536", "https://a:", "https://a:x",
                                            "https://a:000001", "https://[::1", "https://[]", "https://-a", "https://.a",
                                            "https://a\\b", "https://\xc3\xa9", "https://a/\xc3\xa9", "https://a:+1" };

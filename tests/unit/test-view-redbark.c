@@ -178,7 +178,7 @@ static void test_destinations(void **state)
         d.calendars = &calendar;
         d.n_calendars = 1;
         expect_json(write_detail(&w, &d),
-                    "{\"destination\":{\"type\":\"sqlite\",\"target\":\"%S/items.db\"},\"schedule\":[\"hourly\"],"
+                    "{\"destination\":{\"type\":\"sqlite\",\"target\":\"%S/items.db\",\"state\":\"active\",\"failures\":0},\"schedule\":[\"hourly\"],"
                     "\"everyMs\":null,\"consecutiveFailures\":2,\"loadState\":\"loaded\",\"loadError\":null,\"settingsPath\":null}");
         d.n_calendars = 0;
         d.every_usec = 15 * USEC_PER_MINUTE;
@@ -187,14 +187,14 @@ static void test_destinations(void **state)
         d.load_state = LOAD_BAD_SETTING;
         d.load_error = (char *) "bank.connector:3: Every=: no";
         expect_json(write_detail(&w, &d),
-                    "{\"destination\":{\"type\":\"exec\",\"target\":\"/usr/bin/load\"},\"schedule\":[],"
+                    "{\"destination\":{\"type\":\"exec\",\"target\":\"/usr/bin/load\",\"state\":\"active\",\"failures\":0},\"schedule\":[],"
                     "\"everyMs\":900000,\"consecutiveFailures\":2,\"loadState\":\"bad-setting\","
                     "\"loadError\":\"bank.connector:3: Every=: no\",\"settingsPath\":null}");
         d = bank;
         d.destination = DESTINATION_WEBHOOK;
         for (size_t i = 0; i < ELEMENTSOF(urls); i++) {
                 _cleanup_free_ char *expected = asprintf_or_null(
-                                "{\"destination\":{\"type\":\"webhook\",\"target\":%s},\"schedule\":[],"
+                                "{\"destination\":{\"type\":\"webhook\",\"target\":%s,\"state\":\"active\",\"failures\":0},\"schedule\":[],"
                                 "\"everyMs\":null,\"consecutiveFailures\":2,\"loadState\":\"loaded\","
                                 "\"loadError\":null,\"settingsPath\":null}",
                                 urls[i].target);

@@ -88,6 +88,7 @@ class FakeDaemon:
         self.full_resync = False
         self.cursor = ""
         self.accounts = None
+        self.rules = {}        # of Attach()'s options: what is allowed to requests that go out
         self.sequence = 0
         self.calls = []
         self.received = []
@@ -127,6 +128,8 @@ class FakeDaemon:
 
     def _attach(self):
         options = {} if self.accounts is None else {"accounts": GLib.Variant("as", self.accounts)}
+        kinds = {bool: "b", int: "t", str: "s"}
+        options.update({name: GLib.Variant(kinds[type(value)], value) for name, value in self.rules.items()})
         return GLib.Variant("(stba(sss)sa{sv})", (self.run_id, self.sequence, self.full_resync, self.settings,
                                                   "" if self.full_resync else self.cursor, options))
 
