@@ -20,6 +20,8 @@
 #define RETRY_MAX_USEC (5 * USEC_PER_SEC)
 
 struct WorkerProxy {
+        usec_t patience_usec;
+        usec_t gone_usec; /* of CLOCK_MONOTONIC: since when the bus cannot be opened; 0: it could be */
         sd_event *event;
         sd_bus *bus;
         char *path;
@@ -60,6 +62,7 @@ int worker_proxy_new(sd_event *event, const char *connector, WorkerReply reply, 
         if (!proxy)
                 return -ENOMEM;
         proxy->method = _WORKER_METHOD_INVALID;
+        proxy->patience_usec = WORKER_BUS_GONE_USEC;
         proxy->event = sd_event_ref(event);
         proxy->reply = reply;
         proxy->userdata = userdata;
@@ -123,6 +126,18 @@ static int open_bus(WorkerProxy *proxy)
                 return r;
         proxy->bus = TAKE_PTR(bus);
         return 0;
+}
+
+/* Looked at where the bus could not be opened. */
+static bool bus_is_gone_for_good(WorkerProxy *proxy)
+{
+        usec_t now;
+
+        if (sd_event_now(proxy->event, CLOCK_MONOTONIC, &now) < 0)
+                return false;
+        if (proxy->gone_usec == 0)
+                proxy->gone_usec = now;
+        return now - proxy->gone_usec >= proxy->patience_usec;
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
@@ -304,6 +319,12 @@ static void send_call(WorkerProxy *proxy)
                 close_bus(proxy);
         r = open_bus(proxy);
         if (r >= 0)
+                proxy->gone_usec = 0;
+        else if (bus_is_gone_for_good(proxy)) {
+                give_reply(proxy, -EHOSTUNREACH, "the bus is gone, and has not come back for too long", NULL);
+                return;
+        }
+        if (r >= 0)
                 r = sd_bus_message_new_method_call(proxy->bus, &m, SYNCRUN_BUS_NAME, proxy->path, SYNCRUN_IFACE_WORKER,
                                                    member_table[proxy->method]);
         if (r >= 0)
@@ -316,6 +337,11 @@ static void send_call(WorkerProxy *proxy)
                 r = sd_bus_call_async(proxy->bus, &proxy->slot, m, on_reply, proxy, CALL_TIMEOUT_USEC);
         if (r < 0)
                 retry_later(proxy, strerror(-r));
+}
+
+void worker_proxy_set_patience(WorkerProxy *proxy, usec_t usec)
+{
+        proxy->patience_usec = usec;
 }
 
 int worker_proxy_call(WorkerProxy *proxy, WorkerMethod method, const char *run_id, uint64_t sequence, const char *text)

@@ -39,7 +39,7 @@ typedef struct WorkerProxy WorkerProxy;
 /**
  * WorkerReply - the end of a call
  * @r:          0: recorded for good; negative: refused for good, by the refusal's errno (-EACCES, -ESRCH, -EALREADY,
- * ...)
+ * ...); -EHOSTUNREACH: the bus has been gone for WORKER_BUS_GONE_USEC
  * @error:      why, in the daemon's words; NULL on success
  * @attachment: of a successful Attach(), borrowed for the call; NULL for others
  */
@@ -57,6 +57,13 @@ int worker_proxy_new(sd_event *event, const char *connector, WorkerReply reply, 
                      WorkerProxy **ret) _must_check_;
 WorkerProxy *worker_proxy_free(WorkerProxy *proxy);
 DEFINE_TRIVIAL_CLEANUP_FUNC(WorkerProxy *, worker_proxy_free);
+
+/* So long a call tries to open a bus that is not there; with a private one the daemon is gone, too, and nobody will
+ * ever hear of the run. For a daemon that is away while its bus is there a call waits without limit. */
+#define WORKER_BUS_GONE_USEC (10 * USEC_PER_MINUTE)
+
+/** worker_proxy_set_patience() - another time than WORKER_BUS_GONE_USEC */
+void worker_proxy_set_patience(WorkerProxy *proxy, usec_t usec);
 
 /**
  * worker_proxy_call() - begin a call; the reply comes from the loop, however long it takes

@@ -59,7 +59,7 @@ static void print_elapses(const Elapses *elapses, uint32_t iterations)
         for (uint32_t i = 0; i < elapses->n; i++) {
                 char local[TIMESTAMP_TEXT_MAX], iso[TIMESTAMP_TEXT_MAX], span[TIMESPAN_TEXT_MAX];
 
-                char label[sizeof("    Next elapse")] = "Next elapse";
+                char label[sizeof("Iter. #4294967295")] = "Next elapse";
 
                 if (i > 0)
                         (void) snprintf(label, sizeof(label), "Iter. #%" PRIu32, i + 1);

@@ -186,7 +186,8 @@ bool outcome_passes_bad_lines(const RunFacts *facts)
                 return true;
         if (facts->cancelled || has_too_many_bad_lines(intake) || intake->cursor_refused)
                 return false;
-        return (!facts->failed && !intake->trace_error) || says_to_try_again(facts);
+        /* Who says to try again is tried again from before them: what they should have said may come then. */
+        return !facts->failed && !intake->trace_error;
 }
 
 int outcome_decide(const RunFacts *facts, RunReport *report)

@@ -49,15 +49,53 @@ def test_folder_then_sends_only_changed_ones(files):
     folder, connector = files
     connector.run()
     assert json.loads(connector.state.read_text())["since"] < time.time() - 1  # the clock of files ticks coarsely
-    connector.state.write_text(json.dumps({"since": time.time() + 3600}))
+    folders = json.loads(connector.state.read_text())["folders"]
+    connector.state.write_text(json.dumps({"since": time.time() + 3600, "folders": folders}))
     assert connector.run(keep_state=False).records == []
     plain = folder / "plain"
     while plain.stat().st_ctime == (folder / "Käse").stat().st_ctime:
         plain.write_text("hello again")
     os.utime(plain, (1000000000, 1000000000))  # as of an old file that is moved there
-    connector.state.write_text(json.dumps({"since": plain.stat().st_ctime}))
+    connector.state.write_text(json.dumps({"since": plain.stat().st_ctime, "folders": folders}))
     assert names_of(connector.run(keep_state=False), folder) == [b"plain"]
     assert len(connector.run(full_resync=True).records) == len(NAMES)
+
+
+def test_folder_that_is_moved_there_with_old_files(files):
+    """Neither the files nor the folders below the one that is moved are changed by it."""
+    folder, connector = files
+    elsewhere = folder.parent / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    (elsewhere / "deep" / "old").write_text("")
+    connector.run()
+    state = json.loads(connector.state.read_text())
+    connector.state.write_text(json.dumps({**state, "since": time.time() + 3600}))
+    elsewhere.rename(folder / "moved")
+    assert names_of(connector.run(), folder) == [b"moved/deep/old"]
+    # Another in its place.
+    (elsewhere / "deep").mkdir(parents=True)
+    (elsewhere / "deep" / "old").write_text("")
+    (folder / "moved").rename(folder.parent / "away")
+    elsewhere.rename(folder / "moved")
+    state = json.loads(connector.state.read_text())
+    connector.state.write_text(json.dumps({**state, "since": time.time() + 3600}))
+    assert names_of(connector.run(), folder) == [b"moved/deep/old"]
+
+
+def test_what_vanishes_meanwhile_is_passed_over(files):
+    folder, connector = files
+    (folder / "gone").mkdir()
+    module = connector.state.parent / "sitecustomize.py"
+    module.write_text("import os, pathlib\nwalk, scandir = os.walk, os.scandir\n"
+                      "def broken(path):\n    if str(path).endswith('gone'): os.rmdir(path)\n    return scandir(path)\n"
+                      "os.scandir = broken\n"
+                      "def short(*args, **kwargs):\n    for folder, folders, names in walk(*args, **kwargs):\n"
+                      "        yield folder, folders, ['was here', *names]\nos.walk = short\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(module.parent))
+        outcome = connector.run()
+    assert outcome.status == os.EX_OK and outcome.of("STATE"), outcome.log
+    assert sorted(names_of(outcome, folder)) == sorted(NAMES)
 
 
 def test_folder_that_cannot_be_read_to_its_end_moves_no_state(files):
@@ -102,7 +140,21 @@ def test_python_empty_feed_keeps_the_cursor(feed):
     connector.run()
     path.write_text('{"items": []}')
     outcome = connector.run()
-    assert outcome.of("STATE")[0]["value"] == {"newest": "2026-02-01T00:00:00Z"}
+    assert outcome.of("STATE")[0]["value"] == {"since": 1769904000.0}
+
+
+def test_python_items_of_any_offset_and_without_a_date(feed):
+    """The format makes the date optional, and it may have any offset."""
+    path, connector = feed
+    connector.run()
+    path.write_text(json.dumps({"items": [
+        {"id": "none"}, {"id": "null", "date_published": None},
+        {"id": "later", "date_published": "2026-01-31T23:00:01-02:00"},
+        {"id": "earlier", "date_published": "2026-02-01T00:30:00+01:00"},
+        {"id": "same", "date_published": "2026-02-01T05:30:00+05:30"}]}))
+    outcome = connector.run()
+    assert [record["id"] for record in outcome.records] == ["none", "null", "later", "same"]
+    assert outcome.of("STATE")[0]["value"] == {"since": 1769907601.0}
 
 
 def test_python_unreachable_feed_is_tried_again_later(feed):

@@ -140,6 +140,12 @@ static void test_passing_bad_lines(void **state)
         set_exit(f, 1, "words");
         assert_false(outcome_passes_bad_lines(&f->facts));
         set_exit(f, 75, "words");
+        assert_false(outcome_passes_bad_lines(&f->facts));
+        set_exit(f, 0, NULL);
+        f->intake.failure = FAILURE_TRANSIENT_ERROR;
+        f->intake.trace_error = strdup("later");
+        assert_false(outcome_passes_bad_lines(&f->facts));
+        f->intake.trace_error = (free(f->intake.trace_error), NULL);
         assert_true(outcome_passes_bad_lines(&f->facts));
         f->intake.n_bad = 11;
         assert_false(outcome_passes_bad_lines(&f->facts));

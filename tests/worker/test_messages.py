@@ -254,7 +254,7 @@ def test_a_cursor_waits_for_the_verdict_over_bad_lines(bench):
     assert bench.daemon.of("SaveCursor") in ([1, 3], [3])
 
 
-@pytest.mark.parametrize("status, cursor", [(1, "1"), (65, "1"), (75, "2"), (0, "2")])
+@pytest.mark.parametrize("status, cursor", [(1, "1"), (65, "1"), (75, "1"), (0, "2")])
 def test_a_few_bad_lines_and_an_exit_status(bench, status, cursor):
     """Who says to try again did not fail of them."""
     bench.settings(bench.python(f"""
