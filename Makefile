@@ -13,7 +13,7 @@ DEPS = meson ninja-build pkg-config gcc clang clang-tidy clang-format cppcheck l
 	dbus systemd systemd-container polkitd python3 python3-pytest python3-dbusmock python3-gi python3-dbus \
 	gir1.2-glib-2.0 libglib2.0-bin sqlite3 man-db tzdata git strace xmlstarlet \
 	libmicrohttpd-dev libjwt-dev zlib1g-dev curl libcurl4-openssl-dev openssl iproute2 python3-jsonschema \
-	python3-prometheus-client
+	python3-prometheus-client python3-jwt python3-cryptography nginx-light caddy
 
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
@@ -22,7 +22,7 @@ SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 help:
 	@echo 'make deps      install what is missing of the Debian packages that the rest needs'
 	@echo 'make build     compile into $(BUILD)/'
-	@echo 'make demo      three connectors on real local data, on a private bus, without root'
+	@echo 'make demo      three connectors on real local data and the page, on a private bus, without root'
 	@echo 'make check     build with -Werror and run every test, also under ASan and UBSan'
 	@echo 'make bench     run the benchmarks in a release build'
 	@echo 'make fuzz      run each libFuzzer target for FUZZ_SECONDS=$(FUZZ_SECONDS)'

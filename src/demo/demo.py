@@ -3,13 +3,14 @@
 """syncrun in two minutes: three connectors on real local data, in a private instance that touches nothing else.
 
 Every claim that the demo makes is checked against the source of the data and against the database that holds the items;
-it exits with 0 only if all of them held.
+it exits with 0 only if all of them held. On a terminal it then goes on syncing, and serves the page, until it is interrupted.
 """
 
 import argparse
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import textwrap
 from pathlib import Path
 
 from instance import Instance, InstanceError
+from remote import Remote, watch
 
 TOP = Path(__file__).resolve().parent.parent.parent
 CONNECTORS = TOP / "src" / "connectors"
@@ -57,6 +59,7 @@ class Stage:
 
     def __init__(self, instance):
         self.instance = instance
+        self.remote = None
         self.failures = 0
         self.colours = sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and "NO_COLOR" not in os.environ
 
@@ -90,6 +93,12 @@ class Stage:
         done = subprocess.run([self.instance.program("syncrunctl"), "--json=short", *arguments],
                               env=self.instance.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
         return json.loads(done.stdout)
+
+    def output(self, *arguments):
+        """What it prints, unseen."""
+        return subprocess.run([self.instance.program("syncrunctl"), *arguments], env=self.instance.environment,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True,
+                              text=True).stdout.strip()
 
     def last_run(self, connector):
         run = self.ask("runs", connector)["runs"][0]
@@ -233,10 +242,34 @@ def history(stage):
                 f"all {len(runs)} runs have ended and are recorded")
 
 
-def play(stage):
-    """All scenes; whether everything that was claimed held."""
+def remote(stage):
+    stage.heading("6. Remote clients")
+    stage.tell("""The HTTP server on a port of this machine, an API key for it, and a client that follows the events of all users
+        (Server-Sent Events) while a sync runs.""")
+    url = stage.instance.start_http()
+    key = stage.output("key", "add", "demo", "--scope=sync:read,sync:write,sync:admin")
+    stage.remote = client = Remote(url, key)
+    listed = client.get("/v1/sync-runs?limit=200")["syncRuns"]
+    stage.equal({run["id"] for run in listed}, {run["id"] for run in stage.ask("runs")["runs"]},
+                f"GET /v1/sync-runs answers with the same {len(listed)} runs")
+    with client.stream("/api/v1/sync/stream?replay=1") as events:
+        answer = client.post("/v1/connectors/commits/sync-now")
+        stage.equal((answer["alreadyActive"], answer["syncRun"]["status"]), (False, "queued"),
+                    "POST /v1/connectors/commits/sync-now began a run")
+        run_id = answer["syncRun"]["id"]
+        stages = [event["stage"] for event in events.until(lambda e: e["run_id"] == run_id and e["stage"] == "completed")
+                  if event["run_id"] == run_id]
+        stage.check(stages[0] == "queued" and stages[-1] == "completed", f"its events came as they happened: {', '.join(stages)}")
+    stage.check(b"<!doctype html>" in client.request("GET", "/", key=None).lower(), "the page is served at /")
+
+
+SCENES = (first_sync, second_sync, change, attention, history, remote)
+
+
+def play(stage, scenes):
+    """The scenes; whether everything that was claimed held."""
     try:
-        for scene in (first_sync, second_sync, change, attention, history):
+        for scene in scenes:
             scene(stage)
     except subprocess.CalledProcessError as error:
         stage.check(False, f"{' '.join(map(str, error.cmd))} succeeds")
@@ -248,15 +281,38 @@ def play(stage):
     return stage.failures == 0
 
 
+def go_on(stage, n):
+    """The n-th change to what is synced, so that there is something to watch."""
+    git(stage.instance.folder / "repository", "commit", "--quiet", "--allow-empty", "-m", f"While you watch: {n}")
+    with open(stage.instance.folder / "bank" / "checking_2026-12.csv", "a") as statement:
+        if n == 1:
+            statement.write("date,amount,currency,description,reference\n")
+        statement.write(f"2026-12-01,-{n}.00,EUR,While you watch,TX12{n:04}\n")
+    # Every other minute the consent is gone for a while.
+    consent = {"granted": "2026-01-01", "expires": "2026-02-01" if n % 24 >= 20 else "2099-01-01"}
+    (stage.instance.folder / "bank" / "consent.json").write_text(json.dumps(consent))
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=Path, default=TOP / "build", help="folder of the compiled programs")
+    parser.add_argument("--remote-only", action="store_true", help="show the last scene alone, after a first sync")
     args = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    scenes = (first_sync, remote) if args.remote_only else SCENES
     try:
         instance = Instance(args.build)
         prepare(instance)
         with instance:
-            held = play(Stage(instance))
+            stage = Stage(instance)
+            held = play(stage, scenes)
+            if held and sys.stdin.isatty() and sys.stdout.isatty():
+                watch(stage, lambda n: go_on(stage, n))
     except InstanceError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A private syncrun: a bus, a daemon and their files in one folder, gone when it is closed. Needs no root."""
+"""A private syncrun: a bus, a daemon, an HTTP server and their files in one folder, gone when it is closed. Needs no root."""
 
 import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -24,6 +25,15 @@ BUS_CONFIG = """\
     <allow own="*"/>
   </policy>
 </busconfig>
+"""
+
+
+# What systemd does for a service with a socket: the socket is descriptor 3, and two variables say so.
+ACTIVATE = """\
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
@@ -66,7 +76,7 @@ class Instance:
         self.close()
 
     def program(self, name):
-        room = {"syncrund": "daemon", "syncrunctl": "ctl", "syncrun-worker": "worker"}[name]
+        room = {"syncrund": "daemon", "syncrunctl": "ctl", "syncrun-worker": "worker", "syncrun-http": "http"}[name]
         return str(self._build / "src" / room / name)
 
     def _start(self, command, **options):
@@ -88,19 +98,32 @@ class Instance:
             raise InstanceError(f"dbus-daemon does not start:\n{self.log.read_text(errors='replace')}")
 
     def _start_daemon(self):
-        """Ready is what the daemon says it is, over the notify socket, as systemd would hear it."""
+        self._start_service("syncrund", [self.program("syncrund")])
+
+    def start_http(self):
+        """The HTTP server on a port that is free; its URL."""
+        (self.folder / "etc" / "syncrun-http.conf").write_text("[Server]\nIdleExitSec=infinity\n")
+        runtime = self.folder / "run"
+        runtime.mkdir(mode=0o700)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            command = [sys.executable, "-c", ACTIVATE, str(listener.fileno()), self.program("syncrun-http")]
+            self._start_service("syncrun-http", command, {"RUNTIME_DIRECTORY": str(runtime)}, pass_fds=[listener.fileno()])
+            return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    def _start_service(self, name, command, environment=None, **options):
+        """Ready is what the program says it is, over the notify socket, as systemd would hear it."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, open(self.log, "ab") as log:
-            path = self.folder / "notify"
+            path = self.folder / f"notify-{name}"
             notify.bind(str(path))
             notify.settimeout(READY_TIMEOUT_SEC)
-            daemon = self._start([self.program("syncrund")], stdout=log, stderr=log,
-                                 env={**self.environment, "NOTIFY_SOCKET": str(path)})
+            service = self._start(command, stdout=log, stderr=log, **options,
+                                  env={**self.environment, **(environment or {}), "NOTIFY_SOCKET": str(path)})
             try:
                 while b"READY=1" not in notify.recv(4096).split(b"\n"):
                     pass
             except TimeoutError:
-                state = "does not get ready" if daemon.poll() is None else f"ended with status {daemon.returncode}"
-                raise InstanceError(f"syncrund {state}:\n{self.log.read_text(errors='replace')}") from None
+                state = "does not get ready" if service.poll() is None else f"ended with status {service.returncode}"
+                raise InstanceError(f"{name} {state}:\n{self.log.read_text(errors='replace')}") from None
 
     def close(self):
         for process in reversed(self._processes):
