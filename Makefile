@@ -13,7 +13,8 @@ DEPS = meson ninja-build pkg-config gcc clang clang-tidy clang-format cppcheck l
 	dbus systemd systemd-container polkitd python3 python3-pytest python3-dbusmock python3-gi python3-dbus \
 	gir1.2-glib-2.0 libglib2.0-bin sqlite3 man-db tzdata git strace xmlstarlet \
 	libmicrohttpd-dev libjwt-dev zlib1g-dev curl libcurl4-openssl-dev openssl iproute2 python3-jsonschema \
-	python3-prometheus-client python3-jwt python3-cryptography nginx-light caddy
+	python3-prometheus-client python3-jwt python3-cryptography nginx-light caddy \
+	chromium chromium-driver python3-selenium fonts-inter
 
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 

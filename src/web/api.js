@@ -12,7 +12,7 @@ export class Refusal extends Error {
 }
 
 /**
- * @typedef {{name: string, scopes: string[], user: string | null, expiresAt: string}} Session
+ * @typedef {{name: string, scopes: string[], user: string | null, expiresAt: string | null}} Session
  * @typedef {{id: string, status: string, outcome: string | null, startedAt: string | null, durationMs: number | null}} Mark
  * @typedef {{category: string, title: string, advice: string, since: string, message: string | null, runId: string | null}} Attention
  * @typedef {{id: string, name: string, description: string | null, provider: string, source: string, userId: string | null,

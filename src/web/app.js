@@ -78,12 +78,12 @@ class Page {
       this.model.load();
       this.follow(session);
     }
-    const left = Date.parse(session.expiresAt) - Date.now();
+    const left = session.expiresAt ? Date.parse(session.expiresAt) - Date.now() : Infinity;
     this.timers = [
       setInterval(this.changed, TICK_MS),
       setInterval(() => this.refresh(), RELOAD_MS),
-      setTimeout(() => this.signedOut("Your session has ended. Sign in again."), Math.max(0, left)),
     ];
+    if (left < Infinity) this.timers.push(setTimeout(() => this.signedOut("Your session has ended. Sign in again."), Math.max(0, left)));
     this.show();
   }
 

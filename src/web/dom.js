@@ -45,41 +45,47 @@ export function s(tag, attributes = null, ...children) {
   return /** @type {SVGElement} */ (fill(document.createElementNS(SVG, tag), attributes, children));
 }
 
-/** What the person does, or a view sets by itself: it stays as it is. */
-const LEFT_ALONE = new Set(["open", "value", "style"]);
+/** What the person does, or a view sets by itself: it stays as it is. @param {Element} element @param {string} name */
+function isLeftAlone(element, name) {
+  return name === "open" || name === "style" || (name === "value" && element instanceof HTMLInputElement);
+}
 
 /** @param {Element} element @param {Element} wanted */
 function morphAttributes(element, wanted) {
   for (const { name } of [...element.attributes]) {
-    if (!wanted.hasAttribute(name) && !LEFT_ALONE.has(name)) element.removeAttribute(name);
+    if (!wanted.hasAttribute(name) && !isLeftAlone(element, name)) element.removeAttribute(name);
   }
   for (const { name, value } of wanted.attributes) {
-    if (element.getAttribute(name) !== value && !LEFT_ALONE.has(name)) element.setAttribute(name, value);
+    if (element.getAttribute(name) !== value && !isLeftAlone(element, name)) element.setAttribute(name, value);
   }
 }
 
-/** @param {Node} a @param {Node} b whether the one can become the other */
-function fits(a, b) {
-  if (a.nodeName !== b.nodeName) return false;
-  return !(a instanceof Element && b instanceof Element) || a.getAttribute("data-key") === b.getAttribute("data-key");
-}
+/** @param {Node | null} node */
+const keyOf = (node) => (node instanceof Element ? node.getAttribute("data-key") : null);
 
-/** @param {Element} element @param {Node[]} wanted */
+/** Whether the one can become the other. @param {Node} a @param {Node} b */
+const fits = (a, b) => a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
+
+/** What stays is never moved unless it has changed places: who is moved loses the focus. @param {Element} element @param {Node[]} wanted */
 function morphChildren(element, wanted) {
-  const keyed = new Map();
-  for (const child of element.children) {
-    const key = child.getAttribute("data-key");
-    if (key !== null) keyed.set(key, child);
-  }
+  const known = new Map([...element.children].map((child) => [keyOf(child), child]));
+  const keys = new Set(wanted.map(keyOf));
   let at = element.firstChild;
+  const passOver = () => {
+    while (at && keyOf(at) !== null && !keys.has(keyOf(at))) {
+      const gone = at;
+      at = at.nextSibling;
+      gone.remove();
+    }
+  };
   for (const node of wanted) {
-    const key = node instanceof Element ? node.getAttribute("data-key") : null;
-    const known = key === null ? at : keyed.get(key);
-    if (known && fits(known, node)) {
-      if (known === at) at = at.nextSibling;
-      else element.insertBefore(known, at);
-      if (known instanceof Element) morph(known, /** @type {Element} */ (node));
-      else if (known.nodeValue !== node.nodeValue) known.nodeValue = node.nodeValue;
+    passOver();
+    const key = keyOf(node), its = key === null ? at : known.get(key);
+    if (its && fits(its, node)) {
+      if (its === at) at = at.nextSibling;
+      else element.insertBefore(its, at);
+      if (its instanceof Element) morph(its, /** @type {Element} */ (node));
+      else if (its.nodeValue !== node.nodeValue) its.nodeValue = node.nodeValue;
     } else {
       element.insertBefore(node, at);
     }

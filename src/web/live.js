@@ -9,7 +9,7 @@
 const RETRY_FIRST_MS = 250, RETRY_MAX_MS = 8000;
 const WATCH_MS = 5000; // so often we look whether the machine has slept
 const SLEPT_MS = 20000; // since the last look: it has
-const HIDDEN_MS = 5 * 60000; // a page that nobody sees lets go: a browser has six connections to a server, for all its tabs
+const HIDDEN_MS = 15000; // a page that nobody sees lets go: a browser has six connections to a server, for all its tabs
 
 export class Live {
   /**
@@ -30,8 +30,12 @@ export class Live {
     this.timer = 0;
     this.watch = setInterval(() => this.look(), WATCH_MS);
     this.wake = () => this.look(true);
+    // A page that one has left may be kept, to come back to, and its connections with it.
+    this.leave = () => this.letGo();
     document.addEventListener("visibilitychange", this.wake);
     addEventListener("online", this.wake);
+    addEventListener("pageshow", this.wake);
+    addEventListener("pagehide", this.leave);
     this.open();
   }
 
@@ -96,5 +100,7 @@ export class Live {
     clearInterval(this.watch);
     document.removeEventListener("visibilitychange", this.wake);
     removeEventListener("online", this.wake);
+    removeEventListener("pageshow", this.wake);
+    removeEventListener("pagehide", this.leave);
   }
 }

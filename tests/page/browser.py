@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One headless Chromium for all tests, and what they do with it. What is waited for is looked at until it is there: the
-browser tells of nothing by itself."""
+"""One headless Chromium for all tests, and what they do with it."""
 
 import base64
 import json
@@ -39,6 +38,15 @@ def install_axe(folder):
         subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
         (folder / "installed").write_bytes(lock)
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+# Until something in the page changes, or a time has passed: not all that is waited for is in the page.
+LOOK_AGAIN_MS = 100
+CHANGE = """
+    const [ms, done] = arguments;
+    const end = () => { observer.disconnect(); clearTimeout(timer); done(); };
+    const observer = new MutationObserver(end), timer = setTimeout(end, ms);
+    observer.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});"""
 
 
 class Browser:
@@ -89,10 +97,11 @@ class Browser:
         return self.driver.find_elements(By.CSS_SELECTOR, css)
 
     def until(self, condition, what, seconds=WAIT_SEC):
-        """The first value of the condition that is true."""
+        """The first value of the condition that is true; looked at again when something in the page has changed."""
         end = time.monotonic() + seconds
         while not (value := condition()):
-            assert time.monotonic() < end, f"waited in vain for {what}\n{self.text()[:3000]}\n{self.console()}"
+            assert time.monotonic() < end, f"waited in vain for {what}\n{self.text()[:600]}\n{self.console()}"
+            self.driver.execute_async_script(CHANGE, LOOK_AGAIN_MS)
         return value
 
     def find(self, css, text=""):

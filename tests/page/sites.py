@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The real daemon and the real server, with syncs of every kind and a past."""
 
+import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -17,13 +19,28 @@ LONG_TEXT = "The provider says: " + "the answer of the server was not what anybo
 PULL = "[Pipeline]\nExecPull=/bin/true\n"
 
 
+# What the journal is taken to say of each run.
+JOURNALCTL = r"""#!/bin/sh
+cat <<END
+{"__REALTIME_TIMESTAMP":"1763800003000000","PRIORITY":"3","SYSLOG_IDENTIFIER":"connector","_PID":"7","MESSAGE":"HTTP 401: consent_expired"}
+{"__REALTIME_TIMESTAMP":"1763800002000000","PRIORITY":"4","SYSLOG_IDENTIFIER":"connector","_PID":"7","MESSAGE":"The token is <b>old</b>, trying anyway"}
+{"__REALTIME_TIMESTAMP":"1763800001000000","PRIORITY":"6","SYSLOG_IDENTIFIER":"syncrund","_PID":"1","MESSAGE":"Run of giro-account begins"}
+END
+"""
+
+
 class Site:
     def __init__(self):
         self.temporary = tempfile.TemporaryDirectory(prefix="syncrun-page-")
+        self.folder = Path(self.temporary.name)
         self.bus = PrivateBus()
         self.client = Client(self.bus.address)
-        self.daemon = Daemon(self.bus, Path(self.temporary.name))
+        self.daemon = Daemon(self.bus, self.folder)
         self.shim = None
+        journalctl = self.folder / "journalctl"
+        journalctl.write_text(JOURNALCTL)
+        journalctl.chmod(0o755)
+        self.daemon.environment["PATH"] = f"{self.folder}:{os.environ['PATH']}"
 
     def start(self):
         self.daemon.start()
@@ -48,9 +65,24 @@ class Site:
     def run(self, connector):
         """A run that has begun, and its worker, which the test plays."""
         self.client.start(connector)
-        worker = self.daemon.worker()
+        worker = self.worker(connector)
         worker.attach()
         return worker
+
+    def worker(self, connector):
+        """That one's worker; syncs whose time has come meanwhile have nothing to do."""
+        while (worker := self.daemon.worker()).name != connector:
+            worker.attach()
+            finish(worker, 1, outcome="succeeded")
+        return worker
+
+
+def deliver(worker, sequence, *attempts):
+    """Attempts to deliver records that the worker has made: (id, status, error)."""
+    worker.call("ReportDeliveries", "(sts)", worker.run, sequence, json.dumps([
+        {"id": name, "type": "records.synced", "url": "https://hooks.example.net", "started_usec": 1_763_800_000_000_000 + i * 1_000_000,
+         "duration_usec": 183_000, "retry": i, "records": 250, "succeeded": status == 200, "http_status": status or 0, "error": error, "answer": None}
+        for i, (name, status, error) in enumerate(attempts)]))
 
 
 def finish(worker, sequence, **values):
@@ -75,6 +107,7 @@ def full_site():
     add("many-accounts", "[Schedule]\nOnCalendar=daily\n" + PULL, Description="A description that is so long that it cannot be shown whole in any row, " * 4, Provider="finbridge")
     add("broken", "[Pipeline]\nExecPull=relative/path\n", Description="Its file has a mistake", Provider="imap")
     add("live-one", Description="Runs when it is told to", Provider="test", User=ALICE, Connection="live-connection")
+    add("hooks", "[Schedule]\nOnCalendar=daily\n" + PULL + "[Destination]\nType=webhook\nUrl=https://hooks.example.net/secret-path\nSecretFile=/dev/null\n", Description="Orders to the warehouse", Provider="shop")
     add("live-two", Description="Runs when it is told to", Provider="test", User=BOB)
     site.daemon.start()
     assert site.daemon.stop() == 0

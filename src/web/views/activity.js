@@ -14,6 +14,7 @@ import { stageWord } from "../progress.js";
  * @typedef {{events?: SyncEvent[] | Error, log?: {available: boolean, reason: string | null, lines: Line[]} | Error}} More
  */
 
+const ROWS_SHOWN = 10;
 const ERROR_PRIORITY = 3, WARNING_PRIORITY = 4; // of syslog
 
 /** @type {Record<string, string>} */
@@ -41,9 +42,18 @@ function account(entry, row) {
   ];
 }
 
-/** @param {Entry} entry */
+/** Many rows are shown when they are asked for. @param {Entry} entry */
 function accounts(entry) {
-  return h("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Accounts" },
+  if (entry.accounts.length <= ROWS_SHOWN) return accountTable(entry);
+  const failed = entry.accounts.filter((row) => row.status === "Failed").length;
+  return h("details", { class: "all-accounts", "data-key": "accounts" },
+    h("summary", null, plural(entry.accounts.length + entry.accountsOmitted, "account"), failed > 0 && h("span", { class: "mark bad" }, `${count(failed)} failed`)),
+    accountTable(entry));
+}
+
+/** @param {Entry} entry */
+function accountTable(entry) {
+  return h("div", { class: "scroller", tabindex: 0, role: "group", "aria-label": "Accounts" },
     h("table", { class: "accounts" },
       h("thead", null, h("tr", null, ["Account", "Status"].map((word) => h("th", { scope: "col" }, word)),
         ["Added", "Updated", "Deduped", "Duration"].map((word) => h("th", { scope: "col", class: "number" }, word)))),

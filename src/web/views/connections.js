@@ -66,9 +66,8 @@ export class Reconnections {
     this.changed();
     let told;
     try {
-      const answer = await api.reconnect(name), runs = answer?.runs?.length;
-      told = runs === undefined ? "Reconnected: the syncs that it affects are started."
-        : runs === 0 ? "Reconnected: no sync had to be started." : `Reconnected: ${plural(runs, "sync", "syncs")} started.`;
+      const { syncRuns: { length } } = await api.reconnect(name);
+      told = length === 0 ? "Reconnected: no sync had to be started." : `Reconnected: ${plural(length, "sync")} started.`;
       say(told);
     } catch (error) {
       told = `Not reconnected: ${/** @type {Error} */ (error).message}.`;
@@ -121,7 +120,7 @@ export class Connections {
       return emptiness("link", "No connections", "Syncs that share an account at a provider name it with ", h("code", null, "Connection="), ".");
     }
     const may = this.page.may("write"), worst = (/** @type {Connection} */ c) => (c.status === "Active" ? 1 : 0);
-    return h("div", { class: "cards" }, [...this.connections].sort((a, b) => worst(a) - worst(b))
+    return h("div", { class: "cards loose" }, [...this.connections].sort((a, b) => worst(a) - worst(b))
       .map((c) => connectionCard(c, { may, ...this.reconnections.of(c.name) })));
   }
 }

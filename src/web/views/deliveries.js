@@ -7,14 +7,13 @@ import { button, emptiness, icon, when } from "../parts.js";
 
 /**
  * @typedef {{id: string, kind: "records" | "lifecycle", runId: string | null, type: string, url: string, attemptedAt: string,
- *   statusCode: number | null, responseTimeMs: number | null, retryCount: number, records: number | null,
+ *   succeeded: boolean, statusCode: number | null, responseTimeMs: number, retryCount: number, records: number | null,
  *   error: string | null, response: string | null}} Delivery
  */
 
 /** @param {Delivery} d */
 function result(d) {
-  const good = d.statusCode !== null && d.statusCode >= 200 && d.statusCode < 300;
-  return h("span", { class: `mark ${good ? "good" : "bad"}` }, icon(good ? "check" : "cross"), d.statusCode ? String(d.statusCode) : "No answer");
+  return h("span", { class: `mark ${d.succeeded ? "good" : "bad"}` }, icon(d.succeeded ? "check" : "cross"), d.statusCode ? String(d.statusCode) : "No answer");
 }
 
 /** @param {string} url */
@@ -33,13 +32,13 @@ function row(d, { may, told }) {
   return h("tr", { "data-key": d.id },
     h("td", null, when(d.attemptedAt)),
     h("td", null, result(d)),
-    h("td", { class: "number" }, d.responseTimeMs === null ? "–" : d.responseTimeMs < 1000 ? `${d.responseTimeMs} ms` : span(d.responseTimeMs)),
+    h("td", { class: "number" }, d.responseTimeMs < 1000 ? `${d.responseTimeMs} ms` : span(d.responseTimeMs)),
     h("td", { class: "number" }, count(d.retryCount)),
     h("td", null, h("span", { class: "type" }, d.type), h("span", { class: "sub" }, d.kind === "records" ? `${d.records === null ? "" : `${count(d.records)} `}records` : "lifecycle message")),
     h("td", null, h("span", { class: "url", title: d.url }, placeOf(d.url)),
       words && h("details", { class: "words", "data-key": "words" }, h("summary", null, d.error ? "Why it failed" : "What was answered"), h("p", null, words))),
     may && h("td", { class: "act" }, told ? h("span", { class: "sub", role: "status" }, told)
-      : button("resend", "Resend", { class: "button small", "data-id": d.id, "aria-label": `Resend ${d.type} to ${placeOf(d.url)}` })));
+      : !d.succeeded && button("resend", "Resend", { class: "button small", "data-id": d.id, "aria-label": `Resend ${d.type} to ${placeOf(d.url)}` })));
 }
 
 /**

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One sync: what it needs, what it did, and what one may do with it."""
+
+import re
+
+from browser import Keys
+from sites import LONG_TEXT, deliver, finish
+
+
+def test_what_needs_attention(page, site):
+    page.go("#/syncs/giro-account")
+    assert "Bank consent expired or withdrawn" in page.find(".banner").text
+    banner = page.text(".banner")
+    assert "Reconnect and give a fresh consent" in banner and "HTTP 401: consent_expired" in banner and "2 failures in a row" in banner
+    page.click(".banner [data-action=reconnect]")
+    worker = site.worker("giro-account")
+    worker.attach()
+    page.find(".connection .told", "1 sync started")
+    finish(worker, 1, outcome="failed", error="The consent ended", category="consent_expired")
+    page.gone(".running")
+    page.go("#/syncs/ledger")
+    page.find(".banner", "Destination resource deleted")
+    assert re.search(r"Settings: \S+/connectors/ledger\.connector", page.text(".banner"))
+    assert page.has(".banner [data-action=sync-now]", "Retry now")
+    page.go("#/syncs/broken")
+    page.find(".banner", "Sync configuration error")
+    assert "ExecPull" in page.text(".banner") and not page.has(".banner [data-action=sync-now]")
+    assert page.find("[data-action=sync-now]").get_attribute("disabled")
+
+
+def test_cards_and_charts(page):
+    page.go("#/syncs/ledger")
+    page.find(".card", "Destination")
+    assert "Program" in page.text("[aria-label=Destination]") and "/usr/bin/store-ledger" in page.text("[aria-label=Destination]")
+    assert "hourly" in page.text("[aria-label=Schedule]") and "finbridge" in page.text("[aria-label=Schedule]")
+    page.go("#/syncs/savings")
+    page.find("h1", "savings")
+    page.find(".chart .bar")
+    assert page.script("return [...document.querySelectorAll('.chart')].map((c) => [c.getAttribute('aria-label'), c.querySelectorAll('.bar').length])") == [["Duration", 25], ["Items", 25]]
+    page.click(".chart summary")
+    table = page.script("""return [...document.querySelectorAll(".chart[aria-label=Duration] tbody tr")].map((r) => r.innerText.split("\\t"))""")
+    assert len(table) == 25 and table[0][1] == "Success" and re.fullmatch(r"\d+(\.\d)? s", table[0][2])
+    assert page.texts(".legend li") == ["Added", "Updated", "Deduped"]
+
+
+def test_the_feed(page, site):
+    page.go("#/syncs/giro-account")
+    page.find("h1", "giro-account")
+    page.find(".entry.good")
+    assert len(page.all(".entry")) == 25
+    texts = page.texts(".entry.good")
+    assert "On schedule" in texts[0] and re.search(r"\d+ added ?\d+ updated ?\d+ deduped", texts[0])
+    rows = page.script("return [...document.querySelector('.entry.good tbody').rows].map((r) => [...r.cells].map((c) => c.innerText))")
+    assert [r[0] for r in rows] == ["Giro", "Joint account", "Credit card"] and {r[1] for r in rows} <= {"Success", "No data"}
+    total = page.script("return [...document.querySelectorAll('.entry.good .totals b')].slice(0, 3).map((b) => Number(b.textContent))")
+    assert [sum(int(r[i]) for r in rows) for i in (2, 3, 4)] == total
+    assert any("ended on 21 November" in text for text in page.texts(".entry.bad"))
+    page.click(".entry.good [data-more=events] summary")
+    page.find(".entry.good [data-more=events]", "no longer kept")
+    assert page.has(".entry .why", "Retry")
+
+
+def test_events_and_log(page):
+    page.go("#/syncs/invoices")
+    page.find("h1", "invoices")
+    page.click(".entry [data-more=events] summary")
+    page.find(".events li", "Fetching")
+    assert "150 of 300 items" in page.text(".events") and len(page.all(".events li")) == 3
+    page.click(".entry [data-more=log] summary")
+    page.find(".log p", "HTTP 401")
+    lines = page.texts(".log p")
+    assert len(lines) == 3 and lines[0].endswith("syncrund Run of giro-account begins") and "<b>old</b>" in lines[1]
+    assert [page.script("return arguments[0].className", line) for line in page.all(".log p")] == ["", "warn", "bad"]
+    assert page.violations() == []
+    page.shot("events-and-log")
+
+
+def test_very_long(page):
+    page.go("#/syncs/many-accounts")
+    page.find("summary", "40 accounts")
+    assert page.script("return document.documentElement.scrollWidth <= innerWidth")
+    assert LONG_TEXT not in page.text("main")
+    page.click(".entry .words summary")
+    page.until(lambda: LONG_TEXT.strip()[-60:] in page.text(".entry .words"), "all of it")
+    page.click(".all-accounts > summary")
+    assert len(page.all(".entry:first-of-type .accounts tbody tr")) == 40 and page.has(".all-accounts .mark", "1 failed")
+    page.shot("very-long")
+
+
+def test_sync_now_and_cancel(page, site):
+    page.go("#/syncs/live-one")
+    page.find("h1", "live-one")
+    page.click("[data-action=sync-now]")
+    worker = site.worker("live-one")
+    assert worker.attach()[2] is False
+    page.find(".running")
+    page.find(".pill", "Syncing")
+    assert page.find("[data-action=sync-now]").get_attribute("disabled") and page.find("[data-action=full-resync]").get_attribute("disabled")
+    assert page.has(".entry.busy", "Started over the network")
+    page.click("[data-action=cancel]")
+    page.gone(".running")
+    page.find(".entry", "Cancelled")
+    worker.connection.close()
+    page.until(lambda: not page.find("[data-action=sync-now]").get_attribute("disabled"), "sync now")
+    page.until(lambda: "Cancelled" in page.text("#said"), "what is said")
+
+
+def test_full_resync(page, site):
+    page.go("#/syncs/live-one")
+    page.find("h1", "live-one")
+    page.click("[data-action=full-resync]")
+    page.until(lambda: page.script("return document.querySelector('dialog').open"), "the dialog")
+    assert page.focused() == "Keep as it is" and page.violations() == []
+    page.shot("full-resync", whole=False)
+    page.press(Keys.ESCAPE)
+    page.until(lambda: not page.script("return document.querySelector('dialog').open"), "no dialog")
+    assert page.focused() == "Full resync…" and not page.has(".running")
+    page.click("[data-action=full-resync]")
+    page.click("dialog [data-action=dialog-yes]")
+    worker = site.worker("live-one")
+    assert worker.attach()[2] is True
+    page.find(".entry.busy .tag", "Full resync")
+    finish(worker, 1, outcome="succeeded")
+    page.gone(".running")
+
+
+def test_inactive(page):
+    page.go("#/syncs/old-mail")
+    page.find(".pill", "Inactive")
+    button = page.find("[data-action=sync-now]")
+    assert button.get_attribute("disabled") and "not active" in button.get_attribute("title")
+    assert "Off" in page.text("[aria-label=Schedule]")
+
+
+def test_what_was_refused(page, site):
+    """Between the look and the click the sync was switched off."""
+    page.go("#/syncs/quiet")
+    page.find("h1", "quiet")
+    site.client.call("/org/syncrun1/connector/quiet", "org.syncrun1.Connector", "SetActive", "(b)", False)
+    page.click("[data-action=sync-now]")
+    page.find(".heading [role=alert]", "inactive")
+    site.client.call("/org/syncrun1/connector/quiet", "org.syncrun1.Connector", "SetActive", "(b)", True)
+    assert "409" in page.console()[0]
+
+
+def test_deliveries(page, site):
+    page.go("#/syncs/hooks")
+    page.find("h1", "hooks")
+    worker = site.run("hooks")
+    deliver(worker, 1, ("datt_1", 503, "HTTP status 503."), ("datt_2", None, "Could not connect: refused"), ("datt_3", 200, None))
+    finish(worker, 2, outcome="succeeded")
+    page.find(".entry", "Success")
+    page.click(".tabs a", "Deliveries")
+    page.find(".deliveries tbody tr")
+    rows = page.texts(".deliveries tbody tr")
+    assert len(rows) == 3 and "200" in rows[0] and "No answer" in rows[1] and "503" in rows[2] and "183 ms" in rows[0]
+    assert page.script("return [...document.querySelectorAll('.deliveries tbody tr')].map((r) => r.cells[3].textContent)") == ["2", "1", "0"]
+    assert "250 records" in rows[0] and "secret-path" not in page.text()
+    assert len(page.all("[data-action=resend]")) == 2  # what was taken need not be sent again
+    assert page.violations() == []
+    page.shot("deliveries")
+    page.click("[data-action=resend]")
+    page.find(".deliveries [role=status]", "On its way")
+    page.driver.refresh()
+    page.find(".deliveries tbody tr")
+    assert page.script("return location.hash") == "#/syncs/hooks/deliveries"
+
+
+def test_connections(page, site):
+    page.go("#/connections")
+    page.find(".connection", "first-bank")
+    assert page.texts(".connection h3") == ["first-bank", "budget", "live-connection"]
+    assert "Expired" in page.text(".connection") and page.has(".connection a", "savings")
+    page.click("[data-name=live-connection]")
+    page.find(".connection .told", "no sync had to be started")
