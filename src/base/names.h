@@ -111,3 +111,6 @@
 #define MSG_KEY_ADDED          "0c50bed3885a471ba17f0d35ad81a04b"
 #define MSG_KEY_REVOKED        "708ae0f7fc6947cca1c7f51ee427743c"
 #define MSG_WEBHOOK_DISABLED   "e5a3a7d1c8f44b0fa2d96e0c1b7f5348"
+
+/* Name of the process that keeps a worker, before the worker's pid; of at most 15 bytes with it. */
+#define SYNCRUN_KEEPER_PREFIX "keeps "

@@ -12,7 +12,8 @@ int proc_stat_read(pid_t pid, ProcStat *ret)
 {
         _cleanup_free_ char *text = NULL;
         unsigned long long ticks;
-        const char *p;
+        ProcStat stat = {};
+        const char *p, *name;
         char path[64];
         int parent, r;
 
@@ -21,10 +22,15 @@ int proc_stat_read(pid_t pid, ProcStat *ret)
         if (r < 0)
                 return r;
         /* Fields 4 and 22; the command's name, field 2, may hold anything, so count from its closing parenthesis. */
+        name = strchr(text, '(');
         p = strrchr(text, ')');
-        if (!p || sscanf(p + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                         &parent, &ticks) != 2)
+        if (!name || !p ||
+            sscanf(p + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &parent,
+                   &ticks) != 2)
                 return -EIO;
-        *ret = (ProcStat) { .parent = parent, .start_ticks = ticks };
+        stat.parent = parent;
+        stat.start_ticks = ticks;
+        (void) snprintf(stat.name, sizeof(stat.name), "%.*s", (int) (p - name - 1), name + 1);
+        *ret = stat;
         return 0;
 }

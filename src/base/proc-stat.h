@@ -7,7 +7,10 @@
 
 #include "base/macros.h"
 
+#define PROC_NAME_MAX 64U
+
 typedef struct ProcStat {
+        char name[PROC_NAME_MAX]; /* as the process has set it, cut; the kernel takes 15 bytes */
         pid_t parent;
         uint64_t start_ticks; /* since the machine's start; with the pid it tells one process from all others */
 } ProcStat;

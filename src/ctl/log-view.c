@@ -44,7 +44,7 @@ int log_view_print_run(Ctl *ctl, struct json_object *run)
         int n;
 
         if (ctl->options.host) { /* this machine's journal knows nothing of it */
-                ctl_hint(ctl, "Its log lines are over there: 'ssh %s syncrunctl log %s'.", ctl->options.host,
+                ctl_hint(ctl, "Its log lines are over there: 'syncrunctl -H %s log %s'.", ctl->options.host,
                          json_text(run, "id"));
                 return 0;
         }

@@ -11,6 +11,7 @@
 #include "base/string-util.h"
 #include "config.h"
 #include "ctl/ctl.h"
+#include "ctl/over-ssh.h"
 
 #define BIT(option) (1U << OPTION_##option)
 
@@ -23,6 +24,7 @@ typedef struct Verb {
         bool pager;
         uint32_t options; /* those it takes beside what every verb does */
         int (*run)(Ctl *ctl, int argc, char **argv);
+        bool over_ssh; /* with --host it runs there as a whole: it reads files of the machine */
 } Verb;
 
 static const Verb verbs[] = {
@@ -38,8 +40,8 @@ static const Verb verbs[] = {
                           BIT(LINES) | BIT(PAGE),
           verb_runs },
         { "show", "RUN...", "Everything about runs, with their accounts", 1, -1, true, BIT(HOST), verb_show },
-        { "log", "CONNECTOR|RUN", "A run's own log, of daemon and connector", 1, 1, true, BIT(LINES) | BIT(FOLLOW),
-          verb_log },
+        { "log", "CONNECTOR|RUN", "A run's own log, of daemon and connector", 1, 1, true,
+          BIT(HOST) | BIT(LINES) | BIT(FOLLOW), verb_log, true },
         { "watch", "[CONNECTOR]", "Events as they happen, until interrupted", 0, 1, false,
           BIT(HOST) | BIT(PROVIDER) | BIT(USER) | BIT(LINES), verb_watch },
         { "enable", "CONNECTOR...", "Let connectors run", 1, -1, false, BIT(HOST), verb_set_active },
@@ -53,7 +55,8 @@ static const Verb verbs[] = {
           BIT(HOST) | BIT(LINES), verb_deliveries },
         { "redeliver", "CONNECTOR DELIVERY...", "Send once more what a delivery was for", 2, -1, false, BIT(HOST),
           verb_redeliver },
-        { "items", "CONNECTOR [STREAM]", "What a connector has stored", 1, 2, true, BIT(LINES), verb_items },
+        { "items", "CONNECTOR [STREAM]", "What a connector has stored", 1, 2, true, BIT(HOST) | BIT(LINES), verb_items,
+          true },
         { "key add", "NAME", "Make a key for remote clients, and print it this once", 1, 1, false,
           BIT(HOST) | BIT(SCOPE) | BIT(USER), verb_key_add },
         { "key list", "", "Keys of remote clients: scopes, user, last use", 0, 0, true, BIT(HOST) | BIT(USER),
@@ -162,10 +165,12 @@ static const Verb *find_verb(int argc, char **argv, int *ret_words)
         return NULL;
 }
 
-static int run_verb(Ctl *ctl, int argc, char **argv)
+/* @all_argc: with the options; @first: index of the verb. */
+static int run_verb(Ctl *ctl, int all_argc, char **all_argv, int first)
 {
         static char *default_words[] = { (char *) "list", NULL };
-        int n_words, status;
+        char **argv = all_argv + first;
+        int argc = all_argc - first, n_words, status;
         const Verb *verb;
 
         if (argc == 0) {
@@ -184,6 +189,8 @@ static int run_verb(Ctl *ctl, int argc, char **argv)
         status = options_check(&ctl->options, verb->name, verb->options);
         if (status != 0)
                 return status;
+        if (verb->over_ssh && ctl->options.host)
+                return over_ssh(ctl, all_argc, all_argv, first);
         ctl->pager = verb->pager && ctl->options.pager;
         status = verb->run(ctl, argc, argv);
         client_free(ctl->client);
@@ -205,7 +212,7 @@ int main(int argc, char **argv)
         else if (ctl.options.version)
                 (void) puts("syncrun " SYNCRUN_VERSION);
         else
-                status = run_verb(&ctl, argc - first, argv + first);
+                status = run_verb(&ctl, argc, argv, first);
         if (fflush(stdout) != 0 || ferror(stdout))
                 status = MAX(status, ctl_fail_errno(errno, "Could not write the answer"));
         pager_close();

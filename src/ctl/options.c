@@ -57,6 +57,8 @@ static const struct option long_options[] = {
         {},
 };
 
+static const char short_options[] = "hH:qn:f";
+
 static int parse_json_mode(const char *word, JsonMode *ret)
 {
         static const char *const modes[_JSON_MODE_MAX] = { "off", "short", "pretty" };
@@ -250,7 +252,7 @@ int options_parse(int argc, char **argv, CtlOptions *ret, int *ret_first)
         int c, status;
 
         static_assert(_CTL_OPTION_MAX <= 32, "a bit for each option");
-        while ((c = getopt_long(argc, argv, "hH:qn:f", long_options, NULL)) >= 0) {
+        while ((c = getopt_long(argc, argv, short_options, long_options, NULL)) >= 0) {
                 status = parse_one(&options, c, optarg);
                 if (status != 0)
                         return status;
@@ -260,14 +262,41 @@ int options_parse(int argc, char **argv, CtlOptions *ret, int *ret_first)
         return 0;
 }
 
+static const char *option_name(int c)
+{
+        for (const struct option *o = long_options; o->name; o++)
+                if (o->val == c)
+                        return o->name;
+        return NULL;
+}
+
+int options_of_host(int argc, char **argv, char ***ret)
+{
+        _cleanup_strv_free_ char **words = NULL;
+        int c, r;
+
+        optind = 0; /* from the beginning */
+        while ((c = getopt_long(argc, argv, short_options, long_options, NULL)) >= 0) {
+                const char *name = option_name(c);
+
+                if (c == 'H' || !name)
+                        continue;
+                r = strv_consume(&words, asprintf_or_null("--%s%s%s", name, optarg ? "=" : "", strempty(optarg)));
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(words);
+        return 0;
+}
+
 int options_check(const CtlOptions *options, const char *verb, uint32_t taken)
 {
         for (int i = 0; i < _CTL_OPTION_MAX; i++) {
                 if (!option_given(options, (CtlOption) i) || (taken & (1U << i)))
                         continue;
                 if (i == OPTION_HOST)
-                        return ctl_usage_error("'%s' does not take --host. It looks at files, programs or the journal "
-                                               "of this machine, not at the service: try 'ssh %s syncrunctl %s'.",
+                        return ctl_usage_error("'%s' does not take --host. It looks at files or programs of this "
+                                               "machine, not at the service: try 'ssh %s syncrunctl %s'.",
                                                verb, options->host, verb);
                 return ctl_usage_error("'%s' does not take --%s. See 'syncrunctl --help'.", verb,
                                        long_options[i].name);

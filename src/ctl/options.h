@@ -96,6 +96,14 @@ static inline uint32_t option_lines(const CtlOptions *options, uint32_t otherwis
 int options_parse(int argc, char **argv, CtlOptions *ret, int *ret_first) _must_check_;
 
 /**
+ * options_of_host() - what was given but --host, each as one word
+ * @argc: as given to options_parse()
+ *
+ * Return: 0; -ENOMEM. The list is the caller's to free.
+ */
+int options_of_host(int argc, char **argv, char ***ret) _must_check_;
+
+/**
  * options_check() - refuse what a verb does not take, rather than do something else than was asked for
  * @taken: a bit for each CtlOption
  *

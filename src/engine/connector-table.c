@@ -114,6 +114,10 @@ void connector_publish(ConnectorEntry *c, ConnectorNews news)
         Engine *engine = c->published.engine;
         int r;
 
+        if (c->unsaved && c->stored) {
+                connector_save(c, news);
+                return;
+        }
         if (engine->broken < 0)
                 return;
         r = queue_publication(c, news);
@@ -128,6 +132,7 @@ void connector_save(ConnectorEntry *c, ConnectorNews news)
 
         if (engine->broken < 0)
                 return;
+        c->unsaved = false;
         r = store_put_connector(engine->store, &c->record);
         if (r >= 0)
                 r = queue_publication(c, news);
@@ -221,6 +226,7 @@ int connector_table_read_records(Engine *engine)
                         r = entry_new(engine, records[i].name, records[i].id, &c);
                 if (r >= 0) {
                         c->stored = true;
+                        c->unsaved = false;
                         connector_record_done(&c->record);
                         c->record = records[i];
                         records[i] = (ConnectorRecord) { .attention.category = _ATTENTION_INVALID };

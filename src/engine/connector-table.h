@@ -37,7 +37,8 @@ bool connector_may_run(const ConnectorEntry *c) _pure_;
 /* The connector's record goes to the disk, then it is published. */
 void connector_save(ConnectorEntry *c, ConnectorNews news);
 
-/* The published copy follows when all that was put so far is committed. */
+/* The published copy follows when all that was put so far is committed; the record too, where the schedule has changed
+ * it. */
 void connector_publish(ConnectorEntry *c, ConnectorNews news);
 
 /* Its run has ended: without a file it goes. */

@@ -70,6 +70,7 @@ struct ConnectorEntry {
         bool in_files;          /* seen by the reading of files under way */
         bool stored;            /* the history has its record, or will with what is put */
         bool announced;         /* connector_added() was told */
+        bool unsaved;           /* the schedule has changed the record: it is saved when it is published */
         ConnectorRecord record; /* working copy */
         EngineRun *run;         /* the active one, or NULL */
 

@@ -20,6 +20,7 @@
 
 #include "base/fd-util.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "base/proc-stat.h"
 #include "base/string-util.h"
 #include "engine/launcher-impl.h"
@@ -348,16 +349,28 @@ static int child_adopt(Launcher *base, const Run *run)
         return 0;
 }
 
-/* Everything runs as one user here; the pid, which the bus tells too, says which worker it is: its keeper is ours. */
+/* The keeper says who its worker is; no other of its children, which may be what a connector has left behind, is. */
+static bool is_kept_worker(const Child *child, pid_t pid)
+{
+        const char *number;
+        uint64_t worker;
+        ProcStat stat;
+
+        if (proc_stat_read(child->pid, &stat) < 0 || stat.start_ticks != child->start_ticks)
+                return false;
+        number = startswith(stat.name, SYNCRUN_KEEPER_PREFIX);
+        return number && parse_uint64(number, &worker) >= 0 && worker > 0 && worker == (uint64_t) pid;
+}
+
+/* Everything runs as one user here; the pid, which the bus tells too, says which worker it is: the process that we
+ * watch, or the one that this keeps. */
 static int child_verify(Launcher *base, const char *connector, uid_t uid, pid_t pid, LauncherVerifyCallback cb,
                         void *userdata)
 {
         Child *child = child_find(child_launcher(base), connector);
-        ProcStat stat;
         bool ours;
 
-        ours = child && uid == geteuid() &&
-               (pid == child->pid || (proc_stat_read(pid, &stat) >= 0 && stat.parent == child->pid));
+        ours = child && pid > 0 && uid == geteuid() && (pid == child->pid || is_kept_worker(child, pid));
         cb(ours ? 0 : -EACCES, userdata);
         return 0;
 }

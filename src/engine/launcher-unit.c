@@ -46,11 +46,14 @@ typedef struct Unit {
         char invocation[INVOCATION_TEXT_MAX]; /* of the run, as recorded; "" until known */
         UnitPhase phase;
         bool stop_requested;
+        bool shutdown;         /* ... because the machine goes down */
+        bool ended, ended_gone; /* told when PID 1 has said why it was stopped */
         bool start_when_ended; /* an older instance was still going away when we asked */
         bool lost;             /* could not be put into the table */
         UnitProperties properties;
         QueuedCall *call; /* to start or to adopt it */
         QueuedCall *stop;
+        QueuedCall *why; /* it was stopped: by somebody, or with the machine */
         sd_event_source *again_source;
         usec_t again_usec;
         UT_hash_handle hh;
@@ -83,6 +86,7 @@ static void unit_detach(Unit *unit)
         HASH_DELETE(hh_path, launcher->units_by_path, unit);
         unit->call = queued_call_forget(unit->call);
         unit->stop = queued_call_forget(unit->stop);
+        unit->why = queued_call_forget(unit->why);
         if (!launcher->units) {
                 launcher->properties_slot = sd_bus_slot_unref(launcher->properties_slot);
                 launcher->job_slot = sd_bus_slot_unref(launcher->job_slot);
@@ -114,7 +118,7 @@ static Unit *unit_find(UnitLauncher *launcher, const char *connector)
 
 /* ---- Telling the engine. An end forgets the unit first: the callback may start it anew. */
 
-static void unit_announce_end(Unit *unit, bool gone)
+static void unit_tell_end(Unit *unit, bool gone)
 {
         _cleanup_(unit_freep) Unit *ended = unit;
         UnitLauncher *launcher = unit->launcher;
@@ -123,6 +127,7 @@ static void unit_announce_end(Unit *unit, bool gone)
 
         unit_detach(unit);
         how.stop_requested = ended->stop_requested;
+        how.shutdown = ended->shutdown;
         how.gone = gone;
         if (!gone && p->exit_code != 0) {
                 worker_exit_set(&how, p->exit_code, p->exit_status);
@@ -135,6 +140,15 @@ static void unit_announce_end(Unit *unit, bool gone)
                                         p->result);
         }
         launcher->base.callbacks.ended(ended->connector, &how, launcher->base.userdata);
+}
+
+static void unit_announce_end(Unit *unit, bool gone)
+{
+        if (unit->why) {
+                unit->ended = true;
+                unit->ended_gone = gone;
+        } else
+                unit_tell_end(unit, gone);
 }
 
 static void unit_announce_start_failure(Unit *unit, const char *why)
@@ -157,6 +171,43 @@ static void unit_announce_start(Unit *unit)
                                 (int) unit->properties.main_pid, 0, base->userdata);
 }
 
+/* ---- Stopped by others. PID 1 says that the machine goes down before it stops the first unit for it. */
+
+static void unit_tell_stopping(Unit *unit)
+{
+        const LauncherCallbacks *callbacks = &unit->launcher->base.callbacks;
+
+        if (unit->ended)
+                unit_tell_end(unit, unit->ended_gone);
+        else if (unit->phase == UNIT_RUNNING)
+                callbacks->stopping(unit->connector, unit->shutdown, unit->launcher->base.userdata);
+}
+
+static void on_system_state(int error, sd_bus_message *reply, void *userdata)
+{
+        Unit *unit = userdata;
+
+        unit->why = NULL;
+        unit->shutdown = pid1_is_stopping(error, reply);
+        unit_tell_stopping(unit);
+}
+
+static void unit_stopped_by_others(Unit *unit)
+{
+        unit->stop_requested = true;
+        if (pid1_get_system_state(&unit->launcher->pid1, on_system_state, unit, &unit->why) < 0)
+                unit_tell_stopping(unit); /* for all we know, by somebody */
+}
+
+/* Left-over processes are killed in stop-sigkill without anybody's asking; stop-sigterm is a stop by someone. */
+static void unit_look_for_stop(Unit *unit)
+{
+        const UnitProperties *p = &unit->properties;
+
+        if (!unit->stop_requested && streq(p->active_state, "deactivating") && streq(p->sub_state, "stop-sigterm"))
+                unit_stopped_by_others(unit);
+}
+
 /* ---- Signals */
 
 static int unit_call_start(Unit *unit);
@@ -164,7 +215,6 @@ static int unit_call_start(Unit *unit);
 static void unit_changed(Unit *unit)
 {
         const UnitProperties *p = &unit->properties;
-        bool stopping;
         int r;
 
         if (unit_has_ended(p)) {
@@ -180,14 +230,7 @@ static void unit_changed(Unit *unit)
                 }
                 return;
         }
-        /* Left-over processes are killed in stop-sigkill without anybody's asking; stop-sigterm is a stop by
-         * someone. */
-        stopping = streq(p->active_state, "deactivating") && streq(p->sub_state, "stop-sigterm");
-        if (stopping && !unit->stop_requested) {
-                unit->stop_requested = true;
-                if (unit->phase == UNIT_RUNNING)
-                        unit->launcher->base.callbacks.stopping(unit->connector, unit->launcher->base.userdata);
-        }
+        unit_look_for_stop(unit);
 }
 
 static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -219,8 +262,8 @@ static void start_job_ended(Unit *unit, const char *result)
                 if (unit_has_ended(&unit->properties))
                         unit_announce_end(unit, false);
         } else if (streq(result, "canceled")) {
-                unit->stop_requested = true;
                 unit_announce_start(unit);
+                unit_stopped_by_others(unit);
                 if (unit_has_ended(&unit->properties))
                         unit_announce_end(unit, false);
         } else {
@@ -453,9 +496,10 @@ static void on_adopt_reply(int error, sd_bus_message *reply, void *userdata)
         }
         same = is_ours(unit, &p);
         unit->properties = p;
-        if (same && !unit_has_ended(&p))
+        if (same && !unit_has_ended(&p)) {
                 unit_announce_start(unit);
-        else
+                unit_look_for_stop(unit);
+        } else
                 unit_announce_end(unit, !same);
 }
 

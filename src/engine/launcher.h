@@ -16,6 +16,7 @@ typedef struct Launcher Launcher;
 typedef struct WorkerExit {
         bool clean;          /* exit status 0, or died of the TERM that asked it to stop */
         bool stop_requested; /* somebody asked for the stop: we, or `systemctl stop` */
+        bool shutdown;       /* ... because the machine goes down */
         bool gone;           /* nothing is known: it ended while nobody looked (reboot, daemon away) */
         int exit_status;     /* -1: it did not exit by itself */
         int signal;          /* 0: it was not killed */
@@ -31,8 +32,8 @@ typedef struct LauncherCallbacks {
                         void *userdata);
         /* It could not be started; @why is for a person, with what to do next. No ended() follows. */
         void (*start_failed)(const char *connector, const char *why, void *userdata);
-        /* Somebody asked it to stop, and it has not ended yet. */
-        void (*stopping)(const char *connector, void *userdata);
+        /* Somebody asked it to stop, and it has not ended yet. @shutdown: because the machine goes down. */
+        void (*stopping)(const char *connector, bool shutdown, void *userdata);
         void (*ended)(const char *connector, const WorkerExit *how, void *userdata);
 } LauncherCallbacks;
 
@@ -74,7 +75,8 @@ typedef void (*LauncherVerifyCallback)(int error, void *userdata);
 int launcher_verify(Launcher *launcher, const char *connector, uid_t uid, pid_t pid, LauncherVerifyCallback cb,
                     void *userdata) _must_check_;
 
-/* What the worker has used so far; cb at once or later, COUNT_UNKNOWN where not told. */
+/* What the worker has used so far, and whether the machine goes down; cb at once or later, COUNT_UNKNOWN where not
+ * told. */
 typedef void (*LauncherUsageCallback)(const WorkerExit *usage, void *userdata);
 int launcher_usage(Launcher *launcher, const char *connector, LauncherUsageCallback cb, void *userdata) _must_check_;
 

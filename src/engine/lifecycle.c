@@ -376,6 +376,10 @@ static void conclude_lost(EngineRun *r, const WorkerExit *how)
         _cleanup_free_ char *error = NULL;
         const char *why = how->reason;
 
+        if (how->stop_requested && how->shutdown) {
+                run_lose_to_shutdown(r);
+                return;
+        }
         if (how->stop_requested) {
                 run_conclude(r, &(RunEnd) { .outcome = RUN_CANCELLED,
                                             .message = "Cancelled: its worker was stopped",
@@ -401,7 +405,7 @@ void run_worker_ended(EngineRun *r, const WorkerExit *how)
                 return;
         }
         if (r->finishing)
-                worker_calls_finish_now(r);
+                worker_calls_finish_now(r, how && how->shutdown);
         said = r->run->outcome >= 0;
         if (how)
                 take_usage(r->run, how);
@@ -453,15 +457,18 @@ static void on_worker_start_failed(const char *connector, const char *why, void 
                 launch_failed(r, why, ATTENTION_CONFIGURATION_ERROR); /* masked, no such user, no such file */
 }
 
-static void on_worker_stopping(const char *connector, void *userdata)
+static void on_worker_stopping(const char *connector, bool shutdown, void *userdata)
 {
         EngineRun *r = launched_run(userdata, connector);
 
         if (!r || r->run->outcome >= 0 || (r->run->state != RUN_STARTING && r->run->state != RUN_RUNNING))
                 return;
-        run_conclude(r, &(RunEnd) { .outcome = RUN_CANCELLED,
-                                    .message = "Cancelled: its unit was stopped",
-                                    .category = _ATTENTION_INVALID });
+        if (shutdown)
+                run_lose_to_shutdown(r);
+        else
+                run_conclude(r, &(RunEnd) { .outcome = RUN_CANCELLED,
+                                            .message = "Cancelled: its unit was stopped",
+                                            .category = _ATTENTION_INVALID });
         if (!run_move(r, RUN_STOPPING))
                 return;
         run_heard(r);

@@ -34,7 +34,7 @@ void pid1_done(Pid1 *pid1)
 }
 
 static int call(Pid1 *pid1, const char *path, const char *interface, const char *member, const char *argument,
-                const char *mode, CallHandler handler, void *userdata, QueuedCall **ret)
+                const char *second, CallHandler handler, void *userdata, QueuedCall **ret)
 {
         sd_bus_message *m = NULL;
         int r;
@@ -42,8 +42,8 @@ static int call(Pid1 *pid1, const char *path, const char *interface, const char 
         r = sd_bus_message_new_method_call(pid1->bus, &m, SYSTEMD_NAME, path, interface, member);
         if (r >= 0)
                 r = sd_bus_message_append_basic(m, 's', argument);
-        if (r >= 0 && mode)
-                r = sd_bus_message_append_basic(m, 's', mode);
+        if (r >= 0 && second)
+                r = sd_bus_message_append_basic(m, 's', second);
         if (r >= 0)
                 r = call_queue_add(&pid1->calls, m, handler, userdata, ret);
         sd_bus_message_unref(m);
@@ -60,6 +60,19 @@ int pid1_get_all(Pid1 *pid1, const char *path, const char *interface, CallHandle
                  QueuedCall **ret)
 {
         return call(pid1, path, PROPERTIES_IFACE, "GetAll", interface, NULL, handler, userdata, ret);
+}
+
+int pid1_get_system_state(Pid1 *pid1, CallHandler handler, void *userdata, QueuedCall **ret)
+{
+        return call(pid1, SYSTEMD_PATH, PROPERTIES_IFACE, "Get", SYSTEMD_IFACE_MANAGER, "SystemState", handler,
+                    userdata, ret);
+}
+
+bool pid1_is_stopping(int error, sd_bus_message *reply)
+{
+        const char *state;
+
+        return error >= 0 && sd_bus_message_read(reply, "v", "s", &state) > 0 && streq(state, "stopping");
 }
 
 int pid1_read_properties(int error, sd_bus_message *reply, UnitProperties *p)

@@ -35,6 +35,13 @@ int pid1_call_manager(Pid1 *pid1, const char *member, const char *unit, const ch
 int pid1_get_all(Pid1 *pid1, const char *path, const char *interface, CallHandler handler, void *userdata,
                  QueuedCall **ret) _must_check_;
 
+/* Whether the machine goes down. From when PID 1 decides on it, before it stops the first unit. Return: as
+ * call_queue_add(). */
+int pid1_get_system_state(Pid1 *pid1, CallHandler handler, void *userdata, QueuedCall **ret) _must_check_;
+
+/* The answer to it, as its handler was given it; false where there is none. */
+bool pid1_is_stopping(int error, sd_bus_message *reply);
+
 /* The answer to pid1_get_all(), as its handler was given it. Return: 0; negative errno. */
 int pid1_read_properties(int error, sd_bus_message *reply, UnitProperties *p) _must_check_;
 

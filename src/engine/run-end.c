@@ -215,6 +215,11 @@ void run_fail(EngineRun *r, const char *error, AttentionCategory lasting)
                                     .retry = r->run->category < 0 });
 }
 
+void run_lose_to_shutdown(EngineRun *r)
+{
+        run_fail(r, "The run was lost: the machine was shut down", _ATTENTION_INVALID);
+}
+
 /* ---- The end */
 
 /* Accounts that nothing more was heard of. Return: whether there were any. */

@@ -35,6 +35,9 @@ void run_conclude(EngineRun *r, const RunEnd *end);
  */
 void run_fail(EngineRun *r, const char *error, AttentionCategory lasting);
 
+/* Conclude a run whose worker is stopped because the machine goes down: lost, and retried when that is up again. */
+void run_lose_to_shutdown(EngineRun *r);
+
 /* Its outcome is set and nothing of it runs any more: finished, with all that follows. */
 void run_finish(EngineRun *r, RunLogEntry log);
 

@@ -23,6 +23,53 @@ static bool waits_for_delay(const ConnectorEntry *c, ScheduleReason reason, usec
                (c->schedule.missed || c->definition->n_calendars > 0 || (reason == SCHEDULE_RESUMED && !c->run));
 }
 
+/* What was planned before the daemon ended, with the delay that was drawn then: a time that has come meanwhile waits
+ * on, and a run that made up for missed ones, and should have begun by now, is not delayed once more. Return: whether
+ * all is said. */
+static bool resume_plan(ConnectorEntry *c, usec_t now)
+{
+        const ScheduleNext *plan = &c->record.planned;
+        bool over = plan->due_usec <= now;
+
+        if (plan->elapse_usec == 0 || plan->elapse_usec > now || plan->due_usec < plan->elapse_usec ||
+            plan->due_usec - plan->elapse_usec > c->definition->randomized_delay_usec)
+                return false;
+        if (c->run && c->definition->n_calendars == 0)
+                return false; /* Every= begins anew behind it */
+        if (over && !(plan->missed && c->definition->persistent))
+                return false; /* missed as any other, or passed over */
+        c->schedule = *plan;
+        if (over)
+                c->schedule.due_usec = now;
+        return true;
+}
+
+/* A time that lies ahead keeps the delay that was drawn for it. */
+static void keep_delay(ConnectorEntry *c)
+{
+        const ScheduleNext *plan = &c->record.planned;
+
+        if (plan->elapse_usec == c->schedule.elapse_usec && !c->schedule.missed &&
+            plan->due_usec >= plan->elapse_usec &&
+            plan->due_usec - plan->elapse_usec < c->definition->randomized_delay_usec)
+                c->schedule.due_usec = plan->due_usec;
+}
+
+/* What is to be remembered over the daemon's end: without a random delay all can be computed anew. */
+static void remember_plan(ConnectorEntry *c)
+{
+        ScheduleNext *planned = &c->record.planned;
+        ScheduleNext now = {};
+
+        if (c->definition && c->definition->randomized_delay_usec > 0 && c->schedule.elapse_usec < USEC_INFINITY)
+                now = c->schedule;
+        if (now.elapse_usec == planned->elapse_usec && now.due_usec == planned->due_usec &&
+            now.missed == planned->missed)
+                return;
+        *planned = now;
+        c->unsaved = true;
+}
+
 static void compute(ConnectorEntry *c, ScheduleReason reason, usec_t now)
 {
         const SchedulePast past = {
@@ -33,12 +80,14 @@ static void compute(ConnectorEntry *c, ScheduleReason reason, usec_t now)
         };
         int r;
 
-        if (waits_for_delay(c, reason, now))
+        if (waits_for_delay(c, reason, now) || (reason == SCHEDULE_STARTING && resume_plan(c, now)))
                 return;
         r = schedule_next(c->definition, &past, now, reason == SCHEDULE_STARTING || reason == SCHEDULE_RESUMED,
                           c->random_fraction, &c->schedule);
         if (r < 0)
                 engine_break(c->published.engine, r);
+        else if (reason == SCHEDULE_STARTING)
+                keep_delay(c);
 }
 
 static int on_due(sd_event_source *source, uint64_t usec, void *userdata);
@@ -76,6 +125,7 @@ static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
         }
         if (now < c->next_elapse_usec) {
                 scheduler_update(c, SCHEDULE_RUN_CHANGED); /* the clock was set back */
+                connector_publish(c, 0);
                 return 0;
         }
         if (c->schedule.due_usec <= now)
@@ -97,6 +147,7 @@ void scheduler_update(ConnectorEntry *c, ScheduleReason reason)
                         c->next_elapse_usec = MIN(c->next_elapse_usec, c->record.retry_at_usec);
         } else
                 c->schedule = (ScheduleNext) { .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
+        remember_plan(c);
         arm(c, c->next_elapse_usec);
 }
 

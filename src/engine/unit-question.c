@@ -17,6 +17,8 @@ struct UnitQuestion {
         LauncherVerifyCallback verify_cb; /* this, or the next */
         LauncherUsageCallback usage_cb;
         uid_t uid;
+        char *path;
+        bool shutdown;
         void *userdata;
         UnitQuestion *prev, *next;
 };
@@ -32,6 +34,7 @@ static void question_free(UnitQuestion *question)
 {
         DL_DELETE(question->questions->list, question);
         queued_call_forget(question->call);
+        free(question->path);
         free(question);
 }
 
@@ -47,6 +50,7 @@ static void on_reply(int error, sd_bus_message *reply, void *userdata)
         if (question->usage_cb) {
                 if (r >= 0)
                         unit_usage(&p, &usage);
+                usage.shutdown = question->shutdown;
                 question->usage_cb(&usage, question->userdata);
         } else {
                 if (r >= 0 && (p.uid == UINT32_MAX || p.uid != question->uid))
@@ -56,22 +60,44 @@ static void on_reply(int error, sd_bus_message *reply, void *userdata)
         question_free(question);
 }
 
+static int ask_service(UnitQuestion *question)
+{
+        return pid1_get_all(question->questions->pid1, question->path, SYSTEMD_IFACE_SERVICE, on_reply, question,
+                            &question->call);
+}
+
+/* A worker may be quicker to say that it was stopped than PID 1: so it is asked first why. */
+static void on_system_state(int error, sd_bus_message *reply, void *userdata)
+{
+        UnitQuestion *question = userdata;
+        int r;
+
+        question->call = NULL;
+        question->shutdown = pid1_is_stopping(error, reply);
+        r = ask_service(question);
+        if (r < 0)
+                on_reply(r, NULL, question);
+}
+
 static int ask(UnitQuestions *questions, const char *connector, const UnitQuestion *question)
 {
         _cleanup_free_ char *name = asprintf_or_null(SYNCRUN_UNIT_PREFIX "%s" SYNCRUN_UNIT_SUFFIX, connector);
         _cleanup_free_ UnitQuestion *copy = malloc(sizeof(UnitQuestion));
-        _cleanup_free_ char *path = NULL;
         int r;
 
         if (!name || !copy)
                 return -ENOMEM;
         *copy = *question;
         copy->questions = questions;
-        r = sd_bus_path_encode(SYSTEMD_PATH_UNIT, name, &path);
-        if (r >= 0)
-                r = pid1_get_all(questions->pid1, path, SYSTEMD_IFACE_SERVICE, on_reply, copy, &copy->call);
+        r = sd_bus_path_encode(SYSTEMD_PATH_UNIT, name, &copy->path);
         if (r < 0)
                 return r;
+        r = question->usage_cb ? pid1_get_system_state(questions->pid1, on_system_state, copy, &copy->call)
+                               : ask_service(copy);
+        if (r < 0) {
+                free(copy->path);
+                return r;
+        }
         DL_APPEND(questions->list, copy);
         TAKE_PTR(copy);
         return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What others ask the launcher about a unit, and PID 1 answers: whose it is, and what it has used; for
- * launcher-unit.c. */
+/* What others ask the launcher about a unit, and PID 1 answers: whose it is, what it has used, and whether the machine
+ * goes down; for launcher-unit.c. */
 
 #include "engine/launcher.h"
 #include "engine/pid1.h"

@@ -37,8 +37,9 @@ int worker_calls_apply(EngineRun *r, const RunReport *report, ReportNews *ret_ne
 /* The accounts that a report names go to the store; after the run itself. Return: 0; -ENOMEM; -EROFS. */
 int worker_calls_put_accounts(EngineRun *r, const RunReport *report) _must_check_;
 
-/* The worker has ended before the launcher said what it used: what Finish() said is recorded without. */
-void worker_calls_finish_now(EngineRun *r);
+/* The worker has ended before the launcher said what it used: what Finish() said is recorded without. @shutdown: it
+ * was stopped because the machine goes down. */
+void worker_calls_finish_now(EngineRun *r, bool shutdown);
 
 /* All who wait for the launcher are refused with @error; its answers find nobody. */
 void worker_calls_refuse(Engine *engine, int error);

@@ -100,10 +100,13 @@ int engine_verify_worker(Engine *engine, const char *connector, uid_t uid, pid_t
 
 /* ---- Finish */
 
-/* The outcome goes to the disk; the run is finished when its worker has ended. */
-static void record_end(EngineRun *r, PendingCall *call)
+/* The outcome goes to the disk; the run is finished when its worker has ended. A worker that was stopped says that it
+ * was cancelled, and does not know by whom. */
+static void record_end(EngineRun *r, PendingCall *call, bool shutdown)
 {
         r->run->report_sequence = MAX(r->run->report_sequence, call->sequence);
+        if (shutdown && call->end.outcome == RUN_CANCELLED)
+                run_lose_to_shutdown(r);
         run_conclude(r, &(RunEnd) { .outcome = call->end.outcome,
                                     .message = call->end.message,
                                     .error = call->end.error,
@@ -135,19 +138,19 @@ static void on_usage(const WorkerExit *usage, void *userdata)
 
         if (!call->answered) {
                 take_usage(r->run, &call->end, usage);
-                record_end(r, call);
+                record_end(r, call, usage->shutdown);
                 call_answer(call, 0, false);
         }
         call_free(call);
 }
 
-void worker_calls_finish_now(EngineRun *r)
+void worker_calls_finish_now(EngineRun *r, bool shutdown)
 {
         PendingCall *call = r->finishing;
 
         r->run->cpu_usec = call->end.cpu_usec;
         r->run->memory_peak_bytes = call->end.memory_peak_bytes;
-        record_end(r, call);
+        record_end(r, call, shutdown);
         call_answer(call, 0, false);
 }
 

@@ -6,8 +6,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -15,14 +17,28 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/names.h"
 #include "base/proc-stat.h"
 #include "base/string-util.h"
 
-static _noreturn_ void become_worker(const char *program, const char *connector, pid_t keeper)
+/* Who our worker is, for the daemon: what a process is called nobody can say but itself. 0: there is none. */
+static void name_worker(pid_t worker)
+{
+        char name[32];
+
+        (void) snprintf(name, sizeof(name), SYNCRUN_KEEPER_PREFIX "%d", worker);
+        (void) prctl(PR_SET_NAME, name);
+}
+
+/* @barrier: at its end when the keeper has said who we are. */
+static _noreturn_ void become_worker(const char *program, const char *connector, pid_t keeper, int barrier)
 {
         char *argv[] = { (char *) program, (char *) connector, NULL };
         sigset_t none;
+        char byte;
 
+        while (read(barrier, &byte, sizeof(byte)) < 0 && errno == EINTR)
+                ;
         (void) sigemptyset(&none);
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) >= 0 && getppid() == keeper && sigprocmask(SIG_SETMASK, &none, NULL) >= 0)
                 (void) execv("/proc/self/exe", argv);
@@ -53,16 +69,24 @@ static bool kill_children(void)
         return found;
 }
 
-/* Takes note of those that have ended. Return: whether some are left. */
+/* Takes note of those that have ended. The worker is named no longer when its pid may be given to another.
+ * Return: whether some are left. */
 static bool reap(pid_t worker, int *status)
 {
-        pid_t pid;
+        siginfo_t info;
         int how;
 
-        while ((pid = waitpid(-1, &how, WNOHANG)) > 0)
-                if (pid == worker)
+        for (;;) {
+                info.si_pid = 0;
+                if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+                        return false;
+                if (info.si_pid == 0)
+                        return true;
+                if (info.si_pid == worker)
+                        name_worker(0);
+                if (waitpid(info.si_pid, &how, 0) == worker)
                         *status = how;
-        return pid == 0;
+        }
 }
 
 /* The children of one that is killed become ours, so there is an end to it. */
@@ -94,6 +118,7 @@ int keeper_run(const char *program, const char *connector)
 {
         int status = -1, number;
         pid_t self = getpid(), worker;
+        int barrier[2];
         sigset_t signals;
 
         (void) sigemptyset(&signals);
@@ -103,11 +128,18 @@ int keeper_run(const char *program, const char *connector)
         (void) sigaddset(&signals, SIGQUIT);
         if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
                 return log_error_errno(-errno, "What a connector leaves behind cannot be kept track of: %m");
+        if (pipe2(barrier, O_CLOEXEC) < 0)
+                return log_error_errno(-errno, "The worker cannot be started: %m");
         worker = fork();
         if (worker < 0)
                 return log_error_errno(-errno, "The worker cannot be started: %m");
-        if (worker == 0)
-                become_worker(program, connector, self);
+        if (worker == 0) {
+                (void) close(barrier[1]);
+                become_worker(program, connector, self, barrier[0]);
+        }
+        name_worker(worker);
+        (void) close(barrier[0]);
+        (void) close(barrier[1]);
 
         while (status < 0) {
                 if (sigwait(&signals, &number) != 0)

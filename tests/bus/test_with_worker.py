@@ -196,3 +196,34 @@ def test_a_stopped_program_ends_with_the_stall_timeout(real, client):
     real.start()
     run = finished(client, client.start("frozen")[0])
     assert (run["Outcome"], run["Added"]) == ("failed", 2) and "Nothing was heard" in run["Error"], run["Error"]
+
+
+IMPOSTOR = """#!/usr/bin/python3
+# A connector whose program leaves a child behind, which becomes one of the keeper, as the worker is, and calls like it.
+import os, sys
+answered, answer = os.pipe()
+program = os.getpid()
+if os.fork() == 0:
+    middle = os.getpid()
+    if os.fork() > 0:
+        os._exit(0)
+    os.set_inheritable(answer, True)
+    while os.getppid() == middle:
+        os.sched_yield()
+    os.dup2(os.open({path!r}, os.O_CREAT | os.O_WRONLY), 2)
+    os.execvp("busctl", ["busctl", "--address={bus}", "call", "org.syncrun1",
+                         "/org/syncrun1/connector/list", "org.syncrun1.Worker", "Attach"])
+os.close(answer)
+os.read(answered, 1)
+"""
+
+
+def test_a_child_of_the_keeper_is_not_the_worker(real, client, bus):
+    program = real.programs / "impostor"
+    said = real.programs / "said"
+    program.write_text(IMPOSTOR.format(path=str(said), bus=bus.address))
+    program.chmod(stat.S_IRWXU)
+    connector(real, "list", f"exec {program}")
+    real.start()
+    assert finished(client, client.start("list")[0])["Outcome"] == "succeeded"
+    assert "not the worker" in said.read_text()

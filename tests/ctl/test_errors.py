@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What goes wrong, and what the command line says to do about it."""
 
+import json
 import os
 import signal
 import subprocess
 
 import pytest
+from conftest import record, schema
 
 TALKS = [["list"], ["status"], ["status", "bank"], ["start", "bank"], ["start", "--wait", "bank"], ["cancel", "bank"],
          ["runs"], ["show", "x"], ["watch"], ["enable", "bank"], ["disable", "bank"], ["connections"],
@@ -95,7 +97,7 @@ def test_lines_at_the_limit(daemon, ctl):
 
 
 NOT_TAKEN = [("list", "--wait"), ("list", "--lines=1"), ("start x", "--outcome=failed"), ("cancel x", "--full"),
-             ("show x", "--page=1"), ("log x", "--host=h"), ("items x", "--host=h"), ("verify x", "--host=h"),
+             ("show x", "--page=1"), ("verify x", "--host=h"),
              ("calendar x", "--since=1h"), ("reload", "--active"), ("watch", "--since=1h"), ("users", "--user=" + "0" * 8 +
               "-0000-4000-8000-" + "0" * 12), ("connections", "--attention"), ("runs", "--attention")]
 
@@ -137,12 +139,14 @@ def test_not_permitted(world, ctl):
 
 @pytest.fixture
 def ssh(tmp_path):
-    """An ssh that stays here: the bridge to the bus is systemd's own."""
+    """An ssh that stays here: the bridge to the bus is systemd's own; what else is to run is given to a shell, as ssh does."""
     path = tmp_path / "bin" / "ssh"
     path.parent.mkdir()
     path.write_text("#!/bin/sh\necho \"$@\" >>%s/calls\ncase \"$*\" in *nowhere*) exit 255;; esac\n"
+                    "for last; do :; done\ncase \"$last\" in syncrunctl*) exec /bin/sh -c \"$last\";; esac\n"
                     "exec systemd-stdio-bridge --bus-path=\"$SYNCRUN_BUS_ADDRESS\"\n" % tmp_path)
     path.chmod(0o755)
+    (path.parent / "syncrunctl").symlink_to(os.environ["SYNCRUNCTL"])
     return {"PATH": f"{path.parent}:{os.environ['PATH']}"}
 
 
@@ -152,10 +156,36 @@ def test_host(daemon, ctl, ssh, tmp_path):
     assert "me@there" in (tmp_path / "calls").read_text()
     assert ctl.run("-H", "there", "start", "--wait", "-q", "bank", **ssh) == ""
     out = ctl.run("-H", "there", "status", "bank", **ssh)
-    assert "Run " in out and "'ssh there syncrunctl log " in out
-    for verb in (["log", "bank"], ["items", "bank"], ["verify"], ["calendar", "daily"], ["doctor"]):
+    assert "Run " in out and "'syncrunctl -H there log " in out
+    for verb in (["verify"], ["calendar", "daily"], ["doctor"]):
         status, out, err = ctl.both("-H", "there", *verb)
         assert (status, out) == (2, "") and f"'ssh there syncrunctl {verb[0]}'" in err
+
+
+def test_files_of_another_machine(world, ctl, ssh, tmp_path):
+    """syncrunctl runs there, with the same words; what a shell makes of them is the same."""
+    world.script("bank", schema("it's", "id"), record("it's", id=1), record("it's", id=2))
+    world.start()
+    ctl.run("start", "--wait", "-q", "bank")
+    here = ctl.run("items", "bank", "it's", "--json=short", "-n1", "-q")
+    assert json.loads(here.splitlines()[0])["record"] == {"id": 2}
+    for words in (["-H", "me@there:22", "items", "bank", "it's", "--json=short", "-n1", "-q"],
+                  ["-qn1", "items", "--json", "short", "--host=me@there:22", "--", "bank", "it's"]):
+        assert ctl.run(*words, **ssh) == here
+    assert (tmp_path / "calls").read_text().splitlines()[0].startswith("-xT -p 22 -- me@there syncrunctl '--")
+    assert ctl.run("-H", "there", "items", "bank", "none", status=0, **ssh)
+    status, out, err = ctl.both("-H", "there", "log", "none", **ssh)
+    assert (status, out) == (4, "") and "none" in err
+    assert ctl.both("-H", "there", "items", "No Name", **ssh)[0] == 2
+    assert "'log'" in (tmp_path / "calls").read_text()
+
+
+def test_files_of_a_machine_that_cannot_be_reached(daemon, ctl, ssh, tmp_path):
+    status, out, err = ctl.both("-H", "nowhere", "log", "bank", **ssh)
+    assert (status, out) == (69, "") and "ssh nowhere" in err
+    (tmp_path / "bin" / "syncrunctl").unlink()
+    status, out, err = ctl.both("-H", "there", "items", "bank", PATH=f"{tmp_path}/bin")
+    assert (status, out) == (69, "") and "no syncrunctl on there" in err
 
 
 def test_host_that_cannot_be_reached(ctl, ssh):

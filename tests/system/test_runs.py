@@ -436,15 +436,23 @@ def test_a_run_that_was_cut_off_is_made_up_for(own):
     assert own.items("resumed") == "1000"
 
 
-def test_shutdown_cancels(own):
+def test_shutdown_is_no_cancel(own):
+    """Nobody has cancelled it: it is lost, and what it was to do is done when the machine is up again."""
     machine = own.machine
-    own.add_pull("evening", 1, 1000, gate=True)
-    run_id = own.start("evening")
+    own.add_pull("evening", 1, 1000, gate=True, run="RetryMax=3\nRetrySec=100ms")
+    run_id = own.start("evening", 1, "full_resync", "b", "true")
     own.wait_gate(run_id)
     machine.power_off()
     machine.boot()
     run = own.run(run_id)
-    assert (run["state"], run["outcome"]) == ("finished", "cancelled")
+    assert (run["state"], run["outcome"], run["error"]) == (
+        "finished", "failed", "The run was lost: the machine was shut down")
+    started = own.wait("RUN_STARTED", "SYNCRUN_CONNECTOR=evening", "SYNCRUN_TRIGGER=retry")["SYNCRUN_RUN_ID"]
+    own.wait_gate(started)
+    own.open_gate("evening")
+    retry = own.wait_end(started)
+    assert (retry["outcome"], retry["full_resync"], retry["retry_of"]) == ("succeeded", True, run_id)
+    assert own.items("evening") == "1000"
 
 
 def test_a_missed_run_is_made_up_for(own):

@@ -122,7 +122,10 @@ static int fake_usage(Launcher *launcher, const char *connector, LauncherUsageCa
 
 void fixture_answer_usage(EngineFixture *f)
 {
-        f->usage_cb(&(WorkerExit) { .cpu_usec = 1234, .io_read_bytes = 5678, .io_write_bytes = COUNT_UNKNOWN },
+        f->usage_cb(&(WorkerExit) { .cpu_usec = 1234,
+                                    .io_read_bytes = 5678,
+                                    .io_write_bytes = COUNT_UNKNOWN,
+                                    .shutdown = f->shutdown },
                     f->usage_userdata);
 }
 
@@ -162,7 +165,7 @@ void fixture_worker_start_failed(EngineFixture *f, const char *connector, const 
 void fixture_worker_stopping(EngineFixture *f, const char *connector)
 {
         find_worker(f, connector, true)->stopping = true;
-        f->launcher.callbacks.stopping(connector, f->launcher.userdata);
+        f->launcher.callbacks.stopping(connector, f->shutdown, f->launcher.userdata);
         fixture_settle(f);
 }
 
@@ -176,6 +179,7 @@ void fixture_worker_ends(EngineFixture *f, const char *connector, const char *re
         how.clean = !reason;
         how.exit_status = 0;
         how.stop_requested = w->stopping;
+        how.shutdown = f->shutdown;
         how.cpu_usec = 99;
         (void) snprintf(how.reason, sizeof(how.reason), "%s", reason ?: "the worker ended with exit status 0");
         f->launcher.callbacks.ended(connector, &how, f->launcher.userdata);

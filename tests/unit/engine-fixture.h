@@ -40,6 +40,7 @@ typedef struct EngineFixture {
         bool launcher_is_free;
         int start_error;   /* what launcher_start() returns */
         bool start_slowly; /* started() is told by the test */
+        bool shutdown; /* the machine goes down */
         bool hold_usage;   /* launcher_usage() is answered by the test */
         bool hold_adopt;   /* launcher_adopt() is answered by the test */
         LauncherUsageCallback usage_cb;

@@ -272,6 +272,55 @@ static void test_unit_stopped(void **state)
         assert_false(fixture_has(f->calls, "stop bank"));
 }
 
+/* The machine goes down, and comes up again: lost, not cancelled, and made up for. PID 1 may say so first, or the
+ * worker that it was stopped, or that may not be told any more. */
+static void check_shutdown(EngineFixture *f, bool told, bool says, bool holds)
+{
+        RunReport cancelled = { .outcome = RUN_CANCELLED, .attention = _ATTENTION_INVALID };
+        Answer a, unused = {};
+
+        open_bank(f, CONNECTOR("[Run]\nRetrySec=1us\n"));
+        f->shutdown = true;
+        a = fixture_start(f, "bank", true);
+        expect_ok(fixture_attach(f, "bank").error);
+        if (told)
+                fixture_worker_stopping(f, "bank");
+        f->hold_usage = holds;
+        if (says && !holds)
+                expect_ok(fixture_finish(f, "bank", a.run_id, 1, &cancelled));
+        else if (says)
+                expect_ok(engine_worker_finish(f->engine, "bank", a.run_id, 1, &cancelled, on_answer, &unused));
+        fixture_forget(f);
+        fixture_worker_ends(f, "bank", NULL);
+        if (holds)
+                fixture_answer_usage(f);
+        f->hold_usage = false;
+        f->shutdown = false;
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_FAILED);
+        assert_string_equal(fixture_run(f, a.run_id)->error, "The run was lost: the machine was shut down");
+        assert_true(fixture_connector(f, "bank")->record.attention.category < 0);
+        fixture_close(f);
+        fixture_open(f);
+        fixture_run_until(f, fixture_connector(f, "bank")->run);
+        assert_int_equal(fixture_connector(f, "bank")->run->trigger, RUN_TRIGGER_RETRY);
+        assert_true(fixture_connector(f, "bank")->run->full_resync);
+}
+
+static void test_shutdown(void **state)
+{
+        check_shutdown(*state, true, false, false);
+}
+
+static void test_shutdown_said_by_the_worker(void **state)
+{
+        check_shutdown(*state, false, true, false);
+}
+
+static void test_shutdown_while_the_worker_says_it(void **state)
+{
+        check_shutdown(*state, false, true, true);
+}
+
 /* ---- Runs that do not end by themselves */
 
 static void test_start_fails(void **state)
@@ -416,6 +465,9 @@ int main(void)
                 ENGINE_TEST(test_cancel_before_launch),
                 ENGINE_TEST(test_cancel_after_finish),
                 ENGINE_TEST(test_unit_stopped),
+                ENGINE_TEST(test_shutdown),
+                ENGINE_TEST(test_shutdown_said_by_the_worker),
+                ENGINE_TEST(test_shutdown_while_the_worker_says_it),
                 ENGINE_TEST(test_start_fails),
                 ENGINE_TEST(test_worker_dies),
                 ENGINE_TEST(test_worker_leaves_without_a_word),

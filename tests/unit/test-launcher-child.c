@@ -36,7 +36,7 @@ static void on_start_failed(const char *connector, const char *why, void *userda
         fail_msg("%s", why);
 }
 
-static void on_stopping(const char *connector, void *userdata)
+static void on_stopping(const char *connector, bool shutdown, void *userdata)
 {
 }
 

@@ -37,7 +37,9 @@ typedef struct Fixture {
         sd_bus_message *held[MANY]; /* calls that are not answered yet, where hold is set */
         bool hold;
         unsigned n_held;
-        unsigned n_started, n_ended;
+        const char *system_state; /* of PID 1; NULL: an error */
+        unsigned n_started, n_stopping, n_ended;
+        bool shutdown; /* as on_stopping() was told */
         WorkerExit how;
 } Fixture;
 
@@ -76,6 +78,9 @@ static int on_bus_call(Fixture *f, sd_bus_message *m)
 
 static int answer(Fixture *f, sd_bus_message *m)
 {
+        if (sd_bus_message_is_method_call(m, NULL, "Get"))
+                return f->system_state ? sd_bus_reply_method_return(m, "v", "s", f->system_state)
+                                       : sd_bus_reply_method_errorf(m, SD_BUS_ERROR_NO_REPLY, "no");
         return f->active_state ? reply_properties(f, m) : sd_bus_reply_method_errorf(m, SD_BUS_ERROR_NO_REPLY, "no");
 }
 
@@ -107,7 +112,7 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 f->n_stops++;
                 return sd_bus_reply_method_return(m, "o", "/job/2");
         }
-        if (!sd_bus_message_is_method_call(m, NULL, "GetAll"))
+        if (!sd_bus_message_is_method_call(m, NULL, "GetAll") && !sd_bus_message_is_method_call(m, NULL, "Get"))
                 return 0;
         f->n_questions++;
         if (!f->hold)
@@ -124,8 +129,9 @@ static void tell_state_of(Fixture *f, const char *path, const char *state)
                                                      "PropertiesChanged"),
                            0);
         assert_return_code(sd_bus_message_set_sender(m, "org.freedesktop.systemd1"), 0);
-        assert_return_code(sd_bus_message_append(m, "sa{sv}as", "org.freedesktop.systemd1.Unit", 1, "ActiveState", "s",
-                                                 state, 0),
+        assert_return_code(sd_bus_message_append(m, "sa{sv}as", "org.freedesktop.systemd1.Unit", 2, "ActiveState", "s",
+                                                 state, "SubState", "s",
+                                                 strcmp(state, "deactivating") == 0 ? "stop-sigterm" : "", 0),
                            0);
         assert_return_code(sd_bus_send(f->pid1, m, NULL), 0);
         sd_bus_message_unref(m);
@@ -161,8 +167,12 @@ static void on_start_failed(const char *connector, const char *why, void *userda
         fail_msg("%s", why);
 }
 
-static void on_stopping(const char *connector, void *userdata)
+static void on_stopping(const char *connector, bool shutdown, void *userdata)
 {
+        Fixture *f = userdata;
+
+        f->n_stopping++;
+        f->shutdown = shutdown;
 }
 
 static void on_ended(const char *connector, const WorkerExit *how, void *userdata)
@@ -419,6 +429,101 @@ static void test_stop_before_the_start(void **state)
         assert_true(f->how.stop_requested);
 }
 
+/* Stopped by systemctl or with the machine: PID 1 knows, also where the end comes before its answer. */
+static void check_stop_by_others(Fixture *f, const char *system_state, bool ends_first)
+{
+        bool shutdown = system_state && strcmp(system_state, "stopping") == 0;
+
+        f->system_state = system_state;
+        adopt(f);
+        f->hold = true;
+        tell_state(f, "deactivating");
+        run_loop(f);
+        assert_int_equal(f->n_held, 1);
+        assert_int_equal(f->n_stopping + f->n_ended, 0);
+        if (ends_first)
+                tell_state(f, "inactive");
+        run_loop(f);
+        assert_int_equal(f->n_ended, 0);
+        f->hold = false;
+        answer_held(f);
+        run_loop(f);
+        if (!ends_first) {
+                assert_int_equal(f->n_stopping, 1);
+                assert_int_equal(f->shutdown, shutdown);
+                tell_state(f, "inactive");
+                run_loop(f);
+        }
+        assert_int_equal(f->n_ended, 1);
+        assert_true(f->how.stop_requested);
+        assert_int_equal(f->how.shutdown, shutdown);
+}
+
+static void test_stopped_by_somebody(void **state)
+{
+        check_stop_by_others(*state, "running", false);
+}
+
+static void test_stopped_and_ended_at_once(void **state)
+{
+        check_stop_by_others(*state, "running", true);
+}
+
+static void test_stopped_with_the_machine(void **state)
+{
+        check_stop_by_others(*state, "stopping", false);
+}
+
+static void test_stopped_with_the_machine_at_once(void **state)
+{
+        check_stop_by_others(*state, "stopping", true);
+}
+
+static void test_stopped_without_an_answer(void **state)
+{
+        check_stop_by_others(*state, NULL, true);
+}
+
+/* The start itself is cancelled by the machine's going down. */
+static void test_start_cancelled_by_shutdown(void **state)
+{
+        Fixture *f = *state;
+
+        f->system_state = "stopping";
+        assert_return_code(launcher_start(f->launcher, "bank"), 0);
+        run_loop(f);
+        tell_job_removed(f, "syncrun@bank.service", "/job/1", "canceled");
+        run_loop(f);
+        assert_int_equal(f->n_stopping, 1);
+        assert_true(f->shutdown);
+        tell_state(f, "inactive");
+        run_loop(f);
+        assert_true(f->how.stop_requested && f->how.shutdown);
+}
+
+static void on_usage(const WorkerExit *usage, void *userdata)
+{
+        *(WorkerExit *) userdata = *usage;
+}
+
+/* A worker says that it was stopped before PID 1 does. */
+static void test_usage_says_why(void **state)
+{
+        static const char *const states[] = { "running", "stopping", "degraded", NULL };
+        Fixture *f = *state;
+        WorkerExit usage;
+
+        adopt(f);
+        for (size_t i = 0; i < ELEMENTSOF(states); i++) {
+                usage = (WorkerExit) { .cpu_usec = 7 };
+                f->system_state = states[i];
+                assert_return_code(launcher_usage(f->launcher, "bank", on_usage, &usage), 0);
+                run_loop(f);
+                assert_true(usage.cpu_usec == COUNT_UNKNOWN);
+                assert_int_equal(usage.shutdown, i == 1);
+        }
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -430,6 +535,13 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_many_at_once, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_many_starts, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_stop_before_the_start, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_stopped_by_somebody, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_stopped_and_ended_at_once, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_stopped_with_the_machine, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_stopped_with_the_machine_at_once, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_stopped_without_an_answer, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_start_cancelled_by_shutdown, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_usage_says_why, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
