@@ -16,9 +16,6 @@
 #define DEFAULT_PAGE       50U
 #define DEFAULT_USERS_PAGE 1000U
 
-/* Of DescribeConnectors(), where the caller wants pages; else all are in one answer. */
-#define CONNECTORS_PAGE_MAX 1000U
-
 int reply_json(sd_bus_message *m, int r, char *json, sd_bus_error *error)
 {
         _cleanup_free_ char *text = json;
@@ -122,7 +119,6 @@ static int connectors_request_check(ConnectorsRequest *request, sd_bus_error *er
                 [VIEW_SYNCRUN] = { CONNECTORS_PAGE_MAX, CONNECTORS_PAGE_MAX },
                 [VIEW_REDBARK] = { REDBARK_CONNECTORS_DEFAULT, REDBARK_CONNECTORS_MAX },
         };
-        bool all = request->view == VIEW_SYNCRUN && request->redbark.limit == LIMIT_USUAL;
         RedbarkFilter *filter = &request->redbark;
         int r;
 
@@ -134,7 +130,7 @@ static int connectors_request_check(ConnectorsRequest *request, sd_bus_error *er
                 return bus_refuse_text(error, -EINVAL, "page: this is not what a page before gave as nextCursor.");
         r = filter_limit("limit", &filter->limit, &limits[request->view], error);
         request->filter.page = filter->page;
-        request->filter.limit = all ? 0 : filter->limit;
+        request->filter.limit = filter->limit;
         return r;
 }
 
@@ -171,9 +167,6 @@ int method_describe_connectors(sd_bus_message *m, void *userdata, sd_bus_error *
                 return r;
         r = request.view == VIEW_REDBARK ? describe_redbark_connectors(bus, &request, &json)
                                          : engine_describe_connectors(bus->engine, &request.filter, &json);
-        if (r == -E2BIG)
-                return bus_refuse_text(error, r, "The answer has more than %llu bytes: ask for pages, with limit.",
-                                       CONNECTORS_BYTES_MAX);
         return reply_json(m, r, json, error);
 }
 
@@ -185,11 +178,13 @@ typedef struct ConnectionsRequest {
 } ConnectionsRequest;
 
 #define FILTER_OF ConnectionsRequest
-#define CONNECTIONS_OPTIONS(ROW)                                     \
-        ROW("view", STRING, view_word, IN_ALL)                       \
-        ROW("name", STRING, filter.name, IN_SYNCRUN | IN_REDBARK)    \
-        ROW("user", STRING, filter.user_id, IN_SYNCRUN | IN_REDBARK) \
-        ROW("provider", STRING, filter.provider, IN_SYNCRUN | IN_REDBARK)
+#define CONNECTIONS_OPTIONS(ROW)                                          \
+        ROW("view", STRING, view_word, IN_ALL)                            \
+        ROW("name", STRING, filter.name, IN_SYNCRUN | IN_REDBARK)         \
+        ROW("user", STRING, filter.user_id, IN_SYNCRUN | IN_REDBARK)      \
+        ROW("provider", STRING, filter.provider, IN_SYNCRUN | IN_REDBARK) \
+        ROW("limit", UNSIGNED, filter.limit, IN_SYNCRUN | IN_REDBARK)     \
+        ROW("page", STRING, filter.page, IN_SYNCRUN | IN_REDBARK)
 
 static const OptionRow connections_options[] = { CONNECTIONS_OPTIONS(FILTER_ROW){ 0 } };
 static const uint8_t connections_option_views[] = { CONNECTIONS_OPTIONS(FILTER_VIEWS) };
@@ -197,7 +192,8 @@ static const uint8_t connections_option_views[] = { CONNECTIONS_OPTIONS(FILTER_V
 
 int method_describe_connections(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        ConnectionsRequest request = { 0 };
+        static const LimitRange limits = { CONNECTORS_PAGE_MAX, CONNECTORS_PAGE_MAX };
+        ConnectionsRequest request = { .filter.limit = LIMIT_USUAL };
         Bus *bus = userdata;
         char *json = NULL;
         int r;
@@ -208,6 +204,8 @@ int method_describe_connections(sd_bus_message *m, void *userdata, sd_bus_error 
                 r = filter_view(request.view, IN_SYNCRUN | IN_REDBARK, error);
         if (r >= 0)
                 r = filter_user(&request.filter.user_id, request.user, error);
+        if (r >= 0)
+                r = filter_limit("limit", &request.filter.limit, &limits, error);
         if (r < 0)
                 return r;
         r = request.view == VIEW_REDBARK ? engine_view_redbark_connections(bus->engine, &request.filter, &json)

@@ -167,6 +167,39 @@ int ctl_ask(Ctl *ctl, const char *member, const ClientOption *filter, size_t n, 
         return 0;
 }
 
+int ctl_ask_all(Ctl *ctl, const char *member, const ClientOption *filter, size_t n, const char *array,
+                struct json_object **ret)
+{
+        _cleanup_json_ struct json_object *all = json_object_new_object(), *list = json_object_new_array();
+        _cleanup_free_ char *page = NULL;
+        int status;
+
+        if (!all || !list)
+                return ctl_oom();
+        do {
+                _cleanup_json_ struct json_object *answer = NULL;
+                ClientOption options[ASK_OPTIONS_MAX + 1];
+                struct json_object *element;
+
+                memcpy(options, filter, n * sizeof(*filter));
+                options[n] = (ClientOption) { "page", 's', .s = page };
+                status = ctl_ask(ctl, member, options, n + 1, &answer);
+                if (status != 0)
+                        return status;
+                for (size_t i = 0; (element = json_element(answer, array, i)); i++)
+                        if (json_object_array_add(list, json_object_get(element)) < 0) {
+                                json_object_put(element);
+                                return ctl_oom();
+                        }
+                if (free_and_strdup(&page, json_text(answer, "next")) < 0)
+                        return ctl_oom();
+        } while (!isempty(page));
+        if (json_add(all, array, TAKE_PTR(list)) < 0)
+                return ctl_oom();
+        *ret = TAKE_PTR(all);
+        return 0;
+}
+
 int ctl_describe(Ctl *ctl, const char *member, const ClientOption *filter, size_t n, struct json_object **ret)
 {
         struct json_object *answer;

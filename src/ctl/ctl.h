@@ -47,6 +47,18 @@ void ctl_begin(Ctl *ctl);
 int ctl_ask(Ctl *ctl, const char *member, const ClientOption *filter, size_t n, struct json_object **ret) _must_check_;
 
 /**
+ * ctl_ask_all() - a bulk read in pages, until there is none any more
+ * @n:     of @filter, at most ASK_OPTIONS_MAX
+ * @array: what the pages have
+ * @ret:   an object with the whole array, the caller's reference; set on success only
+ *
+ * Return: 0; an exit status > 0 with the error printed.
+ */
+int ctl_ask_all(Ctl *ctl, const char *member, const ClientOption *filter, size_t n, const char *array,
+                struct json_object **ret) _must_check_;
+#define ASK_OPTIONS_MAX 7U
+
+/**
  * ctl_describe() - a bulk read whose answer is shown
  * @ret: as ctl_ask(), or NULL: the answer was printed as --json wants it, and the verb has nothing more to do
  */

@@ -59,9 +59,14 @@ static int list_connections(Ctl *ctl)
         struct json_object *connection;
         int status;
 
-        status = ctl_describe(ctl, "DescribeConnections", filter, ELEMENTSOF(filter), &answer);
-        if (status != 0 || !answer)
+        status = ctl_ask_all(ctl, "DescribeConnections", filter, ELEMENTSOF(filter), "connections", &answer);
+        if (status != 0)
                 return status;
+        ctl_begin(ctl);
+        if (ctl->options.json != JSON_OFF) {
+                ctl_print_json(ctl, answer);
+                return 0;
+        }
         table = table_new(titles);
         if (!table)
                 return ctl_oom();

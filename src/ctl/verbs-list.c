@@ -95,7 +95,7 @@ int verb_list(Ctl *ctl, int argc, char **argv)
 
         if (option_given(&ctl->options, OPTION_ATTENTION))
                 filter[n++] = (ClientOption) { "attention", 'b', .b = true };
-        status = ctl_ask(ctl, "DescribeConnectors", filter, n, &answer);
+        status = ctl_ask_all(ctl, "DescribeConnectors", filter, n, "connectors", &answer);
         if (status != 0)
                 return status;
         if (choose_connectors(ctl, answer) < 0)

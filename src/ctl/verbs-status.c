@@ -351,11 +351,12 @@ static int status_service(Ctl *ctl)
         _cleanup_free_ char *version = NULL, *storage_error = NULL;
         _cleanup_json_ struct json_object *answer = NULL;
         _cleanup_client_error_ ClientError e = {};
+        static const ClientOption none;
         struct json_object *connector;
         size_t n, n_runs = 0, n_attention = 0;
         int status;
 
-        status = ctl_ask(ctl, "DescribeConnectors", NULL, 0, &answer);
+        status = ctl_ask_all(ctl, "DescribeConnectors", &none, 0, "connectors", &answer);
         if (status != 0)
                 return status;
         if (client_get_text(ctl->client, "Version", &version, &e) < 0 ||

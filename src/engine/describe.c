@@ -211,28 +211,27 @@ int engine_describe_connectors(Engine *engine, const ConnectorFilter *filter, ch
 {
         _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
-        _cleanup_free_ const Connector **list = NULL;
+        _cleanup_page_select_ PageSelect select = {};
+        const Connector *last = NULL;
         Connector *c = NULL;
-        size_t n = 0, n_page;
+        size_t n, i;
+        int r;
 
-        list = calloc(HASH_COUNT(engine->connectors) + 1, sizeof(Connector *));
-        if (!list)
-                return -ENOMEM;
+        r = page_select_init(&select, filter->limit, compare_connectors);
+        if (r < 0)
+                return r;
         while ((c = engine_next_connector(engine, c)))
                 if (connector_matches(c, filter))
-                        list[n++] = c;
-        qsort(list, n, sizeof(Connector *), compare_connectors);
-        n_page = filter->limit > 0 ? MIN(n, (size_t) filter->limit) : n;
+                        page_select_add(&select, c);
+        n = page_select_end(&select);
         json_open_object(&w, NULL);
         json_open_array(&w, "connectors");
-        for (size_t i = 0; i < n_page; i++) {
-                write_connector(engine, &w, list[i], filter->user_id);
-                if (buffer.size > CONNECTORS_BYTES_MAX)
-                        return -E2BIG;
+        for (i = 0; i < MIN(n, filter->limit) && buffer.size < DESCRIBE_PAGE_BYTES; i++) {
+                last = select.items[i];
+                write_connector(engine, &w, last, filter->user_id);
         }
         json_close_array(&w);
-        if (filter->limit > 0)
-                json_write_string(&w, "next", n_page < n ? list[n_page - 1]->record.name : NULL);
+        json_write_string(&w, "next", last && i < n ? last->record.name : NULL);
         json_close_object(&w);
         return buffer_take(&buffer, ret_json);
 }
@@ -327,33 +326,39 @@ static void write_connection(JsonWriter *w, Engine *engine, const char *name, co
         json_close_object(w);
 }
 
-static int compare_strings(const void *a, const void *b)
+int connections_select(Engine *engine, const ConnectionFilter *filter, PageSelect *ret)
 {
-        const char *const *x = a, *const *y = b;
+        const char *name = NULL;
+        int r;
 
-        return strcmp(*x, *y);
+        r = page_select_init(ret, filter->limit, page_compare_names);
+        if (r < 0)
+                return r;
+        while ((name = engine_next_connection(engine, name)))
+                if ((!filter->page || strcmp(name, filter->page) > 0) && connection_matches(engine, name, filter))
+                        page_select_add(ret, name);
+        (void) page_select_end(ret);
+        return 0;
 }
 
 int engine_describe_connections(Engine *engine, const ConnectionFilter *filter, char **ret_json)
 {
         _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
-        _cleanup_free_ const char **list = NULL;
-        const char *name = NULL;
-        size_t n = 0;
+        _cleanup_page_select_ PageSelect select = {};
+        size_t n, i;
+        int r;
 
-        list = calloc(HASH_COUNT(engine->connections) + 1, sizeof(char *));
-        if (!list)
-                return -ENOMEM;
-        while ((name = engine_next_connection(engine, name)))
-                if (connection_matches(engine, name, filter))
-                        list[n++] = name;
-        qsort(list, n, sizeof(char *), compare_strings);
+        r = connections_select(engine, filter, &select);
+        if (r < 0)
+                return r;
+        n = select.n;
         json_open_object(&w, NULL);
         json_open_array(&w, "connections");
-        for (size_t i = 0; i < n; i++)
-                write_connection(&w, engine, list[i], filter->user_id);
+        for (i = 0; i < MIN(n, filter->limit) && buffer.size < DESCRIBE_PAGE_BYTES; i++)
+                write_connection(&w, engine, select.items[i], filter->user_id);
         json_close_array(&w);
+        json_write_string(&w, "next", i < n ? select.items[i - 1] : NULL);
         json_close_object(&w);
         return buffer_take(&buffer, ret_json);
 }

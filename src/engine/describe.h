@@ -8,6 +8,7 @@
  * @ret_json is set on success only and freed by the caller. */
 
 #include "engine/engine.h"
+#include "engine/page-select.h"
 
 /* {"runs":[...],"next":"..."|null} */
 int engine_describe_runs(Engine *engine, const RunFilter *filter, char **ret_json) _must_check_;
@@ -23,6 +24,9 @@ int engine_describe_events(Engine *engine, const EventFilter *filter, char **ret
  * lowest number of those that are kept, or last + 1. */
 int engine_keep_young(Engine *engine, EventFilter *filter, uint64_t *ret_first) _must_check_;
 
+/* Of connectors or connections in one answer. */
+#define CONNECTORS_PAGE_MAX 1000U
+
 typedef struct ConnectorFilter {
         const char *name; /* or id (UUID); NULL: any */
         const char *user_id;
@@ -30,17 +34,16 @@ typedef struct ConnectorFilter {
         const char *connection;
         int attention;    /* 1 those that need it, 0 those that do not, -1 any */
         const char *page; /* only names behind this one; NULL: from the first */
-        unsigned limit;   /* so many at most; 0: all */
+        unsigned limit;   /* 1..CONNECTORS_PAGE_MAX */
 } ConnectorFilter;
 /* clang-format off */
-#define CONNECTOR_FILTER_INIT { .attention = -1 }
+#define CONNECTOR_FILTER_INIT { .attention = -1, .limit = CONNECTORS_PAGE_MAX }
 /* clang-format on */
 
-/* Bytes of an answer, so that the loop does not write what cannot be sent. */
-#define CONNECTORS_BYTES_MAX (16 * MIB)
+/* A page of connectors or connections ends when it has so many bytes, so that the loop is not held up for long. */
+#define DESCRIBE_PAGE_BYTES (1 * MIB)
 
-/* {"connectors":[...]}, with a limit also "next":..., sorted by name. Return: 0; -E2BIG (CONNECTORS_BYTES_MAX);
- * -ENOMEM. */
+/* {"connectors":[...],"next":"NAME"|null}, sorted by name. */
 int engine_describe_connectors(Engine *engine, const ConnectorFilter *filter, char **ret_json) _must_check_;
 
 /* One of them. Also -ENXIO. */
@@ -50,12 +53,18 @@ typedef struct ConnectionFilter {
         const char *name; /* NULL: any */
         const char *provider;
         const char *user_id;
+        const char *page; /* only names behind this one; NULL: from the first */
+        unsigned limit;   /* 1..CONNECTORS_PAGE_MAX; where more than one is asked for */
 } ConnectionFilter;
 
 /* Whether the connection, or one of its connectors, fits; for a user, what is that user's. */
 bool connection_matches(Engine *engine, const char *name, const ConnectionFilter *filter);
 
-/* {"connections":[...]}, sorted by name; those that match. */
+/* The names of a page of those that match, and one more, sorted. @ret: freed by page_select_done(). Return: 0;
+ * -ENOMEM. */
+int connections_select(Engine *engine, const ConnectionFilter *filter, PageSelect *ret) _must_check_;
+
+/* {"connections":[...],"next":"NAME"|null}, sorted by name; those that match. */
 int engine_describe_connections(Engine *engine, const ConnectionFilter *filter, char **ret_json) _must_check_;
 
 /* One of them. Also -ENOLINK. */

@@ -45,25 +45,11 @@ static bool connector_matches(const Connector *c, const RedbarkFilter *filter)
                (f->attention < 0 || (f->attention > 0) == redbark_sync_needs_attention(&sync));
 }
 
-/* Into @list, sorted by name, of which only the first @max are kept. */
-static void insert_sorted(const Connector **list, size_t *n, size_t max, const Connector *c)
+static int compare_connectors(const void *a, const void *b)
 {
-        size_t low = 0, high = *n;
+        const Connector *const *x = a, *const *y = b;
 
-        while (low < high) {
-                size_t middle = (low + high) / 2;
-
-                if (strcmp(list[middle]->record.name, c->record.name) < 0)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        if (low >= max)
-                return;
-        if (*n < max)
-                (*n)++;
-        memmove(&list[low + 1], &list[low], (*n - 1 - low) * sizeof(*list));
-        list[low] = c;
+        return strcmp((*x)->record.name, (*y)->record.name);
 }
 
 /* Fills in the strip of outcomes. */
@@ -90,39 +76,37 @@ static int write_sync(JsonWriter *w, Engine *engine, const Connector *c, const c
 
 int engine_view_redbark_connectors(Engine *engine, const RedbarkFilter *filter, char **ret_json)
 {
-        const Connector *list[REDBARK_CONNECTORS_MAX + 1];
+        _cleanup_page_select_ PageSelect select = {};
         _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
         const Connector *c = NULL;
-        size_t n = 0;
+        size_t n;
         int r;
 
+        r = page_select_init(&select, filter->limit, compare_connectors);
+        if (r < 0)
+                return r;
         while ((c = engine_next_connector(engine, c)))
                 if (connector_matches(c, filter))
-                        insert_sorted(list, &n, filter->limit + 1U, c);
+                        page_select_add(&select, c);
+        n = page_select_end(&select);
         json_open_object(&w, NULL);
         json_open_array(&w, "connectors");
         for (size_t i = 0; i < n && i < filter->limit; i++) {
                 json_open_object(&w, NULL);
-                r = write_sync(&w, engine, list[i], filter->connectors.user_id, filter->n_outcomes, false);
+                c = select.items[i];
+                r = write_sync(&w, engine, c, filter->connectors.user_id, filter->n_outcomes, false);
                 if (r < 0)
                         return r;
                 json_close_object(&w);
         }
         json_close_array(&w);
-        json_write_string(&w, "nextCursor", n > filter->limit ? list[filter->limit - 1]->record.name : NULL);
+        json_write_string(&w, "nextCursor", n > filter->limit ? c->record.name : NULL);
         json_close_object(&w);
         return buffer_take(&buffer, ret_json);
 }
 
 /* ---- Connections */
-
-static int compare_names(const void *a, const void *b)
-{
-        const char *const *x = a, *const *y = b;
-
-        return strcmp(*x, *y);
-}
 
 /* With those of its connectors that fit. Return: 1; 0 (it does not fit); -ENOMEM. */
 static int connection_of(Engine *engine, const char *name, const ConnectionFilter *filter, RedbarkConnection *ret)
@@ -145,7 +129,7 @@ static int connection_of(Engine *engine, const char *name, const ConnectionFilte
                 if ((!filter->provider || streq(filter->provider, c->definition->provider)) &&
                     (!filter->user_id || streq_null(filter->user_id, c->definition->user_id)))
                         names[found.n_connectors++] = c->record.name;
-        qsort(names, found.n_connectors, sizeof(*names), compare_names);
+        qsort(names, found.n_connectors, sizeof(*names), page_compare_names);
         found.name = name;
         found.state = connection.state;
         found.reason = connection.reason;
@@ -179,21 +163,18 @@ static int write_connection(JsonWriter *w, const char *key, Engine *engine, cons
 
 static int write_connections(JsonWriter *w, Engine *engine, const ConnectionFilter *filter)
 {
-        _cleanup_free_ const char **names = NULL;
-        const char *name = NULL;
-        size_t n = 0;
-        int r = 0;
+        _cleanup_page_select_ PageSelect select = {};
+        size_t i = 0;
+        int r;
 
-        names = calloc(HASH_COUNT(engine->connections) + 1, sizeof(*names));
-        if (!names)
-                return -ENOMEM;
-        while ((name = engine_next_connection(engine, name)))
-                names[n++] = name;
-        qsort(names, n, sizeof(*names), compare_names);
+        r = connections_select(engine, filter, &select);
+        if (r < 0)
+                return r;
         json_open_array(w, "connections");
-        for (size_t i = 0; r >= 0 && i < n; i++)
-                r = write_connection(w, NULL, engine, names[i], filter);
+        for (; r >= 0 && i < MIN(select.n, filter->limit) && w->out->size < DESCRIBE_PAGE_BYTES; i++)
+                r = write_connection(w, NULL, engine, select.items[i], filter);
         json_close_array(w);
+        json_write_string(w, "nextCursor", i < select.n ? select.items[i - 1] : NULL);
         return r;
 }
 

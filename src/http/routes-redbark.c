@@ -15,6 +15,7 @@
 #define VIEW               "redbark"
 #define CONNECTORS_DEFAULT 100U
 #define CONNECTORS_MAX     200U
+#define CONNECTIONS_MAX    1000U
 #define OUTCOMES_MAX       30U
 
 /* The only user that the key may see; NULL: all. */
@@ -132,13 +133,18 @@ static void sync_now(Request *request)
 
 static void list_connections(Request *request)
 {
-        ClientOption options[4];
+        uint64_t limit = CONNECTIONS_MAX;
+        ClientOption options[6];
         size_t n;
 
+        if (!surface_number(request, "limit", 1, CONNECTIONS_MAX, &limit))
+                return;
         n = begin_options(request, "name", options);
         options[n++] = (ClientOption){ .name = "provider",
                                        .type = 's',
                                        .s = target_get(&request->target, "provider") };
+        options[n++] = (ClientOption){ .name = "page", .type = 's', .s = target_get(&request->target, "cursor") };
+        options[n++] = (ClientOption){ .name = "limit", .type = 'u', .u = (uint32_t) limit };
         backend_describe(request, "DescribeConnections", options, n);
 }
 

@@ -248,6 +248,8 @@ def test_describe_runs_filters(daemon, client):
     ("DescribeConnectors", {"page": "?"}),
     ("DescribeConnectors", {"names": "bank"}),
     ("DescribeConnections", {"user": "me"}),
+    ("DescribeConnections", {"limit": 0}),
+    ("DescribeConnections", {"limit": 1001}),
     ("DescribeUsers", {"limit": 10001}),
 ])
 def test_filters_that_are_refused(daemon, client, method, option):
@@ -304,6 +306,7 @@ def test_describe_connectors(daemon, client):
     assert [connector["name"] for connector in rest["connectors"]] == ["owned"]
     assert rest["next"] is None
     assert names(limit=1000) == names()
+    assert client.describe("DescribeConnectors")["next"] is None
     owned = client.describe("DescribeConnectors", name="owned")["connectors"][0]
     assert owned["description"] == "Mine, all mine"
     assert owned["user_id"] == USER
@@ -312,6 +315,36 @@ def test_describe_connectors(daemon, client):
     assert owned["overlap"] == "skip"
     assert owned["active_run"] is None
     assert owned["attention"] is None
+
+
+def test_a_page_is_bounded_whether_it_is_asked_for_or_not(new_daemon, client):
+    """A thousand, or a mebibyte, and next says how to go on."""
+    for n in range(1001):
+        new_daemon.add(f"c{n:04}", Provider="many", Connection=f"h{n:04}")
+    for n in range(200):
+        new_daemon.add(f"d{n:04}", Provider="long", Description="x" * 16000, Connection=f"g{n % 2}")
+    new_daemon.start()
+
+    def pages(method, array, **options):
+        page = {}
+        while True:
+            answer = client.describe(method, **options, **page)
+            yield [entry["name"] for entry in answer[array]]
+            if not (following := answer.get("next") or answer.get("nextCursor")):
+                return
+            page = {"page": following}
+
+    many = [f"c{n:04}" for n in range(1001)]
+    assert list(pages("DescribeConnectors", "connectors", provider="many", limit=1000)) == [many[:1000], many[1000:]]
+    for name, size in (("many", 1001), ("long", 200)):
+        found = list(pages("DescribeConnectors", "connectors", provider=name))
+        assert sum(found, []) == sorted(sum(found, [])) and len(sum(found, [])) == size
+        assert 2 <= len(found) <= 5
+    homes = [f"h{n:04}" for n in range(1001)]
+    for view in ({}, {"view": "redbark"}):
+        found = list(pages("DescribeConnections", "connections", provider="many", **view))
+        assert found == [homes[:1000], homes[1000:]]
+        assert list(pages("DescribeConnections", "connections", provider="long", limit=1, **view)) == [["g0"], ["g1"]]
 
 
 def test_describe_keeps_commands_and_environment_to_itself(daemon, client):

@@ -210,3 +210,13 @@ def test_reload_finds_new_files(five, ctl):
     five.script("fresh", "exit 0")
     assert ctl.run("reload") == ""
     assert "fresh" in [row[0] for row in ctl.rows("list")]
+
+
+def test_list_asks_for_all_pages(world, ctl):
+    for n in range(1001):
+        world.daemon.write(f"connectors/c{n:04}.connector",
+                           f"[Connector]\nProvider=many\nConnection=h{n:04}\n[Pipeline]\nExecPull=/bin/true\n")
+    world.start()
+    assert [connector["name"] for connector in ctl.json("list")["connectors"]] == [f"c{n:04}" for n in range(1001)]
+    assert [connection["name"] for connection in ctl.json("connections")["connections"]] == [f"h{n:04}" for n in range(1001)]
+    assert "1001 connectors" in ctl.run("status")

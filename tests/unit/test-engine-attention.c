@@ -329,7 +329,7 @@ static void test_describe_connectors(void **state)
         object = parse(json);
         assert_int_equal(length_of(object, "connectors"), 1);
         json_object_put(object);
-        filter = (ConnectorFilter){ .attention = -1, .provider = "zoo" };
+        filter = (ConnectorFilter){ .attention = -1, .provider = "zoo", .limit = 10 };
         expect_ok(engine_describe_connectors(f->engine, &filter, &json));
         object = parse(json);
         assert_string_equal(text_of(element(object, "connectors", 0), "name"), "zoo");
@@ -340,12 +340,12 @@ static void test_describe_connectors(void **state)
         assert_string_equal(text_of(object, "connection"), "acme");
         json_object_put(object);
 
-        expect_ok(engine_describe_connections(f->engine, &(ConnectionFilter){ .provider = "acme" }, &json));
+        expect_ok(engine_describe_connections(f->engine, &(ConnectionFilter){ .provider = "acme", .limit = 10 }, &json));
         object = parse(json);
         assert_int_equal(length_of(object, "connections"), 1);
         assert_string_equal(text_of(element(object, "connections", 0), "state"), "lost");
         json_object_put(object);
-        expect_ok(engine_describe_connections(f->engine, &(ConnectionFilter){ .provider = "zoo" }, &json));
+        expect_ok(engine_describe_connections(f->engine, &(ConnectionFilter){ .provider = "zoo", .limit = 10 }, &json));
         object = parse(json);
         assert_int_equal(length_of(object, "connections"), 0);
         json_object_put(object);
