@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -22,6 +23,13 @@ static void raise_open_files(void)
                 (void) log_debug_errno(errno, "Cannot raise the number of open files: %m");
 }
 
+/* The keys of clients go through its memory. */
+static void forbid_cores(void)
+{
+        if (prctl(PR_SET_DUMPABLE, 0) < 0)
+                (void) log_warning_errno(errno, "Cannot forbid that memory is dumped: %m");
+}
+
 int main(int argc, char **argv)
 {
         _cleanup_(http_arguments_done) HttpArguments arguments = {};
@@ -33,6 +41,7 @@ int main(int argc, char **argv)
                 return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         (void) umask(0077);
         (void) signal(SIGPIPE, SIG_IGN);
+        forbid_cores();
         raise_open_files();
         return service_run(&arguments) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Who may do what: keys in each header, refusals in their order and words, revocation, and what is kept of a key."""
 
+import os
+import resource
+import signal
+
 import pytest
 from harness import options
 from server import ALICE, BOB, NOBODY, add_key
@@ -128,6 +132,17 @@ def test_a_log_is_not_flooded(shim, daemon):
     answers = shim.raw(request * 999 + request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     assert answers.count(b"HTTP/1.1 401") == 1000
     assert 1 <= shim.log().count("no-key") <= 3
+
+
+def test_memory_is_not_dumped(shim, bus, key):
+    """Keys are in it."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    assert shim.get(RUNS, key).status == 200
+    resource.prlimit(shim.process.pid, resource.RLIMIT_CORE, (most, most))
+    shim.process.send_signal(signal.SIGQUIT)
+    _, status = os.waitpid(shim.process.pid, 0)
+    assert os.WTERMSIG(status) == signal.SIGQUIT and not os.WCOREDUMP(status)
+    shim.process = None
 
 
 def test_more_keys_than_are_kept(shim, client, daemon):

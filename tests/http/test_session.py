@@ -295,8 +295,8 @@ def test_refusals_are_counted_and_logged(shim, client, key, cookie):
         assert secret not in log
 
 
-def test_no_secret_is_anywhere(shim, bus, key, reporter):
-    """Not in the log at its most talkative, nor in what refusals say, nor on the disk."""
+def test_no_secret_is_anywhere(shim, daemon, key, reporter):
+    """Not in any log at its most talkative, nor in what refusals say, nor on the disk."""
     said = []
     cookie = cookie_of(sign_in(shim, key))
     for body in (json.dumps({"key": key + "x"}), json.dumps({"key": [key]}), json.dumps(key), '{"key": "' + key, f"{key}: 1"):
@@ -306,7 +306,8 @@ def test_no_secret_is_anywhere(shim, bus, key, reporter):
         said.append(shim.get(f"/v1/{value}", headers={"Authorization": f"Bearer {value}"}).body)
         said.append(shim.post(REPORT, body={}, headers=with_cookie(value)).body)
     assert shim.stop() == 0
-    said.append(shim.log().encode())
+    assert daemon.stop() == 0
+    said += [shim.log().encode(), daemon.log().encode()]
     said += [path.read_bytes() for path in shim.folder.rglob("*") if path.is_file()]
     for text in said:
         for secret in (key[3:], *cookie.split(".")[1::2]):

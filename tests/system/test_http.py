@@ -3,6 +3,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from syncrun import Syncrun
@@ -110,6 +111,49 @@ def test_a_stream_keeps_it(machine, syncrun, key):
     assert stream.returncode == 0
 
 
+JWT = """
+import base64, hmac, json, sys, time
+part = lambda data: base64.urlsafe_b64encode(data).rstrip(b"=")
+claims = {"iss": "login", "aud": "syncrun", "sub": "anna", "user_id": "*", "scope": "sync:read", "exp": time.time() + 60}
+text = part(b'{"alg": "HS256", "kid": "main"}') + b"." + part(json.dumps(claims).encode())
+print((text + b"." + part(hmac.new(sys.argv[1].encode(), text, "sha256").digest())).decode())
+"""
+
+
+def test_tokens_by_a_secret_that_it_alone_may_read(machine, syncrun):
+    """As the manual page has it: a credential of the unit."""
+    secret = "s" * 40
+    machine.write("/etc/syncrun/jwt/main.hs256", secret)
+    machine.run("chmod", "-R", "go=", "/etc/syncrun/jwt")
+    machine.write("/etc/syncrun/syncrun-http.conf.d/tokens.conf", "[Tokens]\nIssuer=login\nAudience=syncrun\n")
+    machine.write(f"/etc/systemd/system/{UNIT}.d/tokens.conf", "[Service]\nLoadCredential=jwt:/etc/syncrun/jwt\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "stop", UNIT)
+    token = machine.output("python3", "-c", JWT, secret)
+    status, body = curl(machine, "/v1/session", None, "-H", f"Authorization: Bearer {token}")
+    assert (status, json.loads(body)["name"]) == (200, "jwt:anna")
+    machine.run("rm", "-r", f"/etc/systemd/system/{UNIT}.d", "/etc/syncrun/jwt", "/etc/syncrun/syncrun-http.conf.d")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "stop", UNIT)
+    assert curl(machine, "/v1/session", None, "-H", f"Authorization: Bearer {token}")[0] == 401
+
+
+def test_another_address(machine, syncrun):
+    """README's drop-in of the socket."""
+    (text,) = re.findall(r"^```systemd\n(.*?)^```$", (Path(__file__).resolve().parents[2] / "README.md").read_text(), re.M | re.S)
+    folder = "/etc/systemd/system/syncrun-http.socket.d"
+    machine.write(f"{folder}/override.conf", text.replace("10.0.0.2", "127.0.0.2"))
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "stop", UNIT, "syncrun-http.socket")
+    machine.run("systemctl", "start", "syncrun-http.socket")
+    for url in (URL, "http://127.0.0.2:8377"):
+        assert curl(machine, "/healthz", url=url)[0] == 200
+    machine.run("rm", "-r", folder)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "stop", UNIT, "syncrun-http.socket")
+    machine.run("systemctl", "start", "syncrun-http.socket")
+
+
 def test_it_has_a_user_of_its_own_and_sees_nothing(machine, syncrun, key):
     stream = machine.start("curl", "-sSN", "-H", f"X-API-Key: {key}", f"{URL}/api/v1/sync/stream")
     while ": connected" not in stream.stdout.readline():
@@ -122,6 +166,8 @@ def test_it_has_a_user_of_its_own_and_sees_nothing(machine, syncrun, key):
         status = machine.output("cat", f"/proc/{pid}/status")
         assert re.search(r"^CapEff:\s+0+$", status, re.M) and re.search(r"^NoNewPrivs:\s+1$", status, re.M)
         assert re.search(r"^Seccomp:\s+2$", status, re.M)
+        # Not its user's: nobody but root may look into its memory, and the kernel dumps none of it.
+        assert machine.output("stat", "-c", "%u", f"/proc/{pid}/environ") == "0"
         inside = ["nsenter", f"--target={pid}", "--mount", "--", "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
         for path in ("/var/lib/syncrun/history.db", "/etc/shadow"):
             done = machine.run(*inside, "cat", path, check=False)
