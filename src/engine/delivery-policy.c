@@ -26,7 +26,12 @@ DeliveryVerdict delivery_judge(const Settings *settings, const DeliveryOutcome *
         if (delivery_outcome_is_good(outcome))
                 return (DeliveryVerdict) { .state = DELIVERY_SUCCEEDED };
         if (outcome->abort || status == HTTP_GONE || n_before >= settings->n_webhook_retries)
-                return (DeliveryVerdict) { .state = DELIVERY_FAILED, .gone = status == HTTP_GONE };
+                return (DeliveryVerdict) {
+                        .state = DELIVERY_FAILED,
+                        .gone = status == HTTP_GONE,
+                        /* No longer for this message, but for those that come after it. */
+                        .pause_usec = MIN(outcome->retry_after_usec, delivery_longest_delay(settings)),
+                };
         base = settings->webhook_retries[n_before];
         if (is_throttling(outcome))
                 base = MAX(base, DELIVERY_THROTTLE_USEC);

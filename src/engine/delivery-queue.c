@@ -49,6 +49,8 @@ static void detach(Delivery *delivery)
         delivery->entry = NULL;
 }
 
+static void arm(Engine *engine);
+
 void delivery_forget(WebhookEntry *entry)
 {
         Webhooks *webhooks = entry->engine->webhooks;
@@ -62,6 +64,8 @@ void delivery_forget(WebhookEntry *entry)
                 delivery_loop_remove(webhooks->loop, delivery_request_handle(delivery->request));
                 delivery_free(delivery);
         }
+        /* Others may have waited for its requests to end. */
+        arm(entry->engine);
 }
 
 /* ---- What came of it */
@@ -196,6 +200,9 @@ static void on_request_done(CURL *handle, CURLcode code, void *userdata)
         Delivery *delivery = NULL;
         int r;
 
+        /* What is put now is not to be moved with what was put before the clock was set. */
+        if (webhooks_clock_has_stepped(engine))
+                engine_clock_changed(engine);
         (void) curl_easy_getinfo(handle, CURLINFO_PRIVATE, (char **) &delivery);
         r = delivery_request_outcome(delivery->request, code, engine_now(engine, CLOCK_REALTIME), &outcome);
         if (r < 0)

@@ -200,6 +200,8 @@ int engine_update_webhook(Engine *engine, const char *id, const WebhookWish *wis
         r = webhook_save(entry, false);
         if (r >= 0 && hold)
                 r = store_put_webhook_hold(engine->store, id);
+        if (r >= 0 && hold)
+                r = webhooks_go_on(engine);
         if (r >= 0)
                 r = webhook_publish(entry, WEBHOOK_CHANGE_UPDATED);
         break_if(engine, r);
@@ -222,6 +224,7 @@ int engine_remove_webhook(Engine *engine, const char *id, EngineReply reply, voi
         if (r < 0)
                 return r;
         break_if(engine, webhook_publish(entry, WEBHOOK_CHANGE_REMOVED));
+        break_if(engine, webhooks_go_on(engine));
         webhook_entry_remove(entry);
         reply_queue(engine, TAKE_PTR(answer), 0);
         return 0;
@@ -350,6 +353,7 @@ int engine_recover_webhook(Engine *engine, const char *id, usec_t since_usec, En
                 r = store_put_webhook_recovery(engine->store, id, since_usec, engine_now(engine, CLOCK_REALTIME));
         if (r < 0)
                 return r;
+        break_if(engine, webhooks_go_on(engine));
         break_if(engine, delivery_wake_when_committed(engine));
         delivery_unpause(entry);
         reply_queue(engine, TAKE_PTR(answer), 0);

@@ -83,6 +83,8 @@ int webhooks_read(Engine *engine)
         if (r >= 0 && n > 0)
                 r = store_put_webhook_clock_step(engine->store, 0,
                                                  usec_add(now, delivery_longest_delay(engine->settings)));
+        if (r >= 0)
+                r = webhooks_go_on(engine);
         if (r < 0)
                 return r;
         delivery_wake_all(engine);
@@ -98,6 +100,49 @@ void webhooks_free(Engine *engine)
         sd_event_source_disable_unref(engine->webhooks->source);
         free(engine->webhooks);
         engine->webhooks = NULL;
+}
+
+static int step_on(Engine *engine, bool put);
+
+static void on_step_publication(Engine *engine, Publication *publication, int error)
+{
+        int r;
+
+        free(publication);
+        engine->webhooks->stepping = false;
+        if (error < 0)
+                return; /* read anew from the disk, where the rest is noted */
+        delivery_wake_all(engine);
+        r = store_webhook_steps_left(engine->store);
+        if (r > 0)
+                r = step_on(engine, true);
+        if (r < 0)
+                engine_break(engine, r);
+}
+
+static int step_on(Engine *engine, bool put)
+{
+        Publication *p;
+        int r;
+
+        if (engine->webhooks->stepping)
+                return 0;
+        p = calloc(1, sizeof(Publication));
+        if (!p)
+                return -ENOMEM;
+        r = put ? store_put_webhook_step(engine->store, engine_now(engine, CLOCK_REALTIME)) : 0;
+        if (r < 0) {
+                free(p);
+                return r;
+        }
+        engine->webhooks->stepping = true;
+        publication_queue(engine, p, on_step_publication);
+        return 0;
+}
+
+int webhooks_go_on(Engine *engine)
+{
+        return step_on(engine, false);
 }
 
 static void on_clock_publication(Engine *engine, Publication *publication, int error)
@@ -166,7 +211,9 @@ int webhook_disable(WebhookEntry *entry, WebhookDisabled reason)
         entry->endpoint.disabled = reason;
         entry->endpoint.disabled_usec = engine_now(entry->engine, CLOCK_REALTIME);
         r = webhook_save(entry, false);
-        return r < 0 ? r : store_put_webhook_hold(entry->engine->store, entry->endpoint.id);
+        if (r >= 0)
+                r = store_put_webhook_hold(entry->engine->store, entry->endpoint.id);
+        return r < 0 ? r : webhooks_go_on(entry->engine);
 }
 
 typedef struct ChangePublication {

@@ -31,6 +31,7 @@ struct Webhooks {
         sd_event_source *source; /* sends what is due, in the next turn of the loop */
         unsigned n_deliveries;   /* of all endpoints */
         unsigned n_clock_steps;  /* that the disk does not know of yet */
+        bool stepping;           /* a step of what changes many deliveries is on its way to the disk */
 };
 
 /* Memory anew from the disk, at the start and after a commit that failed; what was being sent is sent again.
@@ -47,6 +48,9 @@ int webhook_disable(WebhookEntry *entry, WebhookDisabled reason) _must_check_;
 
 /* Tells of the change when all that was put so far is committed. Return: 0; -ENOMEM. */
 int webhook_publish(WebhookEntry *entry, WebhookChange change) _must_check_;
+
+/* What was put of what is done in steps is gone on with until it is done. Return: 0; -ENOMEM. */
+int webhooks_go_on(Engine *engine) _must_check_;
 
 /* @endpoint is taken over. @ret: may be NULL. Return: 0; -ENOMEM. */
 int webhook_entry_add(Engine *engine, WebhookEndpoint *endpoint, WebhookEntry **ret) _must_check_;

@@ -55,7 +55,8 @@ int store_list_due_deliveries(Store *store, const char *endpoint_id, unsigned li
                 "SELECT d.key, m.id, m.body, d.due_usec, d.n_attempts, d.manual, d.generation"
                 " FROM webhook_deliveries AS d INDEXED BY webhook_deliveries_due"
                 " JOIN webhook_messages AS m ON m.key = d.message"
-                " WHERE d.endpoint = (SELECT key FROM webhook_endpoints WHERE id = ?) AND d.state = 'pending'"
+                " WHERE d.endpoint = (SELECT key FROM webhook_endpoints WHERE id = ? AND hold_upto IS NULL)"
+                " AND d.state = 'pending'"
                 " ORDER BY d.due_usec, d.key LIMIT ?";
         _cleanup_query_ Query query = query_begin(store->reader, sql);
         DueDelivery *deliveries = NULL;

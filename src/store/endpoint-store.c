@@ -86,24 +86,14 @@ static int apply_endpoint(Write *write, Db *db, Retention *retention)
         return r < 0 || !e->with_secrets ? r : write_secrets(db, &e->endpoint);
 }
 
-static int apply_deletion(Write *write, Db *db, Retention *retention)
-{
-        static const char sql[] = "DELETE FROM webhook_endpoints WHERE id = ?";
-        _cleanup_query_ Query query = query_begin(db, sql);
-
-        query_bind_text(&query, container_of(write, EndpointWrite, write)->endpoint.id);
-        return query_run(&query);
-}
-
 static void free_endpoint(Write *write)
 {
         webhook_endpoint_done(&container_of(write, EndpointWrite, write)->endpoint);
 }
 
 static const WriteType endpoint_write = { apply_endpoint, free_endpoint };
-static const WriteType deletion_write = { apply_deletion, free_endpoint };
 
-static int put(Store *store, const WriteType *type, const WebhookEndpoint *endpoint, bool with_secrets)
+int store_put_webhook_endpoint(Store *store, const WebhookEndpoint *endpoint, bool with_secrets)
 {
         EndpointWrite *e;
         int r;
@@ -111,7 +101,7 @@ static int put(Store *store, const WriteType *type, const WebhookEndpoint *endpo
         r = store_may_put(store);
         if (r < 0)
                 return r;
-        e = store_write_new(EndpointWrite, type);
+        e = store_write_new(EndpointWrite, &endpoint_write);
         if (!e)
                 return -ENOMEM;
         e->with_secrets = with_secrets;
@@ -121,18 +111,6 @@ static int put(Store *store, const WriteType *type, const WebhookEndpoint *endpo
                 return r;
         }
         return store_put(store, &e->write);
-}
-
-int store_put_webhook_endpoint(Store *store, const WebhookEndpoint *endpoint, bool with_secrets)
-{
-        return put(store, &endpoint_write, endpoint, with_secrets);
-}
-
-int store_delete_webhook_endpoint(Store *store, const char *endpoint_id)
-{
-        WebhookEndpoint endpoint = { .id = (char *) endpoint_id };
-
-        return put(store, &deletion_write, &endpoint, false);
 }
 
 /* ---- Reading */
@@ -172,7 +150,7 @@ static int read_endpoint(Query *query, WebhookEndpoint *endpoint)
 static int read_endpoints(Store *store, WebhookEndpoint **endpoints, size_t *n)
 {
         static const char sql[] = "SELECT id, types, created_usec" ENDPOINT_COLUMNS(SQL_COMMA_NAME, SQL_COMMA_NAME)
-                                  " FROM webhook_endpoints ORDER BY key";
+                                  " FROM webhook_endpoints WHERE removed = 0 ORDER BY key";
         _cleanup_query_ Query query = query_begin(store->reader, sql);
         size_t allocated = 0;
         int r;

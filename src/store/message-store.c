@@ -53,7 +53,7 @@ static int64_t insert_message(Db *db, const WebhookMessage *message)
         "   CASE WHEN disabled IS NOT NULL THEN 'held'"                                                              \
         "        WHEN EXISTS (SELECT 1 FROM webhook_deliveries AS other WHERE other.endpoint = e.key"                \
         "                     AND other.lane = ?2 AND other." IS_ON_ITS_WAY ") THEN 'waiting'"                       \
-        "        ELSE 'pending' END AS state FROM webhook_endpoints AS e WHERE " where ")"
+        "        ELSE 'pending' END AS state FROM webhook_endpoints AS e WHERE removed = 0 AND " where ")"
 
 static int insert_deliveries(Db *db, int64_t key, const MessageWrite *m)
 {
@@ -135,70 +135,22 @@ int store_webhook_message_exists(Store *store, const char *message_id)
         return key < 0 ? (int) key : key > 0;
 }
 
-/* ---- Changes of many at once */
+/* ---- Changes */
 
 typedef struct ChangeWrite {
         Write write;
         char *endpoint_id;
         char *message_id;
-        usec_t since_usec, now_usec;
+        usec_t now_usec;
         int64_t step_usec;
 } ChangeWrite;
-
-#define OF_ENDPOINT "endpoint = (SELECT key FROM webhook_endpoints WHERE id = ?1)"
-
-/* Those that wait first, so that none of them is let go. */
-static int apply_hold(Write *write, Db *db, Retention *retention)
-{
-        static const char waiting_sql[] = "UPDATE webhook_deliveries SET state = 'held' WHERE " OF_ENDPOINT
-                                          " AND state = 'waiting' AND " IS_ON_ITS_WAY;
-        static const char pending_sql[] = "UPDATE webhook_deliveries SET state = 'held', due_usec = NULL"
-                                          " WHERE " OF_ENDPOINT " AND state = 'pending'";
-        const char *const sqls[] = { waiting_sql, pending_sql };
-        ChangeWrite *c = container_of(write, ChangeWrite, write);
-        int r = 0;
-
-        for (size_t i = 0; i < ELEMENTSOF(sqls) && r >= 0; i++) {
-                _cleanup_query_ Query query = query_begin(db, sqls[i]);
-
-                query_bind_text(&query, c->endpoint_id);
-                r = query_run(&query);
-        }
-        return r;
-}
-
-static int apply_recovery(Write *write, Db *db, Retention *retention)
-{
-        static const char wait_sql[] = "UPDATE webhook_deliveries SET state = 'waiting', n_attempts = 0,"
-                                       " generation = generation + 1 WHERE "
-                                       OF_ENDPOINT " AND state IN ('failed', 'held') AND message IN"
-                                       " (SELECT key FROM webhook_messages WHERE created_usec >= ?2)";
-        static const char go_sql[] = "UPDATE webhook_deliveries AS d SET state = 'pending', due_usec = ?2 WHERE "
-                                     OF_ENDPOINT " AND state = 'waiting' AND " IS_ON_ITS_WAY
-                                     " AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS other"
-                                     "                 WHERE other.endpoint = d.endpoint AND other.lane = d.lane"
-                                     "                   AND other." IS_ON_ITS_WAY " AND (other.key < d.key OR"
-                                     "                       other.state = 'pending'))";
-        ChangeWrite *c = container_of(write, ChangeWrite, write);
-        _cleanup_query_ Query wait = query_begin(db, wait_sql), go = query_begin(db, go_sql);
-        int r;
-
-        query_bind_text(&wait, c->endpoint_id);
-        query_bind_uint(&wait, c->since_usec);
-        r = query_run(&wait);
-        if (r < 0)
-                return r;
-        query_bind_text(&go, c->endpoint_id);
-        query_bind_uint(&go, c->now_usec);
-        return query_run(&go);
-}
 
 static int apply_resend(Write *write, Db *db, Retention *retention)
 {
         static const char sql[] =
                 "INSERT INTO webhook_deliveries (message, endpoint, lane, state, due_usec, manual)"
                 " SELECT m.key, e.key, m.run_id, 'pending', ?3, 1 FROM webhook_messages AS m, webhook_endpoints AS e"
-                " WHERE e.id = ?1 AND m.id = ?2"
+                " WHERE e.id = ?1 AND e.removed = 0 AND m.id = ?2"
                 " ON CONFLICT (message, endpoint) DO UPDATE SET state = 'pending', due_usec = excluded.due_usec,"
                 "  n_attempts = 0, manual = 1, generation = generation + 1";
         ChangeWrite *c = container_of(write, ChangeWrite, write);
@@ -230,8 +182,6 @@ static void free_change(Write *write)
         free(c->message_id);
 }
 
-static const WriteType hold_write = { apply_hold, free_change };
-static const WriteType recovery_write = { apply_recovery, free_change };
 static const WriteType resend_write = { apply_resend, free_change };
 static const WriteType clock_step_write = { apply_clock_step, free_change };
 
@@ -247,7 +197,6 @@ static int put_change(Store *store, const WriteType *type, const ChangeWrite *ch
         c = store_write_new(ChangeWrite, type);
         if (!c)
                 return -ENOMEM;
-        c->since_usec = change->since_usec;
         c->now_usec = change->now_usec;
         c->step_usec = change->step_usec;
         if (free_and_strdup(&c->endpoint_id, change->endpoint_id) < 0 ||
@@ -256,19 +205,6 @@ static int put_change(Store *store, const WriteType *type, const ChangeWrite *ch
                 return -ENOMEM;
         }
         return store_put(store, &c->write);
-}
-
-int store_put_webhook_hold(Store *store, const char *endpoint_id)
-{
-        return put_change(store, &hold_write, &(ChangeWrite) { .endpoint_id = (char *) endpoint_id });
-}
-
-int store_put_webhook_recovery(Store *store, const char *endpoint_id, usec_t since_usec, usec_t now_usec)
-{
-        return put_change(store, &recovery_write,
-                          &(ChangeWrite) { .endpoint_id = (char *) endpoint_id,
-                                           .since_usec = since_usec,
-                                           .now_usec = now_usec });
 }
 
 int store_put_webhook_resend(Store *store, const char *endpoint_id, const char *message_id, usec_t now_usec)

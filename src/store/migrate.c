@@ -19,6 +19,7 @@ const Migration store_migrations[] = {
         { 7, schema_v7 },
         { 8, schema_v8 },
         { 9, schema_v9 },
+        { 10, schema_v10 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

@@ -556,3 +556,8 @@ static const char schema_v9[] =
         "CREATE INDEX lost_events_by_provider ON lost_events (provider, seq);"
         "CREATE INDEX lost_events_by_connector ON lost_events (connector, seq);"
         "INSERT INTO meta SELECT 'lost_floor', value FROM meta WHERE name = 'last_seq';";
+
+static const char schema_v10[] =
+        /* hold_upto: deliveries with keys up to this are to be held; NULL: none. */
+        "ALTER TABLE webhook_endpoints DROP COLUMN holding;"
+        "ALTER TABLE webhook_endpoints ADD COLUMN hold_upto INTEGER;";

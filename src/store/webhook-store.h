@@ -13,7 +13,7 @@
 /* Insert, or update all but id and created_usec. @with_secrets: they are replaced by those of @endpoint. */
 int store_put_webhook_endpoint(Store *store, const WebhookEndpoint *endpoint, bool with_secrets) _must_check_;
 
-/* With its deliveries and attempts. */
+/* With its deliveries and attempts, in steps; it is seen no more at once. */
 int store_delete_webhook_endpoint(Store *store, const char *endpoint_id) _must_check_;
 
 /* All of them, oldest first. Context: blocks for reading. */
@@ -34,11 +34,20 @@ void webhook_endpoints_free(WebhookEndpoint *endpoints, size_t n);
 int store_put_webhook_message(Store *store, const WebhookMessage *message, const char *endpoint_id,
                               usec_t due_usec) _must_check_;
 
-/* The endpoint is disabled: what is on its way is held. */
+/* Deliveries that one step changes. What changes more is gone on with by store_put_webhook_step(). */
+#define WEBHOOK_STEP_ROWS 500U
+
+/* The endpoint is disabled: what is on its way is held, in steps; until that is done nothing of it is due. */
 int store_put_webhook_hold(Store *store, const char *endpoint_id) _must_check_;
 
-/* What has failed or was held, of messages made at @since_usec or later, is due at @now_usec, in order. */
+/* What has failed or was held, of messages made at @since_usec or later, is due at @now_usec, in order; in steps. */
 int store_put_webhook_recovery(Store *store, const char *endpoint_id, usec_t since_usec, usec_t now_usec) _must_check_;
+
+/* The next step of what is left to do of these three, for any endpoint. */
+int store_put_webhook_step(Store *store, usec_t now_usec) _must_check_;
+
+/* Whether there is one, as far as is committed. Return: 1; 0; negative errno. Context: blocks for reading. */
+int store_webhook_steps_left(Store *store) _must_check_;
 
 /* One message is due at @now_usec, whatever came of it before, and whether the endpoint wanted it or not. */
 int store_put_webhook_resend(Store *store, const char *endpoint_id, const char *message_id,

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALLOCATIONS_MAX 100000U /* of one function: it does not come to an end */
+#define ALLOCATIONS_MAX 400000U /* of one function: it does not come to an end */
 
 static atomic_uint countdown; /* 0: none fails */
 static atomic_bool reached;

@@ -105,6 +105,9 @@ static void test_retry_after(void **state)
                 assert_true(verdict.delay_usec == cases[i].delay);
                 assert_true(verdict.pause_usec == cases[i].delay);
         }
+        /* Of the last attempt, too: it is the endpoint that asks for time. */
+        assert_true(judge(&(DeliveryOutcome) { .http_status = 429, .complete = true, .retry_after_usec = 90 * SEC }, 7, 0)
+                                    .pause_usec == 90 * SEC);
         assert_true(delivery_parse_retry_after("120", A_TIME) == 120 * SEC);
         assert_true(delivery_parse_retry_after("0", A_TIME) == 0);
         assert_true(delivery_parse_retry_after("18446744073709551615", A_TIME) == USEC_PER_DAY);

@@ -118,7 +118,7 @@ static int create(void)
 
 /* Of thousands, nearly all of which are for the schema. */
 #define USE_STRIDE    31U
-#define CREATE_STRIDE 211U
+#define CREATE_STRIDE 1009U
 
 static void test_use(void **state)
 {

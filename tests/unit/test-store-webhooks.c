@@ -259,6 +259,166 @@ static void test_resend(void **state)
         due_deliveries_free(due, n);
 }
 
+/* What comes of a request that was under way when somebody asked for it once more. */
+static void test_resend_during_its_attempt(void **state)
+{
+        WebhookAttempt a = { .id = (char *) "atmpt_1",
+                             .url = (char *) "https://example.com/hook",
+                             .succeeded = true,
+                             .http_status = 200,
+                             .started_usec = A_TIME };
+        StoreFixture *f = *state;
+        DueDelivery *due;
+        size_t n;
+
+        put_endpoint(f, "ep_1", 0, NULL, false);
+        put_message(f, "msg_1", WEBHOOK_SYNC_STARTED, NULL, "r1", A_TIME);
+        store_fixture_commit(f);
+        expect_ok(store_list_due_deliveries(f->store, "ep_1", 1, &due, &n));
+        expect_ok(store_put_webhook_resend(f->store, "ep_1", "msg_1", A_TIME + 10));
+        expect_ok(store_put_webhook_attempt(f->store, &due[0], &a, DELIVERY_SUCCEEDED, 0));
+        due_deliveries_free(due, n);
+        check_due(f, "ep_1", "msg_1");
+        assert_int_equal(store_fixture_sql(f->path, "SELECT manual FROM webhook_deliveries"), 1);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM webhook_attempts"), 1);
+        attempt(f, "ep_1", "atmpt_2", DELIVERY_SUCCEEDED, 0);
+        check_due(f, "ep_1", "");
+}
+
+/* Keys are never given twice, so that what is told late finds nobody else. */
+static void test_keys_are_never_given_twice(void **state)
+{
+        StoreFixture *f = *state;
+
+        put_endpoint(f, "ep_1", 0, NULL, false);
+        put_message(f, "msg_1", WEBHOOK_SYNC_STARTED, NULL, "r1", A_TIME);
+        expect_ok(store_delete_webhook_endpoint(f->store, "ep_1"));
+        put_endpoint(f, "ep_2", 0, NULL, false);
+        put_message(f, "msg_2", WEBHOOK_SYNC_STARTED, NULL, "r2", A_TIME);
+        store_fixture_commit(f);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT min(key) FROM webhook_deliveries"), 2);
+}
+
+/* Ids of runs from outside come again, when the run that had one is forgotten. */
+static void test_run_ids_that_come_again(void **state)
+{
+        WebhookMessage message = { .type = WEBHOOK_SYNC_COMPLETED,
+                                   .run_id = (char *) "sdk_1",
+                                   .created_usec = A_TIME,
+                                   .body = (char *) "{}" };
+        static const char *const ids[] = { "msg_1", "msg_2", "msg_3" };
+        StoreFixture *f = *state;
+
+        put_endpoint(f, "ep_1", 0, NULL, false);
+        for (size_t i = 0; i < ELEMENTSOF(ids); i++) {
+                message.id = (char *) ids[i];
+                message.run_created_usec = A_TIME + (i > 0); /* the last two are of one run */
+                expect_ok(store_put_webhook_message(f->store, &message, NULL, A_TIME));
+        }
+        store_fixture_commit(f);
+        assert_int_equal(store_webhook_message_exists(f->store, "msg_2"), 1);
+        assert_int_equal(store_webhook_message_exists(f->store, "msg_3"), 0);
+}
+
+/* ---- In steps */
+
+#define MANY (2 * WEBHOOK_STEP_ROWS + 7)
+
+static int64_t count_states(StoreFixture *f, const char *state)
+{
+        _cleanup_free_ char *sql = asprintf_or_null("SELECT count(*) FROM webhook_deliveries WHERE state = '%s'", state);
+
+        assert_non_null(sql);
+        return store_fixture_sql(f->path, sql);
+}
+
+/* Of each run two messages, of which one waits for the other. */
+static void put_many(StoreFixture *f)
+{
+        char id[32], run[32];
+
+        for (unsigned i = 0; i < MANY; i++) {
+                (void) snprintf(id, sizeof(id), "msg_%05u", i);
+                (void) snprintf(run, sizeof(run), "r%u", i / 2);
+                put_message(f, id, i % 2 ? WEBHOOK_SYNC_COMPLETED : WEBHOOK_SYNC_STARTED, NULL, run, A_TIME + i);
+        }
+        store_fixture_commit(f);
+}
+
+/* Return: how many there were. */
+static unsigned make_steps(StoreFixture *f)
+{
+        unsigned n = 0;
+
+        store_fixture_commit(f);
+        while (store_webhook_steps_left(f->store) > 0) {
+                expect_ok(store_put_webhook_step(f->store, A_TIME + 2000));
+                store_fixture_commit(f);
+                n++;
+        }
+        return n;
+}
+
+static void test_hold_and_recovery_in_steps(void **state)
+{
+        StoreFixture *f = *state;
+        DueDelivery *due;
+        size_t n;
+
+        put_endpoint(f, "ep_1", 0, NULL, false);
+        put_many(f);
+        expect_ok(store_put_webhook_hold(f->store, "ep_1"));
+        check_due(f, "ep_1", ""); /* also those that are not held yet */
+        assert_int_equal(count_states(f, "held"), WEBHOOK_STEP_ROWS);
+        put_message(f, "msg_later", WEBHOOK_SYNC_STARTED, NULL, "later", A_TIME + MANY);
+        assert_in_range(make_steps(f), 2, 3);
+        assert_int_equal(count_states(f, "held"), MANY);
+        check_due(f, "ep_1", "msg_later");
+
+        expect_ok(store_put_webhook_recovery(f->store, "ep_1", A_TIME + 3, A_TIME + 2000));
+        store_fixture_commit(f);
+        assert_int_equal(count_states(f, "held"), MANY - WEBHOOK_STEP_ROWS + 3);
+        assert_in_range(make_steps(f), 2, 3);
+        assert_int_equal(count_states(f, "held"), 3);
+        /* In order: of a run the first that is sent again, and before that what was due anyway. */
+        expect_ok(store_list_due_deliveries(f->store, "ep_1", 4, &due, &n));
+        assert_int_equal(n, 4);
+        assert_string_equal(due[0].message_id, "msg_later");
+        assert_string_equal(due[1].message_id, "msg_00003");
+        assert_string_equal(due[2].message_id, "msg_00004");
+        assert_string_equal(due[3].message_id, "msg_00006");
+        due_deliveries_free(due, n);
+        assert_int_equal(count_states(f, "waiting"), (MANY - 4) / 2);
+}
+
+static void test_removal_in_steps(void **state)
+{
+        StoreFixture *f = *state;
+        WebhookEndpoint *endpoints;
+        size_t n;
+
+        put_endpoint(f, "ep_1", 0, NULL, false);
+        put_endpoint(f, "ep_2", 0, NULL, true);
+        put_many(f);
+        attempt(f, "ep_1", "atmpt_1", DELIVERY_PENDING, A_TIME);
+        expect_ok(store_delete_webhook_endpoint(f->store, "ep_1"));
+        store_fixture_commit(f);
+        /* Seen by nobody from the first moment on. */
+        expect_ok(store_load_webhook_endpoints(f->store, &endpoints, &n));
+        assert_int_equal(n, 1);
+        assert_string_equal(endpoints[0].id, "ep_2");
+        webhook_endpoints_free(endpoints, n);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM webhook_secrets"), 1);
+        put_message(f, "msg_later", WEBHOOK_SYNC_STARTED, NULL, "later", A_TIME);
+        store_fixture_commit(f);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM webhook_deliveries"),
+                         2 * MANY - WEBHOOK_STEP_ROWS + 1);
+        assert_in_range(make_steps(f), 2, 3);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM webhook_deliveries"), MANY + 1);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM webhook_attempts"), 0);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM webhook_endpoints"), 1);
+}
+
 static void test_clock_step(void **state)
 {
         StoreFixture *f = *state;
@@ -475,6 +635,11 @@ int main(void)
                 STORE_TEST(test_order_of_a_run),
                 STORE_TEST(test_hold_and_recovery),
                 STORE_TEST(test_resend),
+                STORE_TEST(test_resend_during_its_attempt),
+                STORE_TEST(test_keys_are_never_given_twice),
+                STORE_TEST(test_run_ids_that_come_again),
+                STORE_TEST(test_hold_and_recovery_in_steps),
+                STORE_TEST(test_removal_in_steps),
                 STORE_TEST(test_clock_step),
                 STORE_TEST(test_lists_of_messages),
                 STORE_TEST(test_lists_of_attempts),
