@@ -45,6 +45,7 @@ const AccessRow access_table[] = {
         { SYNCRUN_IFACE_MANAGER, "DescribeEvents" },
         { SYNCRUN_IFACE_MANAGER, "DescribeConnectors" },
         { SYNCRUN_IFACE_MANAGER, "DescribeConnections" },
+        { SYNCRUN_IFACE_MANAGER, "DescribeStatistics" },
         { SYNCRUN_IFACE_MANAGER, "DescribeUsers" },
         { SYNCRUN_IFACE_MANAGER, "ListEvents" },
         { SYNCRUN_IFACE_MANAGER, "DescribeDeliveries" },

@@ -9,6 +9,7 @@
 #include "bus/bus-error.h"
 #include "bus/describe-filter.h"
 #include "engine/describe.h"
+#include "engine/statistics.h"
 #include "engine/views-redbark.h"
 #include "engine/views.h"
 #include "model/view-open-wearables.h"
@@ -225,6 +226,16 @@ static const OptionRow users_options[] = {
         { "limit", OPTION_UNSIGNED, offsetof(UsersRequest, limit) },
         { 0 },
 };
+
+int method_describe_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Bus *bus = userdata;
+        char *json = NULL;
+        int r;
+
+        r = engine_describe_statistics(bus->engine, &json);
+        return reply_json(m, r, json, error);
+}
 
 int method_describe_users(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {

@@ -10,4 +10,5 @@ int method_describe_events(sd_bus_message *m, void *userdata, sd_bus_error *erro
 int method_describe_connectors(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_describe_connections(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_list_events(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_describe_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_describe_users(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -156,6 +156,8 @@ static const sd_bus_vtable vtable[] = {
                method_describe_connectors, EVERYONE),
         METHOD("DescribeConnections", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", connections),
                method_describe_connections, EVERYONE),
+        METHOD("DescribeStatistics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", statistics), method_describe_statistics,
+               EVERYONE),
         METHOD("DescribeUsers", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", users), method_describe_users,
                EVERYONE),
         METHOD("DescribeDeliveries", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", deliveries),

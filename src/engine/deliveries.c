@@ -93,6 +93,7 @@ int engine_worker_report_deliveries(Engine *engine, const char *connector, const
                 k = store_put_record_attempts(engine->store, connector, run_id, attempts, n);
                 if (k < 0)
                         engine_break(engine, k);
+                statistics_count_records(&engine->statistics, attempts, n);
                 run_record(r, 0, 0, RUN_LOG_NONE);
         }
         reply_queue(engine, TAKE_PTR(answer), 0);

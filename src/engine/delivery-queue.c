@@ -84,6 +84,10 @@ static void on_attempt_publication(Engine *engine, Publication *publication, int
         detach(p->delivery);
         delivery_free(p->delivery);
         if (error >= 0) {
+                if (p->attempt.succeeded)
+                        engine->statistics.messages_delivered++;
+                else
+                        engine->statistics.messages_refused++;
                 webhook_log_attempt(&p->attempt);
                 if (engine->observer.webhook_attempted)
                         engine->observer.webhook_attempted(&p->attempt, engine->observer.userdata);

@@ -16,6 +16,7 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "engine/engine.h"
+#include "engine/statistics.h"
 #include "model/schedule.h"
 
 #define TIMER_ACCURACY_USEC (50 * USEC_PER_MSEC) /* timers of many runs fire together within it */
@@ -172,6 +173,7 @@ struct Engine {
         unsigned n_log_reads;
 
         EngineStatus status; /* of what is published */
+        Statistics statistics;
         bool status_changed;
 };
 

@@ -197,6 +197,7 @@ int engine_new(const EngineOptions *options, const EngineObserver *observer, cha
         engine->settings = options->settings;
         engine->connections_due_usec = USEC_INFINITY;
         engine->now = options->now ?: now_usec;
+        engine->statistics.since_usec = engine_now(engine, CLOCK_REALTIME);
         if (observer)
                 engine->observer = *observer;
         if (options->config_dirs)

@@ -69,6 +69,7 @@ static void flush_events(Engine *engine)
         if (events && engine->observer.events_committed)
                 engine->observer.events_committed(events, n, engine->observer.userdata);
         free(events);
+        engine->statistics.n_events += engine->n_events;
         while (engine->events) {
                 Publication *p = take_first(&engine->events, &engine->events_tail);
 

@@ -114,6 +114,8 @@ static void publish_snapshot(Engine *engine, EngineRun *r, RunPublication *p)
                 count_run(engine, p->snapshot, 1);
         }
         r->published = TAKE_PTR(p->snapshot);
+        if (!run_is_active(r->published) && (!before || run_is_active(before)))
+                statistics_count_run(&engine->statistics, r->published);
         if (connector && run_is_active(r->published))
                 connector->run = r->published;
         else if (connector && connector->run == before)

@@ -55,6 +55,7 @@ static const ConfItem items[] = {
         ITEM("Streams", "StreamsMax", conf_parse_count, streams_max),
         ITEM("Streams", "StreamsPerKeyMax", conf_parse_count, streams_per_key_max),
         ITEM("Streams", "BacklogMaxBytes", parse_bytes, backlog_max_bytes),
+        ITEM("Streams", "BacklogsMaxBytes", parse_bytes, backlogs_max_bytes),
         {},
 };
 
@@ -74,8 +75,9 @@ void http_settings_init(HttpSettings *settings)
                 .requests_per_minute = 6000,
                 .failures_per_minute = 30,
                 .streams_max = 16384,
-                .streams_per_key_max = 16384,
+                .streams_per_key_max = 4096,
                 .backlog_max_bytes = 256 * KIB,
+                .backlogs_max_bytes = 256 * MIB,
         };
 }
 

@@ -35,7 +35,8 @@ typedef struct HttpSettings {
         /* [Streams] */
         unsigned streams_max;
         unsigned streams_per_key_max;
-        unsigned backlog_max_bytes; /* not yet taken by one client */
+        unsigned backlog_max_bytes;  /* not yet taken by one client */
+        unsigned backlogs_max_bytes; /* by all */
 } HttpSettings;
 
 /* Every field at its default. */

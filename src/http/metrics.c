@@ -10,6 +10,7 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "http/app.h"
+#include "http/metrics-daemon.h"
 #include "http/route.h"
 #include "http/server.h"
 #include "http/sse-hub.h"
@@ -119,30 +120,13 @@ void metrics_count_refusal(Metrics *metrics, RefusalReason reason)
 
 /* ---- Text */
 
-static void write_head(Buffer *out, const char *name, const char *type, const char *help)
-{
-        buffer_append_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void write_counter(Buffer *out, const char *name, const char *help, uint64_t value)
-{
-        write_head(out, name, "counter", help);
-        buffer_append_format(out, "%s_total %llu\n", name, (unsigned long long) value);
-}
-
-static void write_gauge(Buffer *out, const char *name, const char *help, uint64_t value)
-{
-        write_head(out, name, "gauge", help);
-        buffer_append_format(out, "%s %llu\n", name, (unsigned long long) value);
-}
-
 static void write_requests(const Metrics *metrics, Buffer *out)
 {
         static const char name[] = "syncrun_http_request_seconds";
         uint64_t sum = 0;
         Count *count, *next;
 
-        write_head(out, "syncrun_http_requests", "counter", "Requests by route, method and status.");
+        metrics_write_head(out, "syncrun_http_requests", "counter", "Requests by route, method and status.");
         HASH_ITER(hh, metrics->counts, count, next) {
                 const char *method = http_method_to_string(count->key.method);
 
@@ -151,7 +135,7 @@ static void write_requests(const Metrics *metrics, Buffer *out)
                                      count->key.route ? count->key.route->pattern : "", method ?: "other",
                                      count->key.status, (unsigned long long) count->n);
         }
-        write_head(out, name, "histogram", "How long requests took, streams not among them.");
+        metrics_write_head(out, name, "histogram", "How long requests took, streams not among them.");
         for (size_t i = 0; i < ELEMENTSOF(metrics->buckets); i++) {
                 sum += metrics->buckets[i];
                 if (i < ELEMENTSOF(bounds_sec))
@@ -166,52 +150,37 @@ static void write_requests(const Metrics *metrics, Buffer *out)
 
 static void write_refusals(const Metrics *metrics, Buffer *out)
 {
-        write_head(out, "syncrun_http_refusals", "counter", "Requests that were not let in, by reason.");
+        metrics_write_head(out, "syncrun_http_refusals", "counter", "Requests that were not let in, by reason.");
         for (RefusalReason reason = 0; reason < _REFUSAL_REASON_MAX; reason++)
                 buffer_append_format(out, "syncrun_http_refusals_total{reason=\"%s\"} %llu\n",
                                      refusal_reason_to_string(reason), (unsigned long long) metrics->refusals[reason]);
 }
 
-static void write_daemon(Buffer *out, const MetricsGauge *gauges, size_t n)
-{
-        static const struct {
-                const char *property, *name, *help;
-        } rows[] = {
-                { "NConnectors", "syncrun_connectors", "Connectors that are loaded." },
-                { "NActiveRuns", "syncrun_active_runs", "Runs that are active." },
-                { "NQueuedRuns", "syncrun_queued_runs", "Runs that wait." },
-                { "NAttention", "syncrun_attention", "Connectors that need attention." },
-                { "LastSequence", "syncrun_last_event", "Sequence number of the newest event." },
-        };
-
-        write_gauge(out, "syncrun_up", "Whether the sync service answers.", n > 0);
-        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
-                for (size_t j = 0; j < n; j++)
-                        if (streq(rows[i].property, gauges[j].property))
-                                write_gauge(out, rows[i].name, rows[i].help, gauges[j].value);
-}
-
-void metrics_write(const Metrics *metrics, App *app, const MetricsGauge *gauges, size_t n_gauges, Buffer *out)
+int metrics_write(const Metrics *metrics, App *app, const char *statistics, Buffer *out)
 {
         ServerStatus server;
         SseStatus sse;
+        int r;
 
         server_status(app->server, &server);
         sse_hub_status(app->hub, &sse);
-        write_daemon(out, gauges, n_gauges);
+        r = metrics_write_daemon(statistics, out);
+        if (r < 0)
+                return r;
         write_requests(metrics, out);
         write_refusals(metrics, out);
-        write_gauge(out, "syncrun_http_connections", "Connections, streams not among them.", server.n_connections);
-        write_counter(out, "syncrun_http_accepted", "Connections that were taken.", server.n_accepted);
-        write_counter(out, "syncrun_http_refused", "Connections over a limit.", server.n_refused);
-        write_counter(out, "syncrun_http_timeouts", "Connections that took too long.", server.n_timeouts);
-        write_gauge(out, "syncrun_http_streams", "Streams that are open.", sse.n_streams);
-        write_counter(out, "syncrun_http_streams_opened", "Streams that were opened.", sse.n_opened);
-        write_counter(out, "syncrun_http_streams_cut", "Streams whose client did not read.", sse.n_cut);
-        write_counter(out, "syncrun_http_events", "Events that were told while streams were open.", sse.n_events);
-        write_counter(out, "syncrun_http_deliveries", "Events that were sent to streams.", sse.n_delivered);
-        write_head(out, "syncrun_http_start_seconds", "gauge", "When this process began to serve.");
+        metrics_write_gauge(out, "syncrun_http_connections", "Connections, streams not among them.", server.n_connections);
+        metrics_write_counter(out, "syncrun_http_accepted", "Connections that were taken.", server.n_accepted);
+        metrics_write_counter(out, "syncrun_http_refused", "Connections over a limit.", server.n_refused);
+        metrics_write_counter(out, "syncrun_http_timeouts", "Connections that took too long.", server.n_timeouts);
+        metrics_write_gauge(out, "syncrun_http_streams", "Streams that are open.", sse.n_streams);
+        metrics_write_counter(out, "syncrun_http_streams_opened", "Streams that were opened.", sse.n_opened);
+        metrics_write_counter(out, "syncrun_http_streams_cut", "Streams whose client did not read.", sse.n_cut);
+        metrics_write_counter(out, "syncrun_http_events", "Events that were told while streams were open.", sse.n_events);
+        metrics_write_counter(out, "syncrun_http_deliveries", "Events that were sent to streams.", sse.n_delivered);
+        metrics_write_head(out, "syncrun_http_start_seconds", "gauge", "When this process began to serve.");
         buffer_append_format(out, "syncrun_http_start_seconds %llu.%06llu\n# EOF\n",
                              (unsigned long long) (metrics->created_usec / USEC_PER_SEC),
                              (unsigned long long) (metrics->created_usec % USEC_PER_SEC));
+        return 0;
 }

@@ -35,11 +35,5 @@ void metrics_count(Metrics *metrics, const Request *request);
 
 void metrics_count_refusal(Metrics *metrics, RefusalReason reason);
 
-/* One number of the daemon, by the name of its property; without any, it did not answer. */
-typedef struct MetricsGauge {
-        const char *property;
-        uint64_t value;
-} MetricsGauge;
-
-/* All of it, as text of OpenMetrics. */
-void metrics_write(const Metrics *metrics, App *app, const MetricsGauge *gauges, size_t n_gauges, Buffer *out);
+/* All of it, as text of OpenMetrics. @statistics: as of metrics_write_daemon(). */
+int metrics_write(const Metrics *metrics, App *app, const char *statistics, Buffer *out) _must_check_;

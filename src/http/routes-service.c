@@ -4,7 +4,6 @@
 
 #include <microhttpd.h>
 
-#include "base/names.h"
 #include "base/string-util.h"
 #include "http/app.h"
 #include "http/auth.h"
@@ -15,9 +14,6 @@
 #include "http/route.h"
 #include "http/surface.h"
 
-#define PROPERTIES "org.freedesktop.DBus.Properties"
-#define GAUGES_MAX 16U
-
 /* ---- Health */
 
 static void get_health(Request *request)
@@ -27,53 +23,21 @@ static void get_health(Request *request)
 
 /* ---- Metrics */
 
-/* One {sv}: a number is kept, all else passed over. Return: 1 a number; 0; negative errno. */
-static int read_property(sd_bus_message *m, MetricsGauge *ret)
+static void on_statistics(Request *request, const ClientAnswer *answer)
 {
-        const char *content;
-        uint32_t u;
-        int r;
-
-        r = sd_bus_message_read(m, "s", &ret->property);
-        if (r >= 0)
-                r = sd_bus_message_peek_type(m, NULL, &content);
-        if (r < 0)
-                return r;
-        if (streq(content, "t"))
-                r = sd_bus_message_read(m, "v", "t", &ret->value);
-        else if (streq(content, "u")) {
-                r = sd_bus_message_read(m, "v", "u", &u);
-                ret->value = u;
-        } else
-                return MIN(sd_bus_message_skip(m, "v"), 0);
-        return r < 0 ? r : 1;
-}
-
-static size_t read_gauges(sd_bus_message *m, MetricsGauge gauges[static GAUGES_MAX])
-{
-        size_t n = 0;
-        int r;
-
-        r = sd_bus_message_enter_container(m, 'a', "{sv}");
-        while (r >= 0 && n < GAUGES_MAX && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                r = read_property(m, &gauges[n]);
-                if (r < 0)
-                        break;
-                n += (size_t) r;
-                r = sd_bus_message_exit_container(m);
-        }
-        return n;
-}
-
-static void on_properties(Request *request, const ClientAnswer *answer)
-{
-        MetricsGauge gauges[GAUGES_MAX];
-        size_t n = answer->error == 0 ? read_gauges(answer->reply, gauges) : 0;
+        const char *statistics = NULL;
         Buffer text = {};
-        char *body;
+        char *body = NULL;
+        int r = 0;
 
-        metrics_write(request->app->metrics, request->app, gauges, n, &text);
-        request_answer(request, MHD_HTTP_OK, METRICS_TYPE, buffer_take(&text, &body) < 0 ? NULL : body);
+        if (answer->error == 0)
+                r = sd_bus_message_read(answer->reply, "s", &statistics);
+        if (r >= 0)
+                r = metrics_write(request->app->metrics, request->app, statistics, &text);
+        if (r >= 0)
+                r = buffer_take(&text, &body);
+        buffer_done(&text);
+        request_answer(request, MHD_HTTP_OK, METRICS_TYPE, r < 0 ? NULL : body);
 }
 
 static bool metrics_are_open(const App *app)
@@ -88,14 +52,7 @@ static void get_metrics(Request *request)
                 surface_refuse(request, MHD_HTTP_FORBIDDEN, "The key is bound to a user");
                 return;
         }
-        backend_call(request,
-                     &(ClientRequest){
-                                     .interface = PROPERTIES,
-                                     .member = "GetAll",
-                                     .text = SYNCRUN_IFACE_MANAGER,
-                                     .repeatable = true,
-                     },
-                     on_properties);
+        backend_call(request, &(ClientRequest){ .member = "DescribeStatistics", .repeatable = true }, on_statistics);
 }
 
 /* ---- What there is */

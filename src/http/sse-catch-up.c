@@ -71,6 +71,7 @@ static int ask(SseHub *hub, const SseFilter *filter, uint64_t after, ClientAnswe
                 { .name = "connector", .type = 's', .s = filter->connector },
                 { .name = "after", .type = 't', .t = after },
                 { .name = "limit", .type = 'u', .u = SSE_PAGE_EVENTS },
+                { .name = "bytes", .type = 't', .t = SSE_PAGE_BYTES },
         };
         const ClientRequest request = {
                 .member = "ListEvents",

@@ -195,7 +195,7 @@ static bool write_text(SseStream *stream, SseText *text)
         SseHub *hub = stream->hub;
         int r;
 
-        r = sse_stream_write(stream, hub->epoll_fd, text, hub->app->settings.backlog_max_bytes);
+        r = sse_stream_write(stream, hub->epoll_fd, text, &hub->backlog);
         if (r >= 0)
                 return true;
         if (r == -ENOBUFS) {
@@ -539,6 +539,8 @@ int sse_hub_new(App *app, SseHub **ret)
         if (!hub)
                 return -ENOMEM;
         hub->app = app;
+        hub->backlog.each_max_bytes = app->settings.backlog_max_bytes;
+        hub->backlog.all_max_bytes = app->settings.backlogs_max_bytes;
         hub->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         r = hub->epoll_fd < 0 ? -errno : 0;
         if (r >= 0)

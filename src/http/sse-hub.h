@@ -13,8 +13,9 @@
 #define SSE_BATCH_EVENTS 16U
 #define SSE_BATCH_BYTES  (64 * KIB)
 
-/* Events of one answer, when streams catch up. */
+/* Events of one answer, when streams catch up, and their bytes: what is sent to one stream alone is never more. */
 #define SSE_PAGE_EVENTS 500U
+#define SSE_PAGE_BYTES  (256 * KIB)
 
 /* Which events a stream has; NULL: any. Borrowed. */
 typedef struct SseFilter {

@@ -35,6 +35,7 @@ struct SseHub {
         SseChannel *wide;  /* those that are for more than a user, or less */
         SseChannel *dirty; /* the first to be flushed first */
         SseStatus status;
+        SseBacklog backlog;
 
         /* What streams in step have been told up to; only known while there are streams. */
         uint64_t position;

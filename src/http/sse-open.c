@@ -212,6 +212,7 @@ static void ask_first_page(Request *request)
                 { .name = "connector", .type = 's', .s = opening->filter.connector },
                 { .name = "after", .type = 't', .t = opening->resumes ? opening->after : 0 },
                 { .name = "limit", .type = 'u', .u = opening->resumes ? SSE_PAGE_EVENTS : (uint32_t) opening->replay },
+                { .name = "bytes", .type = 't', .t = SSE_PAGE_BYTES },
                 { .name = "newest", .type = 'b', .b = !opening->resumes },
         };
 

@@ -71,10 +71,14 @@ static ssize_t send_some(const SseStream *stream, const char *data, size_t size)
         return n >= 0 ? n : errno == EAGAIN ? 0 : -errno;
 }
 
-static int enqueue(SseStream *stream, int epoll_fd, SseText *text, size_t size)
+static int enqueue(SseStream *stream, int epoll_fd, SseText *text, size_t size, SseBacklog *backlog)
 {
         SseText **queue;
+        int r;
 
+        r = sse_text_hold(text, &backlog->held_bytes, backlog->all_max_bytes);
+        if (r < 0)
+                return r;
         queue = reallocarray(stream->queue, stream->n_queue + 1, sizeof(SseText *));
         if (!queue)
                 return -ENOMEM;
@@ -84,7 +88,7 @@ static int enqueue(SseStream *stream, int epoll_fd, SseText *text, size_t size)
         return arm(stream, epoll_fd, true);
 }
 
-int sse_stream_write(SseStream *stream, int epoll_fd, SseText *text, size_t backlog_max_bytes)
+int sse_stream_write(SseStream *stream, int epoll_fd, SseText *text, SseBacklog *backlog)
 {
         const char *data;
         size_t size;
@@ -92,13 +96,14 @@ int sse_stream_write(SseStream *stream, int epoll_fd, SseText *text, size_t back
 
         data = sse_text_data(text, stream->is_chunked, &size);
         if (stream->n_queue > 0)
-                return stream->backlog_bytes + size > backlog_max_bytes ? -ENOBUFS
-                                                                        : enqueue(stream, epoll_fd, text, size);
+                return stream->backlog_bytes + size > backlog->each_max_bytes
+                                       ? -ENOBUFS
+                                       : enqueue(stream, epoll_fd, text, size, backlog);
         n = send_some(stream, data, size);
         if (n < 0 || (size_t) n == size)
                 return n < 0 ? (int) n : 0;
         stream->offset = (size_t) n;
-        return enqueue(stream, epoll_fd, text, size - (size_t) n);
+        return enqueue(stream, epoll_fd, text, size - (size_t) n, backlog);
 }
 
 int sse_stream_flush(SseStream *stream, int epoll_fd)

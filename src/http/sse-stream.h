@@ -36,13 +36,20 @@ int sse_stream_new(int fd, int epoll_fd, bool is_chunked, SseStream **ret) _must
 /* Closes the socket. It must be in no list any more. */
 SseStream *sse_stream_free(SseStream *stream);
 
+/* What streams may keep for clients that have not taken it yet. */
+typedef struct SseBacklog {
+        size_t each_max_bytes;
+        size_t all_max_bytes;
+        size_t held_bytes; /* of all: what several wait for is there once */
+} SseBacklog;
+
 /**
  * sse_stream_write() - send a finished text, or keep a reference until the client can take it
- * @backlog_max_bytes: what may wait, unless it is this text alone
+ * @backlog: what may wait: of this stream, unless it is this text alone, and of all
  *
  * Return: 0; -ENOBUFS (the client takes too little); negative errno: it is gone.
  */
-int sse_stream_write(SseStream *stream, int epoll_fd, SseText *text, size_t backlog_max_bytes) _must_check_;
+int sse_stream_write(SseStream *stream, int epoll_fd, SseText *text, SseBacklog *backlog) _must_check_;
 
 /* Sends what waits. Return: as sse_stream_write(). */
 int sse_stream_flush(SseStream *stream, int epoll_fd) _must_check_;

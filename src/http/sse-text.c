@@ -4,6 +4,7 @@
 
 #include "http/sse-text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,9 +46,22 @@ SseText *sse_text_unref(SseText *text)
 {
         if (!text || --text->n_ref > 0)
                 return NULL;
+        if (text->held)
+                *text->held -= text->buffer.size;
         buffer_done(&text->buffer);
         free(text);
         return NULL;
+}
+
+int sse_text_hold(SseText *text, size_t *held, size_t max)
+{
+        if (text->held)
+                return 0;
+        if (text->buffer.size > max || *held > max - text->buffer.size)
+                return -ENOBUFS;
+        text->held = held;
+        *held += text->buffer.size;
+        return 0;
 }
 
 void sse_text_reset(SseText *text)

@@ -9,13 +9,17 @@
 typedef struct SseText {
         unsigned n_ref;
         Buffer buffer;
-        bool is_raw; /* goes out as it is, whoever reads */
+        bool is_raw;  /* goes out as it is, whoever reads */
+        size_t *held; /* where it is counted while somebody waits for it */
 } SseText;
 
 SseText *sse_text_new(void);
 SseText *sse_text_ref(SseText *text);
 SseText *sse_text_unref(SseText *text);
 DEFINE_TRIVIAL_CLEANUP_FUNC(SseText *, sse_text_unref);
+
+/* Counts it, once, in *@held, as long as it lives. Return: 0; -ENOBUFS: that would be more than @max. */
+int sse_text_hold(SseText *text, size_t *held, size_t max) _must_check_;
 
 /* Text that goes out as it is: the head of an answer. */
 SseText *sse_text_new_raw(void);

@@ -185,6 +185,55 @@ def test_metrics(shim, client, key, reporter):
     assert all(family.documentation for family in families.values())
 
 
+def families_of(shim, key):
+    text = shim.get("/metrics", key).body.decode()
+    return {family.name: family for family in text_string_to_metric_families(text)}
+
+
+def labelled(family, label):
+    return {sample.labels[label]: sample.value for sample in family.samples if label in sample.labels}
+
+
+def test_metrics_of_runs(shim, client, daemon, key, reporter):
+    """What the daemon counts as it happens: by outcome, how long, what came of it, and what is going on."""
+    before = families_of(shim, key)
+    assert set(labelled(before["syncrun_runs"], "outcome")) == {"succeeded", "partial", "failed", "cancelled", "skipped"}
+    assert set(labelled(before["syncrun_runs"], "outcome").values()) == {0}
+    assert before["syncrun_active_runs"].samples[0].value == 2  # those of the reporter
+    for outcome in ("succeeded", "failed"):
+        shim.post("/v1/connectors/bank/sync-now", key)
+        worker = daemon.worker()
+        worker.attach()
+        assert families_of(shim, key)["syncrun_active_runs"].samples[0].value == 3
+        worker.report(1, discovered=7, added=4, updated=2, deduped=1)
+        worker.finish(2, outcome=outcome,
+                      **({"error": "x", "attention": "data_error", "attention_message": "x"} if outcome == "failed" else {}))
+        worker.exit()
+        while families_of(shim, key)["syncrun_active_runs"].samples[0].value != 2:
+            pass
+    reporter.say("done", stage="completed")
+    after = families_of(shim, key)
+    assert labelled(after["syncrun_runs"], "outcome") == {"succeeded": 2, "partial": 0, "failed": 1, "cancelled": 0, "skipped": 0}
+    assert labelled(after["syncrun_items"], "result") == {"discovered": 14, "added": 8, "updated": 4, "deduped": 2}
+    durations = after["syncrun_run_seconds"]
+    assert durations.type == "histogram"
+    values = {sample.name: sample.value for sample in durations.samples if not sample.labels}
+    assert values["syncrun_run_seconds_count"] == 3 and values["syncrun_run_seconds_sum"] < 60
+    buckets = labelled(durations, "le")
+    assert list(buckets.values()) == sorted(buckets.values()) and buckets["+Inf"] == 3 and len(buckets) == 11
+    assert after["syncrun_attention"].samples[0].value == 1
+    assert after["syncrun_queued_runs"].samples[0].value == 0
+    assert after["syncrun_events"].samples[0].value == after["syncrun_last_event"].samples[0].value
+    requests = {(s.labels["kind"], s.labels["result"]): s.value for s in after["syncrun_webhook_requests"].samples}
+    assert requests == {("lifecycle", "delivered"): 0, ("lifecycle", "refused"): 0,
+                        ("records", "delivered"): 0, ("records", "refused"): 0}
+    # They are of this life of the daemon's, as counters may be.
+    daemon.restart()
+    again = families_of(shim, key)
+    assert labelled(again["syncrun_runs"], "outcome")["succeeded"] == 0
+    assert again["syncrun_last_event"].samples[0].value == after["syncrun_last_event"].samples[0].value
+
+
 def test_health_is_asked_once_for_all(shim, daemon, bus, client):
     """However many ask, the daemon hears one question at a time, and none for a moment after its answer."""
     watch = subprocess.Popen(["dbus-monitor", "--address", bus.address, "type='method_call',member='Ping'"],

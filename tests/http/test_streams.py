@@ -390,6 +390,44 @@ def test_a_reader_that_does_not_read_is_cut(new_shim, client, key, reporter):
         assert quick.messages(1) == ["on"]
 
 
+def big_events(reporter, n, begin=0):
+    """Events as large as they can be, in reports as large as they may be."""
+    messages = [f"{i}" for i in range(begin, begin + n)]
+    for i in range(0, n, 50):
+        reporter.report(*(reporter.event(ALICE, message, metadata={"k": "\x01" * 2700}) for message in messages[i:i + 50]))
+    return messages
+
+
+def test_a_large_replay_comes_in_pages(shim, key, reporter):
+    """What is asked for comes whole, however large, and no more of it at once than a client has taken."""
+    messages = big_events(reporter, 120)
+    for query in ("?replay=100", "?last_event_id=0"):
+        with shim.stream(PATH + query, key) as stream:
+            assert stream.block() == ": connected"
+            expected = messages[-100:] if "replay" in query else ["first", *messages]
+            assert stream.messages(len(expected)) == expected
+            assert 1 < len([chunk for chunk in stream.chunks if chunk]) and max(map(len, stream.chunks)) < 300 * 1024
+            live = big_events(reporter, 1, len(messages))
+            assert stream.messages(1) == live
+            messages += live
+
+
+def test_all_backlogs_together(new_shim, key, reporter):
+    """Each is within its own, and together they are too much: who comes to it is cut, and the others are served."""
+    shim = new_shim("[Streams]\nBacklogMaxBytes=16777216\nBacklogsMaxBytes=1048576\n")
+    slow = [shim.stream(f"{ALL}?provider={name}&replay=1", key, receive_buffer=4096) for name in ("test", "other")]
+    with shim.stream(PATH, key) as quick:
+        assert quick.messages(1) == ["first"]
+        n = 0
+        while shim.metric(key, "syncrun_http_streams_cut_total") == 0:
+            messages = big_events(reporter, 10, n)
+            n += 10
+            assert quick.messages(10) == messages
+        assert n * 16000 < 16777216
+    for stream in slow:
+        stream.close()
+
+
 def test_a_slow_reader_gets_all(shim, key, reporter):
     """Within the backlog nothing is lost: the rest is sent when there is room again."""
     with shim.stream(PATH, key, receive_buffer=4096) as slow:
