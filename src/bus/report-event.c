@@ -9,8 +9,10 @@
 #include "bus/access.h"
 #include "bus/bus-error.h"
 #include "bus/bus-private.h"
+#include "bus/describe-filter.h"
 #include "bus/option.h"
 #include "bus/shim.h"
+#include "engine/outside-ids.h"
 #include "model/outside-event.h"
 
 typedef struct ReportedEvent {
@@ -139,8 +141,9 @@ static int parse_events(struct json_object *const *objects, size_t n, OutsideEve
         return 0;
 }
 
-static int report(Bus *bus, sd_bus_message *m, const char *requested_by, struct json_object *const *objects, size_t n,
-                  sd_bus_error *error)
+/* @for_user: the only user that the reporter may see; NULL: any. */
+static int report(Bus *bus, sd_bus_message *m, const char *requested_by, const char *for_user,
+                  struct json_object *const *objects, size_t n, sd_bus_error *error)
 {
         _cleanup_(outside_events_done) OutsideEvents list = { 0 };
         _cleanup_(pending_freep) Pending *pending = NULL;
@@ -150,7 +153,9 @@ static int report(Bus *bus, sd_bus_message *m, const char *requested_by, struct 
         r = parse_events(objects, n, &list, error);
         if (r < 0)
                 return r;
-        r = pending_new(bus, m, &pending);
+        r = engine_name_outside_runs(bus->engine, for_user, list.events, list.n);
+        if (r >= 0)
+                r = pending_new(bus, m, &pending);
         if (r >= 0)
                 r = engine_report_outside(bus->engine, list.events, list.n, requested_by, pending_reply, pending,
                                           &why);
@@ -169,19 +174,34 @@ static int report_event_granted(Bus *bus, sd_bus_message *m, const Caller *calle
         r = dictionary_to_json(m, &object, error);
         if (r >= 0)
                 r = requested_by_read(bus, caller->uid, NULL, requested_by, error);
-        return r < 0 ? r : report(bus, m, requested_by, &object, 1, error);
+        return r < 0 ? r : report(bus, m, requested_by, NULL, &object, 1, error);
 }
 
 /* ReportEvents(s events) or ReportEventsWithOptions(s events, a{sv} options) */
-static int report_events_read(sd_bus_message *m, const char **json, const char **on_behalf_of, sd_bus_error *error)
+typedef struct ReportOptions {
+        const char *on_behalf_of;
+        const char *user;
+        char user_id[UUID_TEXT_MAX];
+} ReportOptions;
+
+static const OptionRow report_options[] = {
+        { "on_behalf_of", OPTION_STRING, offsetof(ReportOptions, on_behalf_of) },
+        { "user", OPTION_STRING, offsetof(ReportOptions, user) },
+        { 0 },
+};
+
+static int report_events_read(sd_bus_message *m, const char **json, ReportOptions *options, sd_bus_error *error)
 {
         int r;
 
-        *on_behalf_of = NULL;
+        *options = (ReportOptions) { 0 };
         r = sd_bus_message_read(m, "s", json);
         if (r < 0)
                 return bus_refuse(error, r);
-        return sd_bus_message_at_end(m, true) ? 0 : on_behalf_of_read(m, on_behalf_of, error);
+        if (sd_bus_message_at_end(m, true))
+                return 0;
+        r = options_read(m, report_options, options, NULL, error);
+        return r < 0 ? r : filter_user(&options->user, options->user_id, error);
 }
 
 static int report_events_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
@@ -189,13 +209,14 @@ static int report_events_granted(Bus *bus, sd_bus_message *m, const Caller *call
         _cleanup_json_ struct json_object *array = NULL;
         _cleanup_free_ struct json_object **objects = NULL;
         char requested_by[REQUESTED_BY_MAX];
-        const char *json, *on_behalf_of;
+        ReportOptions options;
+        const char *json;
         size_t n;
         int r;
 
-        r = report_events_read(m, &json, &on_behalf_of, error);
+        r = report_events_read(m, &json, &options, error);
         if (r >= 0)
-                r = requested_by_read(bus, caller->uid, on_behalf_of, requested_by, error);
+                r = requested_by_read(bus, caller->uid, options.on_behalf_of, requested_by, error);
         if (r < 0)
                 return r;
         if (strlen(json) > REPORTED_EVENTS_BYTES_MAX)
@@ -215,7 +236,7 @@ static int report_events_granted(Bus *bus, sd_bus_message *m, const Caller *call
                 return bus_refuse(error, -ENOMEM);
         for (size_t i = 0; i < n; i++)
                 objects[i] = json_object_array_get_idx(array, i);
-        return report(bus, m, requested_by, objects, n, error);
+        return report(bus, m, requested_by, options.user, objects, n, error);
 }
 
 int method_report_event(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -227,13 +248,14 @@ int method_report_event(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 int method_report_events(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        const char *json, *on_behalf_of;
+        ReportOptions options;
+        const char *json;
         AccessSubject subject;
         int r;
 
-        r = report_events_read(m, &json, &on_behalf_of, error);
+        r = report_events_read(m, &json, &options, error);
         if (r < 0)
                 return r;
-        subject = (AccessSubject) { .on_behalf = on_behalf_of != NULL };
+        subject = (AccessSubject) { .on_behalf = options.on_behalf_of != NULL };
         return access_ask(userdata, m, &subject, report_events_granted, error);
 }

@@ -237,7 +237,11 @@ static bool check_events(Request *request, struct json_object *events)
 
 static void post_events(Request *request)
 {
-        const ClientOption options[] = { { .name = "on_behalf_of", .type = 's', .s = request->principal->name } };
+        const Principal *principal = request->principal;
+        const ClientOption options[] = {
+                { .name = "on_behalf_of", .type = 's', .s = principal->name },
+                { .name = "user", .type = 's', .s = principal->user_id[0] ? principal->user_id : NULL },
+        };
         _cleanup_json_ struct json_object *events = NULL;
         char user_id[UUID_TEXT_MAX];
         const char *text;

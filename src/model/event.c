@@ -73,7 +73,7 @@ SyncStatus event_status(const Run *run)
 
 void event_write_standing(JsonWriter *w, const Run *run)
 {
-        json_write_string(w, "run_id", run->id);
+        json_write_string_n(w, "run_id", run->id, run_told_id_size(run));
         json_write_string(w, "user_id", run->user_id);
         json_write_string(w, "provider", run->provider);
         json_write_string(w, "source", run_source_to_string(run->source));

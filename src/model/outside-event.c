@@ -173,6 +173,15 @@ static bool stage_fits_status(SyncStage stage, SyncStatus status)
         return sync_stage_from_outcome(run_outcome_from_status(status)) == stage;
 }
 
+/* Such ids are given here, see RUN_ID_USER_MARK. */
+static bool ends_in_user(const char *run_id)
+{
+        const char *mark = strrchr(run_id, RUN_ID_USER_MARK[0]);
+        char id[UUID_TEXT_MAX];
+
+        return mark && uuid_normalize(mark + 1, id) >= 0;
+}
+
 static int check(const OutsideEvent *event, char **ret_why)
 {
         if (!provider_slug_is_valid(event->provider))
@@ -180,6 +189,8 @@ static int check(const OutsideEvent *event, char **ret_why)
         for (const char *p = event->run_id; *p; p++)
                 if (*p <= ' ' || *p > '~')
                         return refuse(ret_why, "run_id", "must be printable ASCII without blanks");
+        if (ends_in_user(event->run_id))
+                return refuse(ret_why, "run_id", "must not end in @ and a UUID");
         if (!stage_fits_status(event->stage, event->status))
                 return refuse_value(ret_why, "status", sync_status_to_string(event->status), "does not fit the stage");
         return 0;

@@ -248,3 +248,13 @@ int run_find_account(Run *run, const char *name, bool add, Account **ret)
         *ret = &run->accounts[run->n_accounts++];
         return 0;
 }
+
+size_t run_told_id_size(const Run *run)
+{
+        size_t n = strlen(run->id), tail = strlen(RUN_ID_USER_MARK) + strlen(strempty(run->user_id));
+
+        if (!run->user_id || n <= tail || run->id[n - tail] != RUN_ID_USER_MARK[0] ||
+            !streq(run->id + n - tail + 1, run->user_id))
+                return n;
+        return n - tail;
+}

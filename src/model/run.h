@@ -131,6 +131,8 @@ DECLARE_STRING_TABLE(account_status, AccountStatus);
 #define METADATA_JSON_MAX    16384U /* bytes of a run's metadata; larger is refused */
 #define METADATA_DEPTH_MAX   32U    /* levels of nesting in it, so that a list of runs stays within JSON_DEPTH_MAX */
 #define RUN_ID_MAX           128U   /* bytes of a run id from outside (C18: opaque) */
+#define RUN_ID_USER_MARK     "@"    /* behind it: the user, where its reporter may see that user alone */
+#define RUN_STORED_ID_MAX    (RUN_ID_MAX + sizeof(RUN_ID_USER_MARK) - 1 + UUID_TEXT_MAX - 1)
 
 typedef struct Account {
         char *name;
@@ -200,6 +202,9 @@ typedef struct Run {
  * Return: the run, freed by run_free(); NULL when out of memory.
  */
 Run *run_new(void);
+
+/* How much of its id is told as run_id: not the user behind it. */
+size_t run_told_id_size(const Run *run) _pure_;
 Run *run_free(Run *run);
 DEFINE_TRIVIAL_CLEANUP_FUNC(Run *, run_free);
 

@@ -151,3 +151,58 @@ def test_a_shared_connection(shim, client, daemon, key, alice, bob, reporter):
     sees_nothing(seen, SECRET, run_id, ALICE, '"bank"')
     assert json.loads(seen["/v1/connections/{name}"])["connection"]["status"] == "Active"
     assert shim.get("/v1/connections/my-bank", alice).json()["connection"]["status"] == "Expired"
+
+
+# ---- Ids of runs that reporters choose
+
+
+def told(shim, key, user):
+    """The runs of a user, as reporters know them."""
+    return sorted(run["run_id"] for run in shim.get(f"/api/v1/users/{user}/sync/runs", key).json())
+
+
+def test_ids_of_runs_are_each_users_own(shim, client, daemon, key, alice, bob, reporter):
+    """A key with a user neither learns which ids others have, nor takes any away."""
+    his = shim.post("/v1/connectors/mail/sync-now", bob).json()["syncRun"]["id"]
+    worker = daemon.worker()
+    worker.attach()
+    path = f"/api/v1/users/{{}}/sync/events"
+
+    def post(as_key, user, run_id, **more):
+        answer = shim.post(path.format(user), as_key, {**reporter.event(user), "run_id": run_id, **more})
+        return answer.status, answer.body
+
+    fresh = post(alice, ALICE, "x" * 128)
+    assert fresh[0] == 201
+    assert post(bob, BOB, "his") == fresh
+    # Of a bound key, of one that sees all, of a connector, and one that nobody has: all the same to her.
+    for run_id in ("his", f"run-{BOB}", his, "nobodys"):
+        assert post(alice, ALICE, run_id) == fresh, run_id
+        assert post(alice, ALICE, run_id, stage="completed", status="success") == fresh, run_id
+        assert post(alice, ALICE, run_id)[0] == 409
+    # And nobody is hindered by it.
+    for run_id in ("his", f"run-{BOB}"):
+        assert post(bob, BOB, run_id) == fresh
+    assert post(key, BOB, "nobodys") == fresh
+    assert told(shim, alice, ALICE) == sorted(["x" * 128, "his", f"run-{BOB}", his, "nobodys", f"run-{ALICE}"])
+    assert told(shim, bob, BOB) == sorted(["his", f"run-{BOB}", his, "nobodys"])
+    with shim.stream(f"/api/v1/users/{ALICE}/sync/stream?replay=1", alice) as stream:
+        assert stream.event()[1]["run_id"] == "nobodys"
+    ids = {run["id"] for run in shim.get("/v1/sync-runs", alice).json()["syncRuns"]}
+    assert f"his@{ALICE}" in ids
+    assert shim.get(f"/v1/sync-runs/his@{ALICE}", alice).status == 200
+    assert shim.get("/v1/sync-runs/nobodys", alice).status == shim.get("/v1/sync-runs/none", alice).status == 404
+    worker.finish(1, outcome="succeeded")
+    worker.exit()
+
+
+def test_whoever_reports_a_run_reports_the_same(shim, client, daemon, key, alice, reporter):
+    """What was begun with the one key goes on with the other, of the same user."""
+    events = f"/api/v1/users/{ALICE}/sync/events"
+    for first, second, run_id in ((alice, key, "one"), (key, alice, "two")):
+        for as_key, message in ((first, "a"), (second, "b")):
+            assert shim.post(events, as_key, dict(reporter.event(ALICE, message), run_id=run_id)).status == 201
+    assert told(shim, key, ALICE) == ["one", f"run-{ALICE}", "two"]
+    for as_key in (alice, key):
+        answer = shim.post(events, as_key, dict(reporter.event(ALICE), run_id=f"one@{ALICE}"))
+        assert (answer.status, answer.json()) == (422, {"detail": "run_id: must not end in @ and a UUID"})
