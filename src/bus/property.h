@@ -16,7 +16,8 @@ typedef struct PropertyValue {
         bool own_strings; /* the strings of the list were made for this, too; else they are borrowed */
         uint64_t number;  /* "b", "u", "t" */
         double fraction;  /* "d" */
-        char buffer[sizeof(SYNCRUN_PATH_CONNECTION "/") + 3 * RUN_STORED_ID_MAX]; /* room for a text that is made: a path */
+        /* Room for a text that is made: a path. */
+        char buffer[sizeof(SYNCRUN_PATH_CONNECTION "/") + 3 * RUN_STORED_ID_MAX];
 } PropertyValue;
 
 typedef struct PropertyRow {

@@ -5,7 +5,9 @@
 #include "base/json-writer.h"
 #include "engine/engine-internal.h"
 
-static const unsigned bounds_sec[] = { 1, 5, 15, 60, 5 * 60, 15 * 60, 60 * 60, 3 * 60 * 60, 12 * 60 * 60, 24 * 60 * 60 };
+static const unsigned bounds_sec[] = {
+        1, 5, 15, 60, 5 * 60, 15 * 60, 60 * 60, 3 * 60 * 60, 12 * 60 * 60, 24 * 60 * 60
+};
 static_assert(ELEMENTSOF(bounds_sec) == STATISTICS_BOUNDS, "one bound for each bucket");
 
 void statistics_count_run(Statistics *s, const Run *run)

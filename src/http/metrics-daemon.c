@@ -61,8 +61,8 @@ static void write_members(struct json_object *all, const char *key, const char *
                 return;
         metrics_write_head(out, name, "counter", help);
         json_object_object_foreach(members, member, value)
-                buffer_append_format(out, "%s_total{%s=\"%s\"} %llu\n", name, label, member,
-                                     (unsigned long long) json_object_get_uint64(value));
+                        buffer_append_format(out, "%s_total{%s=\"%s\"} %llu\n", name, label, member,
+                                             (unsigned long long) json_object_get_uint64(value));
 }
 
 static uint64_t get_element(struct json_object *array, size_t i)
@@ -103,8 +103,8 @@ static void write_deliveries(struct json_object *all, Buffer *out)
         json_object_object_foreach(kinds, kind, results)
         {
                 json_object_object_foreach(results, result, value)
-                        buffer_append_format(out, "%s_total{kind=\"%s\",result=\"%s\"} %llu\n", name, kind, result,
-                                             (unsigned long long) json_object_get_uint64(value));
+                                buffer_append_format(out, "%s_total{kind=\"%s\",result=\"%s\"} %llu\n", name, kind,
+                                                     result, (unsigned long long) json_object_get_uint64(value));
         }
 }
 

@@ -169,14 +169,16 @@ int metrics_write(const Metrics *metrics, App *app, const char *statistics, Buff
                 return r;
         write_requests(metrics, out);
         write_refusals(metrics, out);
-        metrics_write_gauge(out, "syncrun_http_connections", "Connections, streams not among them.", server.n_connections);
+        metrics_write_gauge(out, "syncrun_http_connections", "Connections, streams not among them.",
+                            server.n_connections);
         metrics_write_counter(out, "syncrun_http_accepted", "Connections that were taken.", server.n_accepted);
         metrics_write_counter(out, "syncrun_http_refused", "Connections over a limit.", server.n_refused);
         metrics_write_counter(out, "syncrun_http_timeouts", "Connections that took too long.", server.n_timeouts);
         metrics_write_gauge(out, "syncrun_http_streams", "Streams that are open.", sse.n_streams);
         metrics_write_counter(out, "syncrun_http_streams_opened", "Streams that were opened.", sse.n_opened);
         metrics_write_counter(out, "syncrun_http_streams_cut", "Streams whose client did not read.", sse.n_cut);
-        metrics_write_counter(out, "syncrun_http_events", "Events that were told while streams were open.", sse.n_events);
+        metrics_write_counter(out, "syncrun_http_events", "Events that were told while streams were open.",
+                              sse.n_events);
         metrics_write_counter(out, "syncrun_http_deliveries", "Events that were sent to streams.", sse.n_delivered);
         metrics_write_head(out, "syncrun_http_start_seconds", "gauge", "When this process began to serve.");
         buffer_append_format(out, "syncrun_http_start_seconds %llu.%06llu\n# EOF\n",

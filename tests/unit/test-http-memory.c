@@ -30,9 +30,9 @@
 /* ---- Streams */
 
 typedef struct Reader {
-        int near, far;    /* the server's end, and the client's */
-        uint64_t begins;  /* after this event */
-        bool is_wide;     /* of all users */
+        int near, far;   /* the server's end, and the client's */
+        uint64_t begins; /* after this event */
+        bool is_wide;    /* of all users */
         Buffer received;
 } Reader;
 
@@ -82,6 +82,7 @@ static int add_stream(SseHub *hub, Reader *reader)
 {
         _cleanup_(sse_text_unrefp) SseText *head = sse_text_new_raw(), *first = sse_text_new();
         const SseFilter filter = { .user_id = reader->is_wide ? NULL : USER };
+        const SseBegin begin = { .position = reader->begins, .in_step = true };
         _cleanup_(principal_unrefp) Principal *principal = NULL;
         int r;
 
@@ -96,7 +97,7 @@ static int add_stream(SseHub *hub, Reader *reader)
         principal = principal_new();
         if (!principal || free_and_strdup(&principal->name, "key") < 0)
                 return -ENOMEM;
-        return sse_hub_add(hub, TAKE_FD(reader->near), true, principal, &filter, head, first, reader->begins, true);
+        return sse_hub_add(hub, TAKE_FD(reader->near), true, principal, &filter, head, first, &begin);
 }
 
 /* A client that comes while others are being told, one that has no room, one of all users. */
