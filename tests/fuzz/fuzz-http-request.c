@@ -111,6 +111,9 @@ static int append_reply(sd_bus_message *m, const ClientCall *call)
 {
         const char *member = call->member;
         static const char json[] = "{\"syncRun\":{},\"connections\":[{\"accounts\":[]}]}";
+        static const char statistics[] = "{\"connectors\":1,\"runs\":{\"failed\":2},\"durations\":{\"bounds_sec\":[1],"
+                                         "\"runs\":[1,1],\"sum_usec\":7},"
+                                         "\"deliveries\":{\"records\":{\"refused\":1}}}";
 
         if (streq(member, "CheckApiKey"))
                 return sd_bus_message_append(m, "sass", "key", 3, "sync:read", "sync:write", "sync:admin", "");
@@ -118,8 +121,8 @@ static int append_reply(sd_bus_message *m, const ClientCall *call)
                 return append_events(m, call->after);
         if (streq(member, "StartRun"))
                 return sd_bus_message_append(m, "soba{sv}", "id", "/org/syncrun1/run/id", 0, 1, "body", "s", json);
-        if (streq(member, "GetAll"))
-                return sd_bus_message_append(m, "a{sv}", 2, "NConnectors", "u", 1U, "Version", "s", "1");
+        if (streq(member, "DescribeStatistics"))
+                return sd_bus_message_append(m, "s", statistics);
         if (streq(member, "AddWebhookEndpoint"))
                 return sd_bus_message_append(m, "ss", "id", json);
         return sd_bus_message_append(m, "s", json);
