@@ -2,7 +2,6 @@
 
 /* org.syncrun1.Connector at /org/syncrun1/connector/NAME. What its worker calls there is worker-object.c. */
 
-#include "base/json-util.h"
 #include "base/log.h"
 #include "base/string-util.h"
 #include "bus/access.h"
@@ -10,6 +9,7 @@
 #include "bus/bus-private.h"
 #include "bus/describe-filter.h"
 #include "bus/shim.h"
+#include "engine/account-set.h"
 #include "engine/describe.h"
 #include "engine/views.h"
 
@@ -63,16 +63,9 @@ static void read_resync_owed(const void *object, PropertyValue *ret)
 
 static void read_resync_accounts(const void *object, PropertyValue *ret)
 {
-        _cleanup_json_ struct json_object *names = NULL;
         const char *accounts;
 
-        if (!connector_owes_resync(object, &accounts) || !accounts ||
-            json_parse(accounts, strlen(accounts), &names) < 0)
-                return;
-        ret->own_strings = true;
-        for (size_t i = 0; i < json_object_array_length(names); i++)
-                if (strv_extend(&ret->list, json_object_get_string(json_object_array_get_idx(names, i))) < 0)
-                        return;
+        ret->own_strings = connector_owes_resync(object, &accounts) && account_set_names(accounts, &ret->list) >= 0;
 }
 
 static void read_follow_up(const void *object, PropertyValue *ret)

@@ -10,12 +10,12 @@
 #define uthash_nonfatal_oom(element) ((element)->lost = true)
 #include <utlist.h>
 
-#include "base/json-util.h"
 #include "base/log.h"
 #include "base/string-util.h"
 #include "bus/bus-error.h"
 #include "bus/bus-private.h"
 #include "bus/sender.h"
+#include "engine/account-set.h"
 
 /* Calls of one sender that wait until it is verified, and senders that do; more are refused with QueueFull. */
 #define WORKER_WAITING_MAX 16U
@@ -62,27 +62,6 @@ static int append_settings(sd_bus_message *reply, const Conf *settings)
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-/* The names of a JSON array; the engine has written it. */
-static int read_accounts(const char *json, char ***ret)
-{
-        _cleanup_json_ struct json_object *array = NULL;
-        _cleanup_strv_free_ char **names = NULL;
-        int r;
-
-        if (json) {
-                r = json_parse(json, strlen(json), &array);
-                if (r < 0)
-                        return r;
-        }
-        for (size_t i = 0; array && i < json_object_array_length(array); i++) {
-                r = strv_extend(&names, json_object_get_string(json_object_array_get_idx(array, i)));
-                if (r < 0)
-                        return r;
-        }
-        *ret = TAKE_PTR(names);
-        return 0;
-}
-
 /* What the administrator allows to requests that go out. */
 static int append_rules(sd_bus_message *reply, const WebhookRules *rules)
 {
@@ -101,7 +80,7 @@ static int append_run_options(sd_bus_message *reply, const AttachReply *attach)
         _cleanup_strv_free_ char **accounts = NULL;
         int r;
 
-        r = read_accounts(attach->run->only_accounts, &accounts);
+        r = account_set_names(attach->run->only_accounts, &accounts);
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "{sv}");
         if (r >= 0 && accounts) {

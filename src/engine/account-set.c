@@ -15,12 +15,46 @@ static bool has_name(struct json_object *set, const char *name)
         return false;
 }
 
+/* An array of texts; the history may be damaged. */
+static int read_set(const char *text, struct json_object **ret)
+{
+        _cleanup_json_ struct json_object *set = NULL;
+        int r;
+
+        r = json_parse(text, strlen(text), &set);
+        if (r < 0)
+                return r;
+        if (!json_object_is_type(set, json_type_array))
+                return -EBADMSG;
+        for (size_t i = 0; i < json_object_array_length(set); i++)
+                if (!json_object_is_type(json_object_array_get_idx(set, i), json_type_string))
+                        return -EBADMSG;
+        *ret = TAKE_PTR(set);
+        return 0;
+}
+
+int account_set_names(const char *set, char ***ret)
+{
+        _cleanup_json_ struct json_object *names = NULL;
+        _cleanup_strv_free_ char **list = NULL;
+        int r = 0;
+
+        if (set)
+                r = read_set(set, &names);
+        for (size_t i = 0; r >= 0 && names && i < json_object_array_length(names); i++)
+                r = strv_extend(&list, json_object_get_string(json_object_array_get_idx(names, i)));
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(list);
+        return 0;
+}
+
 static int read_sets(const char *a, const char *b, struct json_object **ret_a, struct json_object **ret_b)
 {
         int r;
 
-        r = json_parse(a, strlen(a), ret_a);
-        return r < 0 ? r : json_parse(b, strlen(b), ret_b);
+        r = read_set(a, ret_a);
+        return r < 0 ? r : read_set(b, ret_b);
 }
 
 static int write_set(struct json_object *set, char **ret)

@@ -5,6 +5,14 @@
 
 #include "base/macros.h"
 
+/**
+ * account_set_names() - its names
+ * @ret: NULL for all, and for none; freed by strv_free()
+ *
+ * Return: 0; -EBADMSG (the history has something else there); -ENOMEM.
+ */
+int account_set_names(const char *set, char ***ret) _must_check_;
+
 /* Whether each of @b is one of @a. Return: 1; 0; negative errno of reading JSON. */
 int account_set_contains(const char *a, const char *b) _must_check_;
 

@@ -34,6 +34,6 @@ int engine_view_redbark_activity(Engine *engine, const Connector *connector, con
                                  char **ret_json) _must_check_;
 unsigned engine_activity_max(const Engine *engine) _pure_;
 
-/* {"connections":[...],"nextCursor":"..."|null}, sorted by name; with a name in @filter {"connection":{...}}, or -ENOLINK. A user sees what
- * that user's own connectors say of it. */
+/* {"connections":[...],"nextCursor":"..."|null}, sorted by name; with a name in @filter {"connection":{...}}, or
+ * -ENOLINK. A user sees what that user's own connectors say of it. */
 int engine_view_redbark_connections(Engine *engine, const ConnectionFilter *filter, char **ret_json) _must_check_;
