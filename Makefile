@@ -55,6 +55,8 @@ demo: deps build
 check: deps
 	@$(PYTHON) tests/check.py
 
+# What the HTTP server is measured beside.
+bench: DEPS += libnginx-mod-nchan redis-server python3-fastapi python3-uvicorn python3-uvloop python3-httptools python3-redis
 bench: deps
 	[ -e build-bench/build.ninja ] || meson setup build-bench --buildtype=release
 	ninja -C build-bench
