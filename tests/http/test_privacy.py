@@ -36,7 +36,10 @@ def fail_run(shim, key, daemon, name):
 
 def end_run(worker):
     worker.report(1, message=SECRET, accounts=[{"account": SECRET, "status": "failed", "error": SECRET, "discovered": 3}])
-    worker.finish(2, outcome="failed", error=SECRET, attention="consent_expired", attention_message=SECRET)
+    worker.call("ReportDeliveries", "(sts)", worker.run, 2, json.dumps([{
+        "id": f"datt_{worker.run}", "type": "records.synced", "url": "https://hooks.example.net", "duration_usec": 1000, "retry": 0,
+        "records": 2, "succeeded": False, "http_status": 503, "started_usec": 1000000, "error": SECRET, "answer": SECRET}]))
+    worker.finish(3, outcome="failed", error=SECRET, attention="consent_expired", attention_message=SECRET)
     worker.exit()
 
 
@@ -93,6 +96,10 @@ def test_a_connector_that_changes_hands(shim, client, daemon, key, alice, bob, r
     assert (after["status"], after["lastRun"], after["attention"], after["activeRunId"]) == ("Active", None, None, None)
     assert after["consecutiveFailures"] == 0
     assert json.loads(seen["/v1/connectors/{name}/activity"]) == {"activity": []}
+    assert json.loads(seen["/v1/connectors/{name}/deliveries"]) == {"deliveries": []}
+    for delivery in (f"datt_{run_id}", "datt_none"):
+        answer = shim.post(f"/v1/connectors/bank/deliveries/{delivery}/resend", bob)
+        assert (answer.status, answer.json()) == (404, {"error": "Delivery not found"})
     assert json.loads(seen["/v1/connectors?outcomes=30"])["connectors"][0]["outcomes"] == []
     assert shim.post(f"/v1/sync-runs/{run_id}/cancel", bob).status == 404
     # Who may see all, does; and what was hers stays hers.

@@ -159,8 +159,9 @@ def test_it_has_a_user_of_its_own_and_sees_nothing(machine, syncrun, key):
     while ": connected" not in stream.stdout.readline():
         pass
     try:
-        shown = machine.properties(UNIT, "MainPID", "UID")
+        shown = machine.properties(UNIT, "MainPID", "UID", "MemoryMax", "LimitNOFILE")
         pid, uid = shown["MainPID"], shown["UID"]
+        assert (shown["MemoryMax"], shown["LimitNOFILE"]) == (str(1 << 30), "65536")
         assert 61184 <= int(uid) <= 65519
         assert machine.output("stat", "-c", "%u", f"/proc/{pid}") == uid
         status = machine.output("cat", f"/proc/{pid}/status")
