@@ -7,14 +7,16 @@ FUZZ_SECONDS ?= 60
 COUNT ?= 2000
 SEED ?=
 
-# Debian packages that building, testing or the demo needs.
-DEPS = meson ninja-build pkg-config gcc clang clang-tidy clang-format cppcheck libclang-rt-14-dev \
-	libsystemd-dev libsqlite3-dev libjson-c-dev uthash-dev libcmocka-dev libssl-dev scdoc libnss-systemd \
-	dbus systemd systemd-container polkitd python3 python3-pytest python3-dbusmock python3-gi python3-dbus \
-	gir1.2-glib-2.0 libglib2.0-bin sqlite3 man-db tzdata git strace xmlstarlet \
-	libmicrohttpd-dev libjwt-dev zlib1g-dev curl libcurl4-openssl-dev openssl iproute2 python3-jsonschema \
-	python3-prometheus-client python3-jwt python3-cryptography nginx-light caddy \
-	chromium chromium-driver python3-selenium fonts-inter
+# Debian packages that building and the demo need, and those for all tests and benchmarks.
+DEPS = meson ninja-build pkg-config gcc libsystemd-dev libsqlite3-dev libjson-c-dev uthash-dev \
+	libcmocka-dev libssl-dev libmicrohttpd-dev libjwt-dev zlib1g-dev libcurl4-openssl-dev scdoc \
+	libnss-systemd dbus systemd polkitd python3 tzdata git curl
+TEST_DEPS = clang clang-tidy clang-format cppcheck libclang-rt-14-dev systemd-container python3-pytest \
+	python3-dbusmock python3-gi python3-dbus gir1.2-glib-2.0 libglib2.0-bin sqlite3 man-db strace \
+	xmlstarlet openssl iproute2 python3-jsonschema python3-prometheus-client python3-jwt \
+	python3-cryptography nginx-light caddy chromium chromium-driver python3-selenium fonts-inter
+PACKAGES = $(DEPS) $(TEST_DEPS)
+demo: PACKAGES = $(DEPS)
 
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
@@ -32,15 +34,20 @@ help:
 	@echo 'make clean     remove all build folders'
 
 deps:
-	@missing=; for package in $(DEPS); do \
+	@missing=; for package in $(PACKAGES); do \
 		dpkg-query -W -f='$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || \
 			missing="$$missing $$package"; \
 	done; \
-	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
+	$(if $(filter python3-pytest,$(PACKAGES)),command -v npm >/dev/null || missing="$$missing nodejs npm";) \
 	[ -z "$$missing" ] || { \
 		echo "Installing:$$missing"; \
 		$(SUDO) apt-get update -q && \
-		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing || exit; \
+		for server in nginx caddy; do \
+			case "$$missing" in \
+			*" $$server"*) $(SUDO) systemctl disable -q --now $$server.service 2>/dev/null || :;; \
+			esac; \
+		done; \
 	}
 
 $(BUILD)/build.ninja:
