@@ -293,3 +293,24 @@ void store_log_recovered(void)
 {
         log_fields(LOG_NOTICE, MSG_STORE_RECOVERED, NULL, 0, "The history can be written again");
 }
+
+/* ---- The clock */
+
+#define CLOCK_STEP_TOLD_USEC USEC_PER_MINUTE /* smaller steps are the daily bread of NTP */
+
+void clock_log(int64_t step_usec)
+{
+        char span[TIMESPAN_TEXT_MAX];
+        usec_t step = (usec_t) llabs(step_usec);
+
+        if (step < CLOCK_STEP_TOLD_USEC)
+                return;
+        (void) timespan_format(span, sizeof(span), step, USEC_PER_SEC);
+        if (step_usec < 0)
+                log_notice("The clock was set back by %s: scheduled times that come once more are run once more.",
+                           span);
+        else
+                log_notice("The clock was set forward by %s: scheduled times that it passed over are made up for, "
+                           "where Persistent=yes.",
+                           span);
+}

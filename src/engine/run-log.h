@@ -42,3 +42,6 @@ void webhook_log_attempt(const WebhookAttempt *attempt);
 
 void store_log_failed(int error);
 void store_log_recovered(void);
+
+/* The clock was set: why a time may be run twice, or late. */
+void clock_log(int64_t step_usec);

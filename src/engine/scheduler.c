@@ -7,7 +7,9 @@
 #include "engine/connector-table.h"
 #include "engine/lifecycle.h"
 #include "engine/publication.h"
+#include "engine/run-log.h"
 
+#define LONG_AGO    1 /* CLOCK_REALTIME, and not "never" */
 #define MOMENT_USEC   (200 * USEC_PER_MSEC)
 #define ACCURACY_USEC USEC_PER_MSEC /* people see the time of a run, and each connector wakes us once a run */
 /* Before what is published: of a thousand that are due at once none is late because the others are told of first. */
@@ -21,6 +23,39 @@ static bool waits_for_delay(const ConnectorEntry *c, ScheduleReason reason, usec
                 return false;
         return c->schedule.elapse_usec <= now &&
                (c->schedule.missed || c->definition->n_calendars > 0 || (reason == SCHEDULE_RESUMED && !c->run));
+}
+
+/* Whether of what was acted on, and lies ahead, no calendar time comes once more but the last: that is passed over. */
+static bool is_next(const ConnectorEntry *c, usec_t now)
+{
+        const SchedulePast never = { .first_seen_usec = now };
+        usec_t acted = c->record.last_elapse_usec;
+        ScheduleNext next;
+
+        if (c->definition->n_calendars == 0 || schedule_next(c->definition, &never, now, false, 0, &next) < 0)
+                return false;
+        return next.elapse_usec > acted ||
+               (schedule_next(c->definition, &never, next.elapse_usec, false, 0, &next) >= 0 &&
+                next.elapse_usec > acted);
+}
+
+/* The clock was set back behind what was acted on: from now on it is watched anew, so that what is missed later is
+ * seen to be missed. Where nobody saw it, since the daemon was away, nobody knows what was missed either: one run
+ * makes up for what there may have been. */
+static void forget_future(ConnectorEntry *c, ScheduleReason reason, usec_t now)
+{
+        usec_t *acted = &c->record.last_elapse_usec;
+
+        if ((reason != SCHEDULE_STARTING && reason != SCHEDULE_RESUMED) ||
+            MAX(*acted, c->record.last_finished_usec) <= now || (*acted > now && is_next(c, now)))
+                return;
+        if (*acted > now)
+                *acted = reason == SCHEDULE_STARTING && c->definition->n_calendars > 0 ? LONG_AGO : now;
+        else if (*acted == 0 && c->definition->n_calendars == 0)
+                *acted = now; /* the run that ended ahead was not the schedule's */
+        else
+                return;
+        c->unsaved = true;
 }
 
 /* What was planned before the daemon ended, with the delay that was drawn then: a time that has come meanwhile waits
@@ -72,13 +107,12 @@ static void remember_plan(ConnectorEntry *c)
 
 static void compute(ConnectorEntry *c, ScheduleReason reason, usec_t now)
 {
-        const SchedulePast past = {
-                .first_seen_usec = c->record.first_seen_usec,
-                .last_elapse_usec = c->record.last_elapse_usec,
-                .last_finished_usec = c->record.last_finished_usec,
-                .running = c->run != NULL,
-        };
+        SchedulePast past = { .first_seen_usec = c->record.first_seen_usec, .running = c->run != NULL };
         int r;
+
+        forget_future(c, reason, now);
+        past.last_elapse_usec = c->record.last_elapse_usec;
+        past.last_finished_usec = c->record.last_finished_usec;
 
         if (waits_for_delay(c, reason, now) || (reason == SCHEDULE_STARTING && resume_plan(c, now)))
                 return;
@@ -222,6 +256,7 @@ void scheduler_clock_changed(Engine *engine)
         int64_t step = clock_step(engine);
         ConnectorEntry *c, *next;
 
+        clock_log(step);
         HASH_ITER(hh, engine->connectors, c, next) {
                 bool retry_shifted = shift_retry(c, step);
                 usec_t before = c->next_elapse_usec;

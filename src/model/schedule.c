@@ -59,19 +59,28 @@ static usec_t part_of(usec_t span, double fraction)
 /* When Every= is due, which may be past; USEC_INFINITY while a run is active. */
 static usec_t next_every(const ConnectorDefinition *definition, const SchedulePast *past, usec_t now_usec)
 {
-        usec_t from = MAX(past->last_finished_usec, past->last_elapse_usec);
+        const usec_t times[] = { past->last_finished_usec, past->last_elapse_usec };
+        bool ran = false;
+        usec_t from = 0;
 
         if (definition->every_usec == 0 || past->running)
                 return USEC_INFINITY;
+        /* What lies ahead is of a clock that was set back: what else is known counts. */
+        for (size_t i = 0; i < ELEMENTSOF(times); i++) {
+                ran = ran || times[i] > 0;
+                if (times[i] <= now_usec)
+                        from = MAX(from, times[i]);
+        }
         if (from == 0)
-                from = past->first_seen_usec > 0 ? past->first_seen_usec : now_usec;
-        return usec_add(MIN(from, now_usec), definition->every_usec);
+                from = !ran && past->first_seen_usec > 0 ? MIN(past->first_seen_usec, now_usec) : now_usec;
+        return usec_add(from, definition->every_usec);
 }
 
 int schedule_next(const ConnectorDefinition *definition, const SchedulePast *past, usec_t now_usec, bool starting,
                   double random_fraction, ScheduleNext *ret)
 {
-        usec_t since = MAX(past->first_seen_usec, past->last_elapse_usec), calendar = USEC_INFINITY, every;
+        usec_t since = past->last_elapse_usec > 0 ? past->last_elapse_usec : past->first_seen_usec;
+        usec_t calendar = USEC_INFINITY, every;
         bool catch_up = starting && definition->persistent, missed = false;
         int r;
 

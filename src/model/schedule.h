@@ -36,9 +36,9 @@ typedef struct ScheduleNext {
  * @random_fraction: [0, 1), part of RandomizedDelaySec= to add
  *
  * Every= counts from the end of the last run (or what the schedule was last acted on, if later), from first sight
- * where there was none; elapse_usec is then past while the random delay is waited for. Of OnCalendar= and Every= the
- * earlier counts. After a clock was set back, the calendar time that was last acted on is not repeated; others that
- * lie ahead again are.
+ * where there was none; what lies ahead, since the clock was set back, does not count. elapse_usec is then past while
+ * the random delay is waited for. Of OnCalendar= and Every= the earlier counts. After a clock was set back, the
+ * calendar time that was last acted on is not repeated; others that lie ahead again are.
  *
  * To be asked at start and after each change of its arguments: when the schedule was acted on, when a run ended, when
  * the definition or the clock changed. A connector with LOAD_BAD_SETTING is never due; whether it is active is not

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A clock that is set back and forth, by hours and by years, while the daemon runs and while it does not: no time is
+ * missed for ever, none is run twice but where the clock says it twice, and what makes up for missed times says so. */
+
+#include "unit/expect.h"
+
+#include "unit/engine-fixture.h"
+
+#include <inttypes.h>
+
+#include "engine/engine-internal.h"
+
+/* 2026-05-30, 08:30 */
+#define BEGIN (UINT64_C(1780129800) * USEC_PER_SEC)
+#define H     USEC_PER_HOUR
+#define STEPS 40U
+
+static void open_all(EngineFixture *f, usec_t now)
+{
+        f->settings.max_concurrent_runs = f->settings.max_concurrent_runs_per_provider = 10;
+        f->settings.runs_max_age_usec = USEC_INFINITY; /* runs are counted here */
+        fixture_set_clock(now);
+        fixture_write_connector(f, "hourly", CONNECTOR("[Schedule]\nOnCalendar=hourly\n"));
+        fixture_write_connector(f, "fleeting", CONNECTOR("[Schedule]\nOnCalendar=hourly\nPersistent=no\n"));
+        fixture_write_connector(f, "every", CONNECTOR("[Schedule]\nEvery=1h\n"));
+        fixture_open(f);
+        fixture_settle(f);
+}
+
+static usec_t next_of(EngineFixture *f, const char *name)
+{
+        return fixture_connector(f, name)->next_elapse_usec;
+}
+
+static int64_t count_of(EngineFixture *f, const char *name, const char *trigger)
+{
+        _cleanup_free_ char *sql = asprintf_or_null("SELECT count(*) FROM runs WHERE trigger LIKE '%s' AND connector ="
+                                                    " (SELECT key FROM connectors WHERE name = '%s')",
+                                                    trigger, name);
+
+        return fixture_sql(f, sql);
+}
+
+/* Everything that is due now runs and ends. */
+static void run_what_is_due(EngineFixture *f)
+{
+        static const char *const names[] = { "hourly", "fleeting", "every" };
+        const RunReport report = report_success();
+
+        fixture_settle(f);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                fixture_run_until(f, next_of(f, names[i]) > fixture_now(CLOCK_REALTIME) ||
+                                                     fixture_connector(f, names[i])->run);
+                if (!fixture_connector(f, names[i])->run)
+                        continue;
+                fixture_run_until(f, fixture_worker_alive(f, names[i]));
+                fixture_run_to_end(f, names[i], &report);
+        }
+        fixture_settle(f);
+}
+
+/* The clock is seen to be set, or the daemon is away meanwhile. */
+static void set_clock(EngineFixture *f, usec_t now, bool away)
+{
+        if (away)
+                fixture_close(f);
+        fixture_set_clock(now);
+        if (away)
+                fixture_open(f);
+        else
+                engine_clock_changed(f->engine);
+        run_what_is_due(f);
+}
+
+static uint64_t draw(uint64_t *seed, uint64_t n)
+{
+        *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        return (*seed >> 33) % n;
+}
+
+static usec_t step_of(uint64_t *seed)
+{
+        static const usec_t sizes[] = { USEC_PER_SEC, USEC_PER_MINUTE, H, USEC_PER_DAY, 365 * USEC_PER_DAY };
+
+        return draw(seed, 3 * sizes[draw(seed, ELEMENTSOF(sizes))] / USEC_PER_SEC) * USEC_PER_SEC + USEC_PER_SEC;
+}
+
+/* The next run is never further away than the schedule says (twice, where the time that comes once more was acted on),
+ * and each step makes at most one run. */
+static void check_step(EngineFixture *f, usec_t now, bool away)
+{
+        usec_t before = fixture_now(CLOCK_REALTIME), hour = now / H * H;
+        int64_t n = count_of(f, "hourly", "%"), caught_up = count_of(f, "hourly", "catch-up"),
+                fleeting = count_of(f, "fleeting", "%"), every = count_of(f, "every", "%");
+        bool on = now >= before, passed = on && hour > before;
+
+        set_clock(f, now, away);
+        now = fixture_now(CLOCK_REALTIME);
+        assert_in_range(next_of(f, "hourly"), now, now + 2 * H);
+        assert_in_range(next_of(f, "fleeting"), now, now + 2 * H);
+        assert_in_range(next_of(f, "every"), now, now + H + USEC_PER_SEC);
+        n = count_of(f, "hourly", "%") - n;
+        caught_up = count_of(f, "hourly", "catch-up") - caught_up;
+        assert_in_range(n, 0, 1);
+        assert_int_equal(n, caught_up); /* it says why */
+        if (passed && fixture_connector(f, "hourly")->record.last_elapse_usec < hour)
+                fail_msg("a time was missed: %" PRIu64 " s after the start, from %" PRId64 " s before, last acted on %" PRId64
+                         " s before%s",
+                         (now - BEGIN) / USEC_PER_SEC, (int64_t) (now - before) / (int64_t) USEC_PER_SEC,
+                         (int64_t) (now - fixture_connector(f, "hourly")->record.last_elapse_usec) /
+                                         (int64_t) USEC_PER_SEC,
+                         away ? ", away" : "");
+        if (on && !passed)
+                assert_int_equal(n, 0);
+        if (!on && !away)
+                assert_int_equal(n, 0); /* somebody looked on: nothing was missed */
+        assert_int_equal(count_of(f, "fleeting", "%"), fleeting);
+        assert_in_range(count_of(f, "every", "%") - every, 0, 1);
+}
+
+static void go_back_and_forth(EngineFixture *f, uint64_t seed)
+{
+        usec_t now;
+
+        open_all(f, BEGIN);
+        for (unsigned i = 0; i < STEPS; i++) {
+                usec_t step = step_of(&seed);
+                bool back = draw(&seed, 2) == 0, away = draw(&seed, 3) == 0;
+
+                now = fixture_now(CLOCK_REALTIME);
+                /* Within what a clock may say, and not at the very second of a time. */
+                if (now + step > BEGIN + 20 * 365 * USEC_PER_DAY)
+                        back = true;
+                if (now < step + 20 * 365 * USEC_PER_DAY)
+                        back = false;
+                now = back ? now - step : now + step;
+                check_step(f, now / H * H + CLAMP(now % H, 10 * USEC_PER_SEC, H - 10 * USEC_PER_SEC), away);
+        }
+}
+
+static void test_back_and_forth(void **state)
+{
+        go_back_and_forth(*state, 20261122);
+}
+
+static void test_back_and_forth_otherwise(void **state)
+{
+        go_back_and_forth(*state, 7);
+}
+
+/* All times of a night in which the clocks of a time zone change: as many runs as the calendar has times, whether the
+ * daemon looks on or not. */
+static void check_night(EngineFixture *f, const char *calendar, usec_t begin)
+{
+        _cleanup_free_ char *text = asprintf_or_null(CONNECTOR("[Schedule]\nOnCalendar=%s\n"), calendar);
+        usec_t end = begin + 12 * H, elapse = begin, now = begin;
+        int64_t n = 0;
+
+        open_all(f, begin);
+        fixture_load_connector(f, "hourly", text);
+        fixture_settle(f);
+        while (calendar_spec_next(fixture_connector(f, "hourly")->definition->calendars[0].spec, elapse, &elapse) >= 0 &&
+               elapse < end)
+                n++;
+        for (unsigned i = 1; now < end; i++) {
+                now = begin + i * 7 * USEC_PER_MINUTE;
+                set_clock(f, MIN(now, end - USEC_PER_SEC), i % 3 == 0);
+        }
+        assert_int_equal(count_of(f, "hourly", "%"), n);
+}
+
+#define SPRING (UINT64_C(1774728000) * USEC_PER_SEC) /* 2026-03-28 20:00 UTC */
+#define AUTUMN (UINT64_C(1792872000) * USEC_PER_SEC) /* 2026-10-24 20:00 UTC */
+
+static void test_summer_time_begins(void **state)
+{
+        check_night(*state, "*-*-* *:20 Europe/Berlin", SPRING);
+}
+
+static void test_summer_time_begins_at_a_time(void **state)
+{
+        check_night(*state, "*-*-* 02:30 Europe/Berlin", SPRING);
+}
+
+static void test_summer_time_ends(void **state)
+{
+        check_night(*state, "*-*-* *:20 Europe/Berlin", AUTUMN);
+}
+
+static void test_summer_time_ends_at_a_time(void **state)
+{
+        check_night(*state, "*-*-* 02:30 Europe/Berlin", AUTUMN);
+}
+
+/* The last second of a day comes twice: what was due behind it has run already. */
+static void test_leap_second(void **state)
+{
+        const usec_t midnight = BEGIN / (24 * H) * 24 * H + 24 * H;
+        EngineFixture *f = *state;
+
+        open_all(f, midnight - 10 * USEC_PER_MINUTE);
+        set_clock(f, midnight + 300 * USEC_PER_MSEC, false);
+        assert_int_equal(count_of(f, "hourly", "%"), 1);
+        set_clock(f, midnight - 700 * USEC_PER_MSEC, false);
+        assert_in_range(next_of(f, "hourly"), midnight + H, midnight + H);
+        set_clock(f, midnight + 10 * USEC_PER_MINUTE, false);
+        set_clock(f, midnight + 11 * USEC_PER_MINUTE, true);
+        assert_int_equal(count_of(f, "hourly", "%"), 1);
+}
+
+/* The clock was years ahead, and is put right; what is missed after that is missed, and is seen to be. */
+static void test_missed_after_a_clock_that_was_ahead(void **state)
+{
+        EngineFixture *f = *state;
+
+        open_all(f, BEGIN);
+        set_clock(f, BEGIN + 3650 * USEC_PER_DAY, false);
+        set_clock(f, BEGIN, false);
+        set_clock(f, BEGIN + 3 * H, true);
+        assert_int_equal(count_of(f, "hourly", "catch-up"), 2);
+        assert_int_equal(count_of(f, "fleeting", "%"), 0);
+        /* Nobody saw it put right: what was missed is not known. */
+        set_clock(f, BEGIN + 3650 * USEC_PER_DAY, false);
+        set_clock(f, BEGIN + 4 * H, true);
+        assert_int_equal(count_of(f, "hourly", "catch-up"), 4);
+        set_clock(f, BEGIN + 4 * H + USEC_PER_MINUTE, true);
+        assert_int_equal(count_of(f, "hourly", "catch-up"), 4);
+}
+
+/* Every= does not begin anew with each restart because the last run lies ahead. */
+static void test_every_after_a_clock_that_was_ahead(void **state)
+{
+        EngineFixture *f = *state;
+
+        open_all(f, BEGIN);
+        set_clock(f, BEGIN + 3650 * USEC_PER_DAY, false);
+        assert_int_equal(count_of(f, "every", "%"), 1);
+        set_clock(f, BEGIN, false);
+        for (unsigned i = 1; i < 4; i++)
+                set_clock(f, BEGIN + i * 10 * USEC_PER_MINUTE, true);
+        assert_in_range(next_of(f, "every"), BEGIN + H - USEC_PER_MINUTE, BEGIN + H + USEC_PER_MINUTE);
+        set_clock(f, BEGIN + 70 * USEC_PER_MINUTE, true);
+        assert_int_equal(count_of(f, "every", "%"), 2);
+}
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+                ENGINE_TEST(test_back_and_forth),
+                ENGINE_TEST(test_back_and_forth_otherwise),
+                ENGINE_TEST(test_summer_time_begins),
+                ENGINE_TEST(test_summer_time_begins_at_a_time),
+                ENGINE_TEST(test_summer_time_ends),
+                ENGINE_TEST(test_summer_time_ends_at_a_time),
+                ENGINE_TEST(test_leap_second),
+                ENGINE_TEST(test_missed_after_a_clock_that_was_ahead),
+                ENGINE_TEST(test_every_after_a_clock_that_was_ahead),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
