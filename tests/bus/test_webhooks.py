@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Lifecycle webhooks: what is sent, to whom, and what happens when nobody takes it."""
 
+import threading
 import time
 from datetime import datetime
 
@@ -231,3 +232,35 @@ def test_an_endpoint_that_never_wants_a_message(begin, receivers, client):
         webhooks.call("TestWebhook", endpoint)
     webhooks.wait_attempts(2)
     assert sorted(m["statusText"] for m in webhooks.messages(endpoint=endpoint)) == ["failed", "succeeded"]
+
+
+# ---- Who waits for whom
+
+
+def test_removing_one_that_holds_all_places(begin, receivers, client):
+    """Others that waited for its requests to end are sent to, though none of these has ended."""
+    held, other = receivers(then=hang), receivers()
+    webhooks = begin(more="MaxRequests=1\nTimeoutSec=1h")
+    endpoint = webhooks.add(held.url(), types=["sync.started"])
+    report(client, "r1", "started")
+    wait_for(lambda: held.requests, "the request that hangs")
+    webhooks.add(other.url(), types=["sync.failed"])
+    report(client, "r1", "failed")
+    webhooks.call("RemoveWebhookEndpoint", endpoint)
+    wait_for(lambda: other.requests, "the request that waited")
+    assert other.types == ["sync.failed"]
+
+
+def test_asked_for_once_more_during_its_attempt(begin, receivers, client):
+    receiver = receivers()
+    webhooks = begin()
+    endpoint = webhooks.add(receiver.url(), types=["sync.started"])
+    held, release = [], threading.Event()
+    receiver.script.append(lambda connection, closing: (held.append(True), release.wait(30), answer()(connection, closing)))
+    report(client, "r1", "started")
+    wait_for(lambda: held, "the request")
+    (message,) = webhooks.messages()
+    webhooks.call("ResendWebhookMessage", endpoint, message["id"])
+    release.set()
+    webhooks.wait_attempts(2)
+    assert receiver.ids == [message["id"]] * 2

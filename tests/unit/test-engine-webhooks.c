@@ -8,6 +8,7 @@
 #include "unit/engine-fixture.h"
 
 #include "engine/engine-internal.h"
+#include "engine/webhook-table.h"
 #include "engine/webhooks.h"
 
 #define BEGIN ((usec_t) 1780171200 * USEC_PER_SEC)
@@ -194,12 +195,41 @@ static void test_a_later_attempt(void **state)
         assert_int_equal(fixture_sql(f, "SELECT state = 'failed' FROM webhook_deliveries"), 1);
 }
 
+/* The clock is set while a request is under way, and what came of it is there before anybody has told of the clock. */
+static void test_clock_step_during_a_request(void **state)
+{
+        EngineFixture *f = *state;
+        EndpointAnswer endpoint = {};
+        char *why = NULL;
+        usec_t wait;
+
+        fixture_open(f);
+        fixture_set_clock(BEGIN);
+        engine_clock_changed(f->engine);
+        f->settings.webhook_retries[0] = USEC_PER_HOUR;
+        f->settings.webhook_rules.allow_http = f->settings.webhook_rules.allow_literals =
+                        f->settings.webhook_rules.allow_private = true;
+        /* nobody listens there */
+        expect_ok(engine_add_webhook(f->engine, &(WebhookWish) { .url = "http://127.0.0.1:1/", .disabled = -1 },
+                                     on_endpoint, &endpoint, &why));
+        fixture_run_until(f, endpoint.n > 0);
+        test(f, &endpoint);
+        fixture_run_until(f, f->engine->webhooks->n_deliveries > 0);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM webhook_attempts"), 0);
+        fixture_set_clock(BEGIN + 100 * USEC_PER_DAY);
+        wait_attempts(f, 1);
+        engine_clock_changed(f->engine);
+        fixture_settle(f);
+        wait = due(f) - fixture_now(CLOCK_REALTIME);
+        assert_true(wait > 47 * USEC_PER_MINUTE && wait < 74 * USEC_PER_MINUTE);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 ENGINE_TEST(test_messages_of_runs), ENGINE_TEST(test_a_kill_takes_both_or_none),
                 ENGINE_TEST(test_a_url_that_is_no_longer_allowed), ENGINE_TEST(test_clock_steps),
-                ENGINE_TEST(test_a_later_attempt),
+                ENGINE_TEST(test_a_later_attempt),   ENGINE_TEST(test_clock_step_during_a_request),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
