@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Names that mean one address now and another one later, and name servers that say nothing, on a network of the test's own."""
 
+import json
+import os
 import time
 
 import pytest
-from harness import wait_for
+from harness import Daemon, wait_for
 from island import Island
 from receiver import Receiver, answer
 from webhooks import Webhooks
@@ -111,3 +113,30 @@ def test_a_name_server_that_says_nothing(island, receiver, begin, new_daemon, cl
     begin = time.monotonic()
     assert new_daemon.stop() == 0
     assert time.monotonic() - begin < 4
+
+
+def test_rebinding_of_a_destination(island, receiver, bus, tmp_path, client):
+    """A connector's own webhook goes by the same rules, in its worker."""
+    daemon = Daemon(bus, tmp_path, worker=os.environ["SYNCRUN_WORKER_PROGRAM"])
+    try:
+        lines = "".join(f"echo '{json.dumps(line)}'\n" for line in (
+            {"type": "SCHEMA", "stream": "tx", "schema": {}, "key_properties": ["id"]},
+            {"type": "RECORD", "stream": "tx", "record": {"id": 1}}))
+        program = tmp_path / "pull"
+        program.write_text(f"#!/bin/sh\n{lines}")
+        program.chmod(0o755)
+        daemon.write("syncrun.conf", SETTINGS.format(more=""))
+        daemon.add("bank", f"[Run]\nRetryMax=0\n[Pipeline]\nExecPull={program}\n"
+                   f"[Destination]\nType=webhook\nUrl={receiver.url('hook.example')}\n")
+        daemon.start()
+        ended = {}
+        for address in ("127.0.0.1", PRIVATE, PUBLIC):
+            island.server.names["hook.example"] = [address]
+            run, *_ = client.start("bank")
+            wait_for(lambda: not client.describe("DescribeRuns", active=True)["runs"], "the end of the run")
+            (ended[address],) = client.describe("DescribeRuns", id=run)["runs"]
+    finally:
+        daemon.close()
+    assert [run["outcome"] for run in ended.values()] == ["failed", "failed", "succeeded"]
+    assert f"{PRIVATE} is no public address" in ended[PRIVATE]["error"]
+    assert [request.message["data"]["new"] for request in receiver.requests] == [[{"id": 1}]]

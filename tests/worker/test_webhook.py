@@ -7,10 +7,12 @@ import json
 import random
 import sqlite3
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from gi.repository import GLib
 from harness import Run, counts, record, schema, state, wait_for
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "bus"))
@@ -36,6 +38,7 @@ def hook(bench, receivers):
 
     def make(*script, rules=None, url=None, **settings):
         receiver = receivers(*script)
+        receiver.notice = lambda request: GLib.MainContext.default().wakeup()  # for wait_for()
         secret = bench.folder / "secret"
         secret.write_bytes(SECRET + b"\n")
         bench.daemon.rules = {**ALLOWED, **(rules or {})}
@@ -319,6 +322,22 @@ def test_cancelled_while_a_request_is_under_way(bench, hook):
     bench.next_run(2)
     assert pull(bench, [schema(), record("a")])["outcome"] == "succeeded"
     assert receiver.requests[1].body == receiver.requests[0].body
+
+
+def test_daemon_killed_while_a_request_is_under_way(bench, hook):
+    """Sending goes on; what came of it is told when the daemon is back."""
+    receiver = hook()
+    released = threading.Event()
+    receiver.script.append(lambda connection, closing: (released.wait(30), answer()(connection, closing)))
+    bench.settings(bench.lines([schema(), *(record(n) for n in range(700))]), destination=bench.destination)
+    run = bench.start()
+    wait_for(lambda: receiver.requests, "the request")
+    bench.daemon.vanish()
+    released.set()
+    wait_for(lambda: len(receiver.requests) == 2, "the second request")
+    bench.daemon.appear()
+    assert run.wait() == 0 and bench.daemon.end["outcome"] == "succeeded"
+    assert [told["records"] for told in attempts(bench)] == [500, 200]
 
 
 def test_killed_at_any_moment(bench, hook):
