@@ -204,6 +204,7 @@ static int commit(WebhookDestination *d)
         return sqlite_commit(base_of(d));
 }
 
+/* To be committed. */
 static int forget_delivery(WebhookDestination *d, bool taken)
 {
         int64_t key = d->delivery.key;
@@ -216,7 +217,7 @@ static int forget_delivery(WebhookDestination *d, bool taken)
                 r = taken ? outbox_delivered(&d->items.db, key) : outbox_return(&d->items.db, key);
         if (r >= 0 && !taken)
                 r = outbox_count(&d->items.db, &d->n_waiting);
-        return r < 0 ? r : commit(d);
+        return MIN(r, 0);
 }
 
 static void give_up(WebhookDestination *d, const DeliveryOutcome *outcome)
@@ -239,6 +240,8 @@ static void give_up(WebhookDestination *d, const DeliveryOutcome *outcome)
                 r = forget_delivery(d, false);
         else
                 outbox_delivery_done(&d->delivery);
+        if (r >= 0)
+                r = commit(d);
         if (r < 0)
                 break_down(d, r);
         else
@@ -287,7 +290,8 @@ static void on_request_done(CURL *handle, CURLcode code, void *userdata)
 
 /* ---- Which is next */
 
-/* Makes a request of what waits, if there is enough for a full one, or no more comes. Return: 1; 0; negative errno. */
+/* Makes a request of what waits, if there is enough for a full one, or no more comes; to be committed. Return: 1; 0;
+ * negative errno. */
 static int freeze(WebhookDestination *d)
 {
         OutboxEnvelope envelope = {
@@ -308,13 +312,12 @@ static int freeze(WebhookDestination *d)
                 return n;
         d->n_waiting -= MIN((uint64_t) n, d->n_waiting);
         d->n_chunks++;
-        r = commit(d);
-        return r < 0 ? r : n > 0;
+        return n > 0;
 }
 
 static void pump(WebhookDestination *d)
 {
-        int r;
+        int r, k;
 
         if (d->failed || d->ended || d->delivery.key > 0)
                 return;
@@ -324,6 +327,9 @@ static void pump(WebhookDestination *d)
                 if (r > 0)
                         r = outbox_first(&d->items.db, &d->delivery);
         }
+        /* That the one before was taken, and the bytes of this one, are on the disk before it is sent. */
+        k = r >= 0 ? commit(d) : 0;
+        r = k < 0 ? k : r;
         if (r < 0)
                 break_down(d, r);
         else if (r > 0)
