@@ -44,9 +44,9 @@ static void check_sets(const char *a, const char *b)
 
 static void check_deliveries(const char *text, size_t size)
 {
-        DeliveryAttempt *attempts, *again;
+        DeliveryAttempt *attempts, *again = NULL;
         Buffer buffer = {};
-        size_t n, n_again;
+        size_t n, n_again = 0;
 
         if (delivery_attempts_parse(text, size, &attempts, &n) < 0)
                 return;
