@@ -35,12 +35,17 @@
 #define SYNCRUN_UNIT_PREFIX        "syncrun@"
 #define SYNCRUN_UNIT_SUFFIX        ".service"
 
+/* What runs beside workers: syncrun-reconnect@CONNECTION.service, syncrun-delete@CONNECTOR.service. */
+#define SYNCRUN_RECONNECT_UNIT_PREFIX "syncrun-reconnect@"
+#define SYNCRUN_DELETE_UNIT_PREFIX    "syncrun-delete@"
+
 /* The HTTP shim's. */
 #define SYNCRUN_HTTP_UNIT          "syncrun-http.service"
 
 /* Environment that a connector's programs get. */
 #define SYNCRUN_ENV_PREFIX         "SYNCRUN_"                  /* of all that we set */
 #define SYNCRUN_ENV_CONNECTOR      "SYNCRUN_CONNECTOR"
+#define SYNCRUN_ENV_CONNECTION     "SYNCRUN_CONNECTION"        /* for ExecReconnect= */
 #define SYNCRUN_ENV_RUN_ID         "SYNCRUN_RUN_ID"
 #define SYNCRUN_ENV_FULL_RESYNC    "SYNCRUN_FULL_RESYNC"
 #define SYNCRUN_ENV_STATE          "SYNCRUN_STATE"
@@ -105,6 +110,7 @@
 #define MSG_CONNECTION_BAD     "fa34fab58e51457c951fd01239c856b6"
 #define MSG_RECONNECT_ENDED    "1e9c47831ef24dfd8d216f332bee9c68"
 #define MSG_ITEMS_DELETED      "1d1dc84354cd46d79905d95a9b21c9bd"
+#define MSG_ITEMS_KEPT         "ea6e482c01fc4e79bd5c582e9b20b8e2"
 #define MSG_STORE_FAILED       "ab12cd34ef564789a0b1c2d3e4f5a6b7"
 #define MSG_STORE_RECOVERED    "ba21dc43fe654987b1a0d3c2f5e4b7a6"
 #define MSG_STORE_REFUSED      "cd34ef56ab784912c2d3e4f5a6b7c8d9"

@@ -65,6 +65,10 @@ READ(read_reason, text, c.reason);
 READ(read_since, number, c.since_usec);
 READ(read_run_id, text, c.record->run_id);
 READ(read_expires, number, c.consent_expires_usec == USEC_INFINITY ? 0 : c.consent_expires_usec);
+READ(read_has_program, number, c.definition && c.definition->exec_reconnect);
+READ(read_reconnecting, number, connection_is_reconnecting(&c));
+READ(read_result, text, reconnect_result_to_string(c.record->reconnect_result));
+READ(read_message, text, c.record->reconnect_message);
 READ(read_advice, text, c.state == CONNECTION_EXPIRING ? "Reconnect and give a fresh consent before this one ends."
                                                        : attention_advice(connection_state_category(c.state)));
 
@@ -102,6 +106,10 @@ static void read_connectors(const void *object, PropertyValue *ret)
         ROW(EMITS_CHANGE, "SinceUSec", "t", 0, read_since)              \
         ROW(EMITS_CHANGE, "RunId", "s", 0, read_run_id)                 \
         ROW(EMITS_CHANGE, "ConsentExpiresUSec", "t", 0, read_expires)   \
+        ROW(EMITS_CHANGE, "HasProgram", "b", 0, read_has_program)       \
+        ROW(EMITS_CHANGE, "Reconnecting", "b", 0, read_reconnecting)    \
+        ROW(EMITS_CHANGE, "ReconnectResult", "s", 0, read_result)       \
+        ROW(EMITS_CHANGE, "ReconnectMessage", "s", 0, read_message)     \
         ROW(EMITS_CHANGE, "Connectors", "as", 0, read_connectors)
 
 static const PropertyRow rows[] = { CONNECTION_PROPERTIES(PROPERTY_TABLE_ENTRY) };
@@ -148,14 +156,29 @@ typedef struct ReconnectOptions {
         const char *on_behalf_of;
         const char *user_id; /* NULL: everybody's connectors */
         uint64_t consent_expires_usec;
+        bool done;
+        bool delete_items;
 } ReconnectOptions;
+
+static const OptionRow withdraw_options[] = {
+        { "on_behalf_of", OPTION_STRING, offsetof(ReconnectOptions, on_behalf_of) },
+        { "user", OPTION_STRING, offsetof(ReconnectOptions, user_id) },
+        { "delete_items", OPTION_BOOL, offsetof(ReconnectOptions, delete_items) },
+        {},
+};
 
 static const OptionRow reconnect_options[] = {
         { "on_behalf_of", OPTION_STRING, offsetof(ReconnectOptions, on_behalf_of) },
         { "user", OPTION_STRING, offsetof(ReconnectOptions, user_id) },
         { "consent_expires", OPTION_UINT64, offsetof(ReconnectOptions, consent_expires_usec) },
+        { "done", OPTION_BOOL, offsetof(ReconnectOptions, done) },
         {},
 };
+
+static bool is_withdrawal(sd_bus_message *m)
+{
+        return startswith(sd_bus_message_get_member(m), "Withdraw");
+}
 
 /* Connection.Reconnect() or Manager.ReconnectConnection(s connection, a{sv} options) */
 static int reconnect_request_read(sd_bus_message *m, char **name, ReconnectOptions *options, sd_bus_error *error)
@@ -171,7 +194,9 @@ static int reconnect_request_read(sd_bus_message *m, char **name, ReconnectOptio
                 r = sd_bus_message_read(m, "s", &argument);
         if (r >= 0)
                 r = free_and_strdup(name, argument);
-        return r < 0 ? bus_refuse(error, r) : options_read(m, reconnect_options, options, NULL, error);
+        if (r < 0)
+                return bus_refuse(error, r);
+        return options_read(m, is_withdrawal(m) ? withdraw_options : reconnect_options, options, NULL, error);
 }
 
 static int append_runs(sd_bus_message *m, const ReconnectedRun *runs, size_t n)
@@ -190,7 +215,7 @@ static int append_runs(sd_bus_message *m, const ReconnectedRun *runs, size_t n)
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static void reconnect_reply(int error, const ReconnectedRun *runs, size_t n, void *userdata)
+static void reconnect_reply(int error, const ReconnectReply *reply, void *userdata)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         Pending *pending = userdata;
@@ -199,7 +224,9 @@ static void reconnect_reply(int error, const ReconnectedRun *runs, size_t n, voi
         if (r >= 0)
                 r = sd_bus_message_new_method_return(pending->message, &m);
         if (r >= 0)
-                r = append_runs(m, runs, n);
+                r = append_runs(m, reply->runs, reply->n_runs);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "b", (int) reply->reconnecting);
         if (r < 0) {
                 pending_refuse(pending, r);
                 return;
@@ -228,26 +255,87 @@ static int reconnect_granted(Bus *bus, sd_bus_message *m, const Caller *caller, 
                 r = engine_reconnect(bus->engine, name,
                                      &(ReconnectWish){ .user_id = options.user_id,
                                                        .requested_by = requested_by,
+                                                       .done = options.done || options.consent_expires_usec > 0,
                                                        .consent_expires_usec = options.consent_expires_usec },
                                      reconnect_reply, pending);
+        if (r == -ENOEXEC)
+                return bus_refuse_text(error, r, "The file of connection %s has an error: see its LoadError.", name);
+        if (r == -EACCES)
+                return bus_refuse_text(error, r, "Others have a part in connection %s: its program is not one user's "
+                                                 "to run.", name);
         if (r < 0)
                 return bus_refuse(error, r);
         TAKE_PTR(pending);
         return 1;
 }
 
+static int cancel_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
+{
+        _cleanup_(pending_freep) Pending *pending = NULL;
+        _cleanup_free_ char *name = NULL;
+        ReconnectOptions options;
+        int r;
+
+        r = reconnect_request_read(m, &name, &options, error);
+        if (r < 0)
+                return r;
+        r = pending_new(bus, m, &pending);
+        if (r >= 0)
+                r = engine_cancel_reconnect(bus->engine, name, options.user_id, pending_reply, pending);
+        if (r == -EALREADY)
+                return bus_refuse_text(error, r, "No program reconnects %s.", name);
+        if (r < 0)
+                return bus_refuse(error, r);
+        TAKE_PTR(pending);
+        return 1;
+}
+
+static int withdraw_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
+{
+        _cleanup_(pending_freep) Pending *pending = NULL;
+        char requested_by[REQUESTED_BY_MAX];
+        _cleanup_free_ char *name = NULL;
+        ReconnectOptions options;
+        int r;
+
+        r = reconnect_request_read(m, &name, &options, error);
+        if (r >= 0)
+                r = requested_by_read(bus, caller->uid, options.on_behalf_of, requested_by, error);
+        if (r < 0)
+                return r;
+        r = pending_new(bus, m, &pending);
+        if (r >= 0)
+                r = engine_withdraw_consent(bus->engine, name,
+                                            &(WithdrawWish){ .user_id = options.user_id,
+                                                             .requested_by = requested_by,
+                                                             .delete_items = options.delete_items },
+                                            pending_reply, pending);
+        if (r == -EACCES)
+                return bus_refuse_text(error, r, "Others have a part in connection %s.", name);
+        if (r < 0)
+                return bus_refuse(error, r);
+        TAKE_PTR(pending);
+        return 1;
+}
+
+/* All three go by the same arguments. */
 int method_reconnect(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         _cleanup_free_ char *name = NULL;
         ReconnectOptions options;
         AccessSubject subject;
+        AccessGranted granted = reconnect_granted;
         int r;
 
         r = reconnect_request_read(m, &name, &options, error);
         if (r < 0)
                 return r;
         subject = (AccessSubject) { .on_behalf = options.on_behalf_of != NULL };
-        return access_ask(bus_current(sd_bus_message_get_bus(m)), m, &subject, reconnect_granted, error);
+        if (startswith(sd_bus_message_get_member(m), "Cancel"))
+                granted = cancel_granted;
+        else if (is_withdrawal(m))
+                granted = withdraw_granted;
+        return access_ask(bus_current(sd_bus_message_get_bus(m)), m, &subject, granted, error);
 }
 
 static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -262,11 +350,14 @@ static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *erro
 
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD_WITH_ARGS("Reconnect", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssob)", runs), method_reconnect,
+        SD_BUS_METHOD_WITH_ARGS("Reconnect", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssob)", runs, "b", reconnecting),
+                                method_reconnect, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CancelReconnect", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reconnect,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", connection), method_describe,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         CONNECTION_PROPERTIES(PROPERTY_VTABLE_ENTRY)
+        SD_BUS_SIGNAL_WITH_ARGS("ReconnectFinished", SD_BUS_ARGS("s", result, "s", message), 0),
         SD_BUS_VTABLE_END,
 };
 

@@ -84,6 +84,16 @@ static void read_follow_up_by(const void *object, PropertyValue *ret)
                 ret->text = next.requested_by;
 }
 
+static void read_attention_run(const void *object, PropertyValue *ret)
+{
+        ret->text = ((const Connector *) object)->record.attention.run_id;
+}
+
+static void read_deleting(const void *object, PropertyValue *ret)
+{
+        ret->number = ((const Connector *) object)->record.deleting;
+}
+
 /* ROW(flag of the vtable, name, type, rest of the PropertyRow) */
 #define CONNECTOR_PROPERTIES(ROW)                                               \
         ROW(CONST, "Name", "s", 0, read_name)                                   \
@@ -112,6 +122,8 @@ static void read_follow_up_by(const void *object, PropertyValue *ret)
         ROW(EMITS_CHANGE, "AttentionCategory", "s", 0, read_attention_category) \
         ROW(EMITS_CHANGE, "AttentionMessage", "s", 0, read_attention_message)   \
         ROW(EMITS_CHANGE, "AttentionAdvice", "s", 0, read_attention_advice)     \
+        ROW(EMITS_CHANGE, "AttentionRunId", "s", 0, read_attention_run)         \
+        ROW(EMITS_CHANGE, "DeletingItems", "b", 0, read_deleting)               \
         ROW(EMITS_CHANGE, "AttentionSinceUSec", "t", 0, read_attention_since)
 
 static const PropertyRow rows[] = { CONNECTOR_PROPERTIES(PROPERTY_TABLE_ENTRY) };

@@ -194,6 +194,22 @@ static void on_attention_changed(const Connector *connector, void *userdata)
         emit_failed(r, "the attention for", name);
 }
 
+static void on_connection_reconnected(const ConnectionRecord *record, void *userdata)
+{
+        _cleanup_free_ char *path = NULL;
+        Bus *bus = userdata;
+        int r;
+
+        if (!bus->published || !published_connection_find(bus, record->name))
+                return;
+        r = sd_bus_path_encode(SYNCRUN_PATH_CONNECTION, record->name, &path);
+        if (r >= 0)
+                r = sd_bus_emit_signal(bus->options.bus, path, SYNCRUN_IFACE_CONNECTION, "ReconnectFinished", "ss",
+                                       strempty(reconnect_result_to_string(record->reconnect_result)),
+                                       strempty(record->reconnect_message));
+        emit_failed(r, "the reconnection of", record->name);
+}
+
 /* ---- All of them */
 
 void connector_signals_init(EngineObserver *observer)
@@ -203,6 +219,7 @@ void connector_signals_init(EngineObserver *observer)
         observer->connector_changed = on_connector_changed;
         observer->connector_removed = on_connector_removed;
         observer->connection_changed = on_connection_changed;
+        observer->connection_reconnected = on_connection_reconnected;
 }
 
 int connectors_publish(Bus *bus)

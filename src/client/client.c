@@ -452,29 +452,19 @@ int client_set_active(Client *client, const char *connector, bool active, Client
         return r < 0 ? fail(e, NULL, r) : call_object(client, m, ENXIO, NULL, e);
 }
 
-int client_reconnect(Client *client, const char *connection, sd_bus_message **ret, ClientError *e)
+int client_call_manager(Client *client, const char *member, const char *word, const ClientOption *options, size_t n,
+                        sd_bus_message **ret, ClientError *e)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        r = new_object_call(client, SYNCRUN_PATH_CONNECTION, connection, SYNCRUN_IFACE_CONNECTION, "Reconnect", &m, e);
-        return r < 0 ? r : call_object(client, m, ENOLINK, ret, e);
-}
-
-int client_next_reconnected(sd_bus_message *answer, ClientReconnected *ret)
-{
-        const char *contents, *path;
-        int already_active, r;
-        char type;
-
-        r = sd_bus_message_peek_type(answer, &type, &contents);
-        if (r > 0 && type == 'a')
-                r = sd_bus_message_enter_container(answer, 'a', "(ssob)");
+        r = new_call(client, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, member, &m, e);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append_basic(m, 's', word);
         if (r >= 0)
-                r = sd_bus_message_read(answer, "(ssob)", &ret->connector, &ret->run_id, &path, &already_active);
-        if (r > 0)
-                ret->already_active = already_active;
-        return r < 0 ? r : r > 0;
+                r = client_append_options(m, options, n);
+        return r < 0 ? fail(e, NULL, r) : call(client, m, ret, e);
 }
 
 int client_get_text(Client *client, const char *property, char **ret, ClientError *e)

@@ -89,19 +89,9 @@ int client_start_run(Client *client, const char *connector, const ClientOption *
 int client_cancel_run(Client *client, const char *run_id, ClientError *e) _must_check_;
 int client_set_active(Client *client, const char *connector, bool active, ClientError *e) _must_check_;
 
-/* A run in the answer to ReconnectConnection(): one that has begun, or one that was active already and that another
- * follows. Strings are borrowed from the answer. */
-typedef struct ClientReconnected {
-        const char *connector;
-        const char *run_id;
-        bool already_active;
-} ClientReconnected;
-
-/* @ret: the answer, unref'd by the caller; may be NULL */
-int client_reconnect(Client *client, const char *connection, sd_bus_message **ret, ClientError *e) _must_check_;
-
-/* One after the other. Return: 1; 0 there are no more; negative errno. */
-int client_next_reconnected(sd_bus_message *answer, ClientReconnected *ret) _must_check_;
+/* A method of Manager that takes a word and options. @ret: the answer, unref'd by the caller; may be NULL. */
+int client_call_manager(Client *client, const char *member, const char *word, const ClientOption *options, size_t n,
+                        sd_bus_message **ret, ClientError *e) _must_check_;
 
 /* @ret: the caller erases it. */
 int client_add_api_key(Client *client, const char *name, const ClientOption *options, size_t n, ApiKeyText *ret,

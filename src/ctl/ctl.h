@@ -118,6 +118,7 @@ int verb_watch(Ctl *ctl, int argc, char **argv);
 int verb_set_active(Ctl *ctl, int argc, char **argv);
 int verb_connections(Ctl *ctl, int argc, char **argv);
 int verb_reconnect(Ctl *ctl, int argc, char **argv);
+int verb_withdraw(Ctl *ctl, int argc, char **argv);
 int verb_deliveries(Ctl *ctl, int argc, char **argv);
 int verb_redeliver(Ctl *ctl, int argc, char **argv);
 int verb_items(Ctl *ctl, int argc, char **argv);

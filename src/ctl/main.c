@@ -49,12 +49,14 @@ static const Verb verbs[] = {
           verb_set_active },
         { "connections", "[CONNECTION...]", "What connectors share: state, since, reason", 0, -1, true,
           BIT(HOST) | BIT(PROVIDER) | BIT(USER), verb_connections },
-        { "reconnect", "CONNECTION...", "Say that a connection works again; its waiting syncs run", 1, -1, false,
-          BIT(HOST), verb_reconnect },
+        { "reconnect", "CONNECTION...", "Renew a connection, or say that it works again; its waiting syncs run", 1, -1,
+          false, BIT(HOST) | BIT(DONE) | BIT(EXPIRES) | BIT(WAIT), verb_reconnect },
         { "deliveries", "CONNECTOR", "What came of sending its records and news of its runs", 1, 1, true,
           BIT(HOST) | BIT(LINES), verb_deliveries },
         { "redeliver", "CONNECTOR DELIVERY...", "Send once more what a delivery was for", 2, -1, false, BIT(HOST),
           verb_redeliver },
+        { "withdraw", "CONNECTION...", "Withdraw a consent: its connectors run no more", 1, -1, false,
+          BIT(HOST) | BIT(DELETE_ITEMS), verb_withdraw },
         { "items", "CONNECTOR [STREAM]", "What a connector has stored", 1, 2, true, BIT(HOST) | BIT(LINES), verb_items,
           true },
         { "key add", "NAME", "Make a key for remote clients, and print it this once", 1, 1, false,
@@ -119,6 +121,11 @@ static void help(void)
                       "     --wait                 Show progress until the end; the exit status tells the outcome\n"
                       "     --reason=TEXT          Recorded with the run\n"
                       "     --accounts=NAME,...    Only these accounts, where the connector can\n"
+                      "\n%sConnections (reconnect, withdraw):%s\n"
+                      "     --done                 A person has reconnected it: no program runs\n"
+                      "     --expires=TIME         When the new consent ends\n"
+                      "     --wait                 Until the program has ended\n"
+                      "     --delete-items         Delete what was stored, too\n"
                       "\n%sMaking keys (key add):%s\n"
                       "     --scope=WORD,...       sync:read, sync:write, sync:admin\n"
                       "     --user=UUID            For the data of this person alone\n"
@@ -144,7 +151,8 @@ static void help(void)
                       "     --iterations=N         Show the next N times\n"
                       "\nExit status: 0 success; with --wait 1 failed, 3 partial, 4 cancelled, 5 skipped. See "
                       "syncrunctl(1).\n",
-                      bold, normal, bold, normal, bold, normal, bold, normal, bold, normal, bold, normal);
+                      bold, normal, bold, normal, bold, normal, bold, normal, bold, normal, bold, normal, bold,
+                      normal);
 }
 
 /* @ret_words: how many words its name has; where there is none, 2 if the first one begins some verb's. */

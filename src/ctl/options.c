@@ -48,6 +48,9 @@ static const struct option long_options[] = {
         [OPTION_ENABLE] = { "enable", no_argument, NULL, ARG_FIRST + OPTION_ENABLE },
         [OPTION_DISABLE] = { "disable", no_argument, NULL, ARG_FIRST + OPTION_DISABLE },
         [OPTION_AT_ONCE] = { "at-once", no_argument, NULL, ARG_FIRST + OPTION_AT_ONCE },
+        [OPTION_DONE] = { "done", no_argument, NULL, ARG_FIRST + OPTION_DONE },
+        [OPTION_EXPIRES] = { "expires", required_argument, NULL, ARG_FIRST + OPTION_EXPIRES },
+        [OPTION_DELETE_ITEMS] = { "delete-items", no_argument, NULL, ARG_FIRST + OPTION_DELETE_ITEMS },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, ARG_VERSION },
         { "json", required_argument, NULL, ARG_JSON },
@@ -187,6 +190,8 @@ static int parse_some(CtlOptions *o, CtlOption option, const char *value)
                 return parse_outcome(value, &o->outcome);
         case OPTION_SINCE:
                 return parse_time(name, value, &o->since_usec);
+        case OPTION_EXPIRES:
+                return parse_time(name, value, &o->expires_usec);
         case OPTION_UNTIL:
                 return parse_time(name, value, &o->until_usec);
         case OPTION_LINES:

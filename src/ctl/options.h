@@ -45,6 +45,9 @@ typedef enum CtlOption {
         OPTION_ENABLE,
         OPTION_DISABLE,
         OPTION_AT_ONCE,
+        OPTION_DONE,
+        OPTION_EXPIRES,
+        OPTION_DELETE_ITEMS,
         _CTL_OPTION_MAX,
         _CTL_OPTION_INVALID = -EINVAL,
 } CtlOption;
@@ -70,6 +73,7 @@ typedef struct CtlOptions {
         const char *description;
         const char *types; /* comma-separated */
         usec_t since_usec;
+        usec_t expires_usec;
         usec_t until_usec;
         usec_t base_usec;
         uint32_t lines;

@@ -22,9 +22,10 @@ declare -gA __syncrunctl_options=(
         [enable]="--host="
         [disable]="--host="
         [connections]="--host= --provider= --user="
-        [reconnect]="--host="
+        [reconnect]="--host= --done --expires= --wait"
         [deliveries]="--host= --lines="
         [redeliver]="--host="
+        [withdraw]="--host= --delete-items"
         [items]="--host= --lines="
         [key add]="--host= --scope= --user="
         [key list]="--host= --user="
@@ -53,7 +54,7 @@ __syncrunctl_option_words() {
         --json) echo short pretty off ;;
         --outcome) echo succeeded partial failed cancelled skipped ;;
         --source) echo pull webhook sdk backfill xml_import linked_account ;;
-        --since | --until | --base-time) echo now today yesterday tomorrow ;;
+        --since | --until | --base-time | --expires) echo now today yesterday tomorrow ;;
         --types)
                 echo sync.started sync.completed sync.failed sync.cancelled sync.needs_attention sync.recovered ;;
         --scope) echo sync:read sync:write sync:admin ;;
@@ -64,7 +65,7 @@ __syncrunctl_option_words() {
 
 _syncrunctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= i
-        local verbs="list status start cancel runs show log watch enable disable connections reconnect
+        local verbs="list status start cancel runs show log watch enable disable connections reconnect withdraw
                      deliveries redeliver items key webhook users verify doctor calendar reload"
 
         # bash splits --option=value into three words.
@@ -102,7 +103,7 @@ _syncrunctl() {
         status | log)
                 COMPREPLY=($(compgen -W "$(__syncrunctl_names list) $(__syncrunctl_names runs)" -- "$cur")) ;;
         show) COMPREPLY=($(compgen -W "$(__syncrunctl_names runs)" -- "$cur")) ;;
-        connections | reconnect) COMPREPLY=($(compgen -W "$(__syncrunctl_names connections)" -- "$cur")) ;;
+        connections | reconnect | withdraw) COMPREPLY=($(compgen -W "$(__syncrunctl_names connections)" -- "$cur")) ;;
         key) COMPREPLY=($(compgen -W "add list revoke" -- "$cur")) ;;
         webhook)
                 COMPREPLY=($(compgen -W "add list show update remove secret rotate test messages attempts resend

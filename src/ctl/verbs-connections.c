@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* connections, reconnect: what connectors share with a provider, and mending it. */
+/* connections, reconnect, withdraw: what connectors share with a provider, and mending it. */
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/string-util.h"
 #include "base/time-util.h"
+#include "client/client-connection.h"
 #include "ctl/ctl.h"
 
 /* ---- Showing */
@@ -198,37 +199,94 @@ static int add_reconnected(struct json_object *runs, const ClientReconnected *ru
         return 0;
 }
 
-static int reconnect_one(Ctl *ctl, Client *client, const char *connection)
+/* What the answer tells, as lines or into @runs. Return: how many; an exit status < 0. */
+static ssize_t take_runs(Ctl *ctl, const char *connection, sd_bus_message *answer, struct json_object *runs)
 {
-        _cleanup_json_ struct json_object *object = json_object_new_object(), *runs = json_object_new_array();
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *answer = NULL;
         bool json = ctl->options.json != JSON_OFF;
-        _cleanup_client_error_ ClientError e = {};
         ClientReconnected run;
-        size_t n;
+        ssize_t n;
         int r;
 
-        if (!object || !runs)
-                return ctl_oom();
-        if (client_reconnect(client, connection, &answer, &e) < 0)
-                return ctl_fail(&e, "Could not reconnect %s", connection);
         for (n = 0; (r = client_next_reconnected(answer, &run)) > 0; n++) {
                 if (json && add_reconnected(runs, &run) < 0)
-                        return ctl_oom();
+                        return -ctl_oom();
                 if (!json && !ctl->options.quiet)
                         tell_reconnected(&run);
         }
-        if (r < 0)
-                return ctl_fail_errno(r, "Could not read which runs of %s have begun", connection);
-        if (n == 0 && !json && !ctl->options.quiet)
-                (void) printf("No connector of %s waited for it.\n", connection);
-        if (!json)
+        return r < 0 ? -ctl_fail_errno(r, "Could not read which runs of %s have begun", connection) : n;
+}
+
+/* A program runs. Return: the exit status. */
+static int follow_program(Ctl *ctl, Client *client, const char *connection, ClientReconnectEnd *end)
+{
+        bool silent = ctl->options.quiet || ctl->options.json != JSON_OFF;
+        int r;
+
+        if (!option_given(&ctl->options, OPTION_WAIT)) {
+                if (!silent)
+                        (void) printf("%s: its program runs; 'syncrunctl connections %s' shows what comes of it.\n",
+                                      connection, connection);
                 return 0;
-        if (json_add(object, "connection", json_object_new_string(connection)) < 0 ||
-            json_add(object, "runs", TAKE_PTR(runs)) < 0)
+        }
+        r = client_await_reconnect(client, end);
+        if (r < 0)
+                return ctl_fail_errno(r, "Could not wait for the program that reconnects %s", connection);
+        if (!streq(end->result, "success"))
+                return ctl_fail_status(EXIT_FAILURE, "%s was not reconnected (%s)%s%s", connection, end->result,
+                                       isempty(end->message) ? "." : ": ", end->message);
+        if (!silent)
+                (void) printf("%s: reconnected%s%s\n", connection, isempty(end->message) ? "." : ": ", end->message);
+        return 0;
+}
+
+static int print_reconnected(const Ctl *ctl, const char *connection, bool reconnecting,
+                             const ClientReconnectEnd *end, struct json_object *runs)
+{
+        _cleanup_json_ struct json_object *object = json_object_new_object();
+
+        if (!object || json_add(object, "connection", json_object_new_string(connection)) < 0 ||
+            json_add(object, "reconnecting", json_object_new_boolean(reconnecting && !end->finished)) < 0 ||
+            json_add(object, "result", end->finished ? json_object_new_string(end->result) : NULL) < 0 ||
+            json_add(object, "message", end->finished ? json_object_new_string(end->message) : NULL) < 0 ||
+            json_add(object, "runs", json_object_get(runs)) < 0)
                 return ctl_oom();
         ctl_print_json(ctl, object);
         return 0;
+}
+
+static int reconnect_one(Ctl *ctl, Client *client, const char *connection)
+{
+        const ClientOption options[] = {
+                { "done", 'b', .b = option_given(&ctl->options, OPTION_DONE) },
+                { "consent_expires", 't', .t = ctl->options.expires_usec },
+        };
+        _cleanup_(client_reconnect_end_done) ClientReconnectEnd end = {};
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *answer = NULL;
+        _cleanup_json_ struct json_object *runs = json_object_new_array();
+        _cleanup_client_error_ ClientError e = {};
+        int reconnecting, status = 0, printed;
+        ssize_t n;
+
+        if (!runs)
+                return ctl_oom();
+        if (client_listen_reconnect(client, connection, &end, &e) < 0 ||
+            client_call_manager(client, "ReconnectConnection", connection, options, ELEMENTSOF(options), &answer,
+                                &e) < 0)
+                return ctl_fail(&e, "Could not reconnect %s", connection);
+        n = take_runs(ctl, connection, answer, runs);
+        if (n < 0)
+                return (int) -n;
+        reconnecting = client_reconnecting(answer);
+        if (reconnecting < 0)
+                return ctl_fail_errno(reconnecting, "Could not read whether %s is being reconnected", connection);
+        if (reconnecting)
+                status = follow_program(ctl, client, connection, &end);
+        else if (n == 0 && ctl->options.json == JSON_OFF && !ctl->options.quiet)
+                (void) printf("No connector of %s waited for it.\n", connection);
+        if (ctl->options.json == JSON_OFF)
+                return status;
+        printed = print_reconnected(ctl, connection, reconnecting, &end, runs);
+        return MAX(status, printed);
 }
 
 int verb_reconnect(Ctl *ctl, int argc, char **argv)
@@ -241,6 +299,29 @@ int verb_reconnect(Ctl *ctl, int argc, char **argv)
                 return worst;
         for (int i = 1; i < argc; i++) {
                 status = reconnect_one(ctl, client, argv[i]);
+                worst = MAX(worst, status);
+        }
+        return worst;
+}
+
+int verb_withdraw(Ctl *ctl, int argc, char **argv)
+{
+        const ClientOption options[] = {
+                { "delete_items", 'b', .b = option_given(&ctl->options, OPTION_DELETE_ITEMS) },
+        };
+        int worst, status;
+        Client *client;
+
+        worst = ctl_client(ctl, &client);
+        if (worst != 0)
+                return worst;
+        for (int i = 1; i < argc; i++) {
+                _cleanup_client_error_ ClientError e = {};
+
+                status = 0;
+                if (client_call_manager(client, "WithdrawConsent", argv[i], options, ELEMENTSOF(options), NULL,
+                                        &e) < 0)
+                        status = ctl_fail(&e, "Could not withdraw the consent of %s", argv[i]);
                 worst = MAX(worst, status);
         }
         return worst;

@@ -23,6 +23,8 @@ typedef struct ConnectorPublication {
 
 bool connector_is_active(const ConnectorEntry *c)
 {
+        if (c->record.deleting || (c->connection && c->connection->record.withdrawn))
+                return false;
         return c->record.active_override >= 0 ? c->record.active_override > 0
                                               : c->definition && c->definition->enabled;
 }
@@ -160,6 +162,7 @@ ConnectorEntry *connector_table_find(Engine *engine, const char *name)
 static void entry_free(ConnectorEntry *c)
 {
         sd_event_source_disable_unref(c->timer);
+        sd_event_source_disable_unref(c->deletion_timer);
         connection_table_remove(c);
         connector_definition_unref(c->definition);
         connector_record_done(&c->record);

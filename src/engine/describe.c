@@ -181,6 +181,7 @@ static void write_connector(const Engine *engine, JsonWriter *w, const Connector
         write_definition(w, c->definition);
         json_write_string(w, "state_directory", state_directory);
         json_write_bool(w, "active", c->active);
+        json_write_bool(w, "deleting_items", c->record.deleting);
         json_write_timestamp(w, "next_elapse", c->next_elapse_usec);
         if (c->run && (!user_id || streq_null(c->run->user_id, user_id)))
                 view_run(w, "active_run", c->run, false);

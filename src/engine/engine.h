@@ -214,20 +214,45 @@ typedef struct ReconnectedRun {
         char run_id[UUID_TEXT_MAX];
         bool already_active;
 } ReconnectedRun;
-typedef void (*EngineReconnectReply)(int error, const ReconnectedRun *runs, size_t n, void *userdata);
+typedef struct ReconnectReply {
+        bool reconnecting; /* a program runs; what follows, follows when it has ended */
+        size_t n_runs;
+        const ReconnectedRun *runs;
+} ReconnectReply;
+typedef void (*EngineReconnectReply)(int error, const ReconnectReply *reply, void *userdata);
 
 typedef struct ReconnectWish {
         const char *user_id; /* only this user's connectors, and -ENOLINK where there are none; NULL: everybody's */
         const char *requested_by;
-        usec_t consent_expires_usec; /* when the new consent ends; 0: not known, or as the file says */
+        bool done;                   /* by a person: no program is to run */
+        usec_t consent_expires_usec; /* with @done: when the new consent ends; 0: not known, or as the file says */
 } ReconnectWish;
 
-/* The person has reconnected it: it is active, and every active connector of it whose attention, or active run, says
- * that the connection is lost or a consent missing runs once; after the active run, where there is one. Refusals:
- * -ENOLINK, -EROFS, -ENOBUFS, -ENOMEM. -ENOBUFS also comes as the reply, where the queue had room for some of them
- * only: those run, and asked again later, the others do. */
+/* Runs ExecReconnect= of the connection, where there is one and it is not done yet: it runs on, and the reply says so;
+ * one that runs already is joined. Else, and when the program has succeeded, the connection is active, and every
+ * active connector of it whose attention, or active run, says that the connection is lost or a consent missing runs
+ * once; after the active run, where there is one. Refusals: -ENOLINK, -ENOEXEC (the connection's file is bad), -EACCES
+ * (the program is not this user's alone), -EROFS, -ENOBUFS, -ENOMEM. -ENOBUFS also comes as the reply, where the queue
+ * had room for some of them only: those run, and asked again later, the others do. */
 int engine_reconnect(Engine *engine, const char *connection, const ReconnectWish *wish, EngineReconnectReply reply,
                      void *userdata) _must_check_;
+
+/* Stops the program; connection_reconnected() follows. Refusals: -ENOLINK, -EALREADY (none runs), -EROFS, -ENOBUFS,
+ * -ENOMEM. @user_id as above. */
+int engine_cancel_reconnect(Engine *engine, const char *connection, const char *user_id, EngineReply reply,
+                            void *userdata) _must_check_;
+
+typedef struct WithdrawWish {
+        const char *user_id; /* as of ReconnectWish; a connection that others have a part in is refused with -EACCES */
+        const char *requested_by;
+        bool delete_items; /* of all its connectors, from their sqlite destinations */
+} WithdrawWish;
+
+/* The consent is withdrawn: active runs are cancelled, and its connectors are inactive until somebody reconnects it.
+ * Items are deleted when nothing runs any more: it is remembered until it is done, and until then the connector does
+ * not run. The reply means that all that is recorded. Refusals: -ENOLINK, -EACCES, -EROFS, -ENOBUFS, -ENOMEM. */
+int engine_withdraw_consent(Engine *engine, const char *connection, const WithdrawWish *wish, EngineReply reply,
+                            void *userdata) _must_check_;
 
 /* Events of syncs that run elsewhere, all or none. Refusals: -ESTALE (after the end), -EINVAL (@ret_why says what does
  * not fit the run that is known), -ENOBUFS (Settings.max_open_runs), -E2BIG (REPORT_EVENTS_MAX), -EROFS, -ENOMEM. */

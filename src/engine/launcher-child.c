@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@
 #include "base/proc-stat.h"
 #include "base/string-util.h"
 #include "engine/launcher-impl.h"
+#include "engine/task-child.h"
 
 #define QUIT_TIMEOUT_USEC (5 * USEC_PER_SEC) /* from telling the keeper to kill all, to killing it */
 
@@ -53,6 +53,7 @@ struct ChildLauncher {
         char *state_dir;
         usec_t stop_timeout_usec;
         Child *children; /* by connector */
+        ChildTasks tasks;
 };
 
 static ChildLauncher *child_launcher(Launcher *launcher)
@@ -118,43 +119,11 @@ static char *child_state_directory(const Launcher *base, const char *connector)
 static int spawn_worker(ChildLauncher *launcher, const char *connector, bool settle, pid_t *ret)
 {
         _cleanup_free_ char *state_directory = child_state_directory(&launcher->base, connector);
-        _cleanup_free_ char *variable = asprintf_or_null("STATE_DIRECTORY=%s", strempty(state_directory));
-        _cleanup_strv_free_ char **environment = NULL;
-        char *argv[] = { launcher->worker_path, (char *) (settle ? "--settle" : "--keep"), (char *) connector, NULL };
-        posix_spawnattr_t attributes;
-        sigset_t none, all;
-        int r;
 
-        if (!state_directory || !variable)
+        if (!state_directory)
                 return -ENOMEM;
-        r = mkdir_p(state_directory, 0700);
-        if (r < 0)
-                return r;
-        /* What the service manager gave to the daemon alone is not the worker's. */
-        STRV_FOREACH(e, environ) {
-                if (startswith(*e, "STATE_DIRECTORY=") || startswith(*e, "NOTIFY_SOCKET=") ||
-                    startswith(*e, "WATCHDOG_"))
-                        continue;
-                r = strv_extend(&environment, *e);
-                if (r < 0)
-                        return r;
-        }
-        r = strv_extend(&environment, variable);
-        if (r < 0)
-                return r;
-
-        r = posix_spawnattr_init(&attributes);
-        if (r != 0)
-                return -r;
-        (void) sigemptyset(&none);
-        (void) sigfillset(&all);
-        (void) posix_spawnattr_setflags(&attributes,
-                                        POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-        (void) posix_spawnattr_setsigmask(&attributes, &none);
-        (void) posix_spawnattr_setsigdefault(&attributes, &all);
-        r = posix_spawn(ret, launcher->worker_path, NULL, &attributes, argv, environment);
-        (void) posix_spawnattr_destroy(&attributes);
-        return -r;
+        return child_spawn(launcher->worker_path, settle ? "--settle" : "--keep", connector, state_directory, -EBADF,
+                           ret);
 }
 
 static int on_worker_exit(sd_event_source *source, int fd, uint32_t revents, void *userdata);
@@ -390,6 +359,7 @@ static void child_launcher_free(Launcher *base)
 
         HASH_ITER(hh, launcher->children, child, next)
                 child_free(child);
+        child_tasks_done(&launcher->tasks);
         sd_event_unref(launcher->event);
         free(launcher->worker_path);
         free(launcher->state_dir);
@@ -404,6 +374,8 @@ static const LauncherVTable child_vtable = {
         .verify = child_verify,
         .usage = child_usage,
         .state_directory = child_state_directory,
+        .start_task = child_task_start,
+        .stop_task = child_task_stop,
 };
 
 int launcher_child_new(sd_event *event, const char *worker_path, const char *state_dir, usec_t stop_timeout_usec,
@@ -422,6 +394,13 @@ int launcher_child_new(sd_event *event, const char *worker_path, const char *sta
                 child_launcher_free(&launcher->base);
                 return -ENOMEM;
         }
+        launcher->tasks = (ChildTasks) {
+                .launcher = &launcher->base,
+                .event = launcher->event,
+                .worker_path = launcher->worker_path,
+                .state_dir = launcher->state_dir,
+        };
+        launcher->base.tasks = &launcher->tasks;
         *ret = &launcher->base;
         return 0;
 }

@@ -13,7 +13,9 @@ struct LauncherVTable {
         int (*verify)(Launcher *launcher, const char *connector, uid_t uid, pid_t pid, LauncherVerifyCallback cb,
                       void *userdata);
         int (*usage)(Launcher *launcher, const char *connector, LauncherUsageCallback cb, void *userdata);
-        char *(*state_directory)(const Launcher *launcher, const char *connector); /* may be missing */
+        char *(*state_directory)(const Launcher *launcher, const char *connector); /* may be missing, as the next */
+        int (*start_task)(Launcher *launcher, TaskKind kind, const char *name, bool adopt);
+        int (*stop_task)(Launcher *launcher, TaskKind kind, const char *name);
 };
 
 /* The first member of each launcher. */
@@ -21,6 +23,7 @@ struct Launcher {
         const LauncherVTable *vtable;
         LauncherCallbacks callbacks;
         void *userdata;
+        void *tasks; /* UnitTasks or ChildTasks, by the vtable's start_task */
 };
 
 #define WORKER_EXIT_INIT                                                                                             \

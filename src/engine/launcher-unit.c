@@ -23,6 +23,7 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "engine/launcher-impl.h"
+#include "engine/task-unit.h"
 #include "engine/unit-question.h"
 
 /* A question after a unit to which PID 1 had no answer is asked again after this, then after twice this, and so on. */
@@ -64,6 +65,7 @@ struct UnitLauncher {
         Launcher base;
         Pid1 pid1;
         UnitQuestions questions;
+        UnitTasks tasks;
         sd_bus_slot *properties_slot; /* with job_slot: while there are units */
         sd_bus_slot *job_slot;
         Unit *units;         /* by connector */
@@ -558,14 +560,9 @@ static void unit_launcher_free(Launcher *base)
         HASH_ITER(hh, launcher->units, unit, next)
                 unit_free(unit);
         unit_questions_done(&launcher->questions);
+        unit_tasks_done(&launcher->tasks);
         pid1_done(&launcher->pid1);
         free(launcher);
-}
-
-/* As StateDirectory= of the unit says. */
-static char *unit_state_directory(const Launcher *base, const char *connector)
-{
-        return asprintf_or_null(SYNCRUN_LOCALSTATEDIR "/lib/syncrun-connector/%s", connector);
 }
 
 static const LauncherVTable unit_vtable = {
@@ -575,7 +572,9 @@ static const LauncherVTable unit_vtable = {
         .adopt = unit_adopt,
         .verify = unit_verify,
         .usage = unit_ask_usage,
-        .state_directory = unit_state_directory,
+        .state_directory = unit_question_state_directory,
+        .start_task = unit_task_start,
+        .stop_task = unit_task_stop,
 };
 
 int launcher_unit_new(sd_bus *bus, const LauncherCallbacks *callbacks, void *userdata, Launcher **ret)
@@ -587,6 +586,8 @@ int launcher_unit_new(sd_bus *bus, const LauncherCallbacks *callbacks, void *use
                 return -ENOMEM;
         launcher->base = (Launcher) { .vtable = &unit_vtable, .callbacks = *callbacks, .userdata = userdata };
         launcher->questions.pid1 = &launcher->pid1;
+        launcher->tasks = (UnitTasks) { .launcher = &launcher->base, .pid1 = &launcher->pid1 };
+        launcher->base.tasks = &launcher->tasks;
         r = pid1_init(&launcher->pid1, bus);
         if (r < 0) {
                 unit_launcher_free(&launcher->base);

@@ -46,6 +46,21 @@ char *launcher_state_directory(const Launcher *launcher, const char *connector)
         return launcher->vtable->state_directory ? launcher->vtable->state_directory(launcher, connector) : NULL;
 }
 
+int launcher_start_task(Launcher *launcher, TaskKind kind, const char *name)
+{
+        return launcher->vtable->start_task ? launcher->vtable->start_task(launcher, kind, name, false) : -EOPNOTSUPP;
+}
+
+int launcher_adopt_task(Launcher *launcher, TaskKind kind, const char *name)
+{
+        return launcher->vtable->start_task ? launcher->vtable->start_task(launcher, kind, name, true) : -EOPNOTSUPP;
+}
+
+int launcher_stop_task(Launcher *launcher, TaskKind kind, const char *name)
+{
+        return launcher->vtable->stop_task ? launcher->vtable->stop_task(launcher, kind, name) : -ENOENT;
+}
+
 void worker_exit_set(WorkerExit *how, int code, int status)
 {
         if (code == CLD_EXITED) {

@@ -8,6 +8,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "model/connection.h"
 #include "model/run.h"
 
 typedef struct Launcher Launcher;
@@ -26,6 +27,23 @@ typedef struct WorkerExit {
         uint64_t io_write_bytes;
 } WorkerExit;
 
+/* What is started beside the runs' workers: `syncrun-worker` with another order, as a unit of its own (or a child).
+ * One of a kind at a time for each name. */
+typedef enum TaskKind {
+        TASK_RECONNECT,    /* ExecReconnect= of connection NAME: syncrun-reconnect@NAME.service */
+        TASK_DELETE_ITEMS, /* of connector NAME: syncrun-delete@NAME.service */
+        _TASK_KIND_MAX,
+        _TASK_KIND_INVALID = -EINVAL,
+} TaskKind;
+
+#define TASK_STATUS_MAX 4096U /* bytes of what a task says of itself */
+
+typedef struct TaskExit {
+        ReconnectResult result;
+        const char *status; /* a line of JSON that it gave itself, or "" */
+        const char *reason; /* for a person: why it did not succeed, as far as the launcher knows; or "" */
+} TaskExit;
+
 typedef struct LauncherCallbacks {
         /* The worker runs. @invocation_id NULL and @pid 0 where not known. */
         void (*started)(const char *connector, const char *invocation_id, int pid, uint64_t start_ticks,
@@ -35,6 +53,7 @@ typedef struct LauncherCallbacks {
         /* Somebody asked it to stop, and it has not ended yet. @shutdown: because the machine goes down. */
         void (*stopping)(const char *connector, bool shutdown, void *userdata);
         void (*ended)(const char *connector, const WorkerExit *how, void *userdata);
+        void (*task_ended)(TaskKind kind, const char *name, const TaskExit *how, void *userdata);
 } LauncherCallbacks;
 
 typedef struct LauncherVTable LauncherVTable;
@@ -79,6 +98,16 @@ int launcher_verify(Launcher *launcher, const char *connector, uid_t uid, pid_t 
  * told. */
 typedef void (*LauncherUsageCallback)(const WorkerExit *usage, void *userdata);
 int launcher_usage(Launcher *launcher, const char *connector, LauncherUsageCallback cb, void *userdata) _must_check_;
+
+/* Start a task; task_ended() follows. Return: 0; -EEXIST (one is there); -EOPNOTSUPP; -ENOMEM; errno. */
+int launcher_start_task(Launcher *launcher, TaskKind kind, const char *name) _must_check_;
+
+/* Ask it to end; task_ended() follows. Return: 0; -ENOENT; errno. */
+int launcher_stop_task(Launcher *launcher, TaskKind kind, const char *name) _must_check_;
+
+/* After the daemon's start: task_ended() follows when one that is there has ended, or at once with
+ * RECONNECT_INTERRUPTED where none is. Return: as launcher_start_task(). */
+int launcher_adopt_task(Launcher *launcher, TaskKind kind, const char *name) _must_check_;
 
 /* Where a connector's worker keeps its state (STATE_DIRECTORY=); to be freed. NULL: nobody can say, or no memory. */
 char *launcher_state_directory(const Launcher *launcher, const char *connector);

@@ -7,8 +7,10 @@
 
 #include "base/log.h"
 #include "engine/connector-table.h"
+#include "engine/deletion.h"
 #include "engine/follow-up.h"
 #include "engine/publication.h"
+#include "engine/reconnect.h"
 #include "engine/run-end.h"
 #include "engine/run-queue.h"
 #include "engine/run-record.h"
@@ -484,9 +486,18 @@ static void on_worker_ended(const char *connector, const WorkerExit *how, void *
                 run_worker_ended(r, how);
 }
 
+static void on_task_ended(TaskKind kind, const char *name, const TaskExit *how, void *userdata)
+{
+        if (kind == TASK_RECONNECT)
+                reconnect_program_ended(userdata, name, how);
+        else
+                deletion_ended(userdata, name, how);
+}
+
 const LauncherCallbacks lifecycle_launcher_callbacks = {
         .started = on_worker_started,
         .start_failed = on_worker_start_failed,
         .stopping = on_worker_stopping,
         .ended = on_worker_ended,
+        .task_ended = on_task_ended,
 };

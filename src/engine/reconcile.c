@@ -6,9 +6,11 @@
 #include "engine/api-keys.h"
 #include "engine/connection-table.h"
 #include "engine/connector-table.h"
+#include "engine/deletion.h"
 #include "engine/lifecycle.h"
 #include "engine/outside-runs.h"
 #include "engine/publication.h"
+#include "engine/reconnect.h"
 #include "engine/run-end.h"
 #include "engine/run-queue.h"
 #include "engine/run-record.h"
@@ -278,10 +280,14 @@ int engine_reconcile(Engine *engine)
         if (k >= 0)
                 k = connection_table_load(engine);
         if (k >= 0)
+                reconnect_programs_resume(engine);
+        if (k >= 0)
                 k = publish_missed_events(engine);
         if (k >= 0)
                 k = take_up_runs(engine);
-        if (k >= 0)
+        if (k >= 0) {
+                deletions_resume(engine);
                 lifecycle_dispatch(engine);
+        }
         return k;
 }

@@ -10,12 +10,14 @@
 #include "engine/publication.h"
 #include "engine/reconnect.h"
 #include "engine/run-queue.h"
+#include "engine/scheduler.h"
 
 typedef struct ReconnectPublication {
         Publication publication;
         EngineReconnectReply reply;
         void *userdata;
         int error; /* what to say once it is committed */
+        bool reconnecting;
         size_t n_runs;
         ReconnectedRun runs[];
 } ReconnectPublication;
@@ -25,15 +27,17 @@ static void on_reconnect_publication(Engine *engine, Publication *publication, i
         ReconnectPublication *p = container_of(publication, ReconnectPublication, publication);
         int r = p->error < 0 ? p->error : error;
 
+        const ReconnectReply answer = { .reconnecting = p->reconnecting, .n_runs = p->n_runs, .runs = p->runs };
+
         engine->n_replies--;
-        p->reply(r, r < 0 ? NULL : p->runs, r < 0 ? 0 : p->n_runs, p->userdata);
+        p->reply(r, r < 0 ? NULL : &answer, p->userdata);
         free(p);
 }
 
-/* Also where its active run says so, and has not ended yet. */
+/* Also where its active run says so, and has not ended yet; and where the consent's withdrawal has kept it back. */
 static bool is_affected(const ConnectorEntry *c)
 {
-        return connector_may_run(c) && (connection_concerns(c->record.attention.category) ||
+        return connector_may_run(c) && (c->was_withdrawn || connection_concerns(c->record.attention.category) ||
                                         (c->run && connection_concerns(c->run->run->category)));
 }
 
@@ -57,6 +61,7 @@ static int run_reconnected(ConnectorEntry *c, const char *user_id, const char *r
         bool active = r;
         int k;
 
+        c->was_withdrawn = false;
         if (!active)
                 k = run_begin(c, &request, &r);
         else {
@@ -114,7 +119,21 @@ int reconnect_others(ConnectionEntry *connection, const ConnectorEntry *but)
         return 0;
 }
 
-static int set_active(ConnectionEntry *connection, usec_t consent_expires_usec)
+/* Its connectors may run again, and do so now, but for those whose items are still being deleted. */
+static void readmit(ConnectionEntry *connection)
+{
+        ConnectorEntry *c;
+
+        connection->record.withdrawn = false;
+        DL_FOREACH(connection->members, c) {
+                c->was_withdrawn = !c->record.deleting;
+                scheduler_pass_over(c);
+                scheduler_update(c, SCHEDULE_RELOADED);
+                connector_save(c, 0);
+        }
+}
+
+static int set_active(ConnectionEntry *connection, usec_t consent_expires_usec, ConnectionNews news)
 {
         ConnectionRecord *record = &connection->record;
         ConnectorEntry *c;
@@ -123,11 +142,13 @@ static int set_active(ConnectionEntry *connection, usec_t consent_expires_usec)
         k = connection_set_state(connection, CONNECTION_ACTIVE, NULL, NULL);
         if (k < 0)
                 return k;
+        if (record->withdrawn)
+                readmit(connection);
         record->reconnected_usec = engine_now(connection->engine, CLOCK_REALTIME);
         record->consent_expires_usec = consent_expires_usec;
         DL_FOREACH(connection->members, c)
                 c->recovered_in_vain = false;
-        connection_changed(connection, 0);
+        connection_changed(connection, news);
         return 0;
 }
 
@@ -147,17 +168,69 @@ static int check_room(const ConnectionEntry *connection, const char *user_id)
         return any ? -ENOBUFS : 0;
 }
 
-static int count_members(const ConnectionEntry *connection, const char *user_id, size_t *ret)
+bool connection_has_part(const ConnectionEntry *connection, const char *user_id)
 {
+        ConnectorEntry *c;
+
+        if (!user_id || (connection->definition && streq_null(connection->definition->user_id, user_id)))
+                return true;
+        DL_FOREACH(connection->members, c)
+                if (is_of_user(c, user_id))
+                        return true;
+        return false;
+}
+
+static int publication_new(const ConnectionEntry *connection, EngineReconnectReply reply, void *userdata,
+                           ReconnectPublication **ret)
+{
+        ReconnectPublication *p;
         ConnectorEntry *c;
         size_t n = 0;
 
         DL_FOREACH(connection->members, c)
-                n += is_of_user(c, user_id);
-        if (n == 0 && user_id && !(connection->definition && streq_null(connection->definition->user_id, user_id)))
-                return -ENOLINK;
-        *ret = n;
+                n++;
+        p = calloc(1, sizeof(ReconnectPublication) + n * sizeof(ReconnectedRun));
+        if (!p)
+                return -ENOMEM;
+        p->reply = reply;
+        p->userdata = userdata;
+        *ret = p;
         return 0;
+}
+
+/* Whether a program is to run. Return: 1; 0; a refusal. */
+static int wants_program(Engine *engine, const ConnectionEntry *connection, const ReconnectWish *wish)
+{
+        const ConnectionDefinition *definition = connection->definition;
+        Connection seen;
+
+        if (wish->done || !definition)
+                return 0;
+        if (definition->load_state != LOAD_LOADED)
+                return -ENOEXEC;
+        if (!definition->exec_reconnect)
+                return 0;
+        /* It is not for one of several users to say that it runs. */
+        return engine_find_connection_of(engine, connection->name, wish->user_id, &seen) < 0 || !seen.record ? -EACCES
+                                                                                                             : 1;
+}
+
+/* Return: 0; a refusal. */
+static int reconnect(ConnectionEntry *connection, const ReconnectWish *wish, ReconnectPublication *p)
+{
+        Engine *engine = connection->engine;
+        int k;
+
+        k = wants_program(engine, connection, wish);
+        if (k > 0) {
+                p->reconnecting = true;
+                return reconnect_program_begin(connection, wish->requested_by);
+        }
+        if (k >= 0)
+                k = check_room(connection, wish->user_id);
+        if (k >= 0)
+                k = set_active(connection, wish->consent_expires_usec, 0);
+        return k < 0 ? k : run_affected(engine, connection, wish->user_id, wish->requested_by, p);
 }
 
 int engine_reconnect(Engine *engine, const char *name, const ReconnectWish *wish, EngineReconnectReply reply,
@@ -165,29 +238,31 @@ int engine_reconnect(Engine *engine, const char *name, const ReconnectWish *wish
 {
         ConnectionEntry *connection = connection_table_find(engine, name);
         _cleanup_free_ ReconnectPublication *p = NULL;
-        size_t n = 0;
         int k;
 
-        if (!connection)
+        if (!connection || !connection_has_part(connection, wish->user_id))
                 return -ENOLINK;
-        k = count_members(connection, wish->user_id, &n);
+        k = engine_accepts(engine);
         if (k >= 0)
-                k = engine_accepts(engine);
+                k = publication_new(connection, reply, userdata, &p);
         if (k >= 0)
-                k = check_room(connection, wish->user_id);
-        if (k < 0)
-                return k;
-        p = calloc(1, sizeof(ReconnectPublication) + n * sizeof(ReconnectedRun));
-        if (!p)
-                return -ENOMEM;
-        p->reply = reply;
-        p->userdata = userdata;
-        k = set_active(connection, wish->consent_expires_usec);
-        if (k >= 0)
-                k = run_affected(engine, connection, wish->user_id, wish->requested_by, p);
+                k = reconnect(connection, wish, p);
         if (k < 0)
                 return k;
         engine->n_replies++;
         publication_queue(engine, &TAKE_PTR(p)->publication, on_reconnect_publication);
         return 0;
+}
+
+int reconnect_succeeded(ConnectionEntry *connection, usec_t consent_expires_usec, const char *requested_by)
+{
+        _cleanup_free_ ReconnectPublication *p = NULL;
+        int k;
+
+        k = publication_new(connection, NULL, NULL, &p);
+        if (k >= 0)
+                k = set_active(connection, consent_expires_usec, CONNECTION_NEWS_RECONNECT);
+        if (k >= 0) /* what there is no room for, its schedule runs */
+                (void) run_affected(connection->engine, connection, NULL, requested_by, p);
+        return k;
 }

@@ -1,10 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What follows when a connection is active again; for connection-state.c. Asking for it is engine.h's. */
+/* What follows when a connection is active again, and the programs that make it so; asking for it is engine.h's. */
 
 #include "engine/engine-internal.h"
 
 /* A run of @but has shown that the connection is active again: the other connectors that waited for it run, once; one
  * that needs it still after that waits for a person. Return: 0; negative errno. */
 int reconnect_others(ConnectionEntry *connection, const ConnectorEntry *but) _must_check_;
+
+/* Whether the connection, or one of its connectors, is this user's. NULL: everybody's. */
+bool connection_has_part(const ConnectionEntry *connection, const char *user_id);
+
+/* ExecReconnect= has succeeded: the connection is active, and what waited for it runs. @consent_expires_usec: 0: as
+ * the file says. Return: 0; -ENOMEM. */
+int reconnect_succeeded(ConnectionEntry *connection, usec_t consent_expires_usec,
+                        const char *requested_by) _must_check_;
+
+/* ---- reconnect-program.c */
+
+/* Start it after the commit, unless it runs already. Return: 0; -ENOMEM. */
+int reconnect_program_begin(ConnectionEntry *connection, const char *requested_by) _must_check_;
+
+/* The launcher tells of its end. */
+void reconnect_program_ended(Engine *engine, const char *name, const TaskExit *how);
+
+/* After records were read: those that were running may run still, or have ended unseen. */
+void reconnect_programs_resume(Engine *engine);

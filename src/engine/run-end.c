@@ -8,6 +8,7 @@
 #include "engine/attention-rules.h"
 #include "engine/connection-state.h"
 #include "engine/connector-table.h"
+#include "engine/deletion.h"
 #include "engine/follow-up.h"
 #include "engine/lifecycle.h"
 #include "engine/publication.h"
@@ -282,6 +283,7 @@ static void connector_run_ended(EngineRun *r)
                 k = follow_up_begin(c, r->run);
         if (k < 0)
                 engine_break(r->engine, k);
+        deletion_begin(c);
         connector_release(c);
 }
 

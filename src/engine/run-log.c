@@ -235,6 +235,18 @@ void connection_log_reconnect(const ConnectionRecord *record)
                    isempty(record->reconnect_message) ? "" : ": ", strempty(record->reconnect_message));
 }
 
+void deletion_log(const char *connector, const char *why)
+{
+        const LogField fields[] = { { FIELD_CONNECTOR, connector }, { FIELD_ERROR, why } };
+
+        if (why)
+                log_fields(LOG_ERR, MSG_ITEMS_KEPT, fields, ELEMENTSOF(fields),
+                           "%s: its items could not be deleted, and are tried again later: %s", connector, why);
+        else
+                log_fields(LOG_NOTICE, MSG_ITEMS_DELETED, fields, ELEMENTSOF(fields), "%s: its items were deleted",
+                           connector);
+}
+
 void api_key_log(const ApiKey *key, const char *requested_by, bool added)
 {
         const LogField fields[] = {

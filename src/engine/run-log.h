@@ -33,6 +33,9 @@ void connection_log(const ConnectionDefinition *definition, const Diagnostics *d
 void connection_log_state(Engine *engine, const char *name);
 void connection_log_reconnect(const ConnectionRecord *record);
 
+/* The items of a connector were deleted; @why: not yet, and why; else NULL. */
+void deletion_log(const char *connector, const char *why);
+
 /* A key was @added or revoked, by whom. */
 void api_key_log(const ApiKey *key, const char *requested_by, bool added);
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "config.h"
+
 #include "base/names.h"
 #include "base/string-util.h"
 #include "engine/launcher-impl.h"
@@ -118,4 +120,10 @@ void unit_questions_done(UnitQuestions *questions)
 {
         while (questions->list)
                 question_free(questions->list);
+}
+
+/* As StateDirectory= of the unit says. */
+char *unit_question_state_directory(const Launcher *base, const char *connector)
+{
+        return asprintf_or_null(SYNCRUN_LOCALSTATEDIR "/lib/syncrun-connector/%s", connector);
 }

@@ -21,6 +21,9 @@ int unit_question_verify(UnitQuestions *questions, const char *connector, uid_t 
 int unit_question_usage(UnitQuestions *questions, const char *connector, LauncherUsageCallback cb,
                         void *userdata) _must_check_;
 
+/* Where its state is; see launcher_state_directory(). */
+char *unit_question_state_directory(const Launcher *launcher, const char *connector);
+
 /* All are forgotten. */
 void unit_questions_done(UnitQuestions *questions);
 

@@ -4,8 +4,10 @@
 
 #include <microhttpd.h>
 
+#include "base/json-util.h"
 #include "base/json-writer.h"
 #include "base/string-util.h"
+#include "client/client-connection.h"
 #include "http/auth.h"
 #include "http/backend.h"
 #include "http/route.h"
@@ -179,6 +181,9 @@ static void on_reconnected(Request *request, const ClientAnswer *answer)
                 json_close_object(&w);
         }
         json_close_array(&w);
+        if (r >= 0)
+                r = client_reconnecting(answer->reply);
+        json_write_bool(&w, "reconnecting", r > 0);
         json_close_object(&w);
         if (r < 0)
                 surface_refuse(request, MHD_HTTP_BAD_GATEWAY, "The answer cannot be read");
@@ -224,6 +229,45 @@ static void reconnect(Request *request)
                      on_connection_seen);
 }
 
+/* ---- Withdraw */
+
+static void on_withdrawn(Request *request, const ClientAnswer *answer)
+{
+        if (answer->error < 0)
+                backend_refuse(request, answer);
+        else
+                request_answer_empty(request, MHD_HTTP_NO_CONTENT);
+}
+
+static void withdraw(Request *request)
+{
+        const Principal *principal = request->principal;
+        _cleanup_json_ struct json_object *body = NULL;
+        bool delete_items = false;
+        ClientOption options[3];
+
+        if (!surface_body(request, json_type_object, &body))
+                return;
+        if (json_get_bool(body, "deleteItems", &delete_items) < 0) {
+                surface_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "deleteItems must be a boolean");
+                return;
+        }
+        options[0] = (ClientOption){ .name = "on_behalf_of", .type = 's', .s = principal->name };
+        options[1] = (ClientOption){ .name = "user",
+                                     .type = 's',
+                                     .s = principal->user_id[0] ? principal->user_id : NULL };
+        options[2] = (ClientOption){ .name = "delete_items", .type = 'b', .b = delete_items };
+        backend_call(request,
+                     &(ClientRequest){
+                                     .member = "WithdrawConsent",
+                                     .text = request->arguments[0],
+                                     .dictionary = true,
+                                     .options = options,
+                                     .n_options = ELEMENTSOF(options),
+                     },
+                     on_withdrawn);
+}
+
 const Route redbark_routes[] = {
         { HTTP_GET, "/v1/connectors", API_SCOPE_READ, list_connectors },
         { HTTP_GET, "/v1/connectors/{name}", API_SCOPE_READ, get_connector },
@@ -234,5 +278,6 @@ const Route redbark_routes[] = {
         { HTTP_GET, "/v1/connections", API_SCOPE_READ, list_connections },
         { HTTP_GET, "/v1/connections/{name}", API_SCOPE_READ, get_connection },
         { HTTP_POST, "/v1/connections/{name}/reconnect", API_SCOPE_WRITE, reconnect },
+        { HTTP_POST, "/v1/connections/{name}/withdraw", API_SCOPE_ADMIN, withdraw },
         {},
 };

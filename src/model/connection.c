@@ -125,14 +125,6 @@ static const char *check_account(const char *word)
         return utf8_is_valid(word, strlen(word)) ? NULL : "is not in UTF-8";
 }
 
-static bool strv_has(char *const *l, const char *word)
-{
-        STRV_FOREACH(other, l)
-                if (streq(*other, word))
-                        return true;
-        return false;
-}
-
 static int parse_accounts(const ConfAssignment *a, void *data, char **ret_why)
 {
         char ***l = data, *word = NULL;
@@ -150,7 +142,7 @@ static int parse_accounts(const ConfAssignment *a, void *data, char **ret_why)
                         *ret_why = asprintf_or_null("'%.*s' %s. It is ignored.", 64, word, why);
                         if (!*ret_why)
                                 r = -ENOMEM;
-                } else if (!why && !strv_has(*l, word))
+                } else if (!why && !strv_contains(*l, word))
                         r = strv_length(*l) < CONNECTION_ACCOUNTS_MAX ? strv_consume(l, TAKE_PTR(word)) : -E2BIG;
                 word = (free(word), NULL);
                 if (r < 0)

@@ -9,6 +9,7 @@
 
 #define CONNECTIONS_MAX          100000U /* loaded connection files; further ones are refused with an error */
 #define CONNECTION_ACCOUNTS_MAX  1000U   /* names in Accounts= of one connection */
+#define RECONNECT_MESSAGE_MAX    512U    /* bytes of what a program says that reconnects it; longer text is cut */
 #define CONNECTION_REASON_MAX    1024U   /* bytes of why it is in its state; longer text is cut */
 
 #define CONSENT_WARNING_DEFAULT_USEC    (30 * USEC_PER_DAY)

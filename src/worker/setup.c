@@ -13,7 +13,6 @@
 #include "base/string-util.h"
 #include "worker/setup.h"
 
-#define STATE_FILE_NAME  "state.json"
 #define CONFIG_FILE_NAME "config.json"
 
 void setup_done(Setup *setup)

@@ -7,6 +7,8 @@
 #include "model/command-line.h"
 #include "model/connector.h"
 
+#define STATE_FILE_NAME "state.json" /* in the state directory */
+
 typedef struct Setup {
         char *state_directory;
         char *state_file;

@@ -12,14 +12,18 @@
 
 #include "base/log.h"
 #include "base/string-util.h"
+#include "worker/delete-items.h"
 #include "worker/items.h"
 #include "worker/keeper.h"
+#include "worker/reconnector.h"
 #include "worker/settle.h"
 #include "worker/worker.h"
 
 static bool arg_keep = false;
 static bool arg_settle = false;
 static bool arg_items = false;
+static bool arg_delete_items = false;
+static bool arg_reconnect = false;
 static uint64_t arg_limit = 50;
 static const char *arg_stream = NULL;
 static const char *arg_connector = NULL;
@@ -31,6 +35,8 @@ static void help(void)
                "     --keep     Where no service manager does: when it has ended, kill what it left behind\n"
                "     --settle   Tell syncrund the counts of runs whose worker has died\n"
                "     --items    Print what the connector has stored, newest first (syncrunctl items)\n"
+               "     --delete-items  Delete what the connector has stored (syncrunctl withdraw)\n"
+               "     --reconnect     Run ExecReconnect= of the connection of this name (syncrunctl reconnect)\n"
                "     --stream=NAME, --limit=N   With --items\n"
                "  -h --help     Show this help\n"
                "     --version  Show the version\n");
@@ -43,6 +49,8 @@ static int parse_arguments(int argc, char *argv[])
                 ARG_KEEP = 0x100,
                 ARG_SETTLE,
                 ARG_ITEMS,
+                ARG_DELETE_ITEMS,
+                ARG_RECONNECT,
                 ARG_STREAM,
                 ARG_LIMIT,
                 ARG_VERSION,
@@ -52,6 +60,8 @@ static int parse_arguments(int argc, char *argv[])
                 { "keep", no_argument, NULL, ARG_KEEP },
                 { "settle", no_argument, NULL, ARG_SETTLE },
                 { "items", no_argument, NULL, ARG_ITEMS },
+                { "delete-items", no_argument, NULL, ARG_DELETE_ITEMS },
+                { "reconnect", no_argument, NULL, ARG_RECONNECT },
                 { "stream", required_argument, NULL, ARG_STREAM },
                 { "limit", required_argument, NULL, ARG_LIMIT },
                 { "version", no_argument, NULL, ARG_VERSION },
@@ -72,6 +82,12 @@ static int parse_arguments(int argc, char *argv[])
                         break;
                 case ARG_ITEMS:
                         arg_items = true;
+                        break;
+                case ARG_DELETE_ITEMS:
+                        arg_delete_items = true;
+                        break;
+                case ARG_RECONNECT:
+                        arg_reconnect = true;
                         break;
                 case ARG_STREAM:
                         arg_stream = optarg;
@@ -120,6 +136,8 @@ int main(int argc, char *argv[])
                 return EXIT_SUCCESS;
         if (arg_items)
                 return items_print(arg_connector, arg_stream, arg_limit) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        if (arg_delete_items)
+                return delete_items(arg_connector) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 
         (void) signal(SIGPIPE, SIG_IGN);
         (void) sigemptyset(&signals);
@@ -129,6 +147,8 @@ int main(int argc, char *argv[])
                 log_error_errno(errno, "Signals cannot be blocked: %m");
                 return EX_OSERR;
         }
+        if (arg_reconnect)
+                return reconnect_connection(arg_connector) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         if (arg_keep) {
                 r = keeper_run(argv[0], arg_connector);
                 return r < 0 ? EX_OSERR : r;

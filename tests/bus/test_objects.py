@@ -35,7 +35,7 @@ def test_connector_properties(daemon, client):
         "LoadError": "", "NextElapseUSec": properties["NextElapseUSec"], "Retrying": False, "RetryUSec": 0, "RetryAttempt": 0,
         "FullResyncPending": False, "FullResyncAccounts": [], "FollowUp": "", "FollowUpRequestedBy": "", "ActiveRun": "/",
         "LastRunId": "", "LastOutcome": "", "LastFinishedUSec": 0, "ConsecutiveFailures": 0, "AttentionCategory": "",
-        "AttentionMessage": "", "AttentionAdvice": "", "AttentionSinceUSec": 0,
+        "AttentionMessage": "", "AttentionAdvice": "", "AttentionSinceUSec": 0, "AttentionRunId": "", "DeletingItems": False,
     }
     assert properties["NextElapseUSec"] // 10**6 >= 7226582400 - 86400
     assert client.get(connector_path("bank"), CONNECTOR, "NextElapseUSec") == 0
@@ -251,7 +251,8 @@ def test_connection_follows_its_connectors(daemon, client):
     assert client.get_all(path, CONNECTION) == {
         "Name": "shared", "Description": "", "Provider": "", "UserId": "", "LoadState": "", "LoadError": "",
         "Accounts": [], "State": "active", "Reason": "", "Advice": "", "SinceUSec": 0, "RunId": "",
-        "ConsentExpiresUSec": 0, "Connectors": ["bank", "mail"]}
+        "ConsentExpiresUSec": 0, "HasProgram": False, "Reconnecting": False, "ReconnectResult": "",
+        "ReconnectMessage": "", "Connectors": ["bank", "mail"]}
     run_to_end(daemon, client, "bank", outcome="failed", error="gone", attention="connection_lost",
                attention_message="gone")
     wait_for(lambda: any(change.get("State") == "lost" for change in changes), "the loss")
@@ -281,13 +282,13 @@ def test_reconnect_runs_what_waits_for_it(daemon, client):
     worker = daemon.worker()
     assert worker.name == "bank"
     run = worker.attach()[0]
-    assert begun == [("bank", run, run_path(run), False)]
+    assert begun == ([("bank", run, run_path(run), False)], False)
     assert client.get(run_path(run), RUN, "Trigger") == "reconnect"
     worker.finish(1, outcome="succeeded")
     worker.exit()
     assert client.get(path_of("connection", "shared"), CONNECTION, "State") == "active"
     wait_for(lambda: client.get(path_of("connector", "bank"), CONNECTOR, "AttentionCategory") == "", "the recovery")
-    assert client.manager("ReconnectConnection", "(sa{sv})", "shared", {}) == []
+    assert client.manager("ReconnectConnection", "(sa{sv})", "shared", {}) == ([], False)
     assert [arguments[0] for _, _, arguments in new] == [run]
 
 

@@ -98,7 +98,7 @@ def test_completion_offers_what_the_verb_takes():
         for option in options(help_of("syncrunctl")) - common:
             values = {"user": "00000000-0000-4000-8000-000000000000", "outcome": "failed", "source": "sdk", "since": "1h",
                       "until": "1h", "base-time": "now", "scope": "sync:read", "types": "sync.failed"}
-            switch = option in ("full", "wait", "active", "attention", "enable", "disable", "at-once", "follow")
+            switch = option in ("full", "wait", "active", "attention", "enable", "disable", "at-once", "follow", "done", "delete-items")
             word = f"--{option}" if switch else f"--{option}={values.get(option, '1')}"
             done = subprocess.run([BUILD / PROGRAMS["syncrunctl"][0], *verb.split(), *words.get(verb, ["x"]), word],
                                   env={"PATH": "/nonexistent", "SYNCRUN_BUS_ADDRESS": "unix:path=/nonexistent",

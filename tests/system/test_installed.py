@@ -12,11 +12,13 @@ import pytest
 from machine import Machine
 
 TOP = Path(__file__).resolve().parents[2]
-UNITS = ("syncrund.service", "syncrun@bank.service", "syncrun-http.service")
+UNITS = ("syncrund.service", "syncrun@bank.service", "syncrun-reconnect@bank.service", "syncrun-delete@bank.service",
+         "syncrun-http.service")
 
 # As systemd-analyze security 252 reckons, times ten. A change for the worse has to be made here too, and said why.
 # syncrund sends webhooks, and so has the network and IPv4 and IPv6 sockets.
-EXPOSURE = {"syncrund.service": 12, "syncrun@bank.service": 14, "syncrun-http.service": 8}
+EXPOSURE = {"syncrund.service": 12, "syncrun@bank.service": 14, "syncrun-reconnect@bank.service": 14,
+            "syncrun-delete@bank.service": 8, "syncrun-http.service": 8}
 
 ACTIONS = {
     "trigger": "yes",

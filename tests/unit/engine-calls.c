@@ -32,16 +32,18 @@ int fixture_ask_reconnect(EngineFixture *f, const char *connection, Answer *a)
         return engine_reconnect(f->engine, connection, &wish, on_reconnect_answer, a);
 }
 
-void on_reconnect_answer(int error, const ReconnectedRun *runs, size_t n, void *userdata)
+void on_reconnect_answer(int error, const ReconnectReply *reply, void *userdata)
 {
         Answer *a = userdata;
         size_t used = 0;
 
         on_answer(error, userdata);
         a->reconnected[0] = '\0';
-        for (size_t i = 0; i < n; i++)
+        a->reconnecting = error >= 0 && reply->reconnecting;
+        for (size_t i = 0; error >= 0 && i < reply->n_runs; i++)
                 used += (size_t) snprintf(a->reconnected + used, sizeof(a->reconnected) - used, "%s %s%s;",
-                                          runs[i].connector, runs[i].already_active ? "after " : "", runs[i].run_id);
+                                          reply->runs[i].connector, reply->runs[i].already_active ? "after " : "",
+                                          reply->runs[i].run_id);
 }
 
 void on_attach_answer(int error, const AttachReply *reply, void *userdata)

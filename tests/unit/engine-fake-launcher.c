@@ -129,6 +129,38 @@ void fixture_answer_usage(EngineFixture *f)
                     f->usage_userdata);
 }
 
+static const char *task_word(TaskKind kind)
+{
+        return kind == TASK_RECONNECT ? "reconnect" : "delete";
+}
+
+static int fake_start_task(Launcher *launcher, TaskKind kind, const char *name, bool adopt)
+{
+        EngineFixture *f = of_launcher(launcher);
+        char what[32];
+
+        (void) snprintf(what, sizeof(what), "%s%s", adopt ? "adopt-" : "", task_word(kind));
+        note_call(f, what, name);
+        return adopt && !f->task_runs ? -ECHILD : 0;
+}
+
+static int fake_stop_task(Launcher *launcher, TaskKind kind, const char *name)
+{
+        char what[32];
+
+        (void) snprintf(what, sizeof(what), "stop-%s", task_word(kind));
+        note_call(of_launcher(launcher), what, name);
+        return 0;
+}
+
+void fixture_task_ends(EngineFixture *f, TaskKind kind, const char *name, ReconnectResult result, const char *status)
+{
+        f->launcher.callbacks.task_ended(kind, name,
+                                         &(TaskExit){ .result = result, .status = status, .reason = "as the launcher says" },
+                                         f->launcher.userdata);
+        fixture_settle(f);
+}
+
 int fixture_launcher_new(const LauncherCallbacks *callbacks, void *userdata, Launcher **ret)
 {
         static const LauncherVTable vtable = {
@@ -138,6 +170,8 @@ int fixture_launcher_new(const LauncherCallbacks *callbacks, void *userdata, Lau
                 .adopt = fake_adopt,
                 .verify = fake_verify,
                 .usage = fake_usage,
+                .start_task = fake_start_task,
+                .stop_task = fake_stop_task,
         };
 
         fixture->launcher = (Launcher) { .vtable = &vtable, .callbacks = *callbacks, .userdata = userdata };

@@ -124,6 +124,12 @@ static void on_connection_changed(const char *name, void *userdata)
                 note(f, asprintf_or_null("connection- %s", name));
 }
 
+static void on_connection_reconnected(const ConnectionRecord *record, void *userdata)
+{
+        note(userdata, asprintf_or_null("reconnected %s %s", record->name,
+                                        reconnect_result_to_string(record->reconnect_result)));
+}
+
 static void on_connector_added(const Connector *c, void *userdata)
 {
         note(userdata, asprintf_or_null("connector+ %s", c->record.name));
@@ -239,6 +245,7 @@ void fixture_open(EngineFixture *f)
                 .events_committed = on_events,
                 .attention_changed = on_attention,
                 .connection_changed = on_connection_changed,
+                .connection_reconnected = on_connection_reconnected,
                 .connector_added = on_connector_added,
                 .connector_changed = on_connector_changed,
                 .connector_removed = on_connector_removed,

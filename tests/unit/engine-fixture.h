@@ -38,6 +38,7 @@ typedef struct EngineFixture {
 
         Launcher launcher;
         bool launcher_is_free;
+        bool task_runs;    /* one that is adopted is there */
         int start_error;   /* what launcher_start() returns */
         bool start_slowly; /* started() is told by the test */
         bool shutdown; /* the machine goes down */
@@ -60,6 +61,7 @@ typedef struct Answer {
         bool full_resync;
         char cursor[256];
         char settings[1024]; /* "Key=value;" each */
+        bool reconnecting; /* a program runs */
         char reconnected[256]; /* "connector run;" each, "connector after run;" where it was active */
 } Answer;
 
@@ -113,6 +115,7 @@ void fixture_worker_start_failed(EngineFixture *f, const char *connector, const 
 void fixture_worker_stopping(EngineFixture *f, const char *connector);                 /* systemctl stop */
 void fixture_worker_ends(EngineFixture *f, const char *connector, const char *reason); /* NULL: well */
 void fixture_worker_vanishes(EngineFixture *f, const char *connector);                 /* while nobody looks */
+void fixture_task_ends(EngineFixture *f, TaskKind kind, const char *name, ReconnectResult result, const char *status);
 void fixture_answer_usage(EngineFixture *f);
 void fixture_answer_adopt(EngineFixture *f, const char *connector);
 
@@ -120,7 +123,7 @@ void fixture_answer_adopt(EngineFixture *f, const char *connector);
 void on_answer(int error, void *userdata);
 /* As "uid:7", for all users. */
 int fixture_ask_reconnect(EngineFixture *f, const char *connection, Answer *a);
-void on_reconnect_answer(int error, const ReconnectedRun *runs, size_t n, void *userdata);
+void on_reconnect_answer(int error, const ReconnectReply *reply, void *userdata);
 void on_start_answer(int error, const StartReply *reply, void *userdata);
 void on_attach_answer(int error, const AttachReply *reply, void *userdata);
 
