@@ -127,7 +127,17 @@ export const getLog = (id) => ask("GET", `v1/sync-runs/${at(id)}/log`);
 /** @param {string} id */
 export const cancelRun = (id) => ask("POST", `v1/sync-runs/${at(id)}/cancel`);
 
-export const listConnections = async () => (await ask("GET", "v1/connections")).connections;
+/** All of them. */
+export async function listConnections() {
+  const connections = [];
+  let cursor = null;
+  do {
+    const page = await ask("GET", `v1/connections${cursor ? `?${new URLSearchParams({ cursor })}` : ""}`);
+    connections.push(...page.connections);
+    cursor = page.nextCursor;
+  } while (cursor);
+  return connections;
+}
 
 /** @param {string} name */
 export const reconnect = (name) => ask("POST", `v1/connections/${at(name)}/reconnect`);

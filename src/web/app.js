@@ -196,7 +196,7 @@ class Page {
         to(ADDRESS_OF_CONNECTIONS, "Connections", place === "connections")),
       this.liveMark(),
       h("div", { class: "who" }, h("span", { class: "who-name", title: this.whoInWords() }, icon("key"), this.session?.name),
-        button("sign-out", [icon("out"), h("span", null, "Sign out")], { class: "button plain" })));
+        button("sign-out", [icon("out"), h("span", null, "Sign out")], { class: "button plain", "aria-label": "Sign out" })));
   }
 
   whoInWords() {

@@ -27,7 +27,7 @@ export function chart({ title, bars, columns, axis, legend = [], round = roundUp
   /** @param {number} value */
   const y = (value) => HEIGHT - BOTTOM - (inner * value) / most;
   return h("section", { class: "card chart", "aria-label": title },
-    h("div", { class: "card-head" }, h("h3", null, title),
+    h("div", { class: "card-head" }, h("h2", null, title),
       legend.length > 0 && h("ul", { class: "legend" }, legend.map(([look, word]) => h("li", { class: look }, word)))),
     s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true" },
       [0, most / 2, most].map((value) => s("g", { class: "grid" },

@@ -28,7 +28,8 @@ def test_views(browser, site, keys, theme, size):
         browser.go(fragment)
         browser.find(css)
         browser.find(".live.live")
-        assert browser.violations() == [], view
+        # Half of them see each theme, each size and each view: axe takes its time.
+        assert (theme == "light") != (size == WIDE) or browser.violations() == [], view
         assert browser.script("return document.documentElement.scrollWidth <= innerWidth"), f"{view} is wider than the window"
         browser.shot(f"{view}-{name}")
     browser.look()

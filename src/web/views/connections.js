@@ -9,13 +9,16 @@ import { addressOfSync } from "../router.js";
 
 /**
  * @typedef {{name: string, status: string, advice: string | null, since: string | null, message: string | null,
- *   connectors: string[], consentExpiresAt?: string | null, accounts?: string[]}} Connection
+ *   connectors: string[], consentExpiresAt: string | null, reconnecting: boolean, accounts: string[]}} Connection
  */
 
-const SHOWN = 12; // syncs of one connection
+const SHOWN = 12; // syncs and accounts of one connection
 
 /** @type {Record<string, string>} */
 const LOOKS = { Active: "good", Expiring: "warn" };
+
+/** @param {string[]} words */
+const listed = (words) => words.slice(0, SHOWN).join(", ") + (words.length > SHOWN ? ` and ${plural(words.length - SHOWN, "more", "more")}` : "");
 
 /** @param {string} status */
 function connectionPill(status) {
@@ -32,16 +35,17 @@ function connectionPill(status) {
 export function connectionCard(c, { may, busy, told, here, said = false }) {
   const others = c.connectors.filter((name) => name !== here);
   return h("section", { class: "card connection", "data-key": c.name, "aria-label": `Connection ${c.name}` },
-    h("div", { class: "card-head" }, icon("link"), h("h3", null, c.name), connectionPill(c.status)),
+    h("div", { class: "card-head" }, icon("link"), h("h2", null, c.name), connectionPill(c.status)),
     c.since && c.status !== "Active" && h("p", { class: "sub" }, "Since ", when(c.since)),
     c.consentExpiresAt && h("p", { class: "sub" }, "Consent ends ", when(c.consentExpiresAt)),
     c.advice && !said && h("p", null, c.advice),
     c.message && !said && longText(c.message, `${c.name}-message`),
+    c.accounts.length > 0 && h("p", { class: "sub" }, `For ${listed(c.accounts)}`),
     others.length > 0 && h("p", { class: "sub names" }, here ? "Also carries " : "Carries ",
       others.slice(0, SHOWN).map((name, i) => [i > 0 && ", ", h("a", { href: addressOfSync(name) }, name)]).flat(),
       others.length > SHOWN && ` and ${plural(others.length - SHOWN, "more", "more")}`),
-    may && h("p", { class: "card-foot" }, button("reconnect", busy ? "Reconnecting…" : "Reconnect",
-      { "data-name": c.name, disabled: busy, class: c.status === "Active" || said ? "button" : "button primary" })),
+    may && h("p", { class: "card-foot" }, button("reconnect", busy || c.reconnecting ? "Reconnecting…" : "Reconnect",
+      { "data-name": c.name, disabled: busy || c.reconnecting, class: c.status === "Active" || said ? "button" : "button primary" })),
     h("p", { class: "told", role: "status" }, told));
 }
 

@@ -66,7 +66,7 @@ const DESTINATIONS = { sqlite: "SQLite database", exec: "Program", webhook: "Web
 /** @param {Detail} c */
 export function destinationCard(c) {
   return h("section", { class: "card", "aria-label": "Destination" },
-    h("div", { class: "card-head" }, icon("box"), h("h3", null, "Destination")),
+    h("div", { class: "card-head" }, icon("box"), h("h2", null, "Destination")),
     h("dl", null, h("dt", null, "Kind"), h("dd", null, DESTINATIONS[c.destination.type] ?? c.destination.type),
       c.destination.target && [h("dt", null, "Target"), h("dd", null, h("code", { class: "path", title: c.destination.target }, c.destination.target))]));
 }
@@ -75,7 +75,7 @@ export function destinationCard(c) {
 export function scheduleCard(c) {
   const every = c.everyMs ? [`every ${span(c.everyMs)}`] : [], times = [...c.schedule, ...every];
   return h("section", { class: "card", "aria-label": "Schedule" },
-    h("div", { class: "card-head" }, icon("clock"), h("h3", null, "Schedule")),
+    h("div", { class: "card-head" }, icon("clock"), h("h2", null, "Schedule")),
     h("dl", null,
       h("dt", null, "Next run"), h("dd", null, !c.active ? "Off" : c.nextRunAt ? [when(c.nextRunAt), h("span", { class: "sub" }, moment(c.nextRunAt))] : "On demand"),
       times.length > 0 && [h("dt", null, "When"), h("dd", null, times.map((time) => h("code", { class: "path" }, time)))],
