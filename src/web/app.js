@@ -211,7 +211,7 @@ class Page {
       lost: ["Not live", "The connection is lost, and tried again; what is shown may be old"],
       polling: ["Every 5 s", "This key is not told of events: it has neither sync:admin nor a user of its own"],
     }[this.liveState];
-    return h("span", { class: `live ${this.liveState}`, title }, h("span", { class: "dot", "aria-hidden": "true" }), word);
+    return h("span", { class: `live is-${this.liveState}`, title }, h("span", { class: "dot", "aria-hidden": "true" }), word);
   }
 
   // ---- What people do

@@ -117,10 +117,8 @@ class Browser:
         return self.script("return [...document.querySelectorAll(arguments[0])].some((e) => e.textContent.includes(arguments[1]))", css, text)
 
     def click(self, css, text=""):
-        """By a click on its middle, as people do it: what covers it is noticed."""
-        element = self.find(css, text)
-        self.script("arguments[0].scrollIntoView({block: 'center'})", element)
-        element.click()
+        """On the element itself, wherever news from above may have moved it meanwhile."""
+        self.script("arguments[0].click()", self.find(css, text))
 
     def texts(self, css):
         return self.script("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent.trim().replace(/\\s+/g, ' '))", css)

@@ -2,14 +2,12 @@
 """A past for the page to show, written into a history while no daemon has it open: runs of weeks, made up, but always the
 same ones."""
 
-import json
 import random
 import sqlite3
 import time
 import uuid
 
 HOUR_SEC = 3600
-WORDS = {"succeeded": "success", "partial": "partial", "failed": "failed", "cancelled": "cancelled", "skipped": "skipped"}
 
 
 def run_id(usec, draw):
@@ -24,25 +22,14 @@ class History:
         self.db.execute("PRAGMA foreign_keys = ON")
         self.now = now or time.time()
         self.draw = random.Random(7)
-        self.seq = self.db.execute("SELECT value FROM meta WHERE name = 'last_seq'").fetchone()[0]
 
     def close(self):
-        self.db.execute("UPDATE meta SET value = ? WHERE name = 'last_seq'", (self.seq,))
         self.db.commit()
         self.db.close()
 
     def insert(self, table, **values):
         marks = ", ".join("?" * len(values))
         return self.db.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", tuple(values.values())).lastrowid
-
-    def event(self, row, run, stage, status, usec, **values):
-        self.seq += 1
-        text = {"event_id": str(uuid.UUID(int=self.draw.getrandbits(128), version=4)), "run_id": run["id"], "user_id": None,
-                "provider": run["provider"], "source": "pull", "stage": stage, "status": status, "message": None,
-                "progress": None, "items_processed": None, "items_total": None, "error": None, "primary_user_id": None,
-                "metadata": {"connector": run["name"]}, "started_at": None, "ended_at": None,
-                "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(usec / 1e6)), **values}
-        self.insert("events", seq=self.seq, run=row, time_usec=usec, json=json.dumps(text, separators=(",", ":")))
 
     def add(self, name, outcomes, every_sec=HOUR_SEC, accounts=("main",), usual_sec=20, items=120, error=None, trigger="schedule",
             ago_sec=600, attention=None, message=None):
@@ -62,16 +49,12 @@ class History:
                               trigger="retry" if i and outcomes[i - 1] == "f" else trigger, full_resync=0, attempt=1, created_usec=begun,
                               state="finished", outcome=outcome, finished_usec=ended, stage={"f": "failed", "c": "cancelled"}.get(letter, "completed"),
                               message=message if newest else None, discovered=sum(sums.values()), error=told, started_usec=begun,
-                              updated_usec=ended, last_seq=self.seq, report_sequence=0, worker_pid=0, worker_start_ticks=0, **sums)
+                              updated_usec=ended, last_seq=0, report_sequence=0, worker_pid=0, worker_start_ticks=0, **sums)
             for share in shares:
                 status = "failed" if share["error"] else "success" if share["added"] + share["updated"] + share["deduped"] else "no_data"
                 self.insert("accounts", run=row, name=share["name"], status=status, discovered=share["added"] + share["updated"] + share["deduped"],
                             added=share["added"], updated=share["updated"], deduped=share["deduped"], error=share["error"], started_usec=begun,
                             finished_usec=begun + int(duration * self.draw.uniform(0.4, 1)))
-            if newest:
-                self.event(row, run, "started", "in_progress", begun, message="Sync started")
-                self.event(row, run, "fetching", "in_progress", begun + duration // 2, items_processed=items // 2, items_total=items)
-                self.event(row, run, {"f": "failed", "c": "cancelled"}.get(letter, "completed"), WORDS[outcome], ended, error=told)
         self.db.execute("UPDATE connectors SET last_finished_usec = ?, last_elapse_usec = ?, last_run_id = ?, last_outcome = ?, consecutive_failures = ? WHERE key = ?",
                         (ended, begun, run["id"], outcome, len(outcomes) - len(outcomes.rstrip("f")), key))
         if attention:

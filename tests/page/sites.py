@@ -16,7 +16,8 @@ from server import ALICE, BOB, Shim, add_key  # noqa: E402
 
 DAY_SEC = 86400
 LONG_TEXT = "The provider says: " + "the answer of the server was not what anybody could have expected of it, and it went on. " * 60
-PULL = "[Pipeline]\nExecPull=/bin/true\n"
+# Nothing begins by itself while the tests last, not even once more.
+PULL = "[Run]\nRetryMax=0\n[Pipeline]\nExecPull=/bin/true\n"
 
 
 # What the journal is taken to say of each run.
@@ -70,10 +71,9 @@ class Site:
         return worker
 
     def worker(self, connector):
-        """That one's worker; syncs whose time has come meanwhile have nothing to do."""
-        while (worker := self.daemon.worker()).name != connector:
-            worker.attach()
-            finish(worker, 1, outcome="succeeded")
+        """That one's worker, and no other's."""
+        worker = self.daemon.worker()
+        assert worker.name == connector
         return worker
 
 
@@ -91,24 +91,24 @@ def finish(worker, sequence, **values):
 
 
 def full_site():
-    """Syncs in every state. `live...` are for tests to run."""
+    """Syncs in every state. `live...` are for tests to run; no other's time comes while they last."""
     site = Site()
     add = site.daemon.add
-    add("giro-account", "[Schedule]\nOnCalendar=hourly\n" + PULL, Description="Transactions of the household accounts", Provider="finbridge", User=ALICE, Connection="first-bank")
-    add("savings", "[Schedule]\nOnCalendar=daily\n" + PULL, Description="Savings and depot", Provider="finbridge", User=ALICE, Connection="first-bank")
-    add("watch", "[Schedule]\nEvery=30min\n" + PULL, Description="Heart rate, sleep and workouts", Provider="garmin", User=BOB)
-    add("issues", "[Schedule]\nOnCalendar=*:0/15\n" + PULL, Description="Issues and pull requests of all repositories", Provider="github")
-    add("notes", "[Schedule]\nOnCalendar=daily\n" + PULL, Description="Pages of the team's notebook", Provider="notion")
-    add("photos", "[Schedule]\nOnCalendar=weekly\n" + PULL, Description="Albums that are shared with the family", Provider="immich", User=BOB)
-    add("ledger", "[Schedule]\nOnCalendar=hourly\n" + PULL + "[Destination]\nType=exec\nExecStore=/usr/bin/store-ledger\n", Description="Bookings into the budget", Provider="finbridge", Connection="budget")
-    add("invoices", "[Schedule]\nOnCalendar=daily\n" + PULL, Description="Invoices of the shop", Provider="stripe")
-    add("old-mail", Description="The mailbox of the former provider", Provider="imap", Enabled="no")
-    add("quiet", Description="Has never run", Provider="imap")
-    add("many-accounts", "[Schedule]\nOnCalendar=daily\n" + PULL, Description="A description that is so long that it cannot be shown whole in any row, " * 4, Provider="finbridge")
+    add("giro-account", "[Schedule]\nEvery=2h\n" + PULL, Description="Transactions of the household accounts", Provider="finbridge", User=ALICE, Connection="first-bank")
+    add("savings", "[Schedule]\nEvery=1d\n" + PULL, Description="Savings and depot", Provider="finbridge", User=ALICE, Connection="first-bank")
+    add("watch", "[Schedule]\nEvery=3h\n" + PULL, Description="Heart rate, sleep and workouts", Provider="garmin", User=BOB)
+    add("issues", "[Schedule]\nEvery=4h\n" + PULL, Description="Issues and pull requests of all repositories", Provider="github")
+    add("notes", "[Schedule]\nEvery=1d\n" + PULL, Description="Pages of the team's notebook", Provider="notion")
+    add("photos", "[Schedule]\nEvery=7d\n" + PULL, Description="Albums that are shared with the family", Provider="immich", User=BOB)
+    add("ledger", "[Schedule]\nEvery=2h\n" + PULL + "[Destination]\nType=exec\nExecStore=/usr/bin/store-ledger\n", Description="Bookings into the budget", Provider="finbridge", Connection="budget")
+    add("invoices", "[Schedule]\nEvery=1d\n" + PULL, Description="Invoices of the shop", Provider="stripe")
+    add("old-mail", PULL, Description="The mailbox of the former provider", Provider="imap", Enabled="no")
+    add("quiet", PULL, Description="Has never run", Provider="imap")
+    add("many-accounts", "[Schedule]\nEvery=1d\n" + PULL, Description="A description that is so long that it cannot be shown whole in any row, " * 4, Provider="finbridge")
     add("broken", "[Pipeline]\nExecPull=relative/path\n", Description="Its file has a mistake", Provider="imap")
-    add("live-one", Description="Runs when it is told to", Provider="test", User=ALICE, Connection="live-connection")
-    add("hooks", "[Schedule]\nOnCalendar=daily\n" + PULL + "[Destination]\nType=webhook\nUrl=https://hooks.example.net/secret-path\nSecretFile=/dev/null\n", Description="Orders to the warehouse", Provider="shop")
-    add("live-two", Description="Runs when it is told to", Provider="test", User=BOB)
+    add("live-one", PULL, Description="Runs when it is told to", Provider="test", User=ALICE, Connection="live-connection")
+    add("hooks", PULL + "[Destination]\nType=webhook\nUrl=https://hooks.example.net/secret-path\nSecretFile=/dev/null\n", Description="Orders to the warehouse", Provider="shop")
+    add("live-two", PULL, Description="Runs when it is told to", Provider="test", User=BOB)
     site.daemon.start()
     assert site.daemon.stop() == 0
     history = History(site.daemon.state)

@@ -20,7 +20,7 @@ def seen_within(page, condition, what, act):
 def test_a_run_from_beginning_to_end(page, site):
     page.go("#/syncs/live-two")
     page.find("h1", "live-two")
-    page.find(".live.live", "Live")
+    page.find(".is-live", "Live")
     worker = site.run("live-two")
     page.find(".running")
     seen_within(page, lambda: page.has(".steps .here", "Fetching"), "the stage", lambda: worker.report(1, stage="fetching", processed=0, total=400))
@@ -44,7 +44,7 @@ def test_a_run_from_beginning_to_end(page, site):
 
 
 def test_in_the_list(page, site):
-    page.find(".live.live")
+    page.find(".is-live")
     page.find(".cell-name", "live-one")
     worker = site.run("live-one")
     row = ".row[data-key=live-one]"
@@ -65,16 +65,16 @@ def test_what_a_person_does_is_left_alone(page, site):
     """Focus, an opened part, and what is being typed outlive the news."""
     page.go("#/syncs/savings")
     page.find("h1", "savings")
-    page.click(".entry [data-more=events] summary")
-    page.find(".events li")
-    page.script("document.querySelector('.entry summary').focus(); window.mark = document.querySelector('.entry')")
+    page.click(".entry [data-more=log] summary")
+    page.find(".log p")
+    page.script("document.querySelector('.entry [data-more=log] summary').focus(); window.mark = document.querySelector('.entry')")
     worker = site.run("savings")
     page.find(".running")
     worker.report(1, stage="fetching", processed=1)
     finish(worker, 2, outcome="succeeded")
     page.gone(".running")
     page.until(lambda: len(page.all(".entry")) == 25 and page.texts(".entry")[0].startswith("Success"), "the new entry")
-    assert page.script("return document.querySelectorAll('.entry')[1] === window.mark && window.mark.querySelector('details').open && window.mark.contains(document.activeElement)")
+    assert page.script("return document.querySelectorAll('.entry')[1] === window.mark && window.mark.querySelector('[data-more=log]').open && window.mark.contains(document.activeElement)")
     page.go("#/")
     search = page.find("[name=search]")
     search.send_keys("live")
@@ -90,24 +90,24 @@ def test_what_a_person_does_is_left_alone(page, site):
 def test_the_server_restarts(page, site):
     page.go("#/syncs/live-two")
     page.find("h1", "live-two")
-    page.find(".live.live")
+    page.find(".is-live")
     worker = site.run("live-two")
     page.find(".running")
     site.shim.stop()
-    page.find(".live.lost", "Not live")
+    page.find(".is-lost", "Not live")
     assert "Not live" in page.text("#said")
     page.shot("not-live", whole=False)
     worker.report(1, stage="processing", processed=7, message="While nobody looked")
     site.shim.start()
-    page.find(".live.live", "Live")
+    page.find(".is-live", "Live")
     page.find(".running", "While nobody looked")
     assert "Live again" in page.text("#said")
     site.shim.kill9()
-    page.find(".live.lost")
+    page.find(".is-lost")
     worker.finish(2, outcome="succeeded")
     worker.exit()
     site.shim.start()
-    page.find(".live.live")
+    page.find(".is-live")
     page.gone(".running")
     page.console()  # of connections that were refused
 
@@ -122,13 +122,13 @@ def test_the_daemon_restarts(page, site):
     page.find(".running", "After the restart")
     finish(worker, 2, outcome="succeeded")
     page.gone(".running")
-    page.find(".live.live")
+    page.find(".is-live")
     page.console()
 
 
 def test_resumed_after_the_last_event(page, site):
     """Each connection but the first asks for what came after the last event that was seen."""
-    page.find(".live.live")
+    page.find(".is-live")
     worker = site.run("live-one")
     page.find(".row .pill", "Syncing")
     page.script("""
@@ -136,9 +136,9 @@ def test_resumed_after_the_last_event(page, site):
         const Plain = EventSource;
         window.EventSource = class extends Plain { constructor(url) { super(url); window.asked.push(url); } };""")
     site.shim.stop()
-    page.find(".live.lost")
+    page.find(".is-lost")
     site.shim.start()
-    page.find(".live.live")
+    page.find(".is-live")
     asked = page.script("return window.asked")
     assert asked and all("last_event_id=" in url and "replay" not in url for url in asked)
     finish(worker, 1, outcome="succeeded")
@@ -151,10 +151,10 @@ def test_pages_that_one_has_left(page, site, keys):
     for _ in range(7):
         page.driver.get("about:blank")
         page.driver.get(site.address)
-        page.find(".live.live")
+        page.find(".is-live")
     page.driver.back()
     page.driver.back()
-    page.find(".live.live")
+    page.find(".is-live")
     page.find(".cell-name", "watch")
 
 

@@ -27,7 +27,7 @@ def test_views(browser, site, keys, theme, size):
         browser.find(".top")
         browser.go(fragment)
         browser.find(css)
-        browser.find(".live.live")
+        browser.find(".is-live")
         # Half of them see each theme, each size and each view: axe takes its time.
         assert (theme == "light") != (size == WIDE) or browser.violations() == [], view
         assert browser.script("return document.documentElement.scrollWidth <= innerWidth"), f"{view} is wider than the window"
@@ -70,7 +70,7 @@ def test_by_keys_alone(browser, site, keys):
         if browser.focused() == "Events":
             break
     browser.press(Keys.ENTER)
-    browser.find(".events li")
+    browser.find("[data-more=events]", "no longer kept")
     outline = browser.script("return getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"  # one sees where one is
     browser.driver.back()

@@ -34,7 +34,7 @@ def test_a_wrong_key_and_a_right_one(browser, site, keys):
 def test_a_session_that_ends(browser, site):
     key = site.key("passing", "read", "write", "admin")
     browser.sign_in(site, key)
-    browser.find(".live.live")
+    browser.find(".is-live")
     site.client.manager("RevokeApiKey", "(s)", "passing")
     browser.find("[role=status]", "Your session has ended")
     browser.find("#key")
@@ -48,7 +48,7 @@ def test_where_one_wanted_to_go(browser, site, keys):
 
 def test_a_key_that_may_only_read(browser, site, keys):
     browser.sign_in(site, keys["reader"], "#/syncs/giro-account")
-    browser.find(".live.polling", "Every 5 s")
+    browser.find(".is-polling", "Every 5 s")
     browser.find(".banner")
     browser.find(".entry")
     browser.go("#/connections")
@@ -76,7 +76,7 @@ def test_a_key_that_may_not_read(browser, site, keys):
 
 def test_a_key_of_a_user(browser, site, keys):
     browser.sign_in(site, keys["alice"])
-    browser.find(".live.live")
+    browser.find(".is-live")
     browser.until(lambda: browser.texts(".cell-name a") == ["giro-account", "live-one", "savings"], "Alice's syncs")
     assert set(browser.texts(".cell-user")) == {ALICE[:8]} and BOB[:8] not in browser.text()
     browser.go("#/syncs/watch")

@@ -50,7 +50,7 @@ export function running(progress, startedAt) {
   const facts = [
     event && event.items_processed !== null && (event.items_total ? `${count(event.items_processed)} of ${count(event.items_total)} items` : plural(event.items_processed, "item")),
     rate !== null && `${rate < 10 ? rate.toFixed(1) : brief(Math.round(rate))} items/s`,
-    left !== null && left > 500 && `about ${span(Math.ceil(left / 1000) * 1000)} left`,
+    left !== null && left > 500 && `about ${span(Math.ceil(left / 1000) * 1000).replace(".0 s", " s")} left`,
     begun && `running for ${span(Math.max(0, Date.now() - Date.parse(begun)))}`,
   ].filter(Boolean);
   return h("section", { class: "card running", "data-key": "running", "aria-label": "Running now" },
