@@ -45,14 +45,14 @@ static bool is_next(const ConnectorEntry *c, usec_t now)
 static void forget_future(ConnectorEntry *c, ScheduleReason reason, usec_t now)
 {
         usec_t *acted = &c->record.last_elapse_usec;
+        bool every = c->definition->n_calendars == 0;
 
-        if ((reason != SCHEDULE_STARTING && reason != SCHEDULE_RESUMED) ||
-            MAX(*acted, c->record.last_finished_usec) <= now || (*acted > now && is_next(c, now)))
+        if ((reason != SCHEDULE_STARTING && reason != SCHEDULE_RESUMED) || (*acted > now && is_next(c, now)))
                 return;
         if (*acted > now)
-                *acted = reason == SCHEDULE_STARTING && c->definition->n_calendars > 0 ? LONG_AGO : now;
-        else if (*acted == 0 && c->definition->n_calendars == 0)
-                *acted = now; /* the run that ended ahead was not the schedule's */
+                *acted = reason == SCHEDULE_STARTING && !every ? LONG_AGO : now;
+        else if (*acted == 0 && (c->record.first_seen_usec > now || (every && c->record.last_finished_usec > now)))
+                *acted = now; /* never yet: first seen, or run by hand, while the clock was ahead */
         else
                 return;
         c->unsaved = true;

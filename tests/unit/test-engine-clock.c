@@ -149,6 +149,12 @@ static void test_back_and_forth_otherwise(void **state)
         go_back_and_forth(*state, 7);
 }
 
+/* Before it ever ran: it was first seen ahead. */
+static void test_back_at_first(void **state)
+{
+        go_back_and_forth(*state, 1);
+}
+
 /* All times of a night in which the clocks of a time zone change: as many runs as the calendar has times, whether the
  * daemon looks on or not. */
 static void check_night(EngineFixture *f, const char *calendar, usec_t begin)
@@ -249,6 +255,7 @@ int main(void)
         static const struct CMUnitTest tests[] = {
                 ENGINE_TEST(test_back_and_forth),
                 ENGINE_TEST(test_back_and_forth_otherwise),
+                ENGINE_TEST(test_back_at_first),
                 ENGINE_TEST(test_summer_time_begins),
                 ENGINE_TEST(test_summer_time_begins_at_a_time),
                 ENGINE_TEST(test_summer_time_ends),
