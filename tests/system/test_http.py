@@ -83,6 +83,33 @@ def test_it_ends_and_begins_again_under_load(machine, syncrun, key):
     assert after - before >= 3
 
 
+def test_clients_that_come_as_it_ends(machine, syncrun, key):
+    """Four at a time, at moments around the one in which it has been idle for long enough: none is refused."""
+    script = f"""
+        ask() {{ curl -sS --max-time 30 -o /dev/null -w '%{{http_code}}\\n' -H 'X-API-Key: {key}' {URL}/v1/sync-runs; }}
+        for pause in .48 .50 .52 .54 .56 .58 .60 .62 .64; do
+            for i in 1 2 3 4; do ask & done
+            wait
+            sleep $pause
+        done
+        ask
+    """
+    before = len(machine.journal(f"UNIT={UNIT}", "MESSAGE_ID=39f53479d3a045ac8e11786248231fbf"))
+    assert machine.shell(script).stdout.split() == ["200"] * 37
+    assert len(machine.journal(f"UNIT={UNIT}", "MESSAGE_ID=39f53479d3a045ac8e11786248231fbf")) > before
+
+
+def test_limits_of_the_unit(machine, syncrun):
+    """They are those of the file, and the process has them."""
+    assert curl(machine, "/healthz")[0] == 200
+    shown = machine.properties(UNIT, "MainPID", "LimitNOFILE", "MemoryMax")
+    limits = machine.output("cat", f"/proc/{shown['MainPID']}/limits")
+    assert (shown["LimitNOFILE"], shown["MemoryMax"]) == ("65536", str(1 << 30))
+    # As many as there may be where the test itself is held to fewer.
+    most = min(65536, int(machine.shell("ulimit -Hn").stdout))
+    assert re.search(rf"^Max open files +{most} +{most} ", limits, re.M), limits
+
+
 def test_a_session_outlives_the_server(machine, syncrun, key):
     """Its key is kept where it alone may read."""
     done = machine.output("curl", "-sS", "-D", "-", "-d", json.dumps({"key": key}), f"{URL}/v1/session")
