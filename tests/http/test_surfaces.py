@@ -200,7 +200,7 @@ def test_connections(shim, client, key, bound, daemon):
     assert shim.get("/v1/connections", bobs).json()["connections"] == []
     assert shim.post("/v1/connections/my-bank/reconnect", bobs).status == 404
     answer = shim.post("/v1/connections/my-bank/reconnect", key)
-    assert (answer.status, answer.json()) == (202, {"syncRuns": []})
+    assert (answer.status, answer.json()) == (202, {"syncRuns": [], "reconnecting": False})
 
 
 def test_reconnect_of_a_shared_connection(shim, client, daemon, key, bound):
@@ -217,7 +217,32 @@ def test_reconnect_of_a_shared_connection(shim, client, daemon, key, bound):
     assert daemon.worker().name == "bank"
     active = client.describe("DescribeRuns", active=True)["runs"]
     assert [(run["connector"], run["trigger"]) for run in active] == [("bank", "reconnect")]
-    assert answer.json() == {"syncRuns": [{"connectorName": "bank", "id": active[0]["id"], "alreadyActive": False}]}
+    assert answer.json() == {"syncRuns": [{"connectorName": "bank", "id": active[0]["id"], "alreadyActive": False}],
+                             "reconnecting": False}
+
+
+def test_connection_with_a_file(shim, client, daemon, key):
+    daemon.write("connections/my-bank.connection", "[Connection]\nAccounts=giro\nConsentExpires=2020-01-01T00:00:00Z\n"
+                 "[Reconnect]\nExecReconnect=/bin/true\n")
+    client.manager("Reload")
+    [connection] = shim.get("/v1/connections", key).json()["connections"]
+    assert (connection["status"], connection["state"], connection["accounts"]) == ("Expired", "expired", ["giro"])
+    assert (connection["since"], connection["consentExpiresAt"]) == ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z")
+    assert connection["reason"] == "The consent ended 2020-01-01T00:00:00Z."
+    assert shim.get("/v1/connectors/bank", key).json()["connector"]["connections"] == [connection]
+    assert shim.post("/v1/connections/my-bank/reconnect", key).json() == {"syncRuns": [], "reconnecting": True}
+
+
+def test_withdraw(shim, client, key):
+    admin = add_key(client, "boss", scopes=["sync:read", "sync:admin"])
+    path = "/v1/connections/my-bank/withdraw"
+    assert shim.post(path, add_key(client, "writer", scopes=["sync:write"]), {}).status == 403
+    assert shim.post(path, admin, {"deleteItems": 1}).status == 422
+    assert shim.post("/v1/connections/none/withdraw", admin, {}).status == 404
+    assert shim.post(path, admin, {"deleteItems": False}).status == 204
+    connection = shim.get("/v1/connections/my-bank", admin).json()["connection"]
+    assert (connection["state"], connection["reason"]) == ("withdrawn", "Withdrawn by key:boss.")
+    assert shim.post("/v1/connectors/bank/sync-now", key).status == 409
 
 
 # ---- Open Wearables

@@ -19,7 +19,7 @@ UNITS = ("syncrund.service", "syncrun@bank.service", "syncrun-reconnect@bank.ser
 # syncrund sends webhooks, and so has the network and IPv4 and IPv6 sockets; it tells of runs' log lines, and so is in the
 # group that may read the journal.
 EXPOSURE = {"syncrund.service": 13, "syncrun@bank.service": 14, "syncrun-reconnect@bank.service": 14,
-            "syncrun-delete@bank.service": 8, "syncrun-http.service": 8}
+            "syncrun-delete@bank.service": 7, "syncrun-http.service": 8}
 
 ACTIONS = {
     "trigger": "yes",
