@@ -146,3 +146,15 @@ def test_a_page_in_a_browser(shim, daemon, reporter, key, tmp_path):
         kill_and_follow(page, shim, daemon, reporter, key, 2)
     finally:
         page.close()
+
+
+def validate(document, modules):
+    script = Path(shutil.copy(HERE / "validate.mjs", modules.parent))
+    return json.loads(subprocess.run(["node", script], input=json.dumps(document), capture_output=True, text=True, check=True).stdout)
+
+
+def test_openapi(shim, modules):
+    document = shim.get("/openapi.json").json()
+    assert validate(document, modules) == {"version": "3.1", "valid": True}
+    document["paths"]["/v1/sync-runs"]["get"]["responses"] = {"200": {}}
+    assert not validate(document, modules)["valid"]
