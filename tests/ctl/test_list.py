@@ -167,7 +167,8 @@ def test_reconnect_tells_which_runs_it_began(five, ctl):
 
 
 def test_reconnect_as_json(five, ctl):
-    assert ctl.json("reconnect", "home") == {"connection": "home", "runs": []}
+    assert ctl.json("reconnect", "home") == {"connection": "home", "reconnecting": False, "result": None, "message": None,
+                                             "runs": []}
     ctl.run("start", "--wait", "-q", "broken", status=1)
     run, = ctl.json("reconnect", "home")["runs"]
     assert (run["connector"], run["already_active"]) == ("broken", False)
