@@ -63,12 +63,12 @@ def test_in_the_list(page, site):
 
 def test_what_a_person_does_is_left_alone(page, site):
     """Focus, an opened part, and what is being typed outlive the news."""
-    page.go("#/syncs/savings")
-    page.find("h1", "savings")
+    page.go("#/syncs/invoices")
+    page.find("h1", "invoices")
     page.click(".entry [data-more=log] summary")
     page.find(".log p")
     page.script("document.querySelector('.entry [data-more=log] summary').focus(); window.mark = document.querySelector('.entry')")
-    worker = site.run("savings")
+    worker = site.run("invoices")
     page.find(".running")
     worker.report(1, stage="fetching", processed=1)
     finish(worker, 2, outcome="succeeded")
