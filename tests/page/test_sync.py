@@ -112,7 +112,8 @@ def test_sync_now_and_cancel(page, site):
 def test_full_resync(page, site):
     page.go("#/syncs/live-one")
     page.find("h1", "live-one")
-    page.click("[data-action=full-resync]")
+    page.script("document.querySelector('[data-action=full-resync]').focus()")
+    page.press(Keys.ENTER)
     page.until(lambda: page.script("return document.querySelector('dialog').open"), "the dialog")
     assert page.focused() == "Keep as it is" and page.violations() == []
     page.shot("full-resync", whole=False)

@@ -46,7 +46,7 @@ export class Sync {
     this.reconnections = new Reconnections(page.changed, () => this.refresh());
     this.actions = {
       "sync-now": () => void this.act("sync-now", () => api.syncNow(this.name), "Sync started"),
-      "cancel": () => void this.act("cancel", () => api.cancelRun(this.activeRunId ?? ""), "Cancelling"),
+      "cancel": () => void this.act("cancel", () => api.cancelRun(this.activeRunId ?? "")),
       "full-resync": () => this.dialog?.showModal(),
       "dialog-no": () => this.dialog?.close(),
       "dialog-yes": () => {
@@ -155,14 +155,14 @@ export class Sync {
 
   // ---- What is done
 
-  /** @param {string} what @param {() => Promise<any>} call @param {string} done */
+  /** @param {string} what @param {() => Promise<any>} call @param {string} [done] what is said; nothing where an event says it */
   async act(what, call, done) {
     this.busy = what;
     this.told = "";
     this.page.changed();
     try {
       await call();
-      say(done);
+      if (done) say(done);
       await this.readDetail();
       this.readActivity();
     } catch (error) {
