@@ -1,11 +1,38 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # bash completion for syncrunctl
 
-# The first words of a listing, from the machine that -H names.
-__syncrunctl_names() {
+# Asks the machine that -H names.
+__syncrunctl_ask() {
         local -a host=()
         [[ ${COMP_LINE} =~ (-H|--host)[=\ ]*([^ ]+) ]] && host=(--host="${BASH_REMATCH[2]}")
-        syncrunctl "${host[@]}" --no-legend --no-pager "$@" 2>/dev/null | while read -r name _; do echo "$name"; done
+        syncrunctl "${host[@]}" --no-legend --no-pager "$@" 2>/dev/null
+}
+
+# The first words of its lines: whatever that machine sends, names only come through.
+__syncrunctl_only_names() {
+        local name
+        while read -r name _; do
+                [[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._@-]*$ ]] && echo "$name"
+        done
+}
+
+__syncrunctl_names() {
+        __syncrunctl_ask "$@" | __syncrunctl_only_names
+}
+
+__syncrunctl_providers() {
+        __syncrunctl_ask list --json=short | grep -o '"provider":"[^"]*' | cut -d '"' -f 4 | sort -u |
+                __syncrunctl_only_names
+}
+
+# Those of the words in $2 that begin with $1, as they stand: 'compgen -W' would expand and run what is in them.
+__syncrunctl_offer() {
+        local -a words
+        local word
+        read -rd '' -a words <<<"$2"
+        for word in "${words[@]}"; do
+                [[ $word == "$1"* ]] && COMPREPLY+=("$word")
+        done
 }
 
 # Options by verb; those of __common any verb takes.
@@ -49,6 +76,10 @@ declare -gA __syncrunctl_options=(
         [reload]="--host="
 )
 
+__syncrunctl_takes_value() {
+        [[ $1 == -[Hn] || " ${__syncrunctl_options[*]} " == *" $1= "* ]]
+}
+
 __syncrunctl_option_words() {
         case $1 in
         --json) echo short pretty off ;;
@@ -59,6 +90,7 @@ __syncrunctl_option_words() {
                 echo sync.started sync.completed sync.failed sync.cancelled sync.needs_attention sync.recovered ;;
         --scope) echo sync:read sync:write sync:admin ;;
         --user) __syncrunctl_names users ;;
+        --provider) __syncrunctl_providers ;;
         --host | -H) compgen -A hostname ;;
         esac
 }
@@ -73,46 +105,46 @@ _syncrunctl() {
                 cur=
         elif [[ $prev == "=" ]]; then
                 prev=${COMP_WORDS[COMP_CWORD - 2]}
-        elif [[ $prev != -H && $prev != -n ]]; then
+        elif ! __syncrunctl_takes_value "$prev"; then
                 prev=
         fi
+        COMPREPLY=()
         if [[ $prev == -* ]]; then
-                COMPREPLY=($(compgen -W "$(__syncrunctl_option_words "$prev")" -- "$cur"))
+                __syncrunctl_offer "$cur" "$(__syncrunctl_option_words "$prev")"
                 return
         fi
         for ((i = 1; i < COMP_CWORD; i++)); do
                 case ${COMP_WORDS[i]} in
-                -H | -n) ((i++)) ;;
                 =) ((i++)) ;;
-                -*) ;;
+                -*) __syncrunctl_takes_value "${COMP_WORDS[i]}" && [[ ${COMP_WORDS[i + 1]} != "=" ]] && ((i++)) ;;
                 key | webhook) verb=${COMP_WORDS[i]} ;;
                 *) verb+=${verb:+ }${COMP_WORDS[i]} && break ;;
                 esac
         done
         if [[ $cur == -* ]]; then
-                COMPREPLY=($(compgen -W "${__syncrunctl_options[__common]} ${__syncrunctl_options[${verb:-list}]}" -- "$cur"))
+                __syncrunctl_offer "$cur" "${__syncrunctl_options[__common]} ${__syncrunctl_options[${verb:-list}]}"
                 [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
                 return
         fi
         case $verb in
-        '') COMPREPLY=($(compgen -W "$verbs" -- "$cur")) ;;
+        '') __syncrunctl_offer "$cur" "$verbs" ;;
         start | enable | disable | runs | watch | items | deliveries | redeliver)
-                COMPREPLY=($(compgen -W "$(__syncrunctl_names list)" -- "$cur")) ;;
+                __syncrunctl_offer "$cur" "$(__syncrunctl_names list)" ;;
         cancel)
-                COMPREPLY=($(compgen -W "$(__syncrunctl_names list --active) $(__syncrunctl_names runs --active)" -- "$cur")) ;;
+                __syncrunctl_offer "$cur" "$(__syncrunctl_names list --active) $(__syncrunctl_names runs --active)" ;;
         status | log)
-                COMPREPLY=($(compgen -W "$(__syncrunctl_names list) $(__syncrunctl_names runs)" -- "$cur")) ;;
-        show) COMPREPLY=($(compgen -W "$(__syncrunctl_names runs)" -- "$cur")) ;;
-        connections | reconnect | withdraw) COMPREPLY=($(compgen -W "$(__syncrunctl_names connections)" -- "$cur")) ;;
-        key) COMPREPLY=($(compgen -W "add list revoke" -- "$cur")) ;;
+                __syncrunctl_offer "$cur" "$(__syncrunctl_names list) $(__syncrunctl_names runs)" ;;
+        show) __syncrunctl_offer "$cur" "$(__syncrunctl_names runs)" ;;
+        connections | reconnect | withdraw) __syncrunctl_offer "$cur" "$(__syncrunctl_names connections)" ;;
+        key) __syncrunctl_offer "$cur" "add list revoke" ;;
         webhook)
-                COMPREPLY=($(compgen -W "add list show update remove secret rotate test messages attempts resend
-                        recover" -- "$cur")) ;;
+                __syncrunctl_offer "$cur" "add list show update remove secret rotate test messages attempts resend
+                        recover" ;;
         # For others the names are behind a password, and a Tab is not to ask for one.
-        "key revoke") ((EUID == 0)) && COMPREPLY=($(compgen -W "$(__syncrunctl_names key list)" -- "$cur")) ;;
+        "key revoke") ((EUID == 0)) && __syncrunctl_offer "$cur" "$(__syncrunctl_names key list)" ;;
         "webhook "[!al]* | "webhook attempts")
-                ((EUID == 0)) && COMPREPLY=($(compgen -W "$(__syncrunctl_names webhook list)" -- "$cur")) ;;
-        verify) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
+                ((EUID == 0)) && __syncrunctl_offer "$cur" "$(__syncrunctl_names webhook list)" ;;
+        verify) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
         esac
 }
 

@@ -82,10 +82,11 @@ def test_verbs_and_options_of_completion():
     assert options(" ".join(table.values())) == options(help_of("syncrunctl"))
 
 
-def complete(*words):
+def complete(*words, **kwargs):
     """What bash would offer for the last word."""
-    script = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; _syncrunctl; echo "${COMPREPLY[@]}"'
-    return run("bash", "-c", script, "bash", TOP / "src/ctl/syncrunctl.bash", *words).split()
+    script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; _syncrunctl; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    return run("bash", "-c", script, "bash", TOP / "src/ctl/syncrunctl.bash", *words, **kwargs).splitlines()
 
 
 def test_completion_offers_what_the_verb_takes():
@@ -113,6 +114,34 @@ def test_completion_of_words():
     assert "start" in complete("syncrunctl", "-H", "host", "st")
     assert complete("syncrunctl", "key", "") == ["add", "list", "revoke"]
     assert complete("syncrunctl", "key", "add", "x", "--scope", "=", "sync:w") == ["sync:write"]
+
+
+def test_completion_of_a_value_behind_a_space():
+    assert complete("syncrunctl", "runs", "--outcome", "s") == ["succeeded", "skipped"]
+    assert complete("syncrunctl", "--json", "") == ["short", "pretty", "off"]
+    assert complete("syncrunctl", "--json", "short", "rel") == ["reload"]
+    assert complete("syncrunctl", "--json", "=", "short", "rel") == ["reload"]
+
+
+def test_completion_runs_nothing_that_a_machine_sends(tmp_path):
+    """A listing is data, also where another machine sends it: no name of it is expanded, and no option put in."""
+    program = tmp_path / "syncrunctl"
+    program.write_text(f"#!/bin/sh\necho \"$*\" >>{tmp_path}/calls\ncat <<'END'\n"
+                       f"$(touch${{IFS}}{tmp_path}/a) active - -\n`touch${{IFS}}{tmp_path}/b`\n--full\n*\nbank active - -\n"
+                       '{"connectors":[{"provider":"plaid"},{"provider":"$(touch${IFS}c)"},{"provider":"plaid"}]}\nEND\n')
+    program.chmod(0o755)
+    kwargs = {"env": {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}, "cwd": tmp_path}
+    for verb in (["start"], ["cancel"], ["status"], ["show"], ["reconnect"], ["key", "revoke"], ["webhook", "show"]):
+        assert set(complete("syncrunctl", "-H", "there", *verb, "", **kwargs)) == {"bank"}
+    assert complete("syncrunctl", "runs", "--user", "=", "", **kwargs) == ["bank"]
+    assert complete("syncrunctl", "runs", "--provider", "=", "p", **kwargs) == ["plaid"]
+    assert {path.name for path in tmp_path.iterdir()} == {"syncrunctl", "calls"}
+    assert "--host=there" in (tmp_path / "calls").read_text()
+
+
+def test_completion_of_file_names(tmp_path):
+    (tmp_path / "my bank.connector").touch()
+    assert complete("syncrunctl", "verify", "m", cwd=tmp_path) == ["my bank.connector"]
 
 
 @pytest.mark.parametrize("name", PAGES)
