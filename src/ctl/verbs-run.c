@@ -7,8 +7,10 @@
 #include <stdlib.h>
 
 #include "base/string-util.h"
+#include "base/time-util.h"
 #include "ctl/ctl.h"
 #include "ctl/progress.h"
+#include "model/run.h"
 
 static int print_started(const Ctl *ctl, const char *connector, const ClientStarted *started)
 {
@@ -82,11 +84,25 @@ int verb_start(Ctl *ctl, int argc, char **argv)
         return MAX(worst, status);
 }
 
-/* The id of the run that a word names, freed by the caller: a connector's active run, or the word itself. */
-static int find_run(Ctl *ctl, const char *word, char **ret)
+static int no_active_run(struct json_object *connector)
 {
-        _cleanup_json_ struct json_object *connector = NULL;
-        struct json_object *run;
+        struct json_object *retry = json_member(connector, "retry");
+        const char *name = json_text(connector, "name");
+        char when[TIMESPAN_TEXT_MAX];
+
+        if (!retry)
+                return ctl_fail_status(EXIT_WRONG_STATE, "%s has no active run.", name);
+        return ctl_fail_status(EXIT_WRONG_STATE,
+                               "%s has no active run, but a retry that is due %s: 'syncrunctl disable %s' keeps it back.",
+                               name, relative_text(when, json_time(retry, "at")), name);
+}
+
+/* The run that a word names, and its connector: a connector's active run, or by id. Both are freed by the caller; *ret
+ * is the word itself, and *ret_connector NULL, where there is none. */
+static int find_run(Ctl *ctl, const char *word, char **ret, struct json_object **ret_connector)
+{
+        _cleanup_json_ struct json_object *connector = NULL, *run = NULL;
+        const char *id = word, *name;
         int status;
 
         if (connector_name_is_valid(word)) {
@@ -94,25 +110,54 @@ static int find_run(Ctl *ctl, const char *word, char **ret)
                 if (status != 0)
                         return status;
         }
-        run = json_member(connector, "active_run");
-        if (connector && !run)
-                return ctl_fail_status(EXIT_WRONG_STATE, "%s has no active run.", word);
-        *ret = strdup(run ? json_text(run, "id") : word);
-        return *ret ? 0 : ctl_oom();
+        if (connector) {
+                id = json_text(json_member(connector, "active_run"), "id");
+                if (isempty(id))
+                        return no_active_run(connector);
+        } else {
+                status = ctl_ask_run(ctl, word, &run);
+                name = json_text(run, "connector");
+                if (status == 0 && !isempty(name))
+                        status = ctl_ask_connector(ctl, name, &connector);
+                if (status != 0)
+                        return status;
+        }
+        *ret = strdup(id);
+        if (!*ret)
+                return ctl_oom();
+        *ret_connector = TAKE_PTR(connector);
+        return 0;
+}
+
+/* What was asked for while the cancelled run was active; an inactive connector forgets it. A debt, which is a retry,
+ * waits for a later run. */
+static void tell_what_follows(const Ctl *ctl, struct json_object *connector)
+{
+        struct json_object *next = json_member(connector, "follow_up");
+        const char *requested_by = json_text(next, "requested_by"), *name = json_text(connector, "name");
+
+        if (ctl->options.quiet || !next || !json_flag(connector, "active") ||
+            run_trigger_from_string(json_text(next, "trigger")) == RUN_TRIGGER_RETRY)
+                return;
+        (void) fprintf(stderr, "%s of %s%s%s begins now: 'syncrunctl cancel %s' ends it too.\n",
+                       json_flag(next, "full_resync") ? "A full resync" : "One more run", name,
+                       isempty(requested_by) ? "" : " asked for by ", requested_by, name);
 }
 
 static int cancel_one(Ctl *ctl, Client *client, const char *word)
 {
+        _cleanup_json_ struct json_object *connector = NULL;
         _cleanup_client_error_ ClientError e = {};
         _cleanup_free_ char *id = NULL;
         int status;
 
-        status = find_run(ctl, word, &id);
+        status = find_run(ctl, word, &id, &connector);
         if (status != 0)
                 return status;
-        if (client_cancel_run(client, id, &e) >= 0)
-                return 0;
-        return e.error == -ESRCH ? ctl_no_such(word) : ctl_fail(&e, "Could not cancel %s", word);
+        if (client_cancel_run(client, id, &e) < 0)
+                return e.error == -ESRCH ? ctl_no_such(word) : ctl_fail(&e, "Could not cancel %s", word);
+        tell_what_follows(ctl, connector);
+        return 0;
 }
 
 int verb_cancel(Ctl *ctl, int argc, char **argv)

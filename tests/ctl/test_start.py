@@ -179,6 +179,28 @@ def test_cancel_by_connector_and_by_run(puppets, ctl):
         puppet.connection.close()
 
 
+@pytest.mark.parametrize("by", ["connector", "run"])
+def test_cancel_tells_what_begins_then(puppets, ctl, by):
+    run = ctl.run("start", "one").strip()
+    held = puppets.puppet()
+    ctl.both("start", "one", "--full")
+    status, out, err = ctl.both("cancel", run if by == "run" else "one")
+    assert (status, out) == (0, "") and err.startswith("A full resync of one asked for by ")
+    assert err.endswith(" begins now: 'syncrunctl cancel one' ends it too.\n")
+    held.connection.close()
+    following = puppets.puppet()
+    assert following.full_resync and ctl.run("cancel", "one") == "", "nothing follows this one"
+    following.connection.close()
+
+
+def test_cancel_of_a_retry_that_is_to_come(world, ctl):
+    world.script("flaky", "exit 1", text="[Run]\nRetrySec=1h\n")
+    world.start()
+    ctl.run("start", "--wait", "flaky", status=1)
+    status, _, err = ctl.both("cancel", "flaky")
+    assert status == 5 and "no active run, but a retry that is due in " in err and "'syncrunctl disable flaky'" in err
+
+
 def test_cancel_of_nothing(puppets, ctl):
     status, _, err = ctl.both("cancel", "one")
     assert status == 5 and "no active run" in err
