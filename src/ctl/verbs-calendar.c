@@ -52,7 +52,7 @@ static int print_json(const Ctl *ctl, const char *text, const char *normal, cons
         return 0;
 }
 
-static void print_elapses(const Elapses *elapses, uint32_t iterations)
+static void print_elapses(const Elapses *elapses)
 {
         usec_t now = now_usec(CLOCK_REALTIME);
 
@@ -69,8 +69,8 @@ static void print_elapses(const Elapses *elapses, uint32_t iterations)
                               strempty(timestamp_format_iso(iso, sizeof(iso), elapses->times[i])),
                               timespan_relative(span, sizeof(span), elapses->times[i], now));
         }
-        if (elapses->n < iterations)
-                (void) printf("    Next elapse: never%s\n", elapses->n > 0 ? " again" : "");
+        if (elapses->n == 0)
+                (void) puts("    Next elapse: never");
 }
 
 static int show_calendar(const Ctl *ctl, const char *text, bool first)
@@ -97,7 +97,7 @@ static int show_calendar(const Ctl *ctl, const char *text, bool first)
                 return print_json(ctl, text, normal, &elapses);
         (void) printf("%s  Original form: %s\nNormalized form: %s%s%s\n", first ? "" : "\n", text, colour(COLOUR_BOLD),
                       normal, colour(COLOUR_NORMAL));
-        print_elapses(&elapses, o->iterations);
+        print_elapses(&elapses);
         return 0;
 }
 

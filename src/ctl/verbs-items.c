@@ -18,22 +18,28 @@
 
 #define ITEMS_SHOWN 50U /* without --lines= */
 
-/* Where the connector's worker keeps its state. NULL: the daemon is not there, or does not know. */
-static char *ask_state_directory(Ctl *ctl, const char *connector)
+/* Where the connector's worker keeps its state: *ret is NULL where the daemon is not there, or does not know, and freed
+ * by the caller. Return: 0; an exit status > 0 with the error printed. */
+static int ask_state_directory(Ctl *ctl, const char *connector, char **ret)
 {
         const ClientOption filter[] = { { .name = "name", .type = 's', .s = connector } };
         _cleanup_client_error_ ClientError e = {};
         _cleanup_json_ struct json_object *answer = NULL;
         _cleanup_free_ char *json = NULL;
+        struct json_object *known;
         const char *directory;
 
         if (!ctl->client && client_open(NULL, &ctl->client, &e) < 0)
-                return NULL;
+                return 0;
         if (client_describe(ctl->client, "DescribeConnectors", filter, ELEMENTSOF(filter), &json, &e) < 0 ||
             json_parse(json, strlen(json), &answer) < 0)
-                return NULL;
-        directory = json_text(json_element(answer, "connectors", 0), "state_directory");
-        return isempty(directory) ? NULL : strdup(directory);
+                return 0;
+        known = json_element(answer, "connectors", 0);
+        if (!known)
+                return ctl_no_such(connector);
+        directory = json_text(known, "state_directory");
+        *ret = isempty(directory) ? NULL : strdup(directory);
+        return 0;
 }
 
 /* Starts the worker's program, with its answer in a pipe. @state_directory: NULL: as in our environment. Return: 0;
@@ -139,7 +145,9 @@ int verb_items(Ctl *ctl, int argc, char **argv)
 
         if (!connector_name_is_valid(argv[1]))
                 return ctl_usage_error("\"%s\" is no connector's name. See 'syncrunctl list'.", argv[1]);
-        state_directory = ask_state_directory(ctl, argv[1]);
+        status = ask_state_directory(ctl, argv[1], &state_directory);
+        if (status != 0)
+                return status;
         words[2] = argv[1];
         words[3] = limit = asprintf_or_null("--limit=%u", option_lines(&ctl->options, ITEMS_SHOWN));
         if (argc > 2)

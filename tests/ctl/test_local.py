@@ -126,7 +126,8 @@ def test_calendar_without_an_end_to_come(local):
     out = local.run("calendar", "2020-01-01")
     assert "Next elapse: never" in out
     assert local.json("calendar", "2020-01-01")["elapses"] == []
-    assert "never again" in local.run("calendar", "2020-01-01", "--base-time=2019-01-01", "--iterations=5")
+    out = local.run("calendar", "2020-01-01", "--base-time=2019-01-01", "--iterations=5")
+    assert out.count("Next elapse") == 1 and "never" not in out, "as systemd-analyze does"
 
 
 def test_several_calendars(local):
@@ -180,6 +181,11 @@ def test_items_are_where_the_daemon_says(ctl, stored, world):
 
 def test_items_while_the_daemon_is_away(folder, local, stored):
     assert len(items(local, stored, "--no-legend").splitlines()) == 3
+
+
+def test_items_of_a_connector_that_is_not_there(ctl, stored):
+    status, out, err = ctl.both("items", "bnak", **stored)
+    assert (status, out) == (4, "") and '"bnak"' in err and "'syncrunctl list'" in err
 
 
 def test_items_as_json(ctl, stored):
