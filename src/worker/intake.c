@@ -56,11 +56,11 @@ static void keep_cursor_before_bad(Intake *intake)
 {
         Buffer text = {};
 
-        if (!intake->seen_changed)
-                return;
         cursor_append(&intake->seen, &text);
         if (buffer_take(&text, &intake->before_bad) < 0)
                 log_debug("Without memory for the cursor, the next run begins further back.");
+        else
+                intake->before_bad_unsaved = intake->seen_changed;
 }
 
 void intake_bad_line(Intake *intake, JsonSlice head, const char *why)
@@ -522,9 +522,12 @@ int intake_take_cursor(Intake *intake, CursorScope scope, char **ret)
 
         if (intake->n_bad > 0 && !(scope & CURSOR_OVER_BAD_LINES)) {
                 /* Of what a destination confirms now, nobody knows on which side of the bad line it stood. */
-                if (confirmed || !intake->before_bad)
+                if (confirmed || !intake->before_bad_unsaved)
                         return 0;
-                *ret = TAKE_PTR(intake->before_bad);
+                *ret = strdup(intake->before_bad);
+                if (!*ret)
+                        return -ENOMEM;
+                intake->before_bad_unsaved = false;
                 return 1;
         }
         if (!*changed)

@@ -33,7 +33,8 @@ typedef struct Intake {
         bool seen_changed; /* since intake_take_cursor() */
         bool returned_changed;
         bool cursor_refused; /* a state was too large: the run cannot go on from where it is */
-        char *before_bad;    /* the cursor as the first bad line found it, where it is still to be saved; NULL */
+        char *before_bad;    /* the cursor as the first bad line found it; NULL */
+        bool before_bad_unsaved;
 
         uint64_t n_lines; /* not blank */
         uint64_t n_bad;

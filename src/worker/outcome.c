@@ -82,6 +82,30 @@ static bool says_to_try_again(const RunFacts *facts)
         return facts->failure.status == EX_TEMPFAIL || facts->intake->failure == FAILURE_TRANSIENT_ERROR;
 }
 
+static char *describe_bad_lines(const Intake *intake)
+{
+        return asprintf_or_null("%llu of %llu lines cannot be used; the first: %s", (unsigned long long) intake->n_bad,
+                                (unsigned long long) intake->n_lines, strna(intake->first_bad));
+}
+
+/* Bad lines that came again when they were asked for again: they do not pass by themselves. */
+static bool has_lasting_bad_lines(const RunFacts *facts)
+{
+        return facts->held_back && facts->intake->n_bad > 0;
+}
+
+static int prepend_bad_lines(const Intake *intake, char **words)
+{
+        _cleanup_free_ char *lines = describe_bad_lines(intake);
+        char *text = lines ? asprintf_or_null("%s. %s", lines, *words) : NULL;
+
+        if (!text)
+                return -ENOMEM;
+        free(*words);
+        *words = text;
+        return 0;
+}
+
 static int decide_by_exit(const RunFacts *facts, RunReport *report)
 {
         const Intake *intake = facts->intake;
@@ -104,10 +128,10 @@ static int decide_by_exit(const RunFacts *facts, RunReport *report)
                 if (category < 0)
                         category = ATTENTION_CONFIGURATION_ERROR;
         }
-        if (category < 0 && intake->n_bad > 0 && !says_to_try_again(facts)) {
-                retry = false;
+        if (category < 0 && intake->n_bad > 0 && (!says_to_try_again(facts) || has_lasting_bad_lines(facts)))
                 category = ATTENTION_DATA_ERROR;
-        }
+        if (has_lasting_bad_lines(facts) && prepend_bad_lines(intake, &words) < 0)
+                return -ENOMEM;
         /* What a person must mend does not mend itself; but who says to try again is believed. */
         if (category >= 0 && !says_to_try_again(facts))
                 retry = false;
@@ -121,9 +145,7 @@ static bool has_too_many_bad_lines(const Intake *intake)
 
 static int decide_by_bad_lines(const Intake *intake, RunReport *report)
 {
-        _cleanup_free_ char *words = asprintf_or_null("%llu of %llu lines cannot be used; the first: %s",
-                                                      (unsigned long long) intake->n_bad,
-                                                      (unsigned long long) intake->n_lines, strna(intake->first_bad));
+        _cleanup_free_ char *words = describe_bad_lines(intake);
 
         return words ? fail(report, words, ATTENTION_DATA_ERROR, false) : -ENOMEM;
 }
@@ -186,8 +208,8 @@ bool outcome_passes_bad_lines(const RunFacts *facts)
                 return true;
         if (facts->cancelled || has_too_many_bad_lines(intake) || intake->cursor_refused)
                 return false;
-        /* Who says to try again is tried again from before them: what they should have said may come then. */
-        return !facts->failed && !intake->trace_error;
+        /* Who fails is tried again from before them, once: what they should have said may come then. */
+        return (!facts->failed && !intake->trace_error) || has_lasting_bad_lines(facts);
 }
 
 int outcome_decide(const RunFacts *facts, RunReport *report)

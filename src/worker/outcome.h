@@ -19,6 +19,7 @@ typedef struct RunFacts {
         AttentionCategory destination_category;
         bool undelivered;                 /* that error: the other end did not take what it was sent */
         usec_t destination_retry_at_usec; /* when it wants to be asked again; 0: it did not say */
+        bool held_back;          /* the run before left its cursor where this one began, because of bad lines */
         bool failed;             /* a program of the pipeline did not succeed */
         PipelineFailure failure; /* which one, if so */
 } RunFacts;
@@ -31,6 +32,6 @@ typedef struct RunFacts {
  */
 int outcome_decide(const RunFacts *facts, RunReport *report) _must_check_;
 
-/** outcome_passes_bad_lines() - whether there are no bad lines, or they are few and none of the reasons why the run
- * did not succeed: then the next run need not ask for what they should have said */
+/** outcome_passes_bad_lines() - whether there are no bad lines, or they are few and either none of the reasons why the
+ * run did not succeed or met for the second time: then the next run need not ask for what they should have said */
 bool outcome_passes_bad_lines(const RunFacts *facts) _pure_;

@@ -9,6 +9,7 @@
 #include "base/json-writer.h"
 #include "base/log.h"
 #include "base/string-util.h"
+#include "worker/hold.h"
 #include "worker/worker-internal.h"
 
 static Worker *worker_free(Worker *worker)
@@ -68,6 +69,21 @@ static int write_metadata(Worker *worker, RunReport *report)
         return buffer_take(&text, &report->metadata);
 }
 
+/* For the next run: whether it begins where bad lines held this one's cursor back. A run that has failed before it
+ * came to them again says nothing of them. */
+static void note_bad_lines(const Worker *worker, bool passed, bool failed)
+{
+        const Intake *intake = worker->intake;
+        int r = 0;
+
+        if (!passed)
+                r = hold_remember(worker->setup.state_directory, strempty(intake->before_bad));
+        else if (intake->n_bad > 0 || !failed)
+                r = hold_remember(worker->setup.state_directory, NULL);
+        if (r < 0)
+                log_warning_errno(r, "It cannot be noted which bad lines held the cursor back: %m");
+}
+
 static int make_end(Worker *worker, RunReport *report, CursorScope *ret_scope)
 {
         RunFacts facts = {
@@ -78,6 +94,8 @@ static int make_end(Worker *worker, RunReport *report, CursorScope *ret_scope)
                 .destination_category = worker->destination_category,
                 .undelivered = worker->destination && worker->destination->undelivered,
                 .destination_retry_at_usec = worker->destination ? worker->destination->retry_at_usec : 0,
+                .held_back = worker->intake->n_bad > 0 &&
+                             hold_recall(worker->setup.state_directory, worker->attachment.cursor),
         };
         bool failed;
         int r;
@@ -101,6 +119,8 @@ static int make_end(Worker *worker, RunReport *report, CursorScope *ret_scope)
                 return r;
         *ret_scope = (!facts.destination_error && !facts.cancelled && !facts.start_error ? CURSOR_ALL_DURABLE : 0) |
                      (outcome_passes_bad_lines(&facts) ? CURSOR_OVER_BAD_LINES : 0);
+        if (*ret_scope & CURSOR_ALL_DURABLE)
+                note_bad_lines(worker, *ret_scope & CURSOR_OVER_BAD_LINES, failed);
         return 0;
 }
 

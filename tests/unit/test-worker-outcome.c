@@ -120,6 +120,9 @@ static void test_bad_lines(void **state)
         expect_outcome(f, RUN_FAILED, "words", ATTENTION_DATA_ERROR, false);
         set_exit(f, 75, "words");
         expect_outcome(f, RUN_FAILED, "words", _ATTENTION_INVALID, true);
+        f->facts.held_back = true;
+        expect_outcome(f, RUN_FAILED, "10 of 1000 lines cannot be used; the first: -. words", ATTENTION_DATA_ERROR, true);
+        f->facts.held_back = false;
         set_exit(f, 0, NULL);
         f->intake.n_bad = 11;
         f->intake.first_bad = strdup("line 5: syntax");
@@ -141,6 +144,12 @@ static void test_passing_bad_lines(void **state)
         assert_false(outcome_passes_bad_lines(&f->facts));
         set_exit(f, 75, "words");
         assert_false(outcome_passes_bad_lines(&f->facts));
+        f->facts.held_back = true;
+        assert_true(outcome_passes_bad_lines(&f->facts));
+        f->intake.n_bad = 11;
+        assert_false(outcome_passes_bad_lines(&f->facts));
+        f->intake.n_bad = 10;
+        f->facts.held_back = false;
         set_exit(f, 0, NULL);
         f->intake.failure = FAILURE_TRANSIENT_ERROR;
         f->intake.trace_error = strdup("later");

@@ -267,6 +267,56 @@ sys.exit({status})"""))
     assert bench.daemon.cursor == cursor
 
 
+QUOTA = """
+begin = json.load(open(os.environ["SYNCRUN_STATE"])).get("n", 0)
+for n in range(begin + 1, min(begin + 500, 2000) + 1):
+    if n == 450: print('{"broken')
+    else: say(type="RECORD", stream="s", record={"id": n})
+    if n % 100 == 0: say(type="STATE", value={"n": n})
+if begin + 500 >= 2000: sys.exit(0)
+log("quota used up")
+sys.exit(75)"""
+
+
+def test_a_line_that_stays_broken_holds_a_connector_of_small_steps_back_once(bench):
+    bench.settings(bench.python(QUOTA))
+    cursors, ends = [], []
+    for number in range(1, 7):
+        bench.next_run(number)
+        bench.run()
+        cursors.append(json.loads(bench.daemon.cursor)["n"])
+        ends.append(bench.daemon.end)
+        assert (bench.state / "held-back.cursor").exists() == (number == 1)
+        if ends[-1]["outcome"] == "succeeded":
+            break
+    assert cursors == [400, 900, 1400, 1900, 2000]
+    assert "attention" not in ends[0] and ends[0]["retry"] and ends[0]["error"] == "quota used up"
+    assert ends[1]["attention"] == "data_error" and ends[1]["retry"]
+    assert ends[1]["error"] == "1 of 505 lines cannot be used; the first: line 50: truncated. quota used up"
+    assert "attention" not in ends[2]
+    assert len(bench.items()) == 1999
+
+
+def test_what_holds_back_is_forgotten_when_the_line_is_whole_again(bench):
+    broken = """
+print("garbage", flush=True)
+for n in range(200): say(type="RECORD", stream="s", record={"id": n})
+say(type="STATE", value=2)
+sys.exit(75)"""
+    for number, (text, cursor) in enumerate([(broken, ""), ("sys.exit(75)", ""), (broken, "2")], 1):
+        bench.next_run(number)
+        bench.settings(bench.python(text))
+        bench.run()
+        assert bench.daemon.cursor == cursor
+    bench.next_run(4, keep_cursor=False)
+    bench.run()
+    assert bench.daemon.cursor == ""
+    bench.next_run(5)
+    bench.settings(bench.python("say(type='RECORD', stream='s', record={'id': 1})"))
+    bench.run()
+    assert not (bench.state / "held-back.cursor").exists()
+
+
 def test_a_run_that_was_cancelled_had_no_verdict(bench):
     bench.settings(bench.python("""
 say(type="STATE", value=1)

@@ -47,6 +47,7 @@ def test_bad_lines_and_an_exit_status(bench):
     bench.run()
     assert bench.daemon.end["attention"] == "data_error"
     bench.next_run(2)
+    bench.daemon.cursor = '"elsewhere"'
     bench.settings(bench.python("print('bad'); sys.exit(75)"))
     bench.run()
     assert "attention" not in bench.daemon.end and bench.daemon.end["retry"]
