@@ -7,6 +7,8 @@
 #define uthash_nonfatal_oom(element) (element)->kept = false
 #include <uthash.h>
 
+#define BEFORE_ALL (-1) /* keys begin at 0 */
+
 struct Key {
         int64_t key;
         bool kept;
@@ -21,7 +23,7 @@ void key_set_clear(KeySet *set)
                 HASH_DEL(set->keys, key);
                 free(key);
         }
-        *set = (KeySet){ .all = true };
+        *set = (KeySet){ .all = true, .position = BEFORE_ALL };
 }
 
 void key_set_add(KeySet *set, int64_t value)
@@ -39,7 +41,7 @@ void key_set_add(KeySet *set, int64_t value)
         if (!key || !key->kept) {
                 free(key);
                 set->all = true;
-                set->position = 0;
+                set->position = BEFORE_ALL;
         }
 }
 
@@ -56,7 +58,7 @@ int key_set_peek(KeySet *set, Db *db, const char *next_sql, int64_t *ret)
                 if (r != 0)
                         return r;
                 set->all = false;
-                set->position = 0;
+                set->position = BEFORE_ALL;
         }
         if (!set->keys)
                 return 0;

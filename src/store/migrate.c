@@ -20,6 +20,7 @@ const Migration store_migrations[] = {
         { 8, schema_v8 },
         { 9, schema_v9 },
         { 10, schema_v10 },
+        { 11, schema_v11 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

@@ -9,6 +9,9 @@
 #include "store/key-set.h"
 #include "store/store-private.h"
 
+/* Among the keys of users: whose events and runs have none. */
+#define NOBODY 0
+
 typedef enum RetainPhase {
         RETAIN_OLD_EVENTS,
         RETAIN_USERS_EVENTS,
@@ -80,8 +83,7 @@ void retention_reset(Retention *retention)
 
 void retention_event_added(Retention *retention, int64_t user)
 {
-        if (user > 0)
-                key_set_add(&retention->event_users, user);
+        key_set_add(&retention->event_users, user);
 }
 
 int retention_run_ended(Retention *retention, Db *db, const Run *run)
@@ -169,20 +171,35 @@ static int old_events(Step *step)
         return r < 0 ? r : step->budget > 0;
 }
 
-/* The newest of one user are kept. */
+const char *retain_event_sql(bool list)
+{
+        return list ? "SELECT seq FROM events INDEXED BY events_by_user WHERE user IS ? AND seq <= ?"
+                      " ORDER BY seq LIMIT ?"
+                    : "SELECT seq FROM events INDEXED BY events_by_user WHERE user IS ?"
+                      " ORDER BY seq DESC LIMIT 1 OFFSET ?";
+}
+
+static void bind_user(Query *query, int64_t user)
+{
+        if (user == NOBODY)
+                query_bind_null(query);
+        else
+                query_bind_int(query, user);
+}
+
+/* The newest of one user are kept, and those of nobody as of one user. */
 static int events_of_user(Step *step, int64_t user)
 {
-        static const char first_sql[] = "SELECT seq FROM events WHERE user = ? ORDER BY seq DESC LIMIT 1 OFFSET ?";
-        static const char list_sql[] = "SELECT seq FROM events WHERE user = ? AND seq <= ? ORDER BY seq LIMIT ?";
-        _cleanup_query_ Query first = query_begin(step->db, first_sql), list = query_begin(step->db, list_sql);
+        _cleanup_query_ Query first = query_begin(step->db, retain_event_sql(false)),
+                              list = query_begin(step->db, retain_event_sql(true));
         int r;
 
-        query_bind_int(&first, user);
+        bind_user(&first, user);
         query_bind_uint(&first, step->retention->policy.events_max_per_user);
         r = query_step(&first);
         if (r <= 0)
                 return r;
-        query_bind_int(&list, user);
+        bind_user(&list, user);
         query_bind_int(&list, query_get_int(&first));
         query_bind_uint(&list, step->budget);
         while (step->budget > 0 && (r = query_step(&list)) > 0) {
@@ -214,13 +231,15 @@ static int each_key(Step *step, KeySet *set, const char *next_sql, int (*trim)(S
 }
 
 static const char next_user_sql[] = "SELECT key FROM users WHERE key > ? ORDER BY key LIMIT 1";
+static const char next_user_or_nobody_sql[] = "SELECT 0 AS key WHERE ?1 < 0 UNION ALL"
+                                              " SELECT key FROM users WHERE key > ?1 ORDER BY key LIMIT 1";
 static const char next_connector_sql[] = "SELECT key FROM connectors WHERE key > ? ORDER BY key LIMIT 1";
 
 static int users_events(Step *step)
 {
         if (step->retention->policy.events_max_per_user == 0)
                 return 1;
-        return each_key(step, &step->retention->event_users, next_user_sql, events_of_user);
+        return each_key(step, &step->retention->event_users, next_user_or_nobody_sql, events_of_user);
 }
 
 /* What speaks for a run that is past its time: that it is the newest of its connector, or one that the connector's
@@ -382,15 +401,22 @@ static int runs_of_key(Step *step, const RunQuota *quota, int64_t key)
         return r;
 }
 
+/* RUN_KIND stands in the indexes as it does here. */
 #define OLDEST_SQL(from)                                                                                             \
-        "SELECT row FROM runs INDEXED BY " from " AND state = 'finished' AND " RUN_KIND " = ? AND NOT " RUN_IS_NEEDED \
+        "SELECT row FROM runs INDEXED BY " from " AND " RUN_KIND " = ? AND state = 'finished' AND NOT " RUN_IS_NEEDED \
         " ORDER BY created_usec, row LIMIT ?"
+
+const char *retain_oldest_run_sql(bool outside)
+{
+        return outside ? OLDEST_SQL("runs_by_user_kind WHERE user = ? AND connector IS NULL")
+                       : OLDEST_SQL("runs_by_connector_kind WHERE connector = ?");
+}
 
 static int runs_of_connector(Step *step, int64_t connector)
 {
-        static const RunQuota quota = {
+        const RunQuota quota = {
                 "SELECT " KIND_COUNTS " FROM connectors WHERE key = ?",
-                OLDEST_SQL("runs_by_connector WHERE connector = ?"),
+                retain_oldest_run_sql(false),
         };
 
         return runs_of_key(step, &quota, connector);
@@ -398,9 +424,9 @@ static int runs_of_connector(Step *step, int64_t connector)
 
 static int outside_runs_of_user(Step *step, int64_t user)
 {
-        static const RunQuota quota = {
+        const RunQuota quota = {
                 "SELECT " KIND_COUNTS " FROM users WHERE key = ?",
-                OLDEST_SQL("runs_by_user WHERE user = ? AND connector IS NULL"),
+                retain_oldest_run_sql(true),
         };
 
         return runs_of_key(step, &quota, user);

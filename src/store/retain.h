@@ -25,4 +25,9 @@ int retention_run_ended(Retention *retention, Db *db, const Run *run) _must_chec
 /* The last step used up its rows. */
 bool retention_more(const Retention *retention) _pure_;
 
+/* Static SQL with the parameters: key, kind, how many; user (NULL: of nobody), then how many to keep, or for @list up
+ * to which number and how many. */
+const char *retain_oldest_run_sql(bool outside) _const_;
+const char *retain_event_sql(bool list) _const_;
+
 int retention_step(Retention *retention, Db *db, const RetentionPolicy *policy, usec_t now_usec) _must_check_;

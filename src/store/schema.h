@@ -561,3 +561,12 @@ static const char schema_v10[] =
         /* hold_upto: deliveries with keys up to this are to be held; NULL: none. */
         "ALTER TABLE webhook_endpoints DROP COLUMN holding;"
         "ALTER TABLE webhook_endpoints ADD COLUMN hold_upto INTEGER;";
+
+static const char schema_v11[] =
+        /* Of the runs that have ended, for the limits of their kinds. */
+        "CREATE INDEX runs_by_connector_kind ON runs (connector,"
+        "    CASE outcome WHEN 'failed' THEN 1 WHEN 'partial' THEN 1 WHEN 'skipped' THEN 2 ELSE 0 END, created_usec)"
+        "  WHERE state = 'finished' AND connector IS NOT NULL;"
+        "CREATE INDEX runs_by_user_kind ON runs (user,"
+        "    CASE outcome WHEN 'failed' THEN 1 WHEN 'partial' THEN 1 WHEN 'skipped' THEN 2 ELSE 0 END, created_usec)"
+        "  WHERE state = 'finished' AND connector IS NULL;";

@@ -130,17 +130,22 @@ static void test_events_of_each_user(void **state)
         assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE run = 1"), 20);
         assert_int_equal(sql(f, "SELECT min(seq) FROM events WHERE run = 1"), 281);
         assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE run = 2"), 20);
-        assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE run = 3"), 100);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE run = 3"), 20);
+        assert_int_equal(sql(f, "SELECT min(seq) FROM events WHERE run = 3"), 401);
 
-        /* Later rounds find those that got more, and a new policy everybody. */
+        /* Later rounds find those that got more, and a new policy everybody; those of nobody count as of one user. */
         put_events(f, USER_2, 4, 1, 0);
+        put_events(f, NULL, 5, 3, 0);
         store_fixture_commit(f);
         assert_int_equal(retain(f, policy), 1);
         assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE user = 2"), 20);
         assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE run = 4"), 1);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE user IS NULL"), 20);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE run = 5"), 3);
         policy.events_max_per_user = 5;
         (void) retain(f, policy);
         assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE user IN (1, 2)"), 10);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE user IS NULL"), 5);
 
         /* So does a store that is opened anew. */
         store_fixture_close(f);
@@ -148,6 +153,7 @@ static void test_events_of_each_user(void **state)
         policy.events_max_per_user = 3;
         (void) retain(f, policy);
         assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE user IN (1, 2)"), 6);
+        assert_int_equal(sql(f, "SELECT count(*) FROM events WHERE user IS NULL"), 3);
 }
 
 static void test_many_users(void **state)
@@ -441,6 +447,17 @@ static void test_no_policy_deletes_nothing(void **state)
         assert_int_equal(sql(f, "SELECT count(*) FROM events"), 100);
 }
 
+/* However long the history is, what goes is found at once. */
+static void test_the_oldest_are_found_by_indexes(void **state)
+{
+        StoreFixture *f = *state;
+
+        assert_plan(f, retain_oldest_run_sql(false), "INDEX runs_by_connector_kind (connector=? AND <expr>=?)", false);
+        assert_plan(f, retain_oldest_run_sql(true), "INDEX runs_by_user_kind (user=? AND <expr>=?)", false);
+        assert_plan(f, retain_event_sql(false), "INDEX events_by_user (user=?)", false);
+        assert_plan(f, retain_event_sql(true), "INDEX events_by_user (user=? AND rowid<?)", false);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -457,6 +474,7 @@ int main(void)
                 STORE_TEST(test_counts_follow_transitions),
                 STORE_TEST(test_losses_are_remembered),
                 STORE_TEST(test_losses_are_bounded),
+                STORE_TEST(test_the_oldest_are_found_by_indexes),
                 STORE_TEST(test_no_policy_deletes_nothing),
         };
 
