@@ -125,4 +125,6 @@ def test_the_past_behind_very_many_events_of_others(three, ctl):
                        json.dumps([{**report, "run_id": "common", "provider": "common"} for _ in range(50)]))
     process = ctl.begin("watch", "-n1", "--provider", "rare")
     assert " rare" in process.stdout.readline(), process.stderr.read()
+    client.manager("ReportEvents", "(s)", json.dumps([{**report, "run_id": "rare", "provider": "rare", "stage": "saving"}]))
+    assert " saving" in process.stdout.readline()  # it listens now
     end(process)
