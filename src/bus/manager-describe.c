@@ -90,6 +90,15 @@ int method_describe_events(sd_bus_message *m, void *userdata, sd_bus_error *erro
 
 /* ---- Connectors and connections */
 
+/* Where a page goes on: a name, which may be of what is no more. */
+static int filter_page(const char *page, View view, sd_bus_error *error)
+{
+        if (!page || connector_name_is_valid(page))
+                return 0;
+        return bus_refuse_text(error, -EINVAL, "page: this is not what a page before gave as %s.",
+                               view == VIEW_REDBARK ? "nextCursor" : "next");
+}
+
 typedef struct ConnectorsRequest {
         ConnectorFilter filter;
         RedbarkFilter redbark;
@@ -127,9 +136,9 @@ static int connectors_request_check(ConnectorsRequest *request, sd_bus_error *er
         if (filter->n_outcomes > REDBARK_OUTCOMES_MAX)
                 return bus_refuse_text(error, -EINVAL, "outcomes: 0 to %u, not %u.", REDBARK_OUTCOMES_MAX,
                                        filter->n_outcomes);
-        if (filter->page && !connector_name_is_valid(filter->page))
-                return bus_refuse_text(error, -EINVAL, "page: this is not what a page before gave as nextCursor.");
-        r = filter_limit("limit", &filter->limit, &limits[request->view], error);
+        r = filter_page(filter->page, request->view, error);
+        if (r >= 0)
+                r = filter_limit("limit", &filter->limit, &limits[request->view], error);
         request->filter.page = filter->page;
         request->filter.limit = filter->limit;
         return r;
@@ -205,6 +214,8 @@ int method_describe_connections(sd_bus_message *m, void *userdata, sd_bus_error 
                 r = filter_view(request.view, IN_SYNCRUN | IN_REDBARK, error);
         if (r >= 0)
                 r = filter_user(&request.filter.user_id, request.user, error);
+        if (r >= 0)
+                r = filter_page(request.filter.page, request.view, error);
         if (r >= 0)
                 r = filter_limit("limit", &request.filter.limit, &limits, error);
         if (r < 0)

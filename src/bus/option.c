@@ -108,6 +108,20 @@ static int read_value(sd_bus_message *m, const OptionRow *row, const char *signa
         return 0;
 }
 
+static int refuse_unknown(const OptionRow *rows, const char *name, sd_bus_error *error)
+{
+        _cleanup_strv_free_ char **names = NULL;
+        _cleanup_free_ char *there = NULL;
+
+        for (size_t i = 0; rows[i].name; i++)
+                if (strv_extend(&names, rows[i].name) < 0)
+                        return bus_refuse(error, -ENOMEM);
+        there = strv_join(names, ", ");
+        if (!there)
+                return bus_refuse(error, -ENOMEM);
+        return bus_refuse_text(error, -EINVAL, "There is no option '%s' here; there are: %s.", name, there);
+}
+
 static int read_option(sd_bus_message *m, const OptionRow *rows, void *object, uint64_t *given, sd_bus_error *error)
 {
         const char *name, *signature;
@@ -120,7 +134,7 @@ static int read_option(sd_bus_message *m, const OptionRow *rows, void *object, u
         while (rows[i].name && !streq(rows[i].name, name))
                 i++;
         if (!rows[i].name)
-                return bus_refuse_text(error, -EINVAL, "There is no option '%s' here.", name);
+                return refuse_unknown(rows, name, error);
         assert(i < OPTION_ROWS_MAX);
         if (*given & UINT64_C(1) << i)
                 return bus_refuse_text(error, -EINVAL, "Option '%s' is given twice.", name);

@@ -285,21 +285,23 @@ static void check_files(Doctor *d)
                              n);
 }
 
-static void check_attention(Doctor *d)
+/* One page; *@page (NULL: the first) becomes that of the next, NULL at the end. Return: how many connectors it has;
+ * negative errno. */
+static int check_attention_page(Doctor *d, char **page)
 {
-        const ClientOption filter[] = { { .name = "attention", .type = 'b', .b = true } };
+        const ClientOption filter[] = { { .name = "attention", .type = 'b', .b = true }, { "page", 's', .s = *page } };
         _cleanup_client_error_ ClientError e = {};
         _cleanup_json_ struct json_object *answer = NULL;
         _cleanup_free_ char *json = NULL;
         struct json_object *connector;
-        size_t n = 0;
+        int n = 0;
 
         if (client_describe(d->client, "DescribeConnectors", filter, ELEMENTSOF(filter), &json, &e) < 0 ||
             json_parse(json, strlen(json), &answer) < 0) {
                 findings_add(&d->findings, "attention", FINDING_SKIPPED, NULL, "%s", strna(e.message));
-                return;
+                return -EIO;
         }
-        for (; (connector = json_element(answer, "connectors", n)); n++) {
+        for (; (connector = json_element(answer, "connectors", (size_t) n)); n++) {
                 struct json_object *attention = json_member(connector, "attention");
                 AttentionCategory category = attention_category_from_string(json_text(attention, "category"));
 
@@ -307,7 +309,25 @@ static void check_attention(Doctor *d)
                              category >= 0 ? attention_advice(category) : NULL, "Connector %s: %s",
                              json_text(connector, "name"), json_text(attention, "message"));
         }
-        if (n == 0)
+        if (free_and_strdup(page, json_text(answer, "next")) < 0) {
+                d->findings.lost = true;
+                return -ENOMEM;
+        }
+        return n;
+}
+
+static void check_attention(Doctor *d)
+{
+        _cleanup_free_ char *page = NULL;
+        int n, n_all = 0;
+
+        do {
+                n = check_attention_page(d, &page);
+                if (n < 0)
+                        return;
+                n_all += n;
+        } while (!isempty(page));
+        if (n_all == 0)
                 findings_add(&d->findings, "attention", FINDING_GOOD, NULL, "No connector needs attention.");
 }
 

@@ -250,10 +250,23 @@ def test_describe_runs_filters(daemon, client):
     ("DescribeConnections", {"user": "me"}),
     ("DescribeConnections", {"limit": 0}),
     ("DescribeConnections", {"limit": 1001}),
+    ("DescribeConnections", {"page": "?"}),
+    ("DescribeConnections", {"page": "", "view": "redbark"}),
     ("DescribeUsers", {"limit": 10001}),
 ])
 def test_filters_that_are_refused(daemon, client, method, option):
     assert refusal(client.describe, method, **option).name == "InvalidArgument"
+
+
+def test_a_page_that_is_none_and_an_option_that_is_not_there(daemon, client):
+    words = "page: this is not what a page before gave as next"
+    for method in ("DescribeRuns", "DescribeConnectors", "DescribeConnections"):
+        assert refusal(client.describe, method, page="?").message.endswith(f"{words}.")
+    for method in ("DescribeConnectors", "DescribeConnections"):
+        assert refusal(client.describe, method, page="?", view="redbark").message.endswith(f"{words}Cursor.")
+    unknown = refusal(client.describe, "DescribeUsers", page="x").message
+    assert unknown.endswith("There is no option 'page' here; there are: after, limit.")
+    assert " after, before," in refusal(client.describe, "DescribeEvents", page="x").message
 
 
 @pytest.mark.parametrize("kind", "ynqiuxt")

@@ -89,6 +89,22 @@ def test_files_and_attention(world, diagnose):
     assert finding == "warning" and text.startswith("Connector bank: ") and advice
 
 
+def test_attention_beyond_a_page(world, diagnose):
+    """A page ends when it has a mebibyte."""
+    for n in range(100):
+        world.daemon.add(f"c{n:02}", Description="x" * 16000)
+    world.start()
+    assert world.daemon.stop() == 0
+    with closing(sqlite3.connect(world.daemon.state / "history.db")) as history, history:
+        changed = history.execute("UPDATE connectors SET attention_category = 'connection_lost',"
+                                  " attention_message = 'Log in again.', attention_since_usec = 1")
+        assert changed.rowcount == 100
+    world.start()
+    assert world.client.describe("DescribeConnectors", attention=True)["next"]
+    found = [text for _, text, _ in diagnose(0)["attention"]]
+    assert found == [f"Connector c{n:02}: Log in again." for n in range(100)]
+
+
 def test_it_takes_no_words_and_no_host(ctl):
     assert "Usage: syncrunctl doctor" in ctl.both("doctor", "bank")[2]
     assert ctl.both("doctor", "--host=h")[0] == 2
