@@ -88,7 +88,7 @@ static const Verb verbs[] = {
         { "webhook recover", "ENDPOINT", "Send again all that was not taken since a time", 1, 1, false,
           BIT(HOST) | BIT(SINCE), verb_webhook_recover },
         { "users", "", "Persons whose data is synced", 0, 0, true, BIT(HOST) | BIT(LINES) | BIT(PAGE), verb_users },
-        { "verify", "[FILE...]", "Check configuration without loading it; without a file, all of it", 0, -1, false, 0,
+        { "verify", "[FILE|FOLDER...]", "Check configuration without loading it; without a name, all of it", 0, -1, false, 0,
           verb_verify },
         { "doctor", "", "Look at all that the service stands on, and say what to mend", 0, 0, false, 0, verb_doctor },
         { "calendar", "EXPRESSION...", "When a calendar event elapses", 1, -1, false, BIT(BASE_TIME) | BIT(ITERATIONS),

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/string-util.h"
@@ -16,6 +17,9 @@
 #define CONNECTOR_SUFFIX  ".connector"
 #define CONNECTION_SUFFIX ".connection"
 #define DROPIN_SUFFIX     ".d"
+
+/* $PATH of units, systemd.exec(5). */
+#define UNIT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 typedef enum Verdict {
         VERDICT_GOOD,
@@ -105,6 +109,55 @@ static int bad_file(const Ctl *ctl, const char *path, const char *why)
         return print_verdict(ctl, path, VERDICT_BAD, &d);
 }
 
+/* Return: 0; -ENOEXEC: no file that can be executed; -EACCES: it is in a folder of others, and cannot be told; another
+ * errno of stat(2). */
+static int look_at_program(const char *path)
+{
+        struct stat st;
+
+        if (stat(path, &st) < 0)
+                return -errno;
+        return S_ISREG(st.st_mode) && (st.st_mode & 0111) ? 0 : -ENOEXEC;
+}
+
+static bool is_in_unit_path(const char *name)
+{
+        _cleanup_strv_free_ char **folders = NULL;
+
+        if (strv_split(UNIT_PATH, ":", &folders) < 0)
+                return true;
+        STRV_FOREACH(folder, folders) {
+                _cleanup_free_ char *path = asprintf_or_null("%s/%s", *folder, name);
+
+                if (!path || look_at_program(path) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* The file may be meant for another machine, or be there before the program is: a warning. @words: may be NULL. What
+ * specifiers will be is not known here. */
+static void check_program(Diagnostics *d, const char *file, const char *key, char *const *words)
+{
+        const char *program = words ? words[0] : NULL;
+        int r;
+
+        if (!program || strchr(program, '%'))
+                return;
+        if (program[0] != '/') {
+                if (!is_in_unit_path(program))
+                        diagnostics_add(d, DIAGNOSTIC_WARNING, file, 0, key,
+                                        "There is no program '%s' here in " UNIT_PATH ".", program);
+                return;
+        }
+        r = look_at_program(program);
+        if (r == -ENOEXEC)
+                diagnostics_add(d, DIAGNOSTIC_WARNING, file, 0, key, "'%s' is no file that can be executed.", program);
+        else if (r < 0 && r != -EACCES)
+                diagnostics_add(d, DIAGNOSTIC_WARNING, file, 0, key, "'%s' cannot be executed here: %s.", program,
+                                strerror(-r));
+}
+
 static int verify_connection(const Ctl *ctl, char *const *dirs, const char *name, const char *what)
 {
         _cleanup_(connection_definition_unrefp) ConnectionDefinition *definition = NULL;
@@ -116,6 +169,7 @@ static int verify_connection(const Ctl *ctl, char *const *dirs, const char *name
                 return bad_file(ctl, what, "There is no such file, or it is empty.");
         if (r < 0)
                 return ctl_oom();
+        check_program(&d, definition->path, "ExecReconnect", definition->exec_reconnect);
         return print_verdict(ctl, definition->path ?: what, verdict_of(&d, definition->load_state == LOAD_BAD_SETTING),
                              &d);
 }
@@ -131,6 +185,10 @@ static int verify_connector(const Ctl *ctl, char *const *dirs, const char *name,
                 return bad_file(ctl, what, "There is no such file, or it is empty.");
         if (r < 0)
                 return ctl_oom();
+        check_program(&d, definition->path, "ExecPull", definition->exec_pull);
+        for (size_t i = 0; i < definition->n_transforms; i++)
+                check_program(&d, definition->path, "ExecTransform", definition->exec_transforms[i]);
+        check_program(&d, definition->path, "ExecStore", definition->exec_store);
         return print_verdict(ctl, definition->path ?: what, verdict_of(&d, definition->load_state == LOAD_BAD_SETTING),
                              &d);
 }
@@ -221,6 +279,31 @@ static int verify_objects(const Ctl *ctl, char *const *dirs, char *const *names,
         return worst;
 }
 
+/* A folder as one of those that the daemon reads. */
+static int verify_folder(const Ctl *ctl, const char *path)
+{
+        _cleanup_strv_free_ char **connectors = NULL, **connections = NULL;
+        _cleanup_free_ char *settings = asprintf_or_null("%s/" SETTINGS_FILE, path);
+        char *dirs[] = { (char *) path, NULL };
+        int worst = 0, status, r;
+
+        if (!settings)
+                return ctl_oom();
+        r = conf_list_objects(dirs, CONNECTOR_SUFFIX, CONNECTORS_MAX, &connectors);
+        if (r >= 0)
+                r = conf_list_objects(dirs, CONNECTION_SUFFIX, CONNECTIONS_MAX, &connections);
+        if (r < 0)
+                return ctl_fail_errno(r, "Could not look for files in %s", path);
+        if (access(settings, F_OK) >= 0)
+                worst = verify_settings(ctl, dirs, settings);
+        else if (strv_length(connectors) == 0 && strv_length(connections) == 0)
+                return bad_file(ctl, path, "There is no file of syncrun in this folder.");
+        status = verify_objects(ctl, dirs, connectors, verify_connector);
+        worst = MAX(worst, status);
+        status = verify_objects(ctl, dirs, connections, verify_connection);
+        return MAX(worst, status);
+}
+
 /* All that the daemon would read. */
 static int verify_all(const Ctl *ctl)
 {
@@ -246,11 +329,13 @@ static int verify_all(const Ctl *ctl)
 int verb_verify(Ctl *ctl, int argc, char **argv)
 {
         int worst = 0, status;
+        struct stat st;
 
         if (argc == 1)
                 return verify_all(ctl);
         for (int i = 1; i < argc; i++) {
-                status = verify_file(ctl, argv[i]);
+                status = stat(argv[i], &st) >= 0 && S_ISDIR(st.st_mode) ? verify_folder(ctl, argv[i])
+                                                                        : verify_file(ctl, argv[i]);
                 worst = MAX(worst, status);
         }
         return worst;

@@ -63,12 +63,38 @@ static bool is_separator(const char *p)
         return p[0] == ';' && (p[1] == '\0' || strchr(WHITESPACE, p[1]));
 }
 
+/* A word that a shell would not hand on, before its quotes are gone: mostly somebody took this for a shell's line. */
+static bool is_shell_word(const char *p)
+{
+        static const char *const words[] = { "|", "||", "|&", "&", "&&", "<", "<<", "<<<", ">", ">>", "2>", "2>&1", "&>" };
+        size_t n = strcspn(p, WHITESPACE);
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                if (strlen(words[i]) == n && strncmp(p, words[i], n) == 0)
+                        return true;
+        return false;
+}
+
+/* What is to be looked at in a line that is good. Return: 0: nothing; 1; -ENOMEM. */
+static int warn(bool shell, bool odd, char **ret_why)
+{
+        if (shell)
+                return refuse(ret_why,
+                              asprintf_or_null("There is no shell: an argument such as '|', '>' or '&&' goes to the "
+                                               "program as it stands. For a pipe use ExecTransform=, for a shell sh "
+                                               "-c '...'; quote the word where it is meant."),
+                              1);
+        if (odd)
+                return refuse(ret_why, asprintf_or_null("An unknown escape sequence is kept; '\\\\' is a backslash."), 1);
+        return 0;
+}
+
 int command_line_split(const char *text, char ***ret, char **ret_why)
 {
         _cleanup_strv_free_ char **words = NULL;
         const char *p = text + strspn(text, WHITESPACE);
         size_t n_words = 0, allocated = 0;
-        bool odd = false;
+        bool odd = false, shell = false;
         int r;
 
         while (*p != '\0') {
@@ -78,6 +104,7 @@ int command_line_split(const char *text, char ***ret, char **ret_why)
                 if (is_separator(p))
                         return refuse(ret_why, asprintf_or_null("A line is one command; '\\;' is the word ';'."),
                                       -EINVAL);
+                shell = shell || is_shell_word(p);
                 if (n_words > 0 && take_semicolon(&p))
                         r = (word = strdup(";")) ? 1 : -ENOMEM;
                 else
@@ -105,13 +132,10 @@ int command_line_split(const char *text, char ***ret, char **ret_why)
         }
         if (n_words == 0)
                 return refuse(ret_why, asprintf_or_null("There is no command."), -EINVAL);
-        if (odd) {
-                r = refuse(ret_why, asprintf_or_null("An unknown escape sequence is kept; '\\\\' is a backslash."), 1);
-                if (r < 0)
-                        return r;
-        }
-        *ret = TAKE_PTR(words);
-        return odd;
+        r = warn(shell, odd, ret_why);
+        if (r >= 0)
+                *ret = TAKE_PTR(words);
+        return r;
 }
 
 /* The value of a specifier: false where there is no such one. */

@@ -19,8 +19,9 @@
  * The first word must be an absolute path (it may begin with %S or %d), or a plain name that is looked up in the usual
  * folders at launch.
  *
- * Return: 0; 1 where an unknown escape sequence was kept as it stands, as systemd does; -EINVAL (empty, open quote,
- * ";", bad first word); -E2BIG (COMMAND_WORDS_MAX); -ENOMEM.
+ * Return: 0; 1 where an unknown escape sequence was kept as it stands, as systemd does, or where an unquoted word is
+ * one of a shell ("|", ">", "&&", ...); -EINVAL (empty, open quote, ";", bad first word); -E2BIG (COMMAND_WORDS_MAX);
+ * -ENOMEM.
  */
 int command_line_split(const char *text, char ***ret, char **ret_why) _must_check_;
 

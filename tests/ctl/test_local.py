@@ -72,6 +72,43 @@ def test_connection(folder, local):
         assert f"error: {dropin}:2: ExecReconnect=: The program './renew'" in local.run("verify", name, status=1)
 
 
+@pytest.mark.parametrize("key", ["ExecPull", "ExecTransform"])
+@pytest.mark.parametrize("program", ["/nonexistent/x", "no-such-program", "/etc/passwd", "/usr"])
+def test_program_that_is_not_there(folder, local, key, program):
+    path = write(folder / "bank.connector", f"{GOOD}{key}={program}\n")
+    out = local.run("verify", path)
+    assert out.startswith(f"warning: {path}: {key}=: ") and f"'{program}'" in out
+
+
+def test_programs_that_are_there_or_cannot_be_told(folder, local):
+    for program in ("sh", "%S/pull", "%d/pull", "/bin/sh -c 'a | b'"):
+        assert local.run("verify", write(folder / "a.connector", GOOD + f"ExecPull={program}\n")).endswith("a.connector: good\n")
+    store = write(folder / "b.connector", GOOD + "[Destination]\nType=exec\nExecStore=/nonexistent/x\n")
+    assert f"warning: {store}: ExecStore=: " in local.run("verify", store)
+    renew = write(folder / "bank.connection", "[Reconnect]\nExecReconnect=/nonexistent/x\n")
+    assert f"warning: {renew}: ExecReconnect=: " in local.run("verify", renew)
+
+
+@pytest.mark.parametrize("line", ["ExecPull=/bin/cat a | /bin/sort", "ExecTransform=/bin/cat > x"])
+def test_words_of_a_shell(folder, local, line):
+    path = write(folder / "bank.connector", f"{GOOD}{line}\n")
+    out = local.run("verify", path)
+    assert out.startswith(f"warning: {path}:5: {line.split('=')[0]}=: There is no shell") and "ExecTransform=" in out
+
+
+def test_folder(folder, local):
+    place = folder / "place"
+    bad = write(place / "bad.connector", GOOD + "[Schedule]\nEvery=often\n")
+    good = write(place / "good.connection", "[Connection]\n")
+    write(place / "README", "no file of ours")
+    out = local.run("verify", str(place), status=1)
+    assert f"error: {bad}:6: Every=" in out and f"{good}: good\n" in out and "README" not in out
+    settings = write(place / "syncrun.conf", "[Daemon]\n")
+    assert f"{settings}: good\n" in local.run("verify", str(place), status=1)
+    (folder / "bare").mkdir()
+    assert "no file of syncrun" in local.run("verify", str(folder / "bare"), status=1)
+
+
 def test_settings(folder, local):
     path = write(folder / "syncrun.conf", "[Daemon]\nMaxConcurrentRuns=4\n")
     assert local.run("verify", path) == f"{path}: good\n"

@@ -40,8 +40,14 @@ static const struct {
         { "a \\xc3\\xa9 \\303\\251 \\u00e9 \\U000000e9", "a" BAR "\xc3\xa9" BAR "\xc3\xa9" BAR "\xc3\xa9" BAR "\xc3\xa9", 0 },
         { "a \\u20ac \\U0001f600 \\u0041", "a" BAR "\xe2\x82\xac" BAR "\xf0\x9f\x98\x80" BAR "A", 0 },
         { "a \xc3\xa9", "a" BAR "\xc3\xa9", 0 },
-        { "a | > < & && || # $HOME ${HOME} $$ * ? ~", "a" BAR "|" BAR ">" BAR "<" BAR "&" BAR "&&" BAR "||" BAR "#" BAR "$HOME"
-          BAR "${HOME}" BAR "$$" BAR "*" BAR "?" BAR "~", 0 },
+        { "a # $HOME ${HOME} $$ * ? ~ a|b x>y", "a" BAR "#" BAR "$HOME" BAR "${HOME}" BAR "$$" BAR "*" BAR "?" BAR "~" BAR "a|b"
+          BAR "x>y", 0 },
+        { "a '|' \">\" '&&' -c 'b | c > d'", "a" BAR "|" BAR ">" BAR "&&" BAR "-c" BAR "b | c > d", 0 },
+        /* Words of a shell stay, too, with a warning. */
+        { "a | b", "a" BAR "|" BAR "b", 1 },
+        { "a > b", "a" BAR ">" BAR "b", 1 },
+        { "a 2>&1", "a" BAR "2>&1", 1 },
+        { "a < & && || >> \\q", "a" BAR "<" BAR "&" BAR "&&" BAR "||" BAR ">>" BAR "\\q", 1 },
         { "a \\; b", "a" BAR ";" BAR "b", 0 },
         { "a \\;", "a" BAR ";", 0 },
         { "a \";\" ';' x; ;x", "a" BAR ";" BAR ";" BAR "x;" BAR ";x", 0 },
