@@ -38,6 +38,15 @@ void log_view_entry(struct json_object *entry, void *userdata)
                       c == COLOUR_NORMAL ? "" : colour(COLOUR_NORMAL));
 }
 
+const char *log_view_why_none(struct json_object *run)
+{
+        /* Started for a connector, and not as a unit. */
+        if (json_time(run, "started_at") > 0 && !isempty(json_text(run, "connector")) &&
+            isempty(json_text(run, "invocation_id")))
+                return "Workers are children of the service here: their lines go where those of syncrund do.";
+        return "Its lines may have been rotated away; groups systemd-journal and adm see all.";
+}
+
 int log_view_print_run(Ctl *ctl, struct json_object *run)
 {
         LogView output = { .ctl = ctl };
@@ -54,8 +63,7 @@ int log_view_print_run(Ctl *ctl, struct json_object *run)
         if (n < 0)
                 return ctl_fail_errno(n, "Could not read the journal");
         if (n == 0)
-                (void) printf("%sNo log lines of this run that you may see (groups systemd-journal and adm see "
-                              "all).%s\n",
-                              colour(COLOUR_GREY), colour(COLOUR_NORMAL));
+                (void) printf("%sNo log lines of this run that you may see. %s%s\n", colour(COLOUR_GREY),
+                              log_view_why_none(run), colour(COLOUR_NORMAL));
         return 0;
 }

@@ -15,5 +15,8 @@ typedef struct LogView {
 /* A JournalEntryCallback, given a LogView. */
 void log_view_entry(struct json_object *entry, void *userdata);
 
+/* Why there may be none of a run in this machine's journal: a sentence. */
+const char *log_view_why_none(struct json_object *run);
+
 /* The last lines of a run, behind an empty line. Return: 0; an exit status > 0 with the error printed. */
 int log_view_print_run(Ctl *ctl, struct json_object *run);

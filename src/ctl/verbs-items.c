@@ -18,8 +18,8 @@
 
 #define ITEMS_SHOWN 50U /* without --lines= */
 
-/* Where the connector's worker keeps its state: *ret is NULL where the daemon is not there, or does not know, and freed
- * by the caller. Return: 0; an exit status > 0 with the error printed. */
+/* Where the connector's worker keeps its state: *ret is NULL where the daemon is not there, or does not know; freed by
+ * the caller. Return: 0; an exit status > 0 with the error printed. */
 static int ask_state_directory(Ctl *ctl, const char *connector, char **ret)
 {
         const ClientOption filter[] = { { .name = "name", .type = 's', .s = connector } };

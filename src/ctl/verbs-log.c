@@ -183,9 +183,6 @@ int verb_log(Ctl *ctl, int argc, char **argv)
                 return 0;
         if (!run)
                 return status != 0 ? status : ctl_no_such(argv[1]);
-        return ctl_fail_status(
-                        EXIT_FAILURE,
-                        "The journal has no line of run %s that you may see. Its lines may have been rotated away; "
-                        "groups systemd-journal and adm see all.",
-                        id);
+        return ctl_fail_status(EXIT_FAILURE, "The journal has no line of run %s that you may see. %s", id,
+                               log_view_why_none(run));
 }

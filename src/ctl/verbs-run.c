@@ -93,7 +93,8 @@ static int no_active_run(struct json_object *connector)
         if (!retry)
                 return ctl_fail_status(EXIT_WRONG_STATE, "%s has no active run.", name);
         return ctl_fail_status(EXIT_WRONG_STATE,
-                               "%s has no active run, but a retry that is due %s: 'syncrunctl disable %s' keeps it back.",
+                               "%s has no active run, but a retry that is due %s: 'syncrunctl disable %s' keeps it "
+                               "back.",
                                name, relative_text(when, json_time(retry, "at")), name);
 }
 

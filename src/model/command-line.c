@@ -66,7 +66,8 @@ static bool is_separator(const char *p)
 /* A word that a shell would not hand on, before its quotes are gone: mostly somebody took this for a shell's line. */
 static bool is_shell_word(const char *p)
 {
-        static const char *const words[] = { "|", "||", "|&", "&", "&&", "<", "<<", "<<<", ">", ">>", "2>", "2>&1", "&>" };
+        static const char *const words[] = { "|",   "||", "|&", "&",  "&&",   "<", "<<",
+                                             "<<<", ">",  ">>", "2>", "2>&1", "&>" };
         size_t n = strcspn(p, WHITESPACE);
 
         for (size_t i = 0; i < ELEMENTSOF(words); i++)
@@ -85,7 +86,8 @@ static int warn(bool shell, bool odd, char **ret_why)
                                                "-c '...'; quote the word where it is meant."),
                               1);
         if (odd)
-                return refuse(ret_why, asprintf_or_null("An unknown escape sequence is kept; '\\\\' is a backslash."), 1);
+                return refuse(ret_why, asprintf_or_null("An unknown escape sequence is kept; '\\\\' is a backslash."),
+                              1);
         return 0;
 }
 

@@ -122,6 +122,15 @@ def test_log_of_nothing(two, ctl):
     assert status == 4
 
 
+def test_log_where_workers_are_children(two, ctl):
+    """On a private instance, as this one is: what they wrote is where the daemon's lines are."""
+    run = ctl.json("start", "--wait", "bank", status=3)["id"]
+    told = "Workers are children of the service here: their lines go where those of syncrund do."
+    status, out, err = ctl.both("log", run)
+    assert (status, out) == (1, "") and told in err and "rotated" not in err
+    assert told in ctl.run("status", run)
+
+
 def test_status_says_what_is_owed_and_what_follows(world, ctl):
     world.puppet_connector("bank", text="[Run]\nRetryMax=0\n")
     world.start()
