@@ -38,7 +38,7 @@ static int decide_retry(EngineRun *r, const RunEnd *end)
         const ConnectorDefinition *definition = r->definition;
         ConnectorRecord *record = &r->connector->record;
         const Run *run = r->run;
-        usec_t at;
+        usec_t now, at;
         int k;
 
         if (!is_of_record(r))
@@ -50,8 +50,13 @@ static int decide_retry(EngineRun *r, const RunEnd *end)
         k = free_and_strdup(&record->retry_of, run->retry_of ?: run->id);
         if (k < 0)
                 return k;
-        at = usec_add(engine_now(r->engine, CLOCK_REALTIME), retry_delay(definition, run->attempt, engine_random()));
-        record->retry_at_usec = MAX(at, end->retry_at_usec);
+        now = engine_now(r->engine, CLOCK_REALTIME);
+        at = usec_add(now, retry_delay(definition, run->attempt, engine_random()));
+        if (end->retry_at_usec > usec_add(now, RETRY_AHEAD_MAX_USEC))
+                run_log_far_retry(run, end->retry_at_usec - now);
+        else
+                at = MAX(at, end->retry_at_usec);
+        record->retry_at_usec = at;
         record->retry_attempt = run->attempt + 1;
         return 0;
 }

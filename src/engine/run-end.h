@@ -6,6 +6,10 @@
 #include "engine/engine-internal.h"
 #include "engine/run-log.h"
 
+/* How far ahead a provider may put off the retry (quota_reset, Retry-After): no quota is counted by more than a month,
+ * and a wrong unit must not silence a connector for good. */
+#define RETRY_AHEAD_MAX_USEC (31 * USEC_PER_DAY)
+
 /* Said once: by the worker's Finish(), by a time limit, a cancellation, or by the worker's being gone. */
 typedef struct RunEnd {
         RunOutcome outcome;
@@ -14,7 +18,7 @@ typedef struct RunEnd {
         AttentionCategory category; /* _ATTENTION_INVALID: as the run has it */
         bool retry;                 /* failed for a reason that may pass by itself; the worker knows: also beside a
                                      * category, where the connector itself says to try again */
-        usec_t retry_at_usec;       /* not before; 0: by the backoff */
+        usec_t retry_at_usec;       /* not before; 0, or beyond RETRY_AHEAD_MAX_USEC: by the backoff */
         uint64_t n_bad_lines;       /* the message says so */
         bool destination_failed;    /* it did not take what it was sent */
 } RunEnd;

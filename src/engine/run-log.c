@@ -108,6 +108,17 @@ void run_log(const Run *run, RunLogEntry entry)
         }
 }
 
+void run_log_far_retry(const Run *run, usec_t ahead_usec)
+{
+        char span[TIMESPAN_TEXT_MAX];
+        RunFields f;
+
+        describe_run(run, &f);
+        log_fields(LOG_WARNING, NULL, f.fields, f.n,
+                   "%s: run %s asks to be tried again only in %s, which is not believed: it is as its RetrySec= says",
+                   subject(run), run->id, timespan_format(span, sizeof(span), ahead_usec, USEC_PER_HOUR));
+}
+
 void run_log_retry(const Run *run, const ConnectorRecord *record, usec_t now_usec)
 {
         char span[TIMESPAN_TEXT_MAX];

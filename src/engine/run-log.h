@@ -18,6 +18,9 @@ typedef enum RunLogEntry {
 
 void run_log(const Run *run, RunLogEntry entry);
 
+/* The provider wants to be asked again at a time that is not believed. */
+void run_log_far_retry(const Run *run, usec_t ahead_usec);
+
 /* The record says when and which attempt. */
 void run_log_retry(const Run *run, const ConnectorRecord *record, usec_t now_usec);
 

@@ -8,6 +8,7 @@
 #include "unit/engine-fixture.h"
 
 #include "engine/engine-internal.h"
+#include "engine/run-end.h"
 
 static void open_bank(EngineFixture *f, const char *text)
 {
@@ -412,6 +413,27 @@ static void test_time_limit(void **state)
         assert_true(fixture_connector(f, "bank")->record.retry_at_usec > 0);
 }
 
+/* A provider puts the retry off by a month at most; the clock runs on a little between both looks at it. */
+static void test_far_retry(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_failure("HTTP 429", true);
+        char id[RUN_ID_MAX + 1];
+        usec_t now;
+
+        open_bank(f, CONNECTOR("[Run]\nRetrySec=1h\nRetryMaxSec=1h\nRetryMax=3\n"));
+        report.retry_at_usec = fixture_now(CLOCK_REALTIME) + RETRY_AHEAD_MAX_USEC;
+        fixture_whole_run(f, "bank", &report, id);
+        assert_int_equal(fixture_connector(f, "bank")->record.retry_at_usec, report.retry_at_usec);
+        now = fixture_now(CLOCK_REALTIME);
+        report.retry_at_usec = now + RETRY_AHEAD_MAX_USEC + USEC_PER_HOUR;
+        fixture_whole_run(f, "bank", &report, id);
+        assert_in_range(fixture_connector(f, "bank")->record.retry_at_usec, now, now + 2 * USEC_PER_HOUR);
+        report.retry_at_usec = UINT64_MAX / 2; /* microseconds where the protocol has milliseconds */
+        fixture_whole_run(f, "bank", &report, id);
+        assert_in_range(fixture_connector(f, "bank")->record.retry_at_usec, now, now + 2 * USEC_PER_HOUR);
+}
+
 static void test_stall(void **state)
 {
         EngineFixture *f = *state;
@@ -472,6 +494,7 @@ int main(void)
                 ENGINE_TEST(test_worker_dies),
                 ENGINE_TEST(test_worker_leaves_without_a_word),
                 ENGINE_TEST(test_time_limit),
+                ENGINE_TEST(test_far_retry),
                 ENGINE_TEST(test_stall),
                 ENGINE_TEST(test_end_overtakes_usage),
         };
