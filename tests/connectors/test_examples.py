@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The ten-line examples work, are ten lines, and stand in the manual, and where it has them in the README, word for word."""
+"""The ten-line examples work, are ten lines, and stand in the manual, word for word; so does the short one of the README work."""
 
 import json
 import os
@@ -113,7 +113,7 @@ def test_folder_that_cannot_be_read_to_its_end_moves_no_state(files):
 
 def test_folder_that_is_not_there_asks_for_attention(tmp_path):
     outcome = Connector("examples/changed-files", tmp_path / "none", state=tmp_path / "state").run()
-    assert outcome.status == os.EX_CONFIG
+    assert outcome.status == os.EX_CONFIG and outcome.log.strip() == f"{tmp_path}/none is no folder"
 
 
 @pytest.fixture
@@ -171,5 +171,17 @@ def test_stands_in_the_manual(name):
     assert f"```\n{text}```\n".replace("\\", "\\\\") in MANUAL.read_text()
 
 
-def test_stands_in_the_readme():
-    assert f"```python\n{(EXAMPLES / 'changed-files').read_text()}```\n" in README.read_text()
+def test_the_short_one_of_the_readme(tmp_path):
+    text = re.search(r"```python\n(.*?)```", README.read_text(), re.S)[1]
+    assert max(map(len, text.splitlines())) < 100
+    program, folder = tmp_path / "program", tmp_path / "folder"
+    program.write_text(text)
+    program.chmod(0o755)
+    connector = Connector(program, folder, state=tmp_path / "state")
+    outcome = connector.run()
+    assert outcome.status == os.EX_CONFIG and outcome.log.strip() == f"{folder} is no folder"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "file").write_text("hello")
+    assert names_of(connector.run(), folder) == [b"deep/file"]
+    connector.state.write_text(json.dumps({"since": time.time() + 3600}))
+    assert connector.run(keep_state=False).records == []
