@@ -190,10 +190,6 @@ def test_settings_that_cannot_run(bench):
     bench.settings("/nonexistent/program")
     bench.run()
     assert "/nonexistent/program" in bench.daemon.end["error"] and bench.daemon.end["attention"] == "configuration_error"
-    bench.next_run(3)
-    bench.settings("true", destination=[("Type", "webhook"), ("Url", "https://example.org/")])
-    bench.run()
-    assert bench.daemon.end["outcome"] == "failed" and "webhook" in bench.daemon.end["error"]
 
 
 def test_the_schema_in_the_manual_is_the_file_s(bench):
