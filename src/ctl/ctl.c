@@ -113,6 +113,21 @@ int ctl_client(Ctl *ctl, Client **ret)
         return 0;
 }
 
+int ctl_each(Ctl *ctl, int argc, char **argv, int (*act)(Ctl *ctl, Client *client, const char *argument))
+{
+        Client *client;
+        int status, worst;
+
+        worst = ctl_client(ctl, &client);
+        if (worst != 0)
+                return worst;
+        for (int i = 1; i < argc; i++) {
+                status = act(ctl, client, argv[i]);
+                worst = MAX(worst, status);
+        }
+        return worst;
+}
+
 void ctl_begin(Ctl *ctl)
 {
         if (ctl->pager)

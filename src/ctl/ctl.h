@@ -25,6 +25,9 @@ typedef struct Ctl {
 /* The connection, opened at the first call. Return: 0; an exit status > 0 with the error printed. */
 int ctl_client(Ctl *ctl, Client **ret) _must_check_;
 
+/* Does it with each argument of a verb. Return: the worst of its exit statuses. */
+int ctl_each(Ctl *ctl, int argc, char **argv, int (*act)(Ctl *ctl, Client *client, const char *argument));
+
 /* Prints what went wrong and what to do next, as "syncrunctl: ...", on standard error. Return: the exit status for it.
  */
 int ctl_fail(const ClientError *e, const char *format, ...) _printf_(2, 3);

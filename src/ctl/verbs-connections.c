@@ -291,17 +291,7 @@ static int reconnect_one(Ctl *ctl, Client *client, const char *connection)
 
 int verb_reconnect(Ctl *ctl, int argc, char **argv)
 {
-        int status, worst;
-        Client *client;
-
-        worst = ctl_client(ctl, &client);
-        if (worst != 0)
-                return worst;
-        for (int i = 1; i < argc; i++) {
-                status = reconnect_one(ctl, client, argv[i]);
-                worst = MAX(worst, status);
-        }
-        return worst;
+        return ctl_each(ctl, argc, argv, reconnect_one);
 }
 
 int verb_withdraw(Ctl *ctl, int argc, char **argv)

@@ -103,21 +103,14 @@ int verb_key_list(Ctl *ctl, int argc, char **argv)
         return 0;
 }
 
+static int revoke_one(Ctl *ctl, Client *client, const char *name)
+{
+        _cleanup_client_error_ ClientError e = {};
+
+        return client_revoke_api_key(client, name, &e) >= 0 ? 0 : ctl_fail(&e, "Could not revoke key %s", name);
+}
+
 int verb_key_revoke(Ctl *ctl, int argc, char **argv)
 {
-        int status, worst;
-        Client *client;
-
-        worst = ctl_client(ctl, &client);
-        if (worst != 0)
-                return worst;
-        for (int i = 1; i < argc; i++) {
-                _cleanup_client_error_ ClientError e = {};
-
-                if (client_revoke_api_key(client, argv[i], &e) >= 0)
-                        continue;
-                status = ctl_fail(&e, "Could not revoke key %s", argv[i]);
-                worst = MAX(worst, status);
-        }
-        return worst;
+        return ctl_each(ctl, argc, argv, revoke_one);
 }

@@ -163,17 +163,7 @@ static int cancel_one(Ctl *ctl, Client *client, const char *word)
 
 int verb_cancel(Ctl *ctl, int argc, char **argv)
 {
-        int status, worst;
-        Client *client;
-
-        worst = ctl_client(ctl, &client);
-        if (worst != 0)
-                return worst;
-        for (int i = 1; i < argc; i++) {
-                status = cancel_one(ctl, client, argv[i]);
-                worst = MAX(worst, status);
-        }
-        return worst;
+        return ctl_each(ctl, argc, argv, cancel_one);
 }
 
 int verb_set_active(Ctl *ctl, int argc, char **argv)
