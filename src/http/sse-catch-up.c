@@ -233,7 +233,7 @@ static void on_hub_page(const ClientAnswer *answer, void *userdata)
                 return;
         }
         if (sse_page_is_of_another_history(&page, before)) {
-                sse_hub_comment(hub, SSE_GAP_COMMENT, false);
+                sse_hub_comment(hub, SSE_GAP_COMMENT);
                 hub->position = 0; /* from its beginning */
                 ask_for_hub(hub);
                 return;

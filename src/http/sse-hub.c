@@ -7,16 +7,11 @@
 
 #include "http/sse-hub.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <utlist.h>
 
-#define uthash_nonfatal_oom(element) ((element)->lost = true)
-#include <uthash.h>
-
 #include "base/fd-util.h"
-#include "base/json-util.h"
 #include "base/log.h"
 #include "base/string-util.h"
 #include "http/app.h"
@@ -29,108 +24,6 @@
 #define LOG_CUT 31U
 #define HEARTBEAT_ACCURACY_USEC (500 * USEC_PER_MSEC)
 #define EXPIRY_ACCURACY_USEC    (500 * USEC_PER_MSEC)
-
-/* ---- Channels */
-
-#define NO_FILTER "\t" /* in a channel's key */
-
-static char *channel_key(const SseFilter *filter)
-{
-        /* No query can have a control character in it that would make two filters one. */
-        return asprintf_or_null("%s\n%s\n%s", filter->user_id ?: NO_FILTER, filter->provider ?: NO_FILTER,
-                                filter->connector ?: NO_FILTER);
-}
-
-static SseChannel *channel_free(SseChannel *channel)
-{
-        if (!channel)
-                return NULL;
-        free(channel->key);
-        free(channel->user_id);
-        free(channel->provider);
-        free(channel->connector);
-        sse_text_unref(channel->text);
-        free(channel);
-        return NULL;
-}
-DEFINE_TRIVIAL_CLEANUP_FUNC(SseChannel *, channel_free);
-
-static int copy_filter(const SseFilter *filter, SseChannel *channel)
-{
-        if (free_and_strdup(&channel->user_id, filter->user_id) < 0 ||
-            free_and_strdup(&channel->provider, filter->provider) < 0 ||
-            free_and_strdup(&channel->connector, filter->connector) < 0)
-                return -ENOMEM;
-        return 0;
-}
-
-static bool is_wide(const SseChannel *channel)
-{
-        return !channel->user_id || channel->provider || channel->connector;
-}
-
-static int get_channel(SseHub *hub, const SseFilter *filter, SseChannel **ret)
-{
-        _cleanup_(channel_freep) SseChannel *channel = NULL;
-        _cleanup_free_ char *key = channel_key(filter);
-
-        if (!key)
-                return -ENOMEM;
-        HASH_FIND_STR(hub->channels, key, *ret);
-        if (*ret && !(*ret)->text)
-                (*ret)->text = sse_text_new();
-        if (*ret)
-                return (*ret)->text ? 0 : -ENOMEM;
-        channel = calloc(1, sizeof(*channel));
-        if (!channel || copy_filter(filter, channel) < 0)
-                return -ENOMEM;
-        channel->text = sse_text_new();
-        if (!channel->text)
-                return -ENOMEM;
-        channel->hub = hub;
-        channel->key = TAKE_PTR(key);
-        HASH_ADD_KEYPTR(hh, hub->channels, channel->key, strlen(channel->key), channel);
-        if (channel->lost)
-                return -ENOMEM;
-        if (is_wide(channel))
-                DL_APPEND2(hub->wide, channel, wide_prev, wide_next);
-        *ret = TAKE_PTR(channel);
-        return 0;
-}
-
-/* One user's, without further filters; NULL: nobody reads it. */
-static SseChannel *find_user_channel(SseHub *hub, const char *user_id)
-{
-        char key[UUID_TEXT_MAX + sizeof("\n" NO_FILTER "\n" NO_FILTER)];
-        SseChannel *channel;
-
-        if (strlen(user_id) >= UUID_TEXT_MAX)
-                return NULL;
-        (void) snprintf(key, sizeof(key), "%s\n" NO_FILTER "\n" NO_FILTER, user_id);
-        HASH_FIND_STR(hub->channels, key, channel);
-        return channel;
-}
-
-static void set_clean(SseChannel *channel)
-{
-        if (channel->is_dirty)
-                DL_DELETE2(channel->hub->dirty, channel, dirty_prev, dirty_next);
-        channel->is_dirty = false;
-        channel->n_events = 0;
-}
-
-static void release_channel(SseChannel *channel)
-{
-        SseHub *hub = channel->hub;
-
-        if (channel->streams || channel->ahead || channel->behind)
-                return;
-        set_clean(channel);
-        HASH_DELETE(hh, hub->channels, channel);
-        if (is_wide(channel))
-                DL_DELETE2(hub->wide, channel, wide_prev, wide_next);
-        channel_free(channel);
-}
 
 /* ---- Streams come and go */
 
@@ -176,7 +69,7 @@ void sse_hub_drop(SseStream *stream)
         SseChannel *channel = stream->channel;
 
         drop_stream(stream);
-        release_channel(channel);
+        sse_channel_release(channel);
 }
 
 static void log_cut(Principal *principal)
@@ -212,7 +105,7 @@ bool sse_hub_write(SseStream *stream, SseText *text)
 
         if (write_text(stream, text))
                 return true;
-        release_channel(channel);
+        sse_channel_release(channel);
         return false;
 }
 
@@ -258,7 +151,7 @@ int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, cons
         stream->principal = principal_ref(principal);
         r = time_expiry(stream);
         if (r >= 0)
-                r = get_channel(hub, filter, &channel);
+                r = sse_channel_get(hub, filter, &channel);
         if (r < 0) {
                 sse_stream_free(stream);
                 return r;
@@ -266,6 +159,7 @@ int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, cons
         stream->channel = channel;
         stream->position = begin->position;
         stream->told_whole_from = begin->told_whole_from;
+        stream->beats_by_event = begin->beats_by_event;
         principal->allowance->n_streams++;
         hub->status.n_opened++;
         if (hub->status.n_streams++ == 0) {
@@ -302,7 +196,7 @@ static void end_streams(SseHub *hub, bool all)
                 end_list(&channel->streams, all);
                 end_list(&channel->ahead, all);
                 end_list(&channel->behind, all);
-                release_channel(channel);
+                sse_channel_release(channel);
         }
 }
 
@@ -314,13 +208,13 @@ void sse_hub_end_invalid(SseHub *hub)
 /* ---- Events */
 
 /* Return: how many streams it was sent to. */
-static unsigned write_list(SseStream **list, SseText *text, bool idle_only)
+static unsigned write_list(SseStream **list, SseText *text)
 {
         SseStream *stream, *next;
         unsigned n = 0;
 
         DL_FOREACH_SAFE(*list, stream, next)
-        if ((!idle_only || stream->n_queue == 0) && write_text(stream, text))
+        if (write_text(stream, text))
                 n++;
         return n;
 }
@@ -338,14 +232,14 @@ static void flush_channel(SseChannel *channel)
 {
         unsigned n_events = channel->n_events;
 
-        set_clean(channel);
+        sse_channel_set_clean(channel);
         if (sse_text_is_empty(channel->text))
                 return;
         if (sse_text_finish(channel->text) < 0)
                 end_all(channel);
         else
                 channel->hub->status.n_delivered +=
-                                (uint64_t) n_events * write_list(&channel->streams, channel->text, false);
+                                (uint64_t) n_events * write_list(&channel->streams, channel->text);
         if (channel->text->n_ref == 1) {
                 sse_text_reset(channel->text);
                 return;
@@ -362,7 +256,7 @@ static void flush_all(SseHub *hub)
                 SseChannel *channel = hub->dirty;
 
                 flush_channel(channel);
-                release_channel(channel);
+                sse_channel_release(channel);
         }
 }
 
@@ -436,25 +330,7 @@ static void add_event(SseChannel *channel, uint64_t seq, const char *json)
 static void deliver_to(SseChannel *channel, uint64_t seq, const char *json)
 {
         add_event(channel, seq, json);
-        release_channel(channel);
-}
-
-bool sse_filter_matches(const SseFilter *filter, const char *json)
-{
-        _cleanup_json_ struct json_object *event = NULL;
-        struct json_object *metadata = NULL;
-        const char *value = NULL;
-
-        if (!filter->provider && !filter->connector)
-                return true;
-        if (json_parse(json, strlen(json), &event) < 0)
-                return false;
-        if (filter->provider && (json_get_string(event, "provider", &value) <= 0 || !streq(value, filter->provider)))
-                return false;
-        if (!filter->connector)
-                return true;
-        return json_get_object(event, "metadata", &metadata) > 0 &&
-               json_get_string(metadata, "connector", &value) > 0 && streq(value, filter->connector);
+        sse_channel_release(channel);
 }
 
 void sse_hub_deliver(SseHub *hub, uint64_t seq, const char *user_id, const char *json)
@@ -463,7 +339,7 @@ void sse_hub_deliver(SseHub *hub, uint64_t seq, const char *user_id, const char 
 
         hub->position = seq;
         hub->status.n_events++;
-        channel = find_user_channel(hub, user_id);
+        channel = sse_channel_of_user(hub, user_id);
         if (channel)
                 deliver_to(channel, seq, json);
         DL_FOREACH_SAFE2(hub->wide, channel, next, wide_next)
@@ -482,7 +358,7 @@ void sse_hub_event(SseHub *hub, uint64_t seq, const char *user_id, const char *j
                 sse_hub_deliver(hub, seq, user_id, json);
 }
 
-void sse_hub_comment(SseHub *hub, const char *comment, bool idle_only)
+void sse_hub_comment(SseHub *hub, const char *comment)
 {
         _cleanup_(sse_text_unrefp) SseText *text = sse_text_new();
         SseChannel *channel, *next;
@@ -493,21 +369,45 @@ void sse_hub_comment(SseHub *hub, const char *comment, bool idle_only)
                 return;
         flush_all(hub);
         HASH_ITER(hh, hub->channels, channel, next) {
-                (void) write_list(&channel->streams, text, idle_only);
-                (void) write_list(&channel->ahead, text, idle_only);
-                (void) write_list(&channel->behind, text, idle_only);
-                release_channel(channel);
+                (void) write_list(&channel->streams, text);
+                (void) write_list(&channel->ahead, text);
+                (void) write_list(&channel->behind, text);
+                sse_channel_release(channel);
         }
 }
 
 /* ---- The loop */
 
+/* A client that has not taken what it was sent needs no sign of life. */
+static void beat_list(SseStream **list, SseText *comment, SseText *event)
+{
+        SseStream *stream, *next;
+
+        DL_FOREACH_SAFE(*list, stream, next)
+        if (stream->n_queue == 0)
+                (void) write_text(stream, stream->beats_by_event ? event : comment);
+}
+
 static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
 {
+        _cleanup_(sse_text_unrefp) SseText *comment = sse_text_new(), *event = sse_text_new();
         SseHub *hub = userdata;
+        SseChannel *channel, *next;
 
         arm_heartbeat(hub, true);
-        sse_hub_comment(hub, "heartbeat", true);
+        if (!comment || !event)
+                return 0;
+        sse_text_add_comment(comment, "heartbeat");
+        sse_text_add_heartbeat(event);
+        if (sse_text_finish(comment) < 0 || sse_text_finish(event) < 0)
+                return 0;
+        flush_all(hub);
+        HASH_ITER(hh, hub->channels, channel, next) {
+                beat_list(&channel->streams, comment, event);
+                beat_list(&channel->ahead, comment, event);
+                beat_list(&channel->behind, comment, event);
+                sse_channel_release(channel);
+        }
         return 0;
 }
 

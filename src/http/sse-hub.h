@@ -45,6 +45,7 @@ unsigned sse_hub_admit(const SseHub *hub, const Principal *principal);
 typedef struct SseBegin {
         uint64_t position;        /* the last event that it has had, or before the first that is to be sent */
         uint64_t told_whole_from; /* it has been told that something before this one is lost; 0: of nothing */
+        bool beats_by_event;      /* it is for a reader that does not see comments */
         bool in_step;             /* all events after @position are told by sse_hub_event(); else it asks for them */
 } SseBegin;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the files of the hub know of each other's: sse-hub.c and sse-catch-up.c. */
+/* What the files of the hub know of each other's: sse-hub.c, sse-channel.c and sse-catch-up.c. */
 
 #include <uthash.h>
 
@@ -45,6 +45,18 @@ struct SseHub {
         sd_event_source *retry;
 };
 
+/* The channel of a filter, made where there is none yet. Return: 0; -ENOMEM. */
+int sse_channel_get(SseHub *hub, const SseFilter *filter, SseChannel **ret) _must_check_;
+
+/* One user's, without further filters; NULL: nobody reads it. */
+SseChannel *sse_channel_of_user(SseHub *hub, const char *user_id);
+
+/* It has nothing to be flushed any more. */
+void sse_channel_set_clean(SseChannel *channel);
+
+/* Frees it, if it has no streams. */
+void sse_channel_release(SseChannel *channel);
+
 /* Moves a stream to another list, or out of its own. */
 void sse_hub_list(SseStream *stream, SseStream **list);
 
@@ -60,5 +72,5 @@ bool sse_hub_write(SseStream *stream, SseText *text);
 /* Tells all channels an event that the hub has not told. */
 void sse_hub_deliver(SseHub *hub, uint64_t seq, const char *user_id, const char *json);
 
-/* A comment to all streams, after what they are to be sent. @idle_only: not to those that have not taken all. */
-void sse_hub_comment(SseHub *hub, const char *comment, bool idle_only);
+/* A comment to all streams, after what they are to be sent. */
+void sse_hub_comment(SseHub *hub, const char *comment);

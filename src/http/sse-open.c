@@ -27,6 +27,7 @@
 typedef struct Opening {
         SseFilter filter; /* points behind this */
         bool resumes;     /* after an event that the client had */
+        bool beats_by_event;
         uint64_t after;
         uint64_t replay;
         char text[];
@@ -56,6 +57,18 @@ static Opening *opening_new(const SseFilter *filter)
                 p = stpcpy(p, from[i]) + 1;
         }
         return opening;
+}
+
+/* An EventSource tells its page of events alone, and a page wants to know that a quiet stream is alive. */
+static bool read_heartbeat(Request *request, Opening *opening)
+{
+        static const char *const words[] = { "comment", "event", NULL };
+        const char *heartbeat = words[0];
+
+        if (!surface_word(request, "heartbeat", words, &heartbeat))
+                return false;
+        opening->beats_by_event = streq(heartbeat, "event");
+        return true;
 }
 
 /* A header that is no number comes of another server's stream, and is as none. */
@@ -163,7 +176,11 @@ static bool admit(Request *request)
 static void begin_stream(Request *request, SseText *head, SseText *first, const SsePage *page)
 {
         const Opening *opening = request->state;
-        SseBegin begin = { .position = page->next, .in_step = page->next >= page->last };
+        SseBegin begin = {
+                .position = page->next,
+                .beats_by_event = opening->beats_by_event,
+                .in_step = page->next >= page->last,
+        };
         int fd, r;
 
         if (opening->resumes && sse_page_has_gap(page, opening->after))
@@ -273,7 +290,8 @@ void sse_open(Request *request, const SseFilter *filter)
                 return;
         }
         request->state = opening;
-        if (!read_position(request, opening) || (filter->user_id && !surface_user(request, filter->user_id)))
+        if (!read_position(request, opening) || !read_heartbeat(request, opening) ||
+            (filter->user_id && !surface_user(request, filter->user_id)))
                 return;
         if (filter->user_id)
                 check_user(request);

@@ -21,6 +21,7 @@ struct SseStream {
         int fd;
         bool is_chunked;          /* HTTP/1.1 */
         bool is_armed;            /* epoll tells when it can be written to */
+        bool beats_by_event;      /* its heartbeats are events, and no comments */
         uint64_t position;        /* while it is not in step: the last event that it was sent, or that is not for it */
         uint64_t told_whole_from; /* it has been told that something before this one is lost */
         ClientCall *call;         /* for the next page of what it missed */

@@ -94,6 +94,11 @@ void sse_text_add_comment(SseText *text, const char *comment)
         buffer_append_string(&text->buffer, "\n\n");
 }
 
+void sse_text_add_heartbeat(SseText *text)
+{
+        buffer_append_string(&text->buffer, "event: heartbeat\ndata: {}\n\n");
+}
+
 int sse_text_finish(SseText *text)
 {
         char head[CHUNK_HEAD_SIZE + 1];

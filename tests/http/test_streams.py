@@ -85,6 +85,8 @@ def test_replay(shim, key, reporter):
     ("replay=", "a valid integer, unable to parse string as an integer"),
     ("last_event_id=x", "a valid integer, unable to parse string as an integer"),
     ("last_event_id=9223372036854775808", "less than or equal to 9223372036854775807"),
+    ("heartbeat=never", "'comment' or 'event'"),
+    ("heartbeat=", "'comment' or 'event'"),
 ])
 def test_wrong_queries(shim, key, reporter, query, words):
     answer = shim.get(f"{PATH}?{query}", key)
@@ -516,10 +518,14 @@ def test_limits_of_streams(new_shim, client, reporter):
 
 
 def test_heartbeat(shim, key, reporter):
-    with shim.stream(PATH, key) as stream, shim.stream(ALL + "?replay=1", key) as wide:
-        for each in (stream, wide):
+    """A comment, byte for byte (C23); and an event for those who asked, since an EventSource hides comments."""
+    with shim.stream(PATH, key) as stream, shim.stream(ALL + "?replay=1&heartbeat=comment", key) as wide, \
+            shim.stream(PATH + "?heartbeat=event", key) as page:
+        for each in (stream, wide, page):
             assert each.messages(1) == ["first"]
-        readable, _, _ = select.select([stream.end, wide.end], [], [], 14)
+        readable, _, _ = select.select([stream.end, wide.end, page.end], [], [], 14)
         assert not readable
         for each in (stream, wide):
             assert each.block() == ": heartbeat"
+        assert page.block() == "event: heartbeat\ndata: {}"
+        assert page.chunks[-1] == b"event: heartbeat\ndata: {}\n\n"
