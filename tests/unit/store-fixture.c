@@ -304,3 +304,43 @@ void assert_records_equal(const ConnectorRecord *a, const ConnectorRecord *b)
         assert_true(a->attention.category == b->attention.category);
         assert_true(a->attention.since_usec == b->attention.since_usec);
 }
+
+static const char *const connectors[] = { "bank", "shop", "zoo", NULL };
+static const char *const users[] = { USER_1, USER_2, NULL };
+
+Run *store_fixture_nth_run(unsigned i)
+{
+        Run *run = make_run(connectors[i * 7 / 3 % 4], users[i * 5 / 4 % 3], i, A_TIME + i * 31 % N_RUNS / 3);
+
+        if (i % 20 != 0) {
+                run->state = RUN_FINISHED;
+                run->outcome = (RunOutcome) (i * 3 / 2 % _RUN_OUTCOME_MAX);
+                run->finished_usec = A_TIME + i;
+        } else if (run->connector) {
+                run->state = RUN_FINISHED;
+                run->outcome = RUN_SUCCEEDED;
+                run->finished_usec = A_TIME + i;
+        }
+        run->source = (RunSource) (i / 3 % _RUN_SOURCE_MAX);
+        return run;
+}
+
+int store_fixture_setup_runs(void **state)
+{
+        StoreFixture *f;
+
+        if (store_fixture_setup(state) < 0)
+                return -1;
+        f = *state;
+        for (unsigned i = 0; i < N_RUNS; i++) {
+                Run *run = store_fixture_nth_run(i);
+                Account *account;
+
+                expect_ok(run_find_account(run, "a", true, &account));
+                expect_ok(store_put_run(f->store, run, true));
+                put_event_of(f->store, run, run->created_usec);
+                run_free(run);
+        }
+        store_fixture_commit(f);
+        return 0;
+}

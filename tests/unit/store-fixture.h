@@ -50,6 +50,13 @@ Run *make_ended_run(const char *connector, const char *user_id, unsigned number,
 /* Puts the event of how @run stands, with the next number. */
 void put_event_of(Store *store, const Run *run, usec_t time_usec);
 
+/* The set-up with N_RUNS runs of all sorts, several at the same time, in an order of their own; the n-th has one
+ * account and the event n + 1. The caller frees the n-th. */
+#define N_RUNS 200
+int store_fixture_setup_runs(void **state);
+Run *store_fixture_nth_run(unsigned i);
+#define RUNS_TEST(test) cmocka_unit_test_setup_teardown(test, store_fixture_setup_runs, store_fixture_teardown)
+
 void assert_texts_equal(const char *a, const char *b);
 void assert_runs_equal(const Run *a, const Run *b); /* but for row and accounts */
 void assert_accounts_equal(const Run *a, const Run *b);
