@@ -2,7 +2,10 @@
 
 #include "delivery/delivery-request.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -26,7 +29,8 @@ struct DeliveryRequest {
         struct curl_slist *headers;
         char *body;
         char error[CURL_ERROR_SIZE];
-        char refused[ADDRESS_TEXT_MAX]; /* an address that may not be connected to */
+        bool tried;                     /* an address that may be connected to */
+        char refused[ADDRESS_TEXT_MAX]; /* the last one that may not */
         bool too_large;                 /* the headers alone */
         Buffer answer;
         size_t n_read;
@@ -46,7 +50,31 @@ static curl_socket_t on_open_socket(void *userdata, curlsocktype purpose, struct
                                    0, NI_NUMERICHOST);
                 return CURL_SOCKET_BAD;
         }
+        request->tried = true;
         return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+}
+
+static bool may_be_peer(const DeliveryRequest *request, const char *text)
+{
+        struct sockaddr_in ipv4 = { .sin_family = AF_INET };
+        struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6 };
+
+        if (inet_pton(AF_INET, text, &ipv4.sin_addr) == 1)
+                return delivery_address_is_allowed(request->allow_private, (const struct sockaddr *) &ipv4);
+        return inet_pton(AF_INET6, text, &ipv6.sin6_addr) == 1 &&
+               delivery_address_is_allowed(request->allow_private, (const struct sockaddr *) &ipv6);
+}
+
+/* Also of a connection that was kept, and made when more was allowed. */
+static int on_connected(void *userdata, char *peer, char *local, int peer_port, int local_port)
+{
+        DeliveryRequest *request = userdata;
+
+        if (may_be_peer(request, peer))
+                return CURL_PREREQFUNC_OK;
+        request->tried = false;
+        (void) snprintf(request->refused, sizeof(request->refused), "%s", peer);
+        return CURL_PREREQFUNC_ABORT;
 }
 
 static bool may_read(DeliveryRequest *request, size_t n)
@@ -137,11 +165,15 @@ static int set_where(DeliveryRequest *request, const WebhookRules *rules, const 
         SET(DISALLOW_USERNAME_IN_URL, 1L);
         SET(OPENSOCKETFUNCTION, on_open_socket);
         SET(OPENSOCKETDATA, request);
+        SET(PREREQFUNCTION, on_connected);
+        SET(PREREQDATA, request);
         SET(SSL_VERIFYPEER, 1L);
         SET(SSL_VERIFYHOST, 2L);
         SET(SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-        if (rules->ca_file)
+        if (rules->ca_file) {
                 SET(CAINFO, rules->ca_file);
+                SET(CAPATH, NULL); /* where the system's are */
+        }
         /* How long an answer of a name server holds is for the system's resolver to know. */
         SET(DNS_CACHE_TIMEOUT, 0L);
         /* A connection that is kept open has been checked when it was made: not for long. */
@@ -278,7 +310,7 @@ int delivery_request_outcome(DeliveryRequest *request, CURLcode code, usec_t now
         (void) curl_easy_getinfo(request->handle, CURLINFO_RESPONSE_CODE, &status);
         (void) curl_easy_getinfo(request->handle, CURLINFO_TOTAL_TIME_T, &duration);
         outcome.http_status = status > 0 ? (unsigned) status : 0;
-        outcome.refused = status == 0 && code != CURLE_OK && request->refused[0] != '\0';
+        outcome.refused = status == 0 && code != CURLE_OK && !request->tried && request->refused[0] != '\0';
         outcome.complete = status > 0 && (code == CURLE_OK || request->cut);
         outcome.duration_usec = (usec_t) MAX(duration, (curl_off_t) 0);
         if (request->retry_after)

@@ -66,7 +66,9 @@ class NameServer:
 
 
 class Island:
-    def __init__(self, folder, addresses):
+    """`certificates`: a folder that stands for /etc/ssl/certs, where the system's authorities are."""
+
+    def __init__(self, folder, addresses, certificates):
         # Namespaces are a thread's own: this one stays there and makes the sockets.
         self.executor = ThreadPoolExecutor(1)
         self.run(self.settle, addresses)
@@ -78,6 +80,7 @@ class Island:
 exec nsenter --net=/proc/{os.getpid()}/fd/{self.network} unshare --mount sh -c '
 mount --bind {folder}/resolv.conf /etc/resolv.conf &&
 mount --bind {folder}/nsswitch.conf /etc/nsswitch.conf &&
+mount --bind {certificates} /etc/ssl/certs &&
 exec "$0" "$@"' {os.environ["SYNCRUND"]} "$@"
 """)
         self.program.chmod(0o755)

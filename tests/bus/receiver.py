@@ -177,7 +177,7 @@ class Authority:
         self.file = folder / "ca.pem"
         self.key = folder / "ca.key"
         self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                     "-subj", "/CN=test", "-keyout", self.key, "-out", self.file,
+                     "-subj", f"/CN={folder.name}", "-keyout", self.key, "-out", self.file,
                      "-addext", "basicConstraints=critical,CA:TRUE")
 
     def openssl(self, *words):

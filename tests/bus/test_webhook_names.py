@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Names that mean one address now and another one later, and name servers that say nothing, on a network of the test's own."""
+"""Names that mean one address now and another one later, and name servers that say nothing, on a network of the test's
+own; and the authorities that a system knows."""
 
 import json
 import os
+import subprocess
+import threading
 import time
 
 import pytest
 from harness import Daemon, wait_for
 from island import Island
-from receiver import Receiver, answer
+from receiver import Authority, Receiver, answer, hang
 from webhooks import Webhooks
 
 PUBLIC = "93.184.215.14"
@@ -18,7 +21,8 @@ SETTINGS = "[Webhooks]\nAllowHTTP=yes\nRetrySec=\n{more}\n"
 
 @pytest.fixture
 def island(tmp_path, monkeypatch):
-    instance = Island(tmp_path, [PUBLIC, PRIVATE])
+    (tmp_path / "certs").mkdir()
+    instance = Island(tmp_path, [PUBLIC, PRIVATE], tmp_path / "certs")
     monkeypatch.setenv("SYNCRUND", str(instance.program))
     yield instance
     instance.close()
@@ -71,6 +75,73 @@ def test_a_name_of_both(island, receiver, begin):
     assert send(webhooks, endpoint, 1)["status"] == 0
     assert [c.getsockname()[0] for c in receiver.connections if c.fileno() >= 0] in ([PUBLIC], [])
     assert len(receiver.requests) == 1
+
+
+def test_a_name_of_both_where_nobody_answers(island, receiver, begin):
+    """What failed is the connection that could be tried: it is not we who refuse."""
+    webhooks = begin()
+    island.server.names["both.example"] = [PRIVATE, PUBLIC]
+    attempt = send(webhooks, webhooks.add("http://both.example:1/"), 1)
+    assert attempt["status"] == 2 and "connect" in attempt["statusText"]
+    assert "is no public address" not in attempt["statusText"]
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_kept_connection_that_is_not_allowed_any_more(island, begin, new_daemon, client, busy):
+    """busy: another request is under way meanwhile, so that libcurl goes on with what it has."""
+    receiver, slow = (island.run(Receiver, address="0.0.0.0") for _ in range(2))
+    slow.then, arrived = hang, threading.Event()
+    slow.notice = lambda request: arrived.set()
+    try:
+        webhooks = begin("AllowPrivateAddresses=yes\nTimeoutSec=60s")
+        island.server.names |= {"inside.example": [PRIVATE], "slow.example": [PUBLIC]}
+        endpoint = webhooks.add(receiver.url("inside.example"))
+        assert [send(webhooks, endpoint, n)["status"] for n in (1, 2)] == [0, 0]
+        assert len(receiver.connections) == 1
+        if busy:
+            webhooks.call("TestWebhook", webhooks.add(slow.url("slow.example")))
+            assert arrived.wait(30)
+        new_daemon.write("syncrun.conf", SETTINGS.format(more="TimeoutSec=60s"))
+        client.manager("Reload")
+        attempt = send(webhooks, endpoint, 3)
+        assert attempt["status"] == 2 and f"{PRIVATE} is no public address" in attempt["statusText"]
+        assert len(receiver.requests) == 2
+    finally:
+        receiver.close()
+        slow.close()
+
+
+def test_an_authority_of_ones_own_replaces_the_systems(island, begin, tmp_path):
+    """Not even who the system trusts is trusted beside it."""
+    ours, theirs = (Authority(tmp_path / name) for name in ("ours", "theirs"))
+    (tmp_path / "certs" / "authority.pem").write_bytes(theirs.file.read_bytes())
+    (tmp_path / "certs" / "ca-certificates.crt").write_bytes(theirs.file.read_bytes())
+    subprocess.run(["openssl", "rehash", tmp_path / "certs"], check=True)
+    receivers = [island.run(Receiver, certificate=authority.certificate("DNS:hook.example"), address="0.0.0.0")
+                 for authority in (ours, theirs)]
+    island.server.names["hook.example"] = [PUBLIC]
+    try:
+        webhooks = begin(f"CertificateAuthorityFile={ours.file}")
+        endpoints = [webhooks.add(receiver.url("hook.example")) for receiver in receivers]
+        assert send(webhooks, endpoints[0], 1)["status"] == 0
+        attempt = send(webhooks, endpoints[1], 2)
+        assert attempt["status"] == 2 and "certificate" in attempt["statusText"]
+        assert [len(receiver.requests) for receiver in receivers] == [1, 0]
+    finally:
+        for receiver in receivers:
+            receiver.close()
+
+
+def test_the_systems_authorities(island, begin, tmp_path):
+    authority = Authority(tmp_path / "theirs")
+    (tmp_path / "certs" / "ca-certificates.crt").write_bytes(authority.file.read_bytes())
+    receiver = island.run(Receiver, certificate=authority.certificate("DNS:hook.example"), address="0.0.0.0")
+    island.server.names["hook.example"] = [PUBLIC]
+    try:
+        webhooks = begin()
+        assert send(webhooks, webhooks.add(receiver.url("hook.example")), 1)["status"] == 0
+    finally:
+        receiver.close()
 
 
 def test_private_where_it_is_allowed(island, receiver, begin):
