@@ -87,7 +87,8 @@ typedef struct AccessQuery {
         char *run;
         Caller caller;
         AccessGranted granted;
-        sd_bus_slot *slot; /* of the question that is being asked */
+        sd_bus_slot *slot;        /* of what the bus driver or PID 1 is being asked */
+        PolkitQuestion *question; /* ... or polkit */
         struct AccessQuery *prev, *next;
 } AccessQuery;
 
@@ -97,6 +98,7 @@ static AccessQuery *query_free(AccessQuery *query)
                 return NULL;
         DL_DELETE(query->bus->queries, query);
         sd_bus_slot_unref(query->slot);
+        polkit_question_free(query->question);
         sd_bus_message_unref(query->message);
         free(query->connector);
         free(query->run);
@@ -127,6 +129,8 @@ static int query_refuse(PolkitAnswer answer, const char *action, sd_bus_error *e
         case POLKIT_MISSING:
                 return bus_refuse_text(error, -EACCES, "polkit is not running, so that only root may do this (%s).",
                                        action);
+        case POLKIT_TIMEOUT:
+                return bus_refuse_text(error, -ETIME, "Nobody gave the permission in time (%s).", action);
         default:
                 return bus_refuse_text(error, -EACCES, "polkit does not allow this to the caller (%s).", action);
         }
@@ -147,16 +151,16 @@ static int query_grant(AccessQuery *query, sd_bus_error *error)
         return query->granted(query->bus, query->message, &query->caller, error);
 }
 
-static int on_polkit_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
+static void on_polkit_answer(PolkitAnswer answer, void *userdata)
 {
         _cleanup_(query_freep) AccessQuery *query = userdata;
         _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-        PolkitAnswer answer = polkit_read(reply);
         int r;
 
+        if (answer == POLKIT_GONE)
+                return;
         r = answer == POLKIT_YES ? query_grant(query, &error) : query_refuse(answer, query->action, &error);
         bus_finish_call(query->message, r, &error);
-        return 0;
 }
 
 /* Of one caller, or (NULL) of all. */
@@ -167,6 +171,16 @@ static unsigned count_queries(Bus *bus, QueryState state, const char *sender)
 
         DL_FOREACH(bus->queries, query)
                 n += query->state == state && (!sender || streq(sd_bus_message_get_sender(query->message), sender));
+        return n;
+}
+
+static unsigned count_questions_about(Bus *bus, uid_t uid)
+{
+        AccessQuery *query;
+        unsigned n = 0;
+
+        DL_FOREACH(bus->queries, query)
+                n += query->state == QUERY_ASKED && query->caller.uid == uid;
         return n;
 }
 
@@ -185,7 +199,10 @@ static int on_shim_answer(sd_bus_message *reply, void *userdata, sd_bus_error *u
         /* Where PID 1 did not answer, the next call asks again. */
         if (r >= 0 || r == -ENOENT)
                 sender_set_shim(bus, sd_bus_message_get_sender(query->message), query->caller.is_shim);
-        r = query->caller.is_shim ? query_grant(query, &error) : refuse_others(&error);
+        if (query->caller.is_shim)
+                r = query_grant(query, &error);
+        else
+                r = r >= 0 || r == -ENOENT ? refuse_others(&error) : bus_refuse(&error, r);
         bus_finish_call(query->message, r, &error);
         query = query_free(query);
         lookups_begin(bus);
@@ -225,11 +242,11 @@ static int query_proceed(AccessQuery *query, sd_bus_error *error)
         if (query->for_shim)
                 return query_shim(query, error);
         if (count_queries(query->bus, QUERY_ASKED, NULL) >= ACCESS_QUESTIONS_MAX ||
-            count_queries(query->bus, QUERY_ASKED, sd_bus_message_get_sender(query->message)) >=
-                    ACCESS_QUESTIONS_PER_SENDER_MAX)
+            count_questions_about(query->bus, query->caller.uid) >= ACCESS_QUESTIONS_PER_USER_MAX)
                 return bus_refuse(error, -ENOBUFS);
         query->state = QUERY_ASKED;
-        r = polkit_ask(query->message, query->action, &subject, on_polkit_answer, query, &query->slot);
+        r = polkit_ask(query->bus, query->message, query->action, &subject, on_polkit_answer, query,
+                       &query->question);
         return r < 0 ? bus_refuse(error, r) : 1;
 }
 

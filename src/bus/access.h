@@ -7,13 +7,13 @@
 
 #include "bus/bus.h"
 
-/* Questions to polkit that wait for an answer, about one caller and about all, and calls that wait until it is known
- * who calls. More are refused with QueueFull. The bus itself lets a connection wait for 128 answers, and the launcher
- * and the workers' checks need some of them. */
-#define ACCESS_QUESTIONS_PER_SENDER_MAX 16U
-#define ACCESS_QUESTIONS_MAX            48U
-#define ACCESS_WAITING_MAX              1024U
-#define ACCESS_LOOKUPS_AT_ONCE_MAX      16U /* questions to the bus driver; others wait for their turn */
+/* Questions to polkit that wait for an answer, about callers of one uid (whatever number of connections it has) and
+ * about all, and calls that wait until it is known who calls. More are refused with QueueFull. The bus itself lets a
+ * connection wait for 128 answers, and the launcher and the workers' checks need some of them. */
+#define ACCESS_QUESTIONS_PER_USER_MAX 16U
+#define ACCESS_QUESTIONS_MAX          48U
+#define ACCESS_WAITING_MAX            1024U
+#define ACCESS_LOOKUPS_AT_ONCE_MAX    16U /* questions to the bus driver; others wait for their turn */
 
 /* What the HTTP shim may do without being asked about at polkit. */
 typedef enum ShimAccess {

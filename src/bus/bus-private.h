@@ -36,6 +36,7 @@ struct Bus {
         struct Pending *pendings;
         struct Sender *senders;
         struct AccessQuery *queries;
+        uint64_t n_questions; /* that polkit has been asked */
         struct WorkerCheck *worker_checks;
         unsigned n_worker_checks_begun;
         struct TrustedWorker *trusted_workers;

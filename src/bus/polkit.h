@@ -12,16 +12,25 @@ typedef enum PolkitAnswer {
         POLKIT_YES,
         POLKIT_CHALLENGE, /* a person could be asked, but the call does not allow it */
         POLKIT_MISSING,   /* there is no polkit */
+        POLKIT_TIMEOUT,   /* nobody answered in time */
+        POLKIT_GONE,      /* the caller has left the bus: there is nobody to answer */
 } PolkitAnswer;
+
+typedef struct PolkitQuestion PolkitQuestion;
+typedef void (*PolkitCallback)(PolkitAnswer answer, void *userdata);
 
 /**
  * polkit_ask() - may the sender of @m do @action?
- * @ret_slot: unreferencing it cancels
+ * @ret: freed by polkit_question_free(), also within the callback
  *
- * The callback gives its message to polkit_read(). A person is asked only where the call allows interaction, and then
- * may take any time. Return: 0; negative errno.
+ * The callback is called once, after AuthorizationTimeoutSec= at the latest. A person is asked only where the call
+ * allows interaction. A question that nobody waits for any longer is taken back at polkit, so that its dialog goes.
+ *
+ * Return: 0; negative errno.
  */
-int polkit_ask(sd_bus_message *m, const char *action, const AccessSubject *subject, sd_bus_message_handler_t callback,
-               void *userdata, sd_bus_slot **ret_slot) _must_check_;
+int polkit_ask(Bus *bus, sd_bus_message *m, const char *action, const AccessSubject *subject, PolkitCallback callback,
+               void *userdata, PolkitQuestion **ret) _must_check_;
 
-PolkitAnswer polkit_read(sd_bus_message *reply);
+/* Takes it back where it is not answered yet. */
+PolkitQuestion *polkit_question_free(PolkitQuestion *question);
+DEFINE_TRIVIAL_CLEANUP_FUNC(PolkitQuestion *, polkit_question_free);

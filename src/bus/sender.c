@@ -68,9 +68,12 @@ static int sender_remember(Bus *bus, const char *name, const Caller *caller)
 
 int sender_ask(Bus *bus, const char *name, sd_bus_message_handler_t callback, void *userdata, sd_bus_slot **ret_slot)
 {
-        return sd_bus_call_method_async(bus->options.bus, ret_slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                        "org.freedesktop.DBus", "GetConnectionCredentials", callback, userdata, "s",
-                                        name);
+        int r;
+
+        r = sd_bus_call_method_async(bus->options.bus, ret_slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                     "org.freedesktop.DBus", "GetConnectionCredentials", callback, userdata, "s",
+                                     name);
+        return r >= 0 ? 0 : r == -ENOMEM ? r : -EAGAIN;
 }
 
 /* One member of a{sv}. Return: 1 read; 0 it is another one, which was skipped; negative errno. */
@@ -106,18 +109,23 @@ static int read_credentials(sd_bus_message *m, Caller *ret)
         return 0;
 }
 
+/* Only that there is no such name says something about the caller; all else is the bus's trouble, and passes. */
+static int read_refusal(const char *name, const sd_bus_error *error)
+{
+        log_debug("The bus does not tell about %s: %s: %s", name, error->name, error->message);
+        return sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ? -EACCES : -EAGAIN;
+}
+
 int sender_read(Bus *bus, const char *name, sd_bus_message *reply, Caller *ret)
 {
         Caller caller;
         int r;
 
-        if (sd_bus_message_is_method_error(reply, NULL)) {
-                log_debug("The bus does not know %s: %s", name, sd_bus_message_get_error(reply)->message);
-                return -EACCES;
-        }
+        if (sd_bus_message_is_method_error(reply, NULL))
+                return read_refusal(name, sd_bus_message_get_error(reply));
         r = read_credentials(reply, &caller);
         if (r < 0)
-                return r == -ENOMEM ? r : -EACCES;
+                return r == -ENOMEM || r == -EACCES ? r : -EAGAIN;
         if (!sender_find(bus, name)) {
                 r = sender_remember(bus, name, &caller);
                 if (r < 0)

@@ -15,13 +15,13 @@ const Caller *sender_find(Bus *bus, const char *name);
  * sender_ask() - ask the bus driver
  * @ret_slot: unreferencing it cancels
  *
- * The callback gives its message to sender_read(). Return: 0; negative errno.
+ * The callback gives its message to sender_read(). Return: 0; -ENOMEM; -EAGAIN (the bus takes no question now).
  */
 int sender_ask(Bus *bus, const char *name, sd_bus_message_handler_t callback, void *userdata,
                sd_bus_slot **ret_slot) _must_check_;
 
 /* Reads the driver's answer and remembers it. Return: 0; -EACCES (the sender has gone, or the bus does not vouch);
- * -ENOMEM. */
+ * -EAGAIN (the driver did not answer, or could not: nothing is known about the sender); -ENOMEM. */
 int sender_read(Bus *bus, const char *name, sd_bus_message *reply, Caller *ret) _must_check_;
 
 /* It was found out; forgotten with the sender. */

@@ -34,12 +34,17 @@ int shim_read(sd_bus_message *reply, uid_t *ret)
         int r;
 
         if (sd_bus_message_is_method_error(reply, NULL)) {
-                log_debug("PID 1 does not know " SYNCRUN_HTTP_UNIT ": %s", sd_bus_message_get_error(reply)->message);
-                return -sd_bus_message_get_errno(reply);
+                const sd_bus_error *error = sd_bus_message_get_error(reply);
+
+                log_debug("PID 1 does not tell about " SYNCRUN_HTTP_UNIT ": %s", error->message);
+                return sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+                                                       sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER)
+                                       ? -ENOENT
+                                       : -EAGAIN;
         }
         r = sd_bus_message_read(reply, "v", "u", &uid);
         if (r < 0)
-                return r;
+                return r == -ENOMEM ? r : -EAGAIN;
         if (uid == UINT32_MAX)
                 return -ENOENT;
         *ret = uid;

@@ -16,7 +16,8 @@
  */
 int shim_ask(Bus *bus, sd_bus_message_handler_t callback, void *userdata, sd_bus_slot **ret_slot) _must_check_;
 
-/* Return: 0; -ENOENT (it does not run); negative errno (no answer). */
+/* Return: 0; -ENOENT (it does not run, or there is no systemd); -EAGAIN (PID 1 did not answer, or could not); -ENOMEM.
+ */
 int shim_read(sd_bus_message *reply, uid_t *ret) _must_check_;
 
 /* ---- On whose behalf it calls */

@@ -169,7 +169,7 @@ static void retry_later(WorkerProxy *proxy, const char *why)
 static bool is_passing(const Refusal *refusal)
 {
         return refusal && (refusal->error == EROFS || refusal->error == ESHUTDOWN || refusal->error == ENOMEM ||
-                           refusal->error == ENOBUFS);
+                           refusal->error == ENOBUFS || refusal->error == EAGAIN);
 }
 
 static int read_settings(sd_bus_message *m, Conf *conf)

@@ -328,6 +328,11 @@ Store *engine_store(Engine *engine)
         return engine->store;
 }
 
+const Settings *engine_settings(const Engine *engine)
+{
+        return engine->settings;
+}
+
 Connector *engine_find_connector(Engine *engine, const char *name)
 {
         ConnectorEntry *c = NULL;

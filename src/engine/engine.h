@@ -142,6 +142,7 @@ Connector *engine_next_connector(Engine *engine, const Connector *after); /* all
 const Run *engine_find_run(Engine *engine, const char *run_id);           /* active, or finished some minutes ago */
 const Run *engine_next_run(Engine *engine, const Run *after);
 Store *engine_store(Engine *engine); /* for reads */
+const Settings *engine_settings(const Engine *engine) _pure_; /* until the next turn of the loop */
 
 /* What connectors with the same Connection= share. */
 typedef struct Connection {

@@ -88,7 +88,7 @@ int launcher_adopt(Launcher *launcher, const Run *run) _must_check_;
 /**
  * launcher_verify() - is a bus peer the worker of this connector?
  * @uid: of the sender, as the bus vouches for it
- * @cb:  called once, at once or later: error 0 yes, -EACCES no, other errno: could not be found out
+ * @cb:  called once, at once or later: error 0 yes; -EACCES no; -EAGAIN or -ENOMEM: could not be found out
  */
 typedef void (*LauncherVerifyCallback)(int error, void *userdata);
 int launcher_verify(Launcher *launcher, const char *connector, uid_t uid, pid_t pid, LauncherVerifyCallback cb,

@@ -55,7 +55,9 @@ static void on_reply(int error, sd_bus_message *reply, void *userdata)
                 usage.shutdown = question->shutdown;
                 question->usage_cb(&usage, question->userdata);
         } else {
-                if (r >= 0 && (p.uid == UINT32_MAX || p.uid != question->uid))
+                if (r < 0)
+                        r = r == -ENOMEM ? r : -EAGAIN;
+                else if (p.uid == UINT32_MAX || p.uid != question->uid)
                         r = -EACCES;
                 question->verify_cb(r, question->userdata);
         }

@@ -52,6 +52,7 @@ static const ConfItem items[] = {
         ITEM("Daemon", "MaxConcurrentRuns", conf_parse_count, max_concurrent_runs),
         ITEM("Daemon", "MaxConcurrentRunsPerProvider", conf_parse_count, max_concurrent_runs_per_provider),
         ITEM("Daemon", "MaxQueuedRuns", conf_parse_count, max_queued_runs),
+        ITEM("Daemon", "AuthorizationTimeoutSec", conf_parse_timeout, authorization_timeout_usec),
         ITEM("Daemon", "Launcher", parse_launcher, launcher),
         ITEM("Daemon", "StateDirectory", conf_parse_path, state_directory),
 
@@ -90,6 +91,7 @@ void settings_init(Settings *settings)
                 .max_concurrent_runs = 4,
                 .max_concurrent_runs_per_provider = 2,
                 .max_queued_runs = 10000,
+                .authorization_timeout_usec = 2 * USEC_PER_MINUTE,
                 .launcher = LAUNCHER_AUTO,
                 .events_max_age_usec = USEC_PER_DAY,
                 .events_max_per_user = 100000,

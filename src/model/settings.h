@@ -34,6 +34,7 @@ typedef struct Settings {
         unsigned max_concurrent_runs;              /* of all connectors; others wait in the queue */
         unsigned max_concurrent_runs_per_provider;
         unsigned max_queued_runs;                  /* further StartRun() are refused, further scheduled runs skipped */
+        usec_t authorization_timeout_usec;         /* for how long a person may think about polkit's question */
         LauncherType launcher;
         char *state_directory;                     /* never NULL; $STATE_DIRECTORY wins over the file */
 

@@ -179,6 +179,10 @@ class Client:
         self.call("/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId", destination="org.freedesktop.DBus")
         return changes
 
+    def names(self):
+        return self.call("/org/freedesktop/DBus", "org.freedesktop.DBus", "ListNames",
+                         destination="org.freedesktop.DBus")
+
     def wait_name(self, name):
         """Until somebody has the name."""
         owners = []
@@ -394,6 +398,8 @@ class Daemon:
 class Question:
     def __init__(self, arguments, invocation):
         self.arguments = arguments
+        self.sender = arguments[0][1]["name"]
+        self.cancellation = arguments[4]
         self.invocation = invocation
 
     def answer(self, authorized, challenge=False):
@@ -406,18 +412,23 @@ class SlowPolkit:
     XML = """<node><interface name="org.freedesktop.PolicyKit1.Authority"><method name="CheckAuthorization">
         <arg type="(sa{sv})" direction="in"/><arg type="s" direction="in"/><arg type="a{ss}" direction="in"/>
         <arg type="u" direction="in"/><arg type="s" direction="in"/><arg type="(bba{ss})" direction="out"/>
-        </method></interface></node>"""
+        </method><method name="CancelCheckAuthorization"><arg type="s" direction="in"/></method></interface></node>"""
 
     def __init__(self, address):
         self.questions = []
+        self.taken_back = []  # cancellation ids
         self.client = Client(address)
         interface = Gio.DBusNodeInfo.new_for_xml(self.XML).interfaces[0]
         self.client.bus.register_object("/org/freedesktop/PolicyKit1/Authority", interface, self.on_call, None, None)
         self.client.call("/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName", "(su)",
                          "org.freedesktop.PolicyKit1", 0, destination="org.freedesktop.DBus")
 
-    def on_call(self, _bus, _sender, _path, _interface, _method, parameters, invocation):
-        self.questions.append(Question(parameters.unpack(), invocation))
+    def on_call(self, _bus, _sender, _path, _interface, method, parameters, invocation):
+        if method == "CancelCheckAuthorization":
+            self.taken_back += parameters.unpack()
+            invocation.return_value(None)
+        else:
+            self.questions.append(Question(parameters.unpack(), invocation))
 
     def wait_question(self):
         wait_for(lambda: self.questions, "a question to polkit")

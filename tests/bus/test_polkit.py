@@ -2,6 +2,8 @@
 """Who may do what. Callers are root, and user nobody by way of busctl; polkit is python3-dbusmock's, or a slow one."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -13,6 +15,7 @@ from harness import (CONNECTION, CONNECTOR, MANAGER, NAME, PATH, RUN, SlowPolkit
 
 TOP = Path(__file__).resolve().parents[2]
 NOBODY = 65534
+OTHERS = (1, 2, 3)  # daemon, bin, sys: the bus lets in only users with a name
 EVENT = {"run_id": "r1", "user_id": "7f9c0d5e-1111-4222-8333-444455556666", "provider": "garmin", "source": "sdk",
          "stage": "fetching", "status": "in_progress"}
 EVENT_WORDS = ["a{sv}", str(len(EVENT)), *(word for key, value in EVENT.items() for word in (key, "s", value))]
@@ -228,8 +231,40 @@ def test_caller_that_leaves_while_polkit_thinks(daemon, client, slow_polkit, nob
     question = slow_polkit.wait_question()
     process.kill()
     process.wait()
+    wait_for(lambda: slow_polkit.taken_back == [question.cancellation], "the end of the question")
     question.answer(True)
     assert client.start("mail")[2] is False
+    assert [run["connector"] for run in client.describe("DescribeRuns")["runs"]] == ["mail"]
+
+
+def test_caller_that_has_left_when_polkit_is_asked(daemon, slow_polkit, many):
+    """The daemon knows the caller from before, and gets its second call when it has gone."""
+    process = many(2, in_turn=True)
+    question = slow_polkit.wait_question()
+    os.kill(daemon.process.pid, signal.SIGSTOP)
+    try:
+        question.answer(False)
+        assert process.stdin.write("go\n") and not process.stdin.flush()
+        assert process.stdout.readline() == "sent\n"
+        process.kill()
+        process.wait()
+        wait_for(lambda: question.sender not in slow_polkit.client.names(), "the caller's departure")
+    finally:
+        os.kill(daemon.process.pid, signal.SIGCONT)
+    second = slow_polkit.wait_question()
+    wait_for(lambda: slow_polkit.taken_back == [second.cancellation], "the end of the question")
+
+
+def test_question_that_nobody_answers(daemon, client, slow_polkit, nobody):
+    daemon.write("syncrun.conf", "[Daemon]\nAuthorizationTimeoutSec=1ms\n")
+    client.manager("Reload")
+    process = nobody(PATH, MANAGER, "StartRun", "sa{sv}", "bank", "0", interactive=True)
+    question = slow_polkit.wait_question()
+    assert "Nobody gave the permission in time" in error_of(process)
+    wait_for(lambda: slow_polkit.taken_back == [question.cancellation], "the end of the question")
+    question.answer(True)
+    assert client.start("mail")[2] is False
+    assert [run["connector"] for run in client.describe("DescribeRuns")["runs"]] == ["mail"]
 
 
 @pytest.mark.parametrize("interactive", [False, True])
@@ -241,7 +276,7 @@ def test_what_polkit_is_asked(daemon, client, slow_polkit, nobody, interactive):
     assert subject[0] == "system-bus-name"
     assert subject[1]["name"].startswith(":1.")
     assert (action, details, flags, cancellation) == (
-        "org.syncrun1.cancel", {"connector": "bank", "run": run}, int(interactive), "")
+        "org.syncrun1.cancel", {"connector": "bank", "run": run}, int(interactive), "syncrun-1")
     question.answer(False, challenge=True)
     assert "uthentication is required" in error_of(process) or "uthentication required" in error_of(process)
 
@@ -262,21 +297,31 @@ def done(bus, result):
     waiting -= 1
     if waiting == 0:
         loop.quit()
-for _ in range(waiting):
+def call():
     bus.call("org.syncrun1", "/org/syncrun1", "org.syncrun1.Manager", "StartRun",
              GLib.Variant("(sa{sv})", ("bank", {})), None, 0, 60000, None, done)
+for i in range(waiting):
+    if sys.argv[3:] and i > 0:
+        sys.stdin.readline()
+    call()
+    if sys.argv[3:] and i > 0:
+        bus.flush_sync(None)
+        bus.call_sync("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetId", None, None, 0, -1, None)
+        print("sent", flush=True)
 loop.run()
 """
 
 
 @pytest.fixture
 def many(bus):
-    """A process of nobody's that makes so many calls at once, and prints how each ended."""
+    """A process (nobody's, where nothing is said) that makes so many calls at once, or each further one when it is told
+    to, and prints how each ended."""
     started = []
 
-    def start(number):
-        started.append(subprocess.Popen([sys.executable, "-c", CALLER, bus.address, str(number)], user=NOBODY,
-                                        group=NOBODY, stdout=subprocess.PIPE, text=True))
+    def start(number, user=NOBODY, in_turn=False):
+        started.append(subprocess.Popen([sys.executable, "-c", CALLER, bus.address, str(number),
+                                         *(["in turn"] if in_turn else [])], user=user, group=NOBODY,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
         return started[-1]
 
     yield start
@@ -285,21 +330,37 @@ def many(bus):
         process.communicate()
 
 
-def test_limit_of_questions_of_one_caller(daemon, slow_polkit, many):
-    """16 wait; the next one is refused at once."""
-    process = many(17)
-    questions = [slow_polkit.wait_question() for _ in range(16)]
-    assert process.stdout.readline() == "org.syncrun1.Error.QueueFull\n"
+def test_limit_of_questions_of_one_user(daemon, slow_polkit, many):
+    """16 wait, whatever number of connections they come by; the next one is refused at once, another user's is not."""
+    first = many(8)
+    questions = [slow_polkit.wait_question() for _ in range(8)]
+    second = many(9)
+    questions += [slow_polkit.wait_question() for _ in range(8)]
+    assert second.stdout.readline() == "org.syncrun1.Error.QueueFull\n"
+    other = many(1, OTHERS[0])
+    questions.append(slow_polkit.wait_question())
     for question in questions:
         question.answer(True)
-    assert process.communicate(timeout=40)[0].split() == ["ok"] * 16
+    for process, n in ((first, 8), (second, 8), (other, 1)):
+        assert process.communicate(timeout=40)[0].split() == ["ok"] * n
+
+
+def test_who_leaves_makes_room(daemon, slow_polkit, many):
+    process = many(16)
+    for _ in range(16):
+        slow_polkit.wait_question()
+    process.kill()
+    wait_for(lambda: len(slow_polkit.taken_back) == 16, "the end of the questions")
+    process = many(1)
+    slow_polkit.wait_question().answer(True)
+    assert process.communicate(timeout=40)[0] == "ok\n"
 
 
 def test_limit_of_questions_of_all_callers(daemon, client, slow_polkit, many):
-    """48 wait; one of another caller is refused, root is not."""
-    processes = [many(16) for _ in range(3)]
+    """48 wait; one of another user is refused, root is not."""
+    processes = [many(16, user) for user in (NOBODY, *OTHERS[:2])]
     questions = [slow_polkit.wait_question() for _ in range(48)]
-    late = many(1)
+    late = many(1, OTHERS[2])
     assert late.communicate(timeout=40)[0] == "org.syncrun1.Error.QueueFull\n"
     client.start("bank")
     for question in questions:

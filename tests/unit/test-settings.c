@@ -41,6 +41,7 @@ static void test_defaults(void **state)
         assert_int_equal(s.activity_max_account_rows, 250);
         assert_int_equal(s.silence_timeout_usec, USEC_PER_HOUR);
         assert_int_equal(s.max_open_runs, 10000);
+        assert_int_equal(s.authorization_timeout_usec, 2 * USEC_PER_MINUTE);
         settings_done(&s);
         assert_null(s.state_directory);
         settings_done(&s);
@@ -52,7 +53,7 @@ static void test_everything(void **state)
         Settings s;
 
         apply("[Daemon]\nMaxConcurrentRuns=infinity\nMaxConcurrentRunsPerProvider=1\nMaxQueuedRuns=7\nLauncher=child\n"
-              "StateDirectory=/srv/state\n"
+              "AuthorizationTimeoutSec=30\nStateDirectory=/srv/state\n"
               "[History]\nEventsMaxAgeSec=1d\nEventsMaxPerUser=200\nRunsMaxAgeSec=0\nRunsMaxPerConnector=3\n"
               "FailedRunsMaxAgeSec=2w\nFailedRunsMaxPerConnector=infinity\n"
               "SkippedRunsMaxAgeSec=1h\nSkippedRunsMaxPerConnector=9\n"
@@ -62,6 +63,7 @@ static void test_everything(void **state)
         assert_int_equal(s.max_concurrent_runs, UINT_MAX);
         assert_int_equal(s.max_concurrent_runs_per_provider, 1);
         assert_int_equal(s.max_queued_runs, 7);
+        assert_int_equal(s.authorization_timeout_usec, 30 * USEC_PER_SEC);
         assert_int_equal(s.launcher, LAUNCHER_CHILD);
         assert_string_equal(s.state_directory, "/srv/state");
         assert_int_equal(s.events_max_age_usec, USEC_PER_DAY);

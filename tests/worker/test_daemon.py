@@ -80,7 +80,7 @@ def test_no_daemon_at_first(bench):
     assert run.wait() == 0 and counts(bench.daemon.end) == (1, 1, 0, 0)
 
 
-@pytest.mark.parametrize("name", ["StorageUnavailable", "ShuttingDown"])
+@pytest.mark.parametrize("name", ["StorageUnavailable", "ShuttingDown", "TryAgain"])
 def test_a_refusal_that_passes(bench, name):
     def mend(method, _sequence):
         bench.daemon.refuse.clear()
