@@ -228,19 +228,24 @@ void run_lose_to_shutdown(EngineRun *r)
 
 /* ---- The end */
 
+AccountStatus run_end_of_account(const Run *run, const Counts *counts)
+{
+        if (run->outcome != RUN_SUCCEEDED && run->outcome != RUN_PARTIAL)
+                return ACCOUNT_FAILED;
+        return counts_ingested(counts) > 0 ? ACCOUNT_SUCCESS : ACCOUNT_NO_DATA;
+}
+
 /* Accounts that nothing more was heard of. Return: whether there were any. */
 static bool end_accounts(Run *run)
 {
-        bool good = run->outcome == RUN_SUCCEEDED || run->outcome == RUN_PARTIAL, changed = false;
+        bool changed = false;
 
         for (size_t i = 0; i < run->n_accounts; i++) {
                 Account *account = &run->accounts[i];
 
                 if (account->status != ACCOUNT_RUNNING)
                         continue;
-                account->status = !good                                   ? ACCOUNT_FAILED
-                                  : counts_ingested(&account->counts) > 0 ? ACCOUNT_SUCCESS
-                                                                          : ACCOUNT_NO_DATA;
+                account->status = run_end_of_account(run, &account->counts);
                 account->finished_usec = run->finished_usec;
                 changed = true;
         }

@@ -42,6 +42,9 @@ void run_fail(EngineRun *r, const char *error, AttentionCategory lasting);
 /* Conclude a run whose worker is stopped because the machine goes down: lost, and retried when that is up again. */
 void run_lose_to_shutdown(EngineRun *r);
 
+/* How an account fared of which no more was heard, now that its run has ended. */
+AccountStatus run_end_of_account(const Run *run, const Counts *counts) _pure_;
+
 /* Its outcome is set and nothing of it runs any more: finished, with all that follows. */
 void run_finish(EngineRun *r, RunLogEntry log);
 

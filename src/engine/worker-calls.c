@@ -307,29 +307,62 @@ int engine_worker_save_cursor(Engine *engine, const char *connector, const char 
 
 /* ---- Settle */
 
-/* A run that has ended: its numbers alone are set right, no event follows. */
-static int settle_stored(Engine *engine, const char *connector, const char *run_id, const RunReport *report)
+/* What was said of how an account fared stays; one that was not heard of ends, or runs, with its run. */
+static int settle_account(Engine *engine, Run *run, const Account *told)
+{
+        Account account = {
+                .name = told->name,
+                .status = run_is_active(run) ? ACCOUNT_RUNNING : run_end_of_account(run, &told->counts),
+                .counts = told->counts,
+                .category = _ATTENTION_INVALID,
+                .finished_usec = run->finished_usec,
+        };
+        Account *mine;
+        int k;
+
+        k = run_find_account(run, told->name, run_is_active(run), &mine);
+        if (k == -E2BIG)
+                return 0; /* counted in the run's totals */
+        if (k >= 0)
+                mine->counts = told->counts;
+        else if (k != -ENOENT) /* of a run that has ended the history has them */
+                return k;
+        return store_correct_account(engine->store, run->id, &account);
+}
+
+/* The counts alone are set right, no event follows. */
+static int settle(Engine *engine, Run *run, const RunReport *report)
+{
+        ReportNews news = 0;
+        int k;
+
+        apply_counts(run, &report->counts, &news);
+        k = store_put_run(engine->store, run, false);
+        for (size_t i = 0; k >= 0 && i < report->n_accounts; i++)
+                k = settle_account(engine, run, &report->accounts[i]);
+        return k;
+}
+
+static bool has_ended_well(const Run *run)
+{
+        return run->outcome == RUN_SUCCEEDED || run->outcome == RUN_PARTIAL;
+}
+
+static int settle_run(Engine *engine, const char *connector, const char *run_id, const RunReport *report)
 {
         EngineRun *r = engine_run_find(engine, run_id);
         _cleanup_(run_freep) Run *stored = NULL;
-        EngineRun other = { .engine = engine };
-        ReportNews news;
-        int k;
+        int k = 0;
 
-        k = store_get_run(engine->store, run_id, true, &stored);
+        if (!r)
+                k = store_get_run(engine->store, run_id, false, &stored);
         if (k < 0)
                 return k;
-        if (!streq_null(stored->connector, connector))
+        if (!streq_null((r ? r->run : stored)->connector, connector))
                 return -ESRCH;
-        if (stored->outcome == RUN_SUCCEEDED || stored->outcome == RUN_PARTIAL)
+        if (has_ended_well(r ? r->run : stored) || (r && r->finishing))
                 return 0;
-        other.run = r ? r->run : stored;
-        other.id = stored->id;
-        k = worker_calls_apply(&other, report, &news);
-        if (k >= 0)
-                k = store_put_run(engine->store, other.run, false);
-        if (k >= 0)
-                k = worker_calls_put_accounts(&other, report);
+        k = settle(engine, r ? r->run : stored, report);
         if (k >= 0 && r)
                 k = run_publish(r, RUN_CHANGE_PROGRESS, RUN_LOG_NONE);
         if (k < 0)
@@ -337,38 +370,17 @@ static int settle_stored(Engine *engine, const char *connector, const char *run_
         return 0;
 }
 
-static void settle_active(EngineRun *r, const RunReport *report)
-{
-        ReportNews news;
-        int k;
-
-        if (r->run->outcome == RUN_SUCCEEDED || r->run->outcome == RUN_PARTIAL || r->finishing)
-                return;
-        k = worker_calls_apply(r, report, &news);
-        run_record(r, 0, RUN_CHANGE_PROGRESS, RUN_LOG_NONE);
-        if (k >= 0)
-                k = worker_calls_put_accounts(r, report);
-        if (k < 0)
-                engine_break(r->engine, k);
-}
-
 int engine_worker_settle(Engine *engine, const char *connector, const char *run_id, const RunReport *report,
                          EngineReply reply, void *userdata)
 {
         _cleanup_(reply_freep) Reply *answer = NULL;
-        EngineRun *r = attached_run(engine, connector);
         int k;
 
         k = reply_new(engine, reply, userdata, &answer);
+        if (k >= 0)
+                k = settle_run(engine, connector, run_id, report);
         if (k < 0)
                 return k;
-        if (r && streq(r->id, run_id))
-                settle_active(r, report);
-        else {
-                k = settle_stored(engine, connector, run_id, report);
-                if (k < 0)
-                        return k;
-        }
         reply_queue(engine, TAKE_PTR(answer), 0);
         return 0;
 }

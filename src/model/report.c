@@ -103,17 +103,28 @@ static int get_text(struct json_object *object, const char *key, size_t limit_by
         return *ret ? 0 : -ENOMEM;
 }
 
+/* A number that is no count becomes the nearest one: a run is worth more than one of its numbers. */
 static int get_count(struct json_object *object, const char *key, uint64_t *ret)
 {
-        uint64_t value;
-        int r;
+        struct json_object *value;
+        double number;
 
-        r = json_get_uint(object, key, &value);
-        if (r <= 0)
-                return r < 0 ? -EBADMSG : 0;
-        if (value > INT64_MAX)
-                return -EBADMSG; /* the history keeps counts as 64-bit signed integers */
-        *ret = value;
+        if (!json_object_object_get_ex(object, key, &value) || !value)
+                return 0;
+        if (json_object_is_type(value, json_type_int)) {
+                if (json_object_get_int64(value) < 0)
+                        *ret = 0;
+                else
+                        *ret = MIN(json_object_get_uint64(value), COUNT_MAX);
+                return 0;
+        }
+        if (!json_object_is_type(value, json_type_double))
+                return -EBADMSG;
+        number = json_object_get_double(value);
+        if (number >= 0x1p63)
+                *ret = COUNT_MAX;
+        else
+                *ret = number > 0 ? (uint64_t) number : 0;
         return 0;
 }
 

@@ -97,6 +97,14 @@ static inline bool sync_status_is_terminal(SyncStatus status)
         return status != SYNC_STATUS_IN_PROGRESS;
 }
 
+#define COUNT_MAX ((uint64_t) INT64_MAX) /* the history keeps counts as signed 64-bit numbers; sums stop here */
+
+/* The sum of two counts, at most COUNT_MAX. */
+static inline uint64_t count_add(uint64_t a, uint64_t b)
+{
+        return b > COUNT_MAX || a > COUNT_MAX - b ? COUNT_MAX : a + b;
+}
+
 /* discovered = records the provider returned; added + updated = ingested; deduped = known, same content. */
 typedef struct Counts {
         uint64_t discovered;
@@ -107,7 +115,7 @@ typedef struct Counts {
 
 static inline uint64_t counts_ingested(const Counts *c)
 {
-        return c->added + c->updated;
+        return count_add(c->added, c->updated);
 }
 
 #define COUNT_UNKNOWN    UINT64_MAX /* items_processed, items_total, resources: not told */

@@ -25,20 +25,21 @@ static const Column columns[] = { ACCOUNT_COLUMNS(COLUMN_PLAIN, COLUMN_WORDS) };
 
 #define SQL_COMMA_EXCLUDED(column, ...) ", " #column " = excluded." #column
 
+#define INSERT_ACCOUNT                                                                                               \
+        "INSERT INTO accounts (run, name" ACCOUNT_COLUMNS(SQL_COMMA_NAME, SQL_COMMA_NAME) ")"                        \
+        " VALUES (?, ?" ACCOUNT_COLUMNS(SQL_COMMA_VALUE, SQL_COMMA_VALUE) ")"                                        \
+        " ON CONFLICT (run, name) DO UPDATE SET "
+
 typedef struct AccountWrite {
         Write write;
         char *run_id;
         Account account;
+        bool counts_only;
 } AccountWrite;
 
-int accounts_write(Db *db, const char *run_id, const Account *accounts, size_t n)
+static int write_accounts(Db *db, const char *sql, const char *run_id, const Account *accounts, size_t n)
 {
         static const char find_sql[] = "SELECT row FROM runs WHERE id = ?";
-        static const char put_sql[] =
-                "INSERT INTO accounts (run, name" ACCOUNT_COLUMNS(SQL_COMMA_NAME, SQL_COMMA_NAME) ")"
-                " VALUES (?, ?" ACCOUNT_COLUMNS(SQL_COMMA_VALUE, SQL_COMMA_VALUE) ")"
-                " ON CONFLICT (run, name) DO UPDATE SET status = status"
-                ACCOUNT_COLUMNS(SQL_COMMA_EXCLUDED, SQL_COMMA_EXCLUDED);
         _cleanup_query_ Query query = {};
         int64_t run;
         int r = 0;
@@ -48,7 +49,7 @@ int accounts_write(Db *db, const char *run_id, const Account *accounts, size_t n
         run = store_find_key(db, find_sql, run_id);
         if (run <= 0)
                 return run < 0 ? (int) run : -ENOENT;
-        query = query_begin(db, put_sql);
+        query = query_begin(db, sql);
         for (size_t i = 0; i < n && r >= 0; i++) {
                 query_again(&query);
                 query_bind_int(&query, run);
@@ -59,10 +60,24 @@ int accounts_write(Db *db, const char *run_id, const Account *accounts, size_t n
         return MIN(r, 0);
 }
 
+int accounts_write(Db *db, const char *run_id, const Account *accounts, size_t n)
+{
+        static const char sql[] =
+                INSERT_ACCOUNT "status = status" ACCOUNT_COLUMNS(SQL_COMMA_EXCLUDED, SQL_COMMA_EXCLUDED);
+
+        return write_accounts(db, sql, run_id, accounts, n);
+}
+
 static int apply_account(Write *write, Db *db, Retention *retention)
 {
+        static const char correct_sql[] =
+                INSERT_ACCOUNT "status = CASE status WHEN 'running' THEN excluded.status ELSE status END,"
+                " discovered = excluded.discovered, added = excluded.added, updated = excluded.updated,"
+                " deduped = excluded.deduped, finished_usec = ifnull(finished_usec, excluded.finished_usec)";
         AccountWrite *a = container_of(write, AccountWrite, write);
 
+        if (a->counts_only)
+                return write_accounts(db, correct_sql, a->run_id, &a->account, 1);
         return accounts_write(db, a->run_id, &a->account, 1);
 }
 
@@ -76,7 +91,7 @@ static void free_account(Write *write)
 
 static const WriteType account_write = { apply_account, free_account };
 
-int store_put_account(Store *store, const char *run_id, const Account *account)
+static int put_account(Store *store, const char *run_id, const Account *account, bool counts_only)
 {
         AccountWrite *a;
         int r;
@@ -87,6 +102,7 @@ int store_put_account(Store *store, const char *run_id, const Account *account)
         a = store_write_new(AccountWrite, &account_write);
         if (!a)
                 return -ENOMEM;
+        a->counts_only = counts_only;
         r = MIN(free_and_strdup(&a->run_id, run_id), 0);
         if (r >= 0)
                 r = account_copy(account, &a->account);
@@ -95,6 +111,16 @@ int store_put_account(Store *store, const char *run_id, const Account *account)
                 return r;
         }
         return store_put(store, &a->write);
+}
+
+int store_put_account(Store *store, const char *run_id, const Account *account)
+{
+        return put_account(store, run_id, account, false);
+}
+
+int store_correct_account(Store *store, const char *run_id, const Account *account)
+{
+        return put_account(store, run_id, account, true);
 }
 
 int accounts_read(Db *db, Run *run)

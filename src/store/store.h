@@ -203,6 +203,9 @@ void connection_records_free(ConnectionRecord *records, size_t n);
 int store_put_run(Store *store, const Run *run, bool with_accounts) _must_check_;
 int store_put_account(Store *store, const char *run_id, const Account *account) _must_check_;
 
+/* Insert, or update the counts alone; status and end only of one that is still running. */
+int store_correct_account(Store *store, const char *run_id, const Account *account) _must_check_;
+
 /* Return: 0; -ESRCH (no such run); negative errno. Context: blocks for an indexed read. */
 int store_get_run(Store *store, const char *run_id, bool with_accounts, Run **ret) _must_check_;
 

@@ -550,8 +550,8 @@ uint64_t intake_total(const Intake *intake)
         if (intake->estimate_sync != COUNT_UNKNOWN)
                 return intake->estimate_sync;
         for (const Stream *stream = intake->streams.by_name; stream; stream = stream->hh.next)
-                if (stream->estimate != COUNT_UNKNOWN && stream->estimate < COUNT_UNKNOWN - sum) {
-                        sum += stream->estimate;
+                if (stream->estimate != COUNT_UNKNOWN) {
+                        sum = count_add(sum, stream->estimate);
                         any = true;
                 }
         return any ? sum : COUNT_UNKNOWN;

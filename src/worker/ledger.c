@@ -66,34 +66,53 @@ int ledger_account(Ledger *ledger, const char *name, LedgerAccount **ret)
         return 0;
 }
 
+static void add_to(Counts *counts, size_t offset, uint64_t n)
+{
+        uint64_t *count = (uint64_t *) ((char *) counts + offset);
+
+        *count = count_add(*count, n);
+}
+
 void ledger_add(Ledger *ledger, LedgerAccount *row, uint64_t n, size_t outcome_offset)
 {
         row->uncommitted = true;
-        row->account.counts.discovered += n;
-        ledger->total.discovered += n;
+        add_to(&row->account.counts, offsetof(Counts, discovered), n);
+        add_to(&ledger->total, offsetof(Counts, discovered), n);
         if (outcome_offset == LEDGER_NONE)
                 return;
-        *(uint64_t *) ((char *) &row->account.counts + outcome_offset) += n;
-        *(uint64_t *) ((char *) &ledger->total + outcome_offset) += n;
+        add_to(&row->account.counts, outcome_offset, n);
+        add_to(&ledger->total, outcome_offset, n);
+}
+
+/* One of the counts, of all accounts. */
+static uint64_t sum_of(const Ledger *ledger, size_t offset)
+{
+        uint64_t sum = *(const uint64_t *) ((const char *) &ledger->rest.account.counts + offset);
+
+        for (const LedgerAccount *row = ledger->accounts; row; row = row->hh.next)
+                sum = count_add(sum, *(const uint64_t *) ((const char *) &row->account.counts + offset));
+        return sum;
 }
 
 void ledger_override(Ledger *ledger, LedgerAccount *row, const Counts *told)
 {
-        Counts *counts = &row->account.counts, *total = &ledger->total;
-        struct {
-                uint64_t told, *count, *total;
-        } each[] = {
-                { told->added, &counts->added, &total->added },
-                { told->updated, &counts->updated, &total->updated },
-                { told->deduped, &counts->deduped, &total->deduped },
-        };
+        static const size_t offsets[] = { LEDGER_ADDED, LEDGER_UPDATED, LEDGER_DEDUPED };
 
-        for (size_t i = 0; i < ELEMENTSOF(each); i++)
-                if (each[i].told != COUNT_UNKNOWN) {
-                        *each[i].total += each[i].told - *each[i].count;
-                        *each[i].count = each[i].told;
-                        row->uncommitted = true;
-                }
+        for (size_t i = 0; i < ELEMENTSOF(offsets); i++) {
+                uint64_t *count = (uint64_t *) ((char *) &row->account.counts + offsets[i]);
+                uint64_t *total = (uint64_t *) ((char *) &ledger->total + offsets[i]);
+                uint64_t value = *(const uint64_t *) ((const char *) told + offsets[i]);
+
+                if (value == COUNT_UNKNOWN || value == *count)
+                        continue;
+                /* What was cut off at the limit cannot be taken away again. */
+                if (*total < COUNT_MAX)
+                        *total = count_add(*total - *count, value);
+                *count = value;
+                if (*total == COUNT_MAX)
+                        *total = sum_of(ledger, offsets[i]);
+                row->uncommitted = true;
+        }
 }
 
 static void commit_row(LedgerAccount *row)

@@ -68,7 +68,7 @@ static int read_trace_estimate(Reading *reading, JsonSlice trace)
         r = message_submember(reading, trace, JSON_PARENT_NONE, "row_estimate", JSON_KIND_NUMBER,
                               "row_estimate is no number", &rows);
         if (r > 0 && json_slice_to_uint(rows, &m->total) < 0)
-                return message_refuse(reading, "row_estimate is no count");
+                return message_refuse(reading, "row_estimate is not a whole number from 0 to 2^63 - 1");
         return r;
 }
 

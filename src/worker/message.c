@@ -74,6 +74,7 @@ int message_require(Reading *reading, int found, const char *why)
 int json_slice_to_uint(JsonSlice value, uint64_t *ret)
 {
         char text[64], *end;
+        uint64_t whole;
         double number;
 
         if (value.size == 0 || value.size >= sizeof(text) || json_slice_kind(value) != JSON_KIND_NUMBER)
@@ -82,8 +83,12 @@ int json_slice_to_uint(JsonSlice value, uint64_t *ret)
         text[value.size] = 0;
         if (text[0] == '-')
                 return -ERANGE;
-        if (parse_uint64(text, ret) >= 0)
+        if (parse_uint64(text, &whole) >= 0) {
+                if (whole > COUNT_MAX)
+                        return -ERANGE;
+                *ret = whole;
                 return 0;
+        }
 
         number = strtod(text, &end);
         if (*end || !isfinite(number) || number != floor(number))
@@ -291,7 +296,7 @@ static int read_count(Reading *reading, const char *name, uint64_t *ret)
                                NULL);
 
         if (r > 0 && json_slice_to_uint(value, ret) < 0)
-                return message_refuse(reading, "a count is not a whole number from 0 on");
+                return message_refuse(reading, "a count is not a whole number from 0 to 2^63 - 1");
         return r;
 }
 

@@ -99,5 +99,6 @@ int message_parse(JsonSlice line, JsonIndex *index, const char **ret_why, Messag
  */
 int message_text(JsonSlice slice, size_t limit_bytes, char **ret) _must_check_;
 
-/** json_slice_to_uint() - a checked number that is a whole one, 1e3 and 5.0 included; Return: 0; -EINVAL; -ERANGE */
+/** json_slice_to_uint() - a checked number that is a whole one, 1e3 and 5.0 included; Return: 0; -EINVAL; -ERANGE
+ * (negative, or more than COUNT_MAX) */
 int json_slice_to_uint(JsonSlice value, uint64_t *ret);

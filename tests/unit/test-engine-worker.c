@@ -270,6 +270,77 @@ static void test_settle(void **state)
         expect_errno(fixture_settle_run(f, "bank", "none", &report), -ESRCH);
 }
 
+static const Account *find_account(const Run *run, const char *name)
+{
+        for (size_t i = 0; i < run->n_accounts; i++)
+                if (streq(run->accounts[i].name, name))
+                        return &run->accounts[i];
+        fail_msg("there is no account %s", name);
+        return NULL;
+}
+
+/* The destination knows counts, and nothing of how the accounts fared. @late: the run has ended, and is forgotten. */
+static void check_settled_accounts(EngineFixture *f, bool ended, bool late)
+{
+        static const char *const names[] = { "checking", "savings", "depot", "unheard" };
+        Answer a = open_running(f);
+        RunReport told = report_counts(8, 4), settled = report_counts(16, 16);
+        Account accounts[ELEMENTSOF(names)] = {};
+        _cleanup_(run_freep) Run *run = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                accounts[i] = (Account) { .name = (char *) names[i], .category = _ATTENTION_INVALID };
+        told.accounts = settled.accounts = accounts;
+        told.n_accounts = 3;
+        accounts[0].status = ACCOUNT_FAILED;
+        accounts[0].error = (char *) "no";
+        accounts[0].category = ATTENTION_CONSENT_EXPIRED;
+        accounts[1].status = ACCOUNT_SUCCESS;
+        expect_ok(fixture_report(f, "bank", a.run_id, 1, &told));
+        if (ended)
+                fixture_worker_ends(f, "bank", "the worker was killed by signal KILL");
+        if (late) {
+                fixture_close(f);
+                fixture_open(f);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                accounts[i] = (Account) { .name = (char *) names[i],
+                                          .category = _ATTENTION_INVALID,
+                                          .counts = { .discovered = i + 1, .added = i + 1 } };
+        settled.n_accounts = ELEMENTSOF(names);
+        expect_ok(fixture_settle_run(f, "bank", a.run_id, &settled));
+        if (!ended)
+                fixture_worker_ends(f, "bank", "the worker was killed by signal KILL");
+        run = fixture_stored(f, a.run_id);
+        assert_int_equal(run->state, RUN_FINISHED);
+        assert_int_equal(run->counts.added, 16);
+        assert_int_equal(run->n_accounts, ELEMENTSOF(names));
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                const Account *account = find_account(run, names[i]);
+
+                assert_int_equal(account->counts.added, i + 1);
+                assert_int_equal(account->status, i == 1 ? ACCOUNT_SUCCESS : ACCOUNT_FAILED);
+                assert_int_equal(account->category, i == 0 ? ATTENTION_CONSENT_EXPIRED : _ATTENTION_INVALID);
+        }
+        assert_string_equal(find_account(run, "checking")->error, "no");
+        assert_int_equal(find_account(run, "unheard")->finished_usec, run->finished_usec);
+}
+
+static void test_settled_accounts_of_an_active_run(void **state)
+{
+        check_settled_accounts(*state, false, false);
+}
+
+static void test_settled_accounts_of_a_run_that_has_ended(void **state)
+{
+        check_settled_accounts(*state, true, false);
+}
+
+static void test_settled_accounts_of_a_run_of_before(void **state)
+{
+        check_settled_accounts(*state, true, true);
+}
+
 static void test_settle_after_finish(void **state)
 {
         EngineFixture *f = *state;
@@ -295,6 +366,9 @@ int main(void)
                 ENGINE_TEST(test_attach_again),
                 ENGINE_TEST(test_verify),
                 ENGINE_TEST(test_settle),
+                ENGINE_TEST(test_settled_accounts_of_an_active_run),
+                ENGINE_TEST(test_settled_accounts_of_a_run_that_has_ended),
+                ENGINE_TEST(test_settled_accounts_of_a_run_of_before),
                 ENGINE_TEST(test_settle_after_finish),
         };
 

@@ -128,6 +128,21 @@ def test_estimates_and_progress(bench):
     assert (bench.daemon.end["processed"], bench.daemon.end["total"], bench.daemon.end["message"]) == (21, 50, "half")
 
 
+@pytest.mark.parametrize("number", ["9223372036854775808", "18446744073709551615", "1" + "0" * 30, "1e300", "-1", "1.5"])
+def test_a_number_that_is_no_count_is_a_bad_line(bench, number):
+    estimate = '{"type":"TRACE","trace":{"type":"ESTIMATE","emitted_at":1,"estimate":{"name":"a","type":"STREAM","row_estimate":%s}}}'
+    bad = [estimate % number] + ['{"type":"PROGRESS","%s":%s}' % (key, number) for key in ("processed", "total", "added")]
+    end = bench.pull([schema(), *(record(n) for n in range(1000)), {"type": "PROGRESS", "processed": 5, "total": 7}, *bad])
+    assert end["outcome"] == "succeeded" and counts(end) == (1000, 1000, 0, 0)
+    assert (end["processed"], end["total"], end["bad_lines"]) == (5, 7, len(bad))
+
+
+def test_estimates_add_up_to_what_a_count_may_be_at_most(bench):
+    most = 2**63 - 1
+    bench.pull([trace("ESTIMATE", {"name": name, "type": "STREAM", "row_estimate": most}) for name in "abc"])
+    assert bench.daemon.end["total"] == most and bench.daemon.end["outcome"] == "succeeded"
+
+
 def test_each_change_of_stage_is_reported_and_no_more_than_four_a_second(bench):
     program = bench.python("""
 for stage in "fetching", "processing", "saving":
