@@ -49,8 +49,9 @@ void run_report_write(const RunReport *report, Buffer *out);
  * run_report_parse() - read and check what a worker sent
  * @ret: set on success only; closed by run_report_done()
  *
- * Texts over their limits are cut, accounts past ACCOUNTS_PER_RUN_MAX left out; of a number that is no count (negative,
- * a fraction, more than COUNT_MAX) the nearest one is taken; a wrong type or unknown word refuses the whole.
+ * Texts over their limits are cut, accounts past ACCOUNTS_PER_RUN_MAX left out; of a number that is no count
+ * (negative, a fraction, more than COUNT_MAX) the nearest one is taken; a wrong type or unknown word refuses the
+ * whole.
  *
  * Return: 0; -EBADMSG (not a JSON object, or a member of the wrong type or word); -E2BIG (REPORT_JSON_MAX,
  * METADATA_JSON_MAX, METADATA_DEPTH_MAX); -ENOMEM.

@@ -234,6 +234,7 @@ void sqlite_done(Destination *destination)
         buffer_done(&d->key);
         buffer_done(&d->ours);
         buffer_done(&d->theirs);
+        buffer_done(&d->drop.from);
 }
 
 const DestinationOps destination_sqlite_ops = {
@@ -244,6 +245,7 @@ const DestinationOps destination_sqlite_ops = {
         .expected = sqlite_expected,
         .record = sqlite_record,
         .activate_version = sqlite_activate_version,
+        .work = sqlite_work,
         .commit = sqlite_commit,
         .finish = sqlite_commit,
         .settled = sqlite_settled,

@@ -15,6 +15,11 @@ typedef struct SqliteDestination {
         ItemWalk walk;
         Buffer key;
         Buffer ours, theirs; /* canonical texts */
+        struct {
+                int64_t stream_id; /* 0: nothing is to be dropped */
+                int64_t version;   /* all others of the stream are */
+                Buffer from;       /* the first key that was not looked at yet */
+        } drop;
 
         /* Of a destination that is made of this one: an item was put in or updated. NULL: nothing else happens. */
         int (*changed)(struct SqliteDestination *d, int64_t item, int64_t stream_id, bool added);
@@ -42,4 +47,10 @@ void sqlite_done(Destination *destination);
 int sqlite_schema(Destination *destination, Stream *stream) _must_check_;
 JsonSlice sqlite_expected(Destination *destination);
 int sqlite_record(Destination *destination, const DestinationRecord *record) _must_check_;
+
+/* ... and the stream's row in the file, made where it is missing. Within a transaction. */
+int sqlite_find_stream(SqliteDestination *d, Stream *stream) _must_check_;
+
+/* sqlite-versions.c: likewise */
 int sqlite_activate_version(Destination *destination, Stream *stream, int64_t version) _must_check_;
+int sqlite_work(Destination *destination) _must_check_;

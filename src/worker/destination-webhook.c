@@ -493,6 +493,7 @@ const DestinationOps destination_webhook_ops = {
         .expected = sqlite_expected,
         .record = sqlite_record,
         .activate_version = sqlite_activate_version,
+        .work = sqlite_work,
         .commit = webhook_commit,
         .finish = webhook_finish,
         .cancel = webhook_cancel,

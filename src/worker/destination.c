@@ -86,6 +86,11 @@ int destination_activate_version(Destination *destination, Stream *stream, int64
                                                   : 0;
 }
 
+int destination_work(Destination *destination)
+{
+        return destination->ops->work ? destination->ops->work(destination) : 0;
+}
+
 int destination_line(Destination *destination, JsonSlice line)
 {
         return destination->ops->line ? destination->ops->line(destination, line) : 0;

@@ -68,6 +68,7 @@ typedef struct DestinationOps {
         JsonSlice (*expected)(Destination *destination);
         int (*record)(Destination *destination, const DestinationRecord *record);
         int (*activate_version)(Destination *destination, Stream *stream, int64_t version);
+        int (*work)(Destination *destination);
         int (*line)(Destination *destination, JsonSlice line);
         bool (*is_full)(const Destination *destination);
         int (*commit)(Destination *destination);
@@ -120,8 +121,13 @@ JsonSlice destination_expected(Destination *destination);
 /** destination_record() - take a record, counting in the ledger what became of it; durable with the next commit */
 int destination_record(Destination *destination, const DestinationRecord *record) _must_check_;
 
-/** destination_activate_version() - records of the stream that have another version are gone at the provider */
+/** destination_activate_version() - records of the stream that have another version are gone at the provider.
+ * destination_work() removes them; nothing else may be given to it before that is done. */
 int destination_activate_version(Destination *destination, Stream *stream, int64_t version) _must_check_;
+
+/** destination_work() - a step of what takes long. Return: 1 if there is more to do, after a commit; 0; negative
+ * errno. Context: blocks for the disk, briefly. */
+int destination_work(Destination *destination) _must_check_;
 
 /** destination_line() - the line of any message, for destinations that want lines; called before the others */
 int destination_line(Destination *destination, JsonSlice line) _must_check_;

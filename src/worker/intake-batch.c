@@ -94,12 +94,14 @@ static int take_line(Intake *intake, const Line *line)
         intake->n_lines++;
         if (line->too_long) {
                 intake_bad_line(intake, text, LINE_TOO_LONG);
+                intake_miss_items(intake, intake->batch_stream);
                 return 0;
         }
         r = take_record(intake, text, &why);
         if (r != -EBADMSG)
                 return r;
         intake_bad_line(intake, text, why);
+        intake_miss_items(intake, intake->batch_stream);
         (void) destination_error(intake->destination, 0, "%s", "");
         return 0;
 }

@@ -245,9 +245,7 @@ static int handle_activate_version(Intake *intake, const Message *message, JsonS
         int r;
 
         r = find_stream(intake, message, &stream);
-        if (r >= 0)
-                r = destination_line(intake->destination, line);
-        return r < 0 ? r : destination_activate_version(intake->destination, stream, message->version);
+        return r < 0 ? r : intake_activate_version(intake, stream, message->version, line);
 }
 
 static int handle_batch(Intake *intake, const Message *message, JsonSlice line)
@@ -466,6 +464,7 @@ int intake_line(Intake *intake, JsonSlice line)
         r = parse_line(intake, line, &why, &message);
         if (r < 0) {
                 intake_bad_line(intake, line, why);
+                intake_miss_items(intake, NULL);
                 return 0;
         }
         intake->n_by_type[message.type]++;
@@ -477,6 +476,7 @@ int intake_line(Intake *intake, JsonSlice line)
         r = handlers[message.type](intake, &message, line);
         if (r == -EBADMSG) {
                 intake_bad_line(intake, line, strna(intake->destination->error));
+                intake_miss_items_of(intake, &message);
                 (void) destination_error(intake->destination, 0, "%s", "");
                 return 0;
         }

@@ -38,6 +38,7 @@ typedef struct Intake {
 
         uint64_t n_lines; /* not blank */
         uint64_t n_bad;
+        bool misses_items; /* a bad line may have been an item of any stream */
         uint64_t n_unknown; /* types */
         uint64_t n_by_type[_MESSAGE_TYPE_MAX];
         char *first_bad; /* what was wrong with the first bad line, with its number */
@@ -93,6 +94,17 @@ int intake_line(Intake *intake, JsonSlice line) _must_check_;
 
 /** intake_bad_line() - count a line that could not be taken, and log its beginning */
 void intake_bad_line(Intake *intake, JsonSlice head, const char *why);
+
+/* ---- intake-version.c: what is gone at the provider, and what only seems to be */
+
+/** intake_miss_items() - a bad line may have been an item of this stream, or (NULL) of any */
+void intake_miss_items(Intake *intake, Stream *stream);
+
+/** intake_miss_items_of() - a message could not be taken: its stream may miss an item */
+void intake_miss_items_of(Intake *intake, const Message *message);
+
+/** intake_activate_version() - ACTIVATE_VERSION: put off where the stream may miss items. Return: as intake_line(). */
+int intake_activate_version(Intake *intake, Stream *stream, int64_t version, JsonSlice line) _must_check_;
 
 /** intake_begin_batch() - read the files of a BATCH message from now on. Return: 0; negative errno: the run cannot go
  * on */

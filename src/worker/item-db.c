@@ -85,8 +85,8 @@ static const char *const statement_table[_ITEM_STATEMENT_MAX] = {
         [ITEM_STREAM_SET_KEYS] = "UPDATE stream SET key_fields = ?2, keyed_from = (SELECT ifnull(max(id), 0) + 1 FROM "
                                  "item)"
                                  " WHERE id = ?1 AND key_fields IS NOT ?2",
-        [ITEM_FIND] = "SELECT id, run, version, json FROM item WHERE stream_id = ?1 AND key = ?2",
-        [ITEM_WALK] = "SELECT id, run, version, json, stream_id, key FROM item WHERE id > ?1 ORDER BY id",
+        [ITEM_FIND] = "SELECT id, run, version, json, account FROM item WHERE stream_id = ?1 AND key = ?2",
+        [ITEM_WALK] = "SELECT id, run, version, json, account, stream_id, key FROM item WHERE id > ?1 ORDER BY id",
         [ITEM_ADD] = "INSERT INTO item (stream_id, key, account, version, first_seen_usec, updated_usec, first_run, "
                      "run, json)"
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?6, ?7) ON CONFLICT (stream_id, key) DO NOTHING",
@@ -94,7 +94,9 @@ static const char *const statement_table[_ITEM_STATEMENT_MAX] = {
                         "json = ?6"
                         " WHERE id = ?1",
         [ITEM_SET_VERSION] = "UPDATE item SET version = ?2 WHERE id = ?1",
-        [ITEM_DROP_VERSIONS] = "DELETE FROM item WHERE stream_id = ?1 AND version IS NOT ?2",
+        [ITEM_DROP_END] = "SELECT key FROM item WHERE stream_id = ?1 AND key >= ?2 ORDER BY key LIMIT 1 OFFSET ?3",
+        [ITEM_DROP_RANGE] = "DELETE FROM item WHERE stream_id = ?1 AND key >= ?2 AND key < ?3 AND version IS NOT ?4",
+        [ITEM_DROP_REST] = "DELETE FROM item WHERE stream_id = ?1 AND key >= ?2 AND version IS NOT ?4",
         [ITEM_RUN_ADD] = "INSERT INTO run (run_id, started_usec, full_resync) VALUES (?1, ?2, ?3)"
                          " ON CONFLICT (run_id) DO UPDATE SET settled = 0 RETURNING id",
         [ITEM_RUN_SETTLED] = "UPDATE run SET settled = 1 WHERE run_id = ?1",

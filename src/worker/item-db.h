@@ -42,12 +42,14 @@ typedef enum ItemStatement {
         ITEM_STREAM_FIND,     /* name → id, keyed_from */
         ITEM_STREAM_ADD,      /* name → id */
         ITEM_STREAM_SET_KEYS, /* id, key fields */
-        ITEM_FIND,            /* stream, key → id, run, version, json */
-        ITEM_WALK,            /* id → those behind it: id, run, version, json, stream, key */
+        ITEM_FIND,            /* stream, key → id, run, version, json, account */
+        ITEM_WALK,            /* id → those behind it: id, run, version, json, account, stream, key */
         ITEM_ADD,             /* stream, key, account, version, now, run, json; nothing happens if there is one */
         ITEM_UPDATE,          /* id, account, version, now, run, json */
         ITEM_SET_VERSION,     /* id, version */
-        ITEM_DROP_VERSIONS,   /* stream, version to keep */
+        ITEM_DROP_END,        /* stream, first key, n → the key n items further on */
+        ITEM_DROP_RANGE,      /* stream, first key, key behind the last one, version to keep */
+        ITEM_DROP_REST,       /* stream, first key, -, version to keep */
         ITEM_RUN_ADD,         /* run id, now, full resync → id */
         ITEM_RUN_SETTLED,     /* run id */
         ITEM_RUN_UNSETTLED,   /* own run id → id, run id */

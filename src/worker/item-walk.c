@@ -12,6 +12,7 @@ void item_row_read(sqlite3_stmt *statement, ItemRow *ret)
                 .has_version = sqlite3_column_type(statement, 2) != SQLITE_NULL,
                 .version = sqlite3_column_int64(statement, 2),
                 .json = { sqlite3_column_blob(statement, 3), (size_t) sqlite3_column_bytes(statement, 3) },
+                .account = { sqlite3_column_blob(statement, 4), (size_t) sqlite3_column_bytes(statement, 4) },
         };
 }
 
@@ -46,9 +47,9 @@ const ItemRow *item_walk_row(ItemWalk *walk, ItemDb *db)
                 return NULL;
         }
         item_row_read(walk->ahead, &walk->row);
-        walk->row.stream_id = sqlite3_column_int64(walk->ahead, 4);
-        walk->row.key = (JsonSlice){ sqlite3_column_blob(walk->ahead, 5),
-                                     (size_t) sqlite3_column_bytes(walk->ahead, 5) };
+        walk->row.stream_id = sqlite3_column_int64(walk->ahead, 5);
+        walk->row.key = (JsonSlice){ sqlite3_column_blob(walk->ahead, 6),
+                                     (size_t) sqlite3_column_bytes(walk->ahead, 6) };
         return &walk->row;
 }
 

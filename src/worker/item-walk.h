@@ -18,6 +18,7 @@ typedef struct ItemRow {
         int64_t version;
         bool has_version;
         JsonSlice json;
+        JsonSlice account; /* empty where it has none */
         int64_t stream_id; /* this and the key: only of a walk's rows */
         JsonSlice key;
 } ItemRow;

@@ -20,8 +20,9 @@ typedef struct StoredItem {
         int64_t run;
         int64_t version;
         bool has_version;
-        bool same_content;
+        bool same_content; /* and the same account */
 } StoredItem;
+
 static int read_stream(SqliteDestination *d, Stream *stream)
 {
         sqlite3_stmt *statement;
@@ -40,11 +41,13 @@ static int read_stream(SqliteDestination *d, Stream *stream)
         return item_db_errno(code);
 }
 
-static int find_stream(SqliteDestination *d, Stream *stream)
+int sqlite_find_stream(SqliteDestination *d, Stream *stream)
 {
         sqlite3_stmt *statement;
         int r;
 
+        if (stream->id != 0)
+                return 0;
         r = read_stream(d, stream);
         if (r >= 0 && stream->id == 0) {
                 r = item_db_statement(&d->db, ITEM_STREAM_ADD, &statement);
@@ -68,8 +71,8 @@ int sqlite_schema(Destination *destination, Stream *stream)
         int r;
 
         r = sqlite_begin(d);
-        if (r >= 0 && stream->id == 0)
-                r = find_stream(d, stream);
+        if (r >= 0)
+                r = sqlite_find_stream(d, stream);
         if (r < 0)
                 return r;
         json_open_array(&w, NULL);
@@ -115,6 +118,16 @@ static bool same_bytes(JsonSlice a, JsonSlice b)
         return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
 }
 
+/* Whether the record is of the account that the row has, or says none. One without key fields may be of several: what
+ * they have in common is one item. */
+static bool same_account(const DestinationRecord *record, const ItemRow *row)
+{
+        const char *name = record->account->account.name;
+
+        return !name || record->stream->n_key_fields == 0 ||
+               (strlen(name) == row->account.size && memcmp(name, row->account.data, row->account.size) == 0);
+}
+
 /* A row that has the record's key. */
 static int take_row(SqliteDestination *d, const DestinationRecord *record, const ItemRow *row, StoredItem *ret)
 {
@@ -122,7 +135,9 @@ static int take_row(SqliteDestination *d, const DestinationRecord *record, const
         int same = 1;
 
         /* under a content hash, one key is one meaning */
-        if (!same_bytes(row->json, ours) && record->stream->n_key_fields > 0)
+        if (!same_account(record, row))
+                same = 0;
+        else if (!same_bytes(row->json, ours) && record->stream->n_key_fields > 0)
                 same = same_meaning(d, ours, row->json);
         if (same < 0)
                 return same;
@@ -319,25 +334,4 @@ JsonSlice sqlite_expected(Destination *destination)
         const ItemRow *next = d->in_transaction ? item_walk_row(&d->walk, &d->db) : NULL;
 
         return next ? next->json : (JsonSlice){};
-}
-
-int sqlite_activate_version(Destination *destination, Stream *stream, int64_t version)
-{
-        SqliteDestination *d = sqlite_destination(destination);
-        sqlite3_stmt *statement;
-        int r;
-
-        r = sqlite_begin(d);
-        if (r >= 0 && stream->id == 0)
-                r = find_stream(d, stream);
-        if (r < 0)
-                return r;
-        item_walk_pause(&d->walk);
-        r = item_db_statement(&d->db, ITEM_DROP_VERSIONS, &statement);
-        if (r >= 0) {
-                (void) sqlite3_bind_int64(statement, 1, stream->id);
-                (void) sqlite3_bind_int64(statement, 2, version);
-                r = item_db_run(&d->db, statement);
-        }
-        return r < 0 ? sqlite_error(d, r) : 0;
 }

@@ -32,6 +32,8 @@ typedef struct Stream {
         int64_t keyed_from;   /* likewise: items from this id on have keys of these fields */
         unsigned n_new;       /* records in a row that the destination did not know */
         uint64_t estimate;    /* rows, COUNT_UNKNOWN */
+        bool misses_items;    /* a bad line was, or may have been, an item of it */
+        bool kept_versions;   /* for that reason, which was said */
         bool incomplete;      /* STREAM_STATUS INCOMPLETE was its last word */
         usec_t retry_at_usec; /* STREAM_STATUS with RATE_LIMITED, and no COMPLETE since; 0 */
         UT_hash_handle hh;

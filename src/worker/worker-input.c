@@ -125,6 +125,7 @@ static void take_line(Worker *worker, const Line *line)
         if (line->too_long) {
                 worker->intake->n_lines++;
                 intake_bad_line(worker->intake, text, LINE_TOO_LONG);
+                intake_miss_items(worker->intake, NULL);
         } else
                 r = intake_line(worker->intake, text);
         if (r < 0)
@@ -158,6 +159,21 @@ static bool take_batch(Worker *worker)
         return true;
 }
 
+/* Has the destination do what takes long. Return: true if it is done; else it is gone on with at the next turn. */
+static bool finish_work(Worker *worker)
+{
+        int r = worker->input_ended ? 0 : destination_work(worker->destination);
+
+        if (r < 0)
+                worker_fail_destination(worker, r);
+        if (r <= 0)
+                return true;
+        worker_commit(worker);
+        set_input(worker, false);
+        go_on_later(worker);
+        return false;
+}
+
 /* Takes the lines that are in the buffer. Return: true if all were taken. */
 static bool take_lines(Worker *worker)
 {
@@ -168,8 +184,10 @@ static bool take_lines(Worker *worker)
                         set_input(worker, false);
                         return false;
                 }
-                if (!take_batch(worker))
+                if (!take_batch(worker) || !finish_work(worker))
                         return false;
+                if (worker->input_ended)
+                        break;
                 if (line_reader_next(worker->reader, &line) <= 0)
                         return true;
                 take_line(worker, &line);

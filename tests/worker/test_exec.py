@@ -22,8 +22,8 @@ def to(program, *arguments):
 
 
 def test_what_a_target_gets_and_gives_back(bench):
-    lines = [schema(), record(1), {"type": "PROGRESS", "stage": "saving"}, record(2), "bad", {"type": "NEWS"},
-             {"type": "ACTIVATE_VERSION", "stream": "tx", "version": 1}, state({"n": 2}), *[record(n) for n in range(200)]]
+    lines = [schema(), record(1), {"type": "PROGRESS", "stage": "saving"}, record(2), {"type": "NEWS"},
+             {"type": "ACTIVATE_VERSION", "stream": "tx", "version": 1}, "bad", state({"n": 2}), *[record(n) for n in range(200)]]
     end = bench.pull(lines, destination=to(bench.python(TARGET, "target.py"), "%S/kept"))
     assert end["outcome"] == "succeeded" and counts(end) == (202, 202, 0, 0)
     kept = [json.loads(line)["type"] for line in (bench.state / "kept").read_text().splitlines()]
