@@ -44,6 +44,9 @@ struct EngineRun {
         sd_event_source *timer;
         usec_t deadline_usec; /* CLOCK_MONOTONIC, of TimeoutSec= */
         usec_t heard_usec;    /* CLOCK_MONOTONIC, last word from its worker, or from outside */
+        usec_t stopping_usec; /* CLOCK_MONOTONIC, since when its worker should end */
+        usec_t stop_usec;     /* CLOCK_MONOTONIC, when it is asked to, again */
+        usec_t stop_delay_usec; /* between attempts to ask it */
         usec_t event_usec;    /* CLOCK_MONOTONIC, of its newest event */
         usec_t ended_usec;    /* CLOCK_MONOTONIC */
 

@@ -275,7 +275,7 @@ static int child_arm_kill(Child *child, usec_t usec)
                                           USEC_PER_SEC, on_kill, child);
 }
 
-static int child_stop(Launcher *base, const char *connector)
+static int child_stop(Launcher *base, const char *connector, bool kill)
 {
         ChildLauncher *launcher = child_launcher(base);
         Child *child = child_find(launcher, connector);
@@ -283,7 +283,9 @@ static int child_stop(Launcher *base, const char *connector)
         if (!child)
                 return -ENOENT;
         child->how.stop_requested = true;
-        if (child->kill_source)
+        if (kill && child->pidfd >= 0 && pidfd_send_signal(child->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+                return -errno;
+        if (kill || child->kill_source)
                 return 0; /* asked already, or settling */
         if (child->pidfd >= 0 && pidfd_send_signal(child->pidfd, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
                 return -errno;

@@ -8,7 +8,7 @@
 struct LauncherVTable {
         void (*free)(Launcher *launcher);
         int (*start)(Launcher *launcher, const char *connector);
-        int (*stop)(Launcher *launcher, const char *connector);
+        int (*stop)(Launcher *launcher, const char *connector, bool kill);
         int (*adopt)(Launcher *launcher, const Run *run);
         int (*verify)(Launcher *launcher, const char *connector, uid_t uid, pid_t pid, LauncherVerifyCallback cb,
                       void *userdata);

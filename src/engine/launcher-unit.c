@@ -25,10 +25,7 @@
 #include "engine/launcher-impl.h"
 #include "engine/task-unit.h"
 #include "engine/unit-question.h"
-
-/* A question after a unit to which PID 1 had no answer is asked again after this, then after twice this, and so on. */
-#define ADOPT_AGAIN_USEC     (100 * USEC_PER_MSEC)
-#define ADOPT_AGAIN_MAX_USEC (30 * USEC_PER_SEC)
+#include "engine/unit-stop.h"
 
 typedef enum UnitPhase {
         UNIT_STARTING, /* StartUnit() was called */
@@ -53,7 +50,7 @@ typedef struct Unit {
         bool lost;             /* could not be put into the table */
         UnitProperties properties;
         QueuedCall *call; /* to start or to adopt it */
-        QueuedCall *stop;
+        UnitStop stop;
         QueuedCall *why; /* it was stopped: by somebody, or with the machine */
         sd_event_source *again_source;
         usec_t again_usec;
@@ -87,7 +84,7 @@ static void unit_detach(Unit *unit)
         HASH_DELETE(hh, launcher->units, unit);
         HASH_DELETE(hh_path, launcher->units_by_path, unit);
         unit->call = queued_call_forget(unit->call);
-        unit->stop = queued_call_forget(unit->stop);
+        unit_stop_forget(&unit->stop);
         unit->why = queued_call_forget(unit->why);
         if (!launcher->units) {
                 launcher->properties_slot = sd_bus_slot_unref(launcher->properties_slot);
@@ -348,6 +345,30 @@ static int launcher_listen(UnitLauncher *launcher)
         return r;
 }
 
+/* Whether the unit of our run is there, as GetAll() tells it. PID 1 answers for units that it does not have, too, with
+ * an empty invocation id. A run whose start was not recorded yet has none either: then whatever runs under its name is
+ * its worker. */
+static bool is_ours(const Unit *unit, const UnitProperties *p)
+{
+        return !isempty(p->invocation) && (isempty(unit->invocation) || streq(unit->invocation, p->invocation));
+}
+
+static bool unit_look_for_end(int error, sd_bus_message *reply, void *userdata)
+{
+        Unit *unit = userdata;
+        UnitProperties p = UNIT_PROPERTIES_INIT;
+
+        /* It has not begun yet: its job is to be cancelled, and tells of it. */
+        if (unit->phase == UNIT_STARTING && !unit->start_when_ended && !unit->stop.kill)
+                return false;
+        if (pid1_read_properties(error, reply, &p) < 0 ||
+            !(unit_has_ended(&p) || (unit->phase == UNIT_RUNNING && !is_ours(unit, &p))))
+                return false;
+        unit->properties = p;
+        unit_announce_end(unit, !is_ours(unit, &p));
+        return true;
+}
+
 static int unit_new(UnitLauncher *launcher, const char *connector, Unit **ret)
 {
         _cleanup_(unit_freep) Unit *unit = calloc(1, sizeof(Unit));
@@ -375,6 +396,13 @@ static int unit_new(UnitLauncher *launcher, const char *connector, Unit **ret)
                 return -ENOMEM;
         }
         unit->launcher = launcher;
+        unit->stop = (UnitStop) {
+                .pid1 = &launcher->pid1,
+                .name = unit->name,
+                .path = unit->path,
+                .look = unit_look_for_end,
+                .userdata = unit,
+        };
         *ret = TAKE_PTR(unit);
         return 0;
 }
@@ -400,67 +428,16 @@ static int unit_start(Launcher *base, const char *connector)
 
 /* ---- Stopping */
 
-static void on_stop_reply(int error, sd_bus_message *reply, void *userdata)
-{
-        Unit *unit = userdata;
-
-        unit->stop = NULL;
-        if (error < 0)
-                log_debug_errno(error, "PID 1 did not stop %s: %m", unit->name);
-}
-
-static int unit_call_stop(Unit *unit)
-{
-        return pid1_call_manager(&unit->launcher->pid1, "StopUnit", unit->name, "replace", on_stop_reply, unit,
-                                 &unit->stop);
-}
-
-/* Whether the unit of our run is there, as GetAll() tells it. PID 1 answers for units that it does not have, too, with
- * an empty invocation id. A run whose start was not recorded yet has none either: then whatever runs under its name is
- * its worker. */
-static bool is_ours(const Unit *unit, const UnitProperties *p)
-{
-        return !isempty(p->invocation) && (isempty(unit->invocation) || streq(unit->invocation, p->invocation));
-}
-
-static void on_stop_check_reply(int error, sd_bus_message *reply, void *userdata)
-{
-        Unit *unit = userdata;
-        UnitProperties p = UNIT_PROPERTIES_INIT;
-        bool known = pid1_read_properties(error, reply, &p) >= 0;
-        int r;
-
-        unit->stop = NULL;
-        if (known && (unit_has_ended(&p) || (unit->phase == UNIT_RUNNING && !is_ours(unit, &p)))) {
-                known = is_ours(unit, &p);
-                unit->properties = p;
-                unit_announce_end(unit, !known);
-                return;
-        }
-        r = unit_call_stop(unit);
-        if (r < 0)
-                log_debug_errno(r, "Could not stop %s again: %m", unit->name);
-}
-
-/* One that should have ended by now: PID 1's word of its end may have been lost, and a stop of what is not there tells
- * nothing. */
-static int unit_stop_again(Unit *unit)
-{
-        return pid1_get_all(&unit->launcher->pid1, unit->path, "", on_stop_check_reply, unit, &unit->stop);
-}
-
-static int unit_stop(Launcher *base, const char *connector)
+static int unit_stop(Launcher *base, const char *connector, bool kill)
 {
         Unit *unit = unit_find(unit_launcher(base), connector);
         bool again;
 
         if (!unit)
                 return -ENOENT;
-        again = unit->stop_requested;
+        again = unit->stop_requested && unit->phase != UNIT_ADOPTING;
         unit->stop_requested = true;
-        if (unit->stop)
-                return 0;
-        return again && unit->phase != UNIT_ADOPTING ? unit_stop_again(unit) : unit_call_stop(unit);
+        return unit_stop_ask(&unit->stop, again, kill);
 }
 
 /* ---- After the daemon's start */
@@ -474,7 +451,7 @@ static void adopt_later(Unit *unit)
         int r;
 
         unit->phase = UNIT_RUNNING;
-        unit->again_usec = CLAMP(2 * unit->again_usec, ADOPT_AGAIN_USEC, ADOPT_AGAIN_MAX_USEC);
+        unit->again_usec = CLAMP(2 * unit->again_usec, UNIT_AGAIN_USEC, UNIT_AGAIN_MAX_USEC);
         unit->again_source = sd_event_source_disable_unref(unit->again_source);
         r = sd_event_add_time_relative(event, &unit->again_source, CLOCK_MONOTONIC, unit->again_usec, 0, on_ask_again,
                                        unit);

@@ -20,9 +20,9 @@ int launcher_start(Launcher *launcher, const char *connector)
         return launcher->vtable->start(launcher, connector);
 }
 
-int launcher_stop(Launcher *launcher, const char *connector)
+int launcher_stop(Launcher *launcher, const char *connector, bool kill)
 {
-        return launcher->vtable->stop(launcher, connector);
+        return launcher->vtable->stop(launcher, connector, kill);
 }
 
 int launcher_adopt(Launcher *launcher, const Run *run)

@@ -75,8 +75,9 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Launcher *, launcher_free);
  * errno. */
 int launcher_start(Launcher *launcher, const char *connector) _must_check_;
 
-/* TERM, and KILL after the unit's TimeoutStopSec=; ended() follows. Return: 0; -ENOENT (nothing runs); errno. */
-int launcher_stop(Launcher *launcher, const char *connector) _must_check_;
+/* TERM, and KILL after the unit's TimeoutStopSec=; with @kill, KILL at once. ended() follows. May be asked for again.
+ * Return: 0; -ENOENT (nothing runs); errno. */
+int launcher_stop(Launcher *launcher, const char *connector, bool kill) _must_check_;
 
 /**
  * launcher_adopt() - after the daemon's start: look for the worker that a recorded run says is there

@@ -20,6 +20,20 @@
 /* A worker that was asked to stop is asked again after this; the launcher itself kills sooner. */
 #define STOP_REPEAT_USEC (60 * USEC_PER_SEC)
 
+/* What could not even be asked is tried again after this, then after twice this, up to the above. */
+#define STOP_AGAIN_USEC (100 * USEC_PER_MSEC)
+
+/* One that has not ended by then is killed, whatever its unit's TimeoutStopSec= says. */
+#define STOP_KILL_USEC (10 * USEC_PER_MINUTE)
+
+/* Whatever is heard of the worker from now on does not put its end off. */
+static void begin_stopping(EngineRun *r)
+{
+        r->stopping_usec = engine_now(r->engine, CLOCK_MONOTONIC);
+        r->stop_usec = usec_add(r->stopping_usec, STOP_REPEAT_USEC);
+        r->stop_delay_usec = 0;
+}
+
 bool run_move(EngineRun *r, RunState to)
 {
         if (!run_transition_is_legal(r->run->state, to)) {
@@ -28,6 +42,8 @@ bool run_move(EngineRun *r, RunState to)
                 return false;
         }
         r->run->state = to;
+        if (to == RUN_STOPPING)
+                begin_stopping(r);
         return true;
 }
 
@@ -43,7 +59,7 @@ void run_set_timer(EngineRun *r)
         if (r->run->state == RUN_STARTING || r->run->state == RUN_RUNNING)
                 next = MIN(r->deadline_usec, usec_add(r->heard_usec, r->definition->stall_timeout_usec));
         else if (r->run->state == RUN_STOPPING)
-                next = usec_add(r->heard_usec, STOP_REPEAT_USEC);
+                next = r->stop_usec;
         k = engine_set_timer(r->engine, &r->timer, CLOCK_MONOTONIC, next, TIMER_ACCURACY_USEC, on_run_timer, r);
         if (k < 0)
                 engine_break(r->engine, k);
@@ -63,6 +79,8 @@ void run_begin_time_limits(EngineRun *r, usec_t started_usec)
                 gone = MIN(usec_sub(engine_now(r->engine, CLOCK_REALTIME), started_usec), timeout);
         r->deadline_usec = timeout == USEC_INFINITY ? USEC_INFINITY : usec_add(now, timeout - gone);
         r->heard_usec = now;
+        if (r->run->state == RUN_STOPPING)
+                begin_stopping(r);
         run_set_timer(r);
 }
 
@@ -97,13 +115,22 @@ static EngineRun *take_order(Publication *publication)
 
 static void stop_worker(EngineRun *r)
 {
+        usec_t now = engine_now(r->engine, CLOCK_MONOTONIC);
         int k;
 
-        k = launcher_stop(r->engine->launcher, r->connector->name);
-        if (k == -ENOENT)
+        k = launcher_stop(r->engine->launcher, r->connector->name,
+                          now >= usec_add(r->stopping_usec, STOP_KILL_USEC));
+        if (k == -ENOENT) {
                 run_worker_ended(r, NULL);
-        else if (k < 0)
-                log_debug_errno(k, "Could not stop the worker of run %s, trying again later: %m", r->id);
+                return;
+        }
+        if (k < 0) {
+                log_debug_errno(k, "Could not stop the worker of run %s, trying again: %m", r->id);
+                r->stop_delay_usec = CLAMP(2 * r->stop_delay_usec, STOP_AGAIN_USEC, STOP_REPEAT_USEC);
+        } else
+                r->stop_delay_usec = 0;
+        r->stop_usec = usec_add(now, r->stop_delay_usec ?: STOP_REPEAT_USEC);
+        run_set_timer(r);
 }
 
 static void on_stop_order(Engine *engine, Publication *publication, int error)
@@ -152,9 +179,9 @@ static int on_run_timer(sd_event_source *source, uint64_t usec, void *userdata)
         if (r->engine->broken < 0)
                 return 0;
         if (r->run->state == RUN_STOPPING) {
-                if (now >= usec_add(r->heard_usec, STOP_REPEAT_USEC)) {
-                        run_heard(r);
+                if (now >= r->stop_usec) {
                         stop_worker(r);
+                        return 0;
                 }
         } else if (r->finishing) {
                 run_heard(r); /* its end is being recorded */

@@ -4,6 +4,7 @@
 
 #include "engine/pid1.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,6 +55,21 @@ int pid1_call_manager(Pid1 *pid1, const char *member, const char *unit, const ch
                       void *userdata, QueuedCall **ret)
 {
         return call(pid1, SYSTEMD_PATH, SYSTEMD_IFACE_MANAGER, member, unit, mode, handler, userdata, ret);
+}
+
+int pid1_kill_unit(Pid1 *pid1, const char *unit, CallHandler handler, void *userdata, QueuedCall **ret)
+{
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(pid1->bus, &m, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_IFACE_MANAGER,
+                                           "KillUnit");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ssi", unit, "all", SIGKILL);
+        if (r >= 0)
+                r = call_queue_add(&pid1->calls, m, handler, userdata, ret);
+        sd_bus_message_unref(m);
+        return r;
 }
 
 int pid1_get_all(Pid1 *pid1, const char *path, const char *interface, CallHandler handler, void *userdata,

@@ -31,6 +31,9 @@ void pid1_done(Pid1 *pid1);
 int pid1_call_manager(Pid1 *pid1, const char *member, const char *unit, const char *mode, CallHandler handler,
                       void *userdata, QueuedCall **ret) _must_check_;
 
+/* KILL to all of a unit's processes. Return: as call_queue_add(). */
+int pid1_kill_unit(Pid1 *pid1, const char *unit, CallHandler handler, void *userdata, QueuedCall **ret) _must_check_;
+
 /* GetAll() of a unit's properties; @interface "" for all. Return: as call_queue_add(). */
 int pid1_get_all(Pid1 *pid1, const char *path, const char *interface, CallHandler handler, void *userdata,
                  QueuedCall **ret) _must_check_;

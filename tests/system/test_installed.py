@@ -149,6 +149,15 @@ def test_the_daemon_starts_and_stops_workers(machine, idle):
     assert machine.properties(idle, "ActiveState", "Result") == {"ActiveState": "inactive", "Result": "success"}
 
 
+def test_the_daemon_kills_workers_that_do_not_heed_it(machine, idle):
+    manager_call(machine, "StartUnit", idle, "fail")
+    machine.wait_journal("UNIT=" + idle, "JOB_RESULT=done", "JOB_TYPE=start")
+    before = machine.now()
+    manager_call(machine, "KillUnit", idle, "all", "9")
+    machine.wait_journal("UNIT=" + idle, "UNIT_RESULT=signal", after=before)
+    machine.run("systemctl", "reset-failed", idle)
+
+
 @pytest.mark.parametrize(
     "method, arguments",
     [
@@ -162,7 +171,7 @@ def test_the_daemon_starts_and_stops_workers(machine, idle):
         ("StopUnit", ["syncrund.service", "fail"]),
         ("ResetFailedUnit", ["syncrun@idle.service"]),
         ("RefUnit", ["syncrun@idle.service"]),
-        ("KillUnit", ["syncrun@idle.service", "all", "9"]),
+        ("KillUnit", ["syncrund.service", "all", "9"]),
         ("Reload", []),
     ],
 )

@@ -68,12 +68,14 @@ static int fake_start(Launcher *launcher, const char *connector)
         return 0;
 }
 
-static int fake_stop(Launcher *launcher, const char *connector)
+static int fake_stop(Launcher *launcher, const char *connector, bool kill)
 {
         EngineFixture *f = of_launcher(launcher);
         FixtureWorker *w = find_worker(f, connector, false);
 
-        note_call(f, "stop", connector);
+        note_call(f, kill ? "kill" : "stop", connector);
+        if (f->stop_error < 0)
+                return f->stop_error;
         if (!w || !w->alive)
                 return -ENOENT;
         w->stopping = true;

@@ -23,12 +23,13 @@
 /* The clock's reading takes no userdata. */
 static int64_t clock_offset;
 static usec_t clock_stands_at; /* 0: it goes */
+static usec_t passed;          /* on all clocks, more than has */
 
 /* ---- The clock */
 
 usec_t fixture_now(clockid_t clock)
 {
-        usec_t now = now_usec(clock);
+        usec_t now = now_usec(clock) + passed;
 
         if (clock != CLOCK_REALTIME)
                 return now;
@@ -37,7 +38,12 @@ usec_t fixture_now(clockid_t clock)
 
 void fixture_set_clock(usec_t usec)
 {
-        clock_offset = (int64_t) (usec - now_usec(CLOCK_REALTIME));
+        clock_offset = (int64_t) (usec - now_usec(CLOCK_REALTIME) - passed);
+}
+
+void fixture_let_pass(usec_t usec)
+{
+        passed += usec;
 }
 
 void fixture_advance_clock(usec_t usec)
@@ -202,6 +208,7 @@ int engine_fixture_setup(void **state)
         *state = f;
         fixture_launcher_init(f);
         clock_offset = 0;
+        passed = 0;
         log_set_target(LOG_TARGET_NULL);
         /* In memory where that can be: the tests commit often. */
         (void) snprintf(f->folder, sizeof(f->folder), "%s/syncrun-test-engine-XXXXXX",

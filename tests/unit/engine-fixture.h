@@ -40,6 +40,7 @@ typedef struct EngineFixture {
         bool launcher_is_free;
         bool task_runs;    /* one that is adopted is there */
         int start_error;   /* what launcher_start() returns */
+        int stop_error;    /* what launcher_stop() returns */
         bool start_slowly; /* started() is told by the test */
         bool shutdown; /* the machine goes down */
         bool hold_usage;   /* launcher_usage() is answered by the test */
@@ -87,6 +88,7 @@ void fixture_kill(EngineFixture *f);  /* without a word: what is committed stays
 /* The clock: now is @usec. Told to the engine by the test. */
 void fixture_set_clock(usec_t usec);
 void fixture_advance_clock(usec_t usec);
+void fixture_let_pass(usec_t usec); /* on all clocks; timers that are armed already do not notice */
 usec_t fixture_now(clockid_t clock);
 void fixture_come_near(EngineFixture *f, usec_t usec); /* set just before a time, and the engine was told */
 

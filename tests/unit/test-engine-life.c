@@ -7,8 +7,9 @@
 
 #include "unit/engine-fixture.h"
 
-#include "engine/engine-internal.h"
+#include "engine/lifecycle.h"
 #include "engine/run-end.h"
+#include "engine/run-record.h"
 
 static void open_bank(EngineFixture *f, const char *text)
 {
@@ -199,6 +200,68 @@ static void test_cancel_running(void **state)
         expect_errno(fixture_cancel(f, a.run_id), -EALREADY);
         assert_int_equal(fixture_connector(f, "bank")->record.consecutive_failures, 0);
         assert_int_equal(fixture_connector(f, "bank")->record.retry_at_usec, 0);
+}
+
+/* What cannot be asked now is asked again soon, whatever the worker says meanwhile. */
+static void test_cancel_that_cannot_be_asked(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
+        size_t n = 0;
+        Answer a;
+
+        fixture_write_connector(f, "bank", CONNECTOR());
+        fixture_open(f);
+        expect_ok(fixture_start(f, "bank", false).error);
+        a = fixture_attach(f, "bank");
+        f->stop_error = -ENOBUFS;
+        expect_ok(fixture_cancel(f, a.run_id));
+        report.outcome = _RUN_OUTCOME_INVALID;
+        for (uint64_t i = 1; n < 3; i++) {
+                fixture_turn(f);
+                if (fixture_count(f->calls, "stop bank") == n)
+                        continue;
+                n++;
+                expect_ok(fixture_report(f, "bank", a.run_id, i, &report));
+        }
+        f->stop_error = 0;
+        fixture_run_until(f, fixture_count(f->calls, "stop bank") > 3);
+        fixture_worker_ends(f, "bank", NULL);
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_CANCELLED);
+}
+
+static void look_at(EngineFixture *f, const char *run_id)
+{
+        run_set_timer(engine_run_find(f->engine, run_id));
+}
+
+/* A worker that goes on reporting is asked again all the same, and killed in the end. */
+static void test_cancel_that_is_not_heeded(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
+        Answer a;
+
+        fixture_write_connector(f, "bank", CONNECTOR());
+        fixture_open(f);
+        expect_ok(fixture_start(f, "bank", false).error);
+        a = fixture_attach(f, "bank");
+        expect_ok(fixture_cancel(f, a.run_id));
+        report.outcome = _RUN_OUTCOME_INVALID;
+        for (uint64_t i = 1; i < 10; i++) {
+                assert_int_equal(fixture_count(f->calls, "stop bank"), i);
+                fixture_let_pass(50 * USEC_PER_SEC);
+                expect_ok(fixture_report(f, "bank", a.run_id, i, &report));
+                fixture_let_pass(11 * USEC_PER_SEC);
+                look_at(f, a.run_id);
+                fixture_run_until(f, fixture_count(f->calls, "stop bank") > i);
+        }
+        assert_false(fixture_has(f->calls, "kill"));
+        fixture_let_pass(61 * USEC_PER_SEC);
+        look_at(f, a.run_id);
+        fixture_run_until(f, fixture_has(f->calls, "kill bank"));
+        fixture_worker_ends(f, "bank", "the worker was killed by signal KILL");
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_CANCELLED);
 }
 
 static void test_cancel_queued(void **state)
@@ -483,6 +546,8 @@ int main(void)
                 ENGINE_TEST(test_refusals),
                 ENGINE_TEST(test_accounts_wish),
                 ENGINE_TEST(test_cancel_running),
+                ENGINE_TEST(test_cancel_that_cannot_be_asked),
+                ENGINE_TEST(test_cancel_that_is_not_heeded),
                 ENGINE_TEST(test_cancel_queued),
                 ENGINE_TEST(test_cancel_before_launch),
                 ENGINE_TEST(test_cancel_after_finish),

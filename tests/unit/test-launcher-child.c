@@ -126,7 +126,7 @@ static void test_stop_is_not_heeded(void **state)
         assert_return_code(fd, errno);
         safe_close(fd);
         (void) unlink(fifo);
-        expect_ok(launcher_stop(f->launcher, "bank"));
+        expect_ok(launcher_stop(f->launcher, "bank", false));
         run_until(f, &f->n_ended);
         assert_int_equal(f->how.signal, SIGQUIT);
         assert_true(f->how.stop_requested);
@@ -151,10 +151,10 @@ static void test_stop_while_settling_hangs(void **state)
         write_worker(f, "kill -KILL $$", "exec sleep 1000");
         expect_ok(launcher_start(f->launcher, "bank"));
         run_until(f, &f->n_started);
-        expect_ok(launcher_stop(f->launcher, "bank"));
+        expect_ok(launcher_stop(f->launcher, "bank", false));
         run_until(f, &f->n_ended);
         assert_true(f->how.stop_requested);
-        assert_int_equal(launcher_stop(f->launcher, "bank"), -ENOENT);
+        assert_int_equal(launcher_stop(f->launcher, "bank", false), -ENOENT);
 }
 
 int main(void)
