@@ -3,6 +3,8 @@
 /* org.syncrun1.Manager at /org/syncrun1. Its bulk reads stand in manager-describe.c, reports from outside in
  * report-event.c. */
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bus/access.h"
@@ -61,6 +63,16 @@ static int property_get_last_sequence(sd_bus *b, const char *path, const char *i
         Bus *bus = userdata;
 
         return sd_bus_message_append(reply, "t", bus->last_seq);
+}
+
+static int property_get_history(sd_bus *b, const char *path, const char *interface, const char *property,
+                                sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        char text[2 * sizeof(uint64_t) + 1];
+        Bus *bus = userdata;
+
+        (void) snprintf(text, sizeof(text), "%016" PRIx64, store_history(engine_store(bus->engine)));
+        return sd_bus_message_append(reply, "s", text);
 }
 
 /* ---- Methods */
@@ -214,6 +226,7 @@ static const sd_bus_vtable vtable[] = {
         NUMBER("NAttention"),
         SD_BUS_PROPERTY("StorageError", "s", property_get_storage_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("LastSequence", "t", property_get_last_sequence, 0, 0),
+        SD_BUS_PROPERTY("History", "s", property_get_history, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 
         SD_BUS_SIGNAL_WITH_ARGS("RunNew", SD_BUS_ARGS("s", id, "o", run), 0),
         SD_BUS_SIGNAL_WITH_ARGS("RunRemoved", SD_BUS_ARGS("s", id, "o", run), 0),

@@ -118,6 +118,7 @@ static void on_lost(void *userdata)
         log_debug("The sync service is away.");
         health_changed(app->health);
         auth_daemon_lost(app->auth);
+        sse_hub_daemon_lost(app->hub);
 }
 
 static void on_revoked(App *app)

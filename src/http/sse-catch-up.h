@@ -19,6 +19,18 @@ void sse_catch_up_stop(SseHub *hub);
 /* Asks for the next page of a stream that has taken all before, unless it is being asked for. */
 void sse_catch_up_stream(SseStream *stream);
 
+/* Whether a page could be kept for a client that takes none of it, beside those that are being asked for. */
+bool sse_catch_up_has_room(const SseHub *hub) _pure_;
+
+/* Asks for nothing any more. */
+void sse_catch_up_forget(SseStream *stream);
+
+/* The hub has not heard of an event: what it missed is asked for. */
+void sse_catch_up_hub(SseHub *hub);
+
+/* Whether it has missed the newest ones, after which nothing came that would show it. */
+void sse_catch_up_check(SseHub *hub);
+
 /* What an answer of ListEvents says besides its events. */
 typedef struct SsePage {
         uint64_t whole_from; /* from this one on nothing is lost */

@@ -18,10 +18,10 @@
 #include "http/sse-catch-up.h"
 #include "http/sse-internal.h"
 
-#define EPOLL_EVENTS            256
+#define EPOLL_EVENTS 256
 
 /* In the log of a key, where refusals have numbers of their own. */
-#define LOG_CUT 31U
+#define LOG_CUT                 31U
 #define HEARTBEAT_ACCURACY_USEC (500 * USEC_PER_MSEC)
 #define EXPIRY_ACCURACY_USEC    (500 * USEC_PER_MSEC)
 
@@ -54,6 +54,7 @@ static void drop_stream(SseStream *stream)
         SseHub *hub = stream->hub;
 
         sse_hub_list(stream, NULL);
+        sse_catch_up_forget(stream);
         stream->principal->allowance->n_streams--;
         sse_stream_free(stream);
         if (--hub->status.n_streams > 0)
@@ -82,28 +83,34 @@ static void log_cut(Principal *principal)
                          principal->name, n_unsaid);
 }
 
+static void cut(SseStream *stream)
+{
+        stream->hub->status.n_cut++;
+        log_cut(stream->principal);
+        drop_stream(stream);
+}
+
 /* Return: whether the stream is still there. */
-static bool write_text(SseStream *stream, SseText *text)
+static bool write_text(SseStream *stream, SseText *text, bool is_reserved)
 {
         SseHub *hub = stream->hub;
         int r;
 
-        r = sse_stream_write(stream, hub->epoll_fd, text, &hub->backlog);
+        r = sse_stream_write(stream, hub->epoll_fd, text, &hub->backlog, is_reserved);
         if (r >= 0)
                 return true;
-        if (r == -ENOBUFS) {
-                hub->status.n_cut++;
-                log_cut(stream->principal);
-        }
-        drop_stream(stream);
+        if (r == -ENOBUFS)
+                cut(stream);
+        else
+                drop_stream(stream);
         return false;
 }
 
-bool sse_hub_write(SseStream *stream, SseText *text)
+bool sse_hub_write(SseStream *stream, SseText *text, bool is_reserved)
 {
         SseChannel *channel = stream->channel;
 
-        if (write_text(stream, text))
+        if (write_text(stream, text, is_reserved))
                 return true;
         sse_channel_release(channel);
         return false;
@@ -137,6 +144,18 @@ static int time_expiry(SseStream *stream)
                                                          usec, EXPIRY_ACCURACY_USEC, on_expired, stream);
 }
 
+/* One that has not taken yet what it was sent first is told of what comes when it has: it would be cut off over what
+ * it has asked for. */
+static void begin_pace(SseStream *stream)
+{
+        SseChannel *channel = stream->channel;
+
+        if (stream->n_queue > 0)
+                sse_hub_list(stream, &channel->behind);
+        else if (stream->list == &channel->behind)
+                sse_catch_up_stream(stream);
+}
+
 int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, const SseFilter *filter, SseText *head,
                 SseText *first, const SseBegin *begin)
 {
@@ -158,6 +177,7 @@ int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, cons
         }
         stream->channel = channel;
         stream->position = begin->position;
+        stream->round = hub->round;
         stream->told_whole_from = begin->told_whole_from;
         stream->beats_by_event = begin->beats_by_event;
         principal->allowance->n_streams++;
@@ -171,8 +191,8 @@ int sse_hub_add(SseHub *hub, int fd, bool is_chunked, Principal *principal, cons
                 hub->position = begin->position;
                 hub->knows_position = true;
         }
-        if (sse_hub_write(stream, head) && sse_hub_write(stream, first) && !begin->in_step)
-                sse_catch_up_stream(stream);
+        if (sse_hub_write(stream, head, true) && sse_hub_write(stream, first, true))
+                begin_pace(stream);
         return 0;
 }
 
@@ -214,7 +234,7 @@ static unsigned write_list(SseStream **list, SseText *text)
         unsigned n = 0;
 
         DL_FOREACH_SAFE(*list, stream, next)
-        if (write_text(stream, text))
+        if (write_text(stream, text, false))
                 n++;
         return n;
 }
@@ -238,8 +258,7 @@ static void flush_channel(SseChannel *channel)
         if (sse_text_finish(channel->text) < 0)
                 end_all(channel);
         else
-                channel->hub->status.n_delivered +=
-                                (uint64_t) n_events * write_list(&channel->streams, channel->text);
+                channel->hub->status.n_delivered += (uint64_t) n_events * write_list(&channel->streams, channel->text);
         if (channel->text->n_ref == 1) {
                 sse_text_reset(channel->text);
                 return;
@@ -354,38 +373,29 @@ void sse_hub_deliver(SseHub *hub, uint64_t seq, const char *user_id, const char 
 void sse_hub_event(SseHub *hub, uint64_t seq, const char *user_id, const char *json)
 {
         /* What is told while the hub catches up comes in what it asks for. */
-        if (hub->knows_position && !hub->is_behind && seq > hub->position)
-                sse_hub_deliver(hub, seq, user_id, json);
-}
-
-void sse_hub_comment(SseHub *hub, const char *comment)
-{
-        _cleanup_(sse_text_unrefp) SseText *text = sse_text_new();
-        SseChannel *channel, *next;
-
-        if (text)
-                sse_text_add_comment(text, comment);
-        if (!text || sse_text_finish(text) < 0)
+        if (!hub->knows_position || hub->is_behind || seq <= hub->position)
                 return;
-        flush_all(hub);
-        HASH_ITER(hh, hub->channels, channel, next) {
-                (void) write_list(&channel->streams, text);
-                (void) write_list(&channel->ahead, text);
-                (void) write_list(&channel->behind, text);
-                sse_channel_release(channel);
-        }
+        /* The bus drops signals to who reads too slowly, and the daemon those that it has no room for. */
+        if (seq == hub->position + 1)
+                sse_hub_deliver(hub, seq, user_id, json);
+        else
+                sse_catch_up_hub(hub);
 }
 
 /* ---- The loop */
 
-/* A client that has not taken what it was sent needs no sign of life. */
+/* A client that has not taken what it was sent needs no sign of life, and keeps the memory of others for so long. */
 static void beat_list(SseStream **list, SseText *comment, SseText *event)
 {
         SseStream *stream, *next;
 
         DL_FOREACH_SAFE(*list, stream, next)
-        if (stream->n_queue == 0)
-                (void) write_text(stream, stream->beats_by_event ? event : comment);
+        {
+                if (stream->n_queue == 0)
+                        (void) write_text(stream, stream->beats_by_event ? event : comment, false);
+                else if (sse_stream_is_stuck(stream, stream->hub->app->settings.send_timeout_usec))
+                        cut(stream);
+        }
 }
 
 static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
@@ -395,6 +405,7 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
         SseChannel *channel, *next;
 
         arm_heartbeat(hub, true);
+        sse_catch_up_check(hub);
         if (!comment || !event)
                 return 0;
         sse_text_add_comment(comment, "heartbeat");

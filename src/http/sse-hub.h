@@ -66,6 +66,7 @@ void sse_hub_end_invalid(SseHub *hub);
 
 /* ---- What the daemon tells */
 void sse_hub_event(SseHub *hub, uint64_t seq, const char *user_id, const char *json);
+void sse_hub_daemon_lost(SseHub *hub);
 void sse_hub_daemon_returned(SseHub *hub);
 
 /* Whether an event has what a filter wants, but for its user. Pure. */

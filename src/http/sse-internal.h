@@ -40,8 +40,13 @@ struct SseHub {
         /* What streams in step have been told up to; only known while there are streams. */
         uint64_t position;
         bool knows_position;
-        bool is_behind; /* the daemon was away: what was committed since is being asked for */
+        bool is_behind; /* something was not heard: what was committed since is being asked for */
+        unsigned round; /* the daemon went away so often */
+        char *history;  /* what it is called; NULL: not known yet */
+        bool is_unsure; /* whether it is still the same one: nothing else is asked before that */
         ClientCall *call;
+        unsigned n_asking;  /* streams with a call */
+        bool keeps_waiting; /* a stream that may not ask yet */
         sd_event_source *retry;
 };
 
@@ -66,11 +71,8 @@ void sse_hub_fall_behind(SseHub *hub);
 /* Ends a stream whose client is gone, and perhaps its channel. */
 void sse_hub_drop(SseStream *stream);
 
-/* Sends a finished text to one stream. Return: whether it is still there. */
-bool sse_hub_write(SseStream *stream, SseText *text);
+/* Sends a finished text to one stream. @is_reserved: there is room for it. Return: whether it is still there. */
+bool sse_hub_write(SseStream *stream, SseText *text, bool is_reserved);
 
 /* Tells all channels an event that the hub has not told. */
 void sse_hub_deliver(SseHub *hub, uint64_t seq, const char *user_id, const char *json);
-
-/* A comment to all streams, after what they are to be sent. */
-void sse_hub_comment(SseHub *hub, const char *comment);

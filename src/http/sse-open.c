@@ -123,9 +123,28 @@ static int make_head(Request *request, SseText **ret)
         return 0;
 }
 
-/* What the first page says, and where it ends. */
-static int make_first(const Opening *opening, sd_bus_message *reply, SsePage *page, SseText **ret)
+static void find_first(uint64_t seq, const char *user_id, const char *json, void *userdata)
 {
+        uint64_t *first = userdata;
+
+        *first = MIN(*first, seq);
+}
+
+/* Its events have no room now: the stream stands before them, and asks for them when it has. */
+static int put_off(const Opening *opening, sd_bus_message *reply, SsePage *page)
+{
+        uint64_t first = page->next + 1;
+        int r;
+
+        r = sse_page_each(reply, find_first, &first);
+        page->next = opening->resumes ? opening->after : first - 1;
+        return r;
+}
+
+/* What the first page says, and where it ends. */
+static int make_first(const Request *request, sd_bus_message *reply, SsePage *page, SseText **ret)
+{
+        const Opening *opening = request->state;
         _cleanup_(sse_text_unrefp) SseText *first = sse_text_new(), *events = sse_text_new();
         SsePageWriter writer = { .filter = &opening->filter, .text = events };
         const char *data;
@@ -135,13 +154,17 @@ static int make_first(const Opening *opening, sd_bus_message *reply, SsePage *pa
         if (!first || !events)
                 return -ENOMEM;
         r = sse_page_read(reply, page);
-        if (r >= 0 && (!opening->resumes || !sse_page_is_of_another_history(page, opening->after)))
-                r = sse_page_each(reply, sse_page_write, &writer);
         if (r < 0)
                 return r;
         sse_text_add_comment(first, "connected");
         if (opening->resumes && sse_page_has_gap(page, opening->after))
                 sse_text_add_comment(first, SSE_GAP_COMMENT);
+        if (!sse_catch_up_has_room(request->app->hub))
+                r = put_off(opening, reply, page);
+        else if (!opening->resumes || !sse_page_is_of_another_history(page, opening->after))
+                r = sse_page_each(reply, sse_page_write, &writer);
+        if (r < 0)
+                return r;
         r = sse_text_finish(events);
         if (r < 0)
                 return r;
@@ -205,7 +228,6 @@ static void begin_stream(Request *request, SseText *head, SseText *first, const 
 static void on_first_page(Request *request, const ClientAnswer *answer)
 {
         _cleanup_(sse_text_unrefp) SseText *head = NULL, *first = NULL;
-        const Opening *opening = request->state;
         SsePage page;
 
         if (answer->error < 0) {
@@ -214,7 +236,7 @@ static void on_first_page(Request *request, const ClientAnswer *answer)
         }
         if (!admit(request))
                 return;
-        if (make_first(opening, answer->reply, &page, &first) < 0 || make_head(request, &head) < 0)
+        if (make_first(request, answer->reply, &page, &first) < 0 || make_head(request, &head) < 0)
                 backend_refuse(request, &(ClientAnswer){ .error = -ENOMEM });
         else
                 begin_stream(request, head, first, &page);

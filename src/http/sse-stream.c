@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/fd-util.h"
+#include "base/time-util.h"
 
 int sse_stream_new(int fd, int epoll_fd, bool is_chunked, SseStream **ret)
 {
@@ -37,7 +38,6 @@ SseStream *sse_stream_free(SseStream *stream)
 {
         if (!stream)
                 return NULL;
-        client_call_cancel(stream->call);
         for (unsigned i = 0; i < stream->n_queue; i++)
                 sse_text_unref(stream->queue[i]);
         free(stream->queue);
@@ -71,24 +71,36 @@ static ssize_t send_some(const SseStream *stream, const char *data, size_t size)
         return n >= 0 ? n : errno == EAGAIN ? 0 : -errno;
 }
 
-static int enqueue(SseStream *stream, int epoll_fd, SseText *text, size_t size, SseBacklog *backlog)
+static uint32_t now_sec(void)
+{
+        return (uint32_t) (now_usec(CLOCK_MONOTONIC) / USEC_PER_SEC);
+}
+
+bool sse_stream_is_stuck(const SseStream *stream, usec_t timeout_usec)
+{
+        return stream->n_queue > 0 && (now_sec() - stream->stuck_since_sec) * USEC_PER_SEC >= timeout_usec;
+}
+
+static int enqueue(SseStream *stream, int epoll_fd, SseText *text, size_t size, SseBacklog *backlog, bool is_reserved)
 {
         SseText **queue;
         int r;
 
-        r = sse_text_hold(text, &backlog->held_bytes, backlog->all_max_bytes);
+        r = sse_text_hold(text, &backlog->held_bytes, is_reserved ? SIZE_MAX : backlog->all_max_bytes);
         if (r < 0)
                 return r;
         queue = reallocarray(stream->queue, stream->n_queue + 1, sizeof(SseText *));
         if (!queue)
                 return -ENOMEM;
         stream->queue = queue;
+        if (stream->n_queue == 0)
+                stream->stuck_since_sec = now_sec();
         stream->queue[stream->n_queue++] = sse_text_ref(text);
         stream->backlog_bytes += size;
         return arm(stream, epoll_fd, true);
 }
 
-int sse_stream_write(SseStream *stream, int epoll_fd, SseText *text, SseBacklog *backlog)
+int sse_stream_write(SseStream *stream, int epoll_fd, SseText *text, SseBacklog *backlog, bool is_reserved)
 {
         const char *data;
         size_t size;
@@ -96,14 +108,14 @@ int sse_stream_write(SseStream *stream, int epoll_fd, SseText *text, SseBacklog 
 
         data = sse_text_data(text, stream->is_chunked, &size);
         if (stream->n_queue > 0)
-                return stream->backlog_bytes + size > backlog->each_max_bytes
+                return !is_reserved && stream->backlog_bytes + size > backlog->each_max_bytes
                                        ? -ENOBUFS
-                                       : enqueue(stream, epoll_fd, text, size, backlog);
+                                       : enqueue(stream, epoll_fd, text, size, backlog, is_reserved);
         n = send_some(stream, data, size);
         if (n < 0 || (size_t) n == size)
                 return n < 0 ? (int) n : 0;
         stream->offset = (size_t) n;
-        return enqueue(stream, epoll_fd, text, size - (size_t) n, backlog);
+        return enqueue(stream, epoll_fd, text, size - (size_t) n, backlog, is_reserved);
 }
 
 int sse_stream_flush(SseStream *stream, int epoll_fd)
@@ -122,6 +134,8 @@ int sse_stream_flush(SseStream *stream, int epoll_fd)
                         r = (int) n;
                         break;
                 }
+                if (n > 0)
+                        stream->stuck_since_sec = now_sec();
                 stream->offset += (size_t) n;
                 stream->backlog_bytes -= (size_t) n;
                 if (stream->offset < size)

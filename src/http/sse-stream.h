@@ -22,8 +22,11 @@ struct SseStream {
         bool is_chunked;          /* HTTP/1.1 */
         bool is_armed;            /* epoll tells when it can be written to */
         bool beats_by_event;      /* its heartbeats are events, and no comments */
+        uint32_t stuck_since_sec; /* CLOCK_MONOTONIC: while something waits, when it last took some */
         uint64_t position;        /* while it is not in step: the last event that it was sent, or that is not for it */
+        unsigned round;           /* of the hub's, in which the position was known to be of this history */
         uint64_t told_whole_from; /* it has been told that something before this one is lost */
+        bool owes_gap;            /* it is to be told so before anything else */
         ClientCall *call;         /* for the next page of what it missed */
         SseText **queue;          /* not taken yet */
         unsigned n_queue;
@@ -34,7 +37,7 @@ struct SseStream {
 /* Takes @fd, also on failure. Return: 0; negative errno. */
 int sse_stream_new(int fd, int epoll_fd, bool is_chunked, SseStream **ret) _must_check_;
 
-/* Closes the socket. It must be in no list any more. */
+/* Closes the socket. It must be in no list any more, and ask for nothing. */
 SseStream *sse_stream_free(SseStream *stream);
 
 /* What streams may keep for clients that have not taken it yet. */
@@ -46,14 +49,19 @@ typedef struct SseBacklog {
 
 /**
  * sse_stream_write() - send a finished text, or keep a reference until the client can take it
- * @backlog: what may wait: of this stream, unless it is this text alone, and of all
+ * @backlog:     what may wait: of this stream, unless it is this text alone, and of all
+ * @is_reserved: there is room for it already
  *
  * Return: 0; -ENOBUFS (the client takes too little); negative errno: it is gone.
  */
-int sse_stream_write(SseStream *stream, int epoll_fd, SseText *text, SseBacklog *backlog) _must_check_;
+int sse_stream_write(SseStream *stream, int epoll_fd, SseText *text, SseBacklog *backlog,
+                     bool is_reserved) _must_check_;
 
 /* Sends what waits. Return: as sse_stream_write(). */
 int sse_stream_flush(SseStream *stream, int epoll_fd) _must_check_;
+
+/* Whether its client has taken nothing for so long, though there was something. */
+bool sse_stream_is_stuck(const SseStream *stream, usec_t timeout_usec);
 
 /* Tells the client that there will be no more, if it can be told. */
 void sse_stream_say_end(SseStream *stream);

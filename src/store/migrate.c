@@ -21,6 +21,7 @@ const Migration store_migrations[] = {
         { 9, schema_v9 },
         { 10, schema_v10 },
         { 11, schema_v11 },
+        { 12, schema_v12 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

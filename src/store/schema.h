@@ -570,3 +570,7 @@ static const char schema_v11[] =
         "CREATE INDEX runs_by_user_kind ON runs (user,"
         "    CASE outcome WHEN 'failed' THEN 1 WHEN 'partial' THEN 1 WHEN 'skipped' THEN 2 ELSE 0 END, created_usec)"
         "  WHERE state = 'finished' AND connector IS NULL;";
+
+static const char schema_v12[] =
+        /* history: which one this is, so that who has numbers of another's sees that they are. */
+        "INSERT INTO meta VALUES ('history', random() & 9223372036854775807);";

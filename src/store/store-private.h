@@ -24,6 +24,7 @@ struct Store {
         uint64_t handed;    /* last that the writer has */
         uint64_t committed; /* last announced, or dropped */
         uint64_t last_seq;
+        uint64_t history;
         bool failed;        /* told so, and not yet told of the recovery */
         bool abandoned;     /* by the owner */
         bool retain_more;

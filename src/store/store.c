@@ -150,6 +150,19 @@ static int load_last_seq(Store *store)
         return query_error(&query);
 }
 
+static int load_history(Store *store)
+{
+        static const char sql[] = "SELECT value FROM meta WHERE name = 'history'";
+        _cleanup_query_ Query query = query_begin(store->reader, sql);
+        int r;
+
+        r = query_step(&query);
+        if (r < 0)
+                return r;
+        store->history = query_get_uint(&query);
+        return query_error(&query);
+}
+
 static int on_turn_end(sd_event_source *source, void *userdata)
 {
         Store *store = userdata;
@@ -243,6 +256,8 @@ static int open_all(Store *store, const StoreOptions *options, unsigned *ret_ver
         if (r < 0)
                 return r;
         r = load_last_seq(store);
+        if (r >= 0)
+                r = load_history(store);
         if (r < 0)
                 return r;
         r = add_sources(store);
@@ -350,6 +365,11 @@ uint64_t store_ticket(const Store *store)
 uint64_t store_last_seq(Store *store)
 {
         return store->last_seq;
+}
+
+uint64_t store_history(const Store *store)
+{
+        return store->history;
 }
 
 bool store_retain_more(const Store *store)

@@ -20,7 +20,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 11
+#define STORE_SCHEMA_VERSION 12
 
 /* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {
@@ -284,6 +284,9 @@ int store_put_event(Store *store, const Run *run, Event *event) _must_check_;
 
 /* Highest sequence number ever given, also of events that are gone; 0 at first. */
 uint64_t store_last_seq(Store *store);
+
+/* Which history this is: a number that it has from its beginning, and another has not. A copy has it, too. */
+uint64_t store_history(const Store *store);
 
 typedef struct StoredEvent {
         uint64_t seq;

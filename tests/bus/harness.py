@@ -36,6 +36,7 @@ BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Config
 <busconfig>
   <type>system</type>
   <listen>unix:path={folder}/bus</listen>
+  {limits}
   <auth>EXTERNAL</auth>
   <policy context="default">
     <allow user="*"/>
@@ -193,15 +194,20 @@ class Client:
 
 
 class PrivateBus:
-    def __init__(self):
+    def __init__(self, limits=""):
         self.folder = Path(tempfile.mkdtemp(prefix="syncrun-bus-", dir="/tmp"))
         self.folder.chmod(0o755)
-        config = self.folder / "bus.conf"
-        config.write_text(BUS_CONFIG.format(folder=self.folder))
+        self.config = self.folder / "bus.conf"
+        self.config.write_text(BUS_CONFIG.format(folder=self.folder, limits=limits))
+        self.start()
+
+    def start(self):
+        """Also once more, after process was killed."""
         self.process = subprocess.Popen(
-            ["dbus-daemon", "--nofork", "--nopidfile", "--print-address=1", f"--config-file={config}"],
+            ["dbus-daemon", "--nofork", "--nopidfile", "--print-address=1", f"--config-file={self.config}"],
             stdout=subprocess.PIPE, text=True)
-        self.address = self.process.stdout.readline().strip()
+        # Without its number, which is another each time.
+        self.address = self.process.stdout.readline().strip().split(",")[0]
         assert self.address, "dbus-daemon does not start"
 
     def close(self):

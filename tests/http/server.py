@@ -263,6 +263,13 @@ class Reporter:
     def say(self, *messages, user=ALICE, **more):
         self.report(*(self.event(user, message, **more) for message in messages))
 
+    def big(self, n, begin=0):
+        """Events as large as they can be, 16 KiB each, in reports as large as they may be; their messages."""
+        messages = [f"{i}" for i in range(begin, begin + n)]
+        for i in range(0, n, 50):
+            self.report(*(self.event(ALICE, message, metadata={"k": "\x01" * 2700}) for message in messages[i:i + 50]))
+        return messages
+
 
 def add_key(client, name="key", scopes=ALL_SCOPES, user=None):
     return client.manager("AddApiKey", "(sa{sv})", name, options(scopes=scopes, **({"user": user} if user else {})))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The daemon, the bus's answers and the server itself come and go under requests and streams."""
 
+import sqlite3
 import threading
 
 import pytest
@@ -151,6 +152,48 @@ def test_streams_that_come_and_go_over_restarts(shim, daemon, key, reporter):
             seen.append(event["message"])
         stream.close()
     assert seen == expected
+
+
+# As in test_streams.py.
+GAP = ": gap: some of the events since then are no longer kept"
+
+
+@pytest.mark.parametrize("is_copy", [True, False], ids=["an older copy", "another with more"])
+def test_another_history(shim, daemon, key, reporter, is_copy):
+    """Numbers begin lower than streams have come, or count other events: they are told, and are sent all that there is."""
+    daemon.stop()
+    history = daemon.state / "history.db"
+    before = history.read_bytes()
+    daemon.start()
+    with shim.stream(PATH, key) as told, shim.stream(ALL, key) as wide:
+        assert told.messages(1) == ["first"] and wide.messages(2) == ["first", "first"]
+        reporter.say("old 1", "old 2")
+        with shim.stream(PATH, key) as waits:
+            assert told.messages(2) == wide.messages(2) == ["old 1", "old 2"]
+            assert waits.messages(3) == ["first", "old 1", "old 2"]
+            shim.process.send_signal(19)
+            daemon.stop()
+            history.write_bytes(before)
+            new = ["new 1"]
+            if not is_copy:
+                with sqlite3.connect(history) as database:
+                    database.execute("UPDATE meta SET value = value / 2 WHERE name = 'history'")
+                database.close()
+                new = ["new 1", "new 2", "new 3", "new 4"]
+            daemon.start()
+            reporter.say(*new)
+            shim.process.send_signal(18)
+            for stream in (told, wide, waits):
+                assert stream.block() == GAP
+            # A stream that came to the new history in time is not told of another.
+            with shim.stream(PATH, key) as later:
+                assert later.messages(1 + len(new)) == ["first", *new]
+                for stream in (told, waits):
+                    assert stream.messages(1 + len(new)) == ["first", *new]
+                assert wide.messages(2 + len(new)) == ["first", "first", *new]
+                reporter.say("live")
+                for stream in (told, wide, waits, later):
+                    assert stream.messages(1) == ["live"]
 
 
 def test_a_key_that_was_revoked_unheard(shim, daemon, client, key, reporter):

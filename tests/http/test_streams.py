@@ -392,24 +392,16 @@ def test_a_reader_that_does_not_read_is_cut(new_shim, client, key, reporter):
         assert quick.messages(1) == ["on"]
 
 
-def big_events(reporter, n, begin=0):
-    """Events as large as they can be, in reports as large as they may be."""
-    messages = [f"{i}" for i in range(begin, begin + n)]
-    for i in range(0, n, 50):
-        reporter.report(*(reporter.event(ALICE, message, metadata={"k": "\x01" * 2700}) for message in messages[i:i + 50]))
-    return messages
-
-
 def test_a_large_replay_comes_in_pages(shim, key, reporter):
     """What is asked for comes whole, however large, and no more of it at once than a client has taken."""
-    messages = big_events(reporter, 120)
+    messages = reporter.big(120)
     for query in ("?replay=100", "?last_event_id=0"):
         with shim.stream(PATH + query, key) as stream:
             assert stream.block() == ": connected"
             expected = messages[-100:] if "replay" in query else ["first", *messages]
             assert stream.messages(len(expected)) == expected
             assert 1 < len([chunk for chunk in stream.chunks if chunk]) and max(map(len, stream.chunks)) < 300 * 1024
-            live = big_events(reporter, 1, len(messages))
+            live = reporter.big(1, len(messages))
             assert stream.messages(1) == live
             messages += live
 
@@ -422,7 +414,7 @@ def test_all_backlogs_together(new_shim, key, reporter):
         assert quick.messages(1) == ["first"]
         n = 0
         while shim.metric(key, "syncrun_http_streams_cut_total") == 0:
-            messages = big_events(reporter, 10, n)
+            messages = reporter.big(10, n)
             n += 10
             assert quick.messages(10) == messages
         assert n * 16000 < 16777216
@@ -440,6 +432,26 @@ def test_a_slow_reader_gets_all(shim, key, reporter):
             reporter.say(*batch)
             sent += batch
         assert slow.messages(len(sent)) == sent
+
+
+def test_slow_readers_of_the_past_are_waited_for(new_shim, key, reporter):
+    """What they have asked for comes as they take it, though all together would be too much to keep; live events too."""
+    shim = new_shim("[Streams]\nBacklogMaxBytes=65536\nBacklogsMaxBytes=1048576\n")
+    past = ["first", *reporter.big(120)]
+    slow = [shim.stream(f"{PATH}?{query}", key, local=True)
+            for query in (*["last_event_id=0"] * 6, *["replay=121"] * 2)]
+    with shim.stream(PATH, key) as quick:
+        assert quick.messages(20) == past[-20:]
+        live = reporter.big(20, 120)
+        assert quick.messages(20) == live
+        for stream in slow:
+            assert stream.messages(141) == [*past, *live]
+        reporter.say("end")
+        for stream in (quick, *slow):
+            assert stream.messages(1) == ["end"]
+        assert shim.metric(key, "syncrun_http_streams_cut_total") == 0
+    for stream in slow:
+        stream.close()
 
 
 # ---- Ends
@@ -517,15 +529,22 @@ def test_limits_of_streams(new_shim, client, reporter):
         stream.close()
 
 
-def test_heartbeat(shim, key, reporter):
-    """A comment, byte for byte (C23); and an event for those who asked, since an EventSource hides comments."""
+def test_heartbeat(new_shim, key, reporter):
+    """A comment, byte for byte (C23); and an event for those who asked, since an EventSource hides comments. A client
+    that takes nothing is found then."""
+    shim = new_shim("[Limits]\nSendTimeoutSec=1\n")
+    past = ["first", *reporter.big(60)]
+    stuck = shim.stream(PATH + "?replay=61", key, local=True)
     with shim.stream(PATH, key) as stream, shim.stream(ALL + "?replay=1&heartbeat=comment", key) as wide, \
-            shim.stream(PATH + "?heartbeat=event", key) as page:
+            shim.stream(PATH + "?replay=1&heartbeat=event", key) as page:
         for each in (stream, wide, page):
-            assert each.messages(1) == ["first"]
+            assert each.messages(20 if each is stream else 1)[-1] == past[-1]
         readable, _, _ = select.select([stream.end, wide.end, page.end], [], [], 14)
         assert not readable
         for each in (stream, wide):
             assert each.block() == ": heartbeat"
         assert page.block() == "event: heartbeat\ndata: {}"
         assert page.chunks[-1] == b"event: heartbeat\ndata: {}\n\n"
+        assert shim.metric(key, "syncrun_http_streams_cut_total") == 1
+        assert b"id: " in read_to_end(stuck.end)
+    stuck.close()

@@ -111,6 +111,9 @@ static void test_new(void **state)
         assert_int_equal(seq, 1);
         assert_int_equal(stat(f->path, &st), 0);
         assert_int_equal(st.st_mode & 0777, 0600);
+        assert_int_not_equal(store_history(f->store), 0);
+        assert_int_equal(store_history(f->store),
+                         store_fixture_sql(f->path, "SELECT value FROM meta WHERE name = 'history'"));
         assert_int_equal(store_fixture_sql(f->path, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
         assert_int_equal(store_fixture_sql(f->path, "PRAGMA application_id"), STORE_APPLICATION_ID);
         store_fixture_close(f);
@@ -120,10 +123,15 @@ static void test_new(void **state)
 static void test_empty_file(void **state)
 {
         StoreFixture *f = *state;
+        uint64_t before = store_history(f->store);
 
+        store_fixture_close(f);
+        expect_ok(store_fixture_open(f, NULL));
+        assert_int_equal(store_history(f->store), before);
         store_fixture_close(f);
         assert_int_equal(truncate(f->path, 0), 0);
         expect_ok(store_fixture_open(f, NULL));
+        assert_int_not_equal(store_history(f->store), before);
         assert_int_equal(store_fixture_sql(f->path, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
 }
 
