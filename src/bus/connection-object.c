@@ -207,9 +207,9 @@ static int append_runs(sd_bus_message *m, const ReconnectedRun *runs, size_t n)
         for (size_t i = 0; r >= 0 && i < n; i++) {
                 _cleanup_free_ char *path = NULL;
 
-                r = sd_bus_path_encode(SYNCRUN_PATH_RUN, runs[i].run_id, &path);
+                r = isempty(runs[i].run_id) ? 0 : sd_bus_path_encode(SYNCRUN_PATH_RUN, runs[i].run_id, &path);
                 if (r >= 0)
-                        r = sd_bus_message_append(m, "(ssob)", runs[i].connector, runs[i].run_id, path,
+                        r = sd_bus_message_append(m, "(ssob)", runs[i].connector, runs[i].run_id, path ?: "/",
                                                   (int) runs[i].already_active);
         }
         return r < 0 ? r : sd_bus_message_close_container(m);

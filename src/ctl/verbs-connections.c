@@ -180,8 +180,11 @@ int verb_connections(Ctl *ctl, int argc, char **argv)
 
 static void tell_reconnected(const ClientReconnected *run)
 {
-        (void) printf(run->already_active ? "%s: after run %s, which is active\n" : "%s: run %s\n", run->connector,
-                      run->run_id);
+        if (isempty(run->run_id))
+                (void) printf("%s: runs when there is room in the queue (MaxQueuedRuns=)\n", run->connector);
+        else
+                (void) printf(run->already_active ? "%s: after run %s, which is active\n" : "%s: run %s\n",
+                              run->connector, run->run_id);
 }
 
 static int add_reconnected(struct json_object *runs, const ClientReconnected *run)
@@ -193,7 +196,7 @@ static int add_reconnected(struct json_object *runs, const ClientReconnected *ru
                 return -ENOMEM;
         }
         if (json_add(object, "connector", json_object_new_string(run->connector)) < 0 ||
-            json_add(object, "run_id", json_object_new_string(run->run_id)) < 0 ||
+            json_add(object, "run_id", isempty(run->run_id) ? NULL : json_object_new_string(run->run_id)) < 0 ||
             json_add(object, "already_active", json_object_new_boolean(run->already_active)) < 0)
                 return -ENOMEM;
         return 0;

@@ -41,10 +41,12 @@ static int raise_lasting(ConnectorRecord *record, const Run *run, AttentionCateg
         return raise_attention(&record->attention, category, message, run);
 }
 
-/* No retry follows, or there were as many failures as retries would have been: a schedule, or a person, that comes
- * before each retry begins a first attempt every time. */
-static bool is_given_up(const ConnectorRecord *record, unsigned retry_max)
+/* NotifyAfter= counts runs, and a retry is one. Without it: no retry follows, or there were as many failures as
+ * retries would have been: a schedule, or a person, that comes before each retry begins a first attempt every time. */
+static bool lasts(const ConnectorRecord *record, unsigned retry_max, unsigned notify_after)
 {
+        if (notify_after > 0)
+                return record->consecutive_failures >= notify_after;
         return record->retry_at_usec == 0 || record->consecutive_failures > retry_max;
 }
 
@@ -71,8 +73,7 @@ int attention_apply(ConnectorRecord *record, const Run *run, AttentionCategory l
                         record->consecutive_failures++;
                 if (category >= 0)
                         return raise_attention(&record->attention, category, message, run);
-                if (lasting >= 0 && record->attention.category < 0 && is_given_up(record, retry_max) &&
-                    record->consecutive_failures >= notify_after)
+                if (lasting >= 0 && record->attention.category < 0 && lasts(record, retry_max, notify_after))
                         return raise_lasting(record, run, lasting);
                 return 0;
         default:

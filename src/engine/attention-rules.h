@@ -12,12 +12,12 @@
  * @lasting:      what the failure is where it names no category and lasts, see run_fail(); _ATTENTION_INVALID: nothing
  *                that a person could mend
  * @retry_max:    RetryMax= of the connector
- * @notify_after: NotifyAfter= of the connector
+ * @notify_after: NotifyAfter= of the connector; 0: it has none
  *
  * What only the user can mend is raised at once. A failure without such a category is raised as @lasting when it is
- * the NotifyAfter=th in a row, or a later one, and no retry is left, or would be, had the failures in a row all been
- * retries of the first. A success clears; a partial success raises, by its accounts, but does not clear; cancelled
- * runs change nothing.
+ * the NotifyAfter=th failed run in a row, or a later one, retries counted; without NotifyAfter=, when no retry is
+ * left, or would be, had the failures in a row all been retries of the first. A success clears; a partial success
+ * raises, by its accounts, but does not clear; cancelled runs change nothing.
  *
  * Return: 1 the attention has changed; 0 it has not; -ENOMEM.
  */

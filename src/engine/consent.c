@@ -14,6 +14,13 @@
 #include "engine/reconnect.h"
 #include "engine/scheduler.h"
 
+/* Of these destinations the items are ours; what a program has stored is the program's. */
+static bool keeps_items(const ConnectorDefinition *definition)
+{
+        return definition->exec_pull &&
+               (definition->destination == DESTINATION_SQLITE || definition->destination == DESTINATION_WEBHOOK);
+}
+
 /* Nothing of it goes on, and nothing that waited comes. */
 static void withdraw_connector(ConnectorEntry *c, const WithdrawWish *wish)
 {
@@ -22,7 +29,7 @@ static void withdraw_connector(ConnectorEntry *c, const WithdrawWish *wish)
         record->retry_at_usec = 0;
         follow_up_forget(&record->follow_up);
         follow_up_forget(&record->resync);
-        if (wish->delete_items && c->definition->destination == DESTINATION_SQLITE && c->definition->exec_pull)
+        if (wish->delete_items && keeps_items(c->definition))
                 record->deleting = true;
         if (c->run && run_cancel(c->run, wish->requested_by) < 0)
                 log_debug("Run %s of %s ends by itself.", c->run->id, c->name);
@@ -43,8 +50,7 @@ static int withdraw(ConnectionEntry *connection, const WithdrawWish *wish)
                 return r;
         connection->record.withdrawn = true;
         connection->record.consent_expires_usec = 0;
-        connection_changed(connection, 0);
-        return 0;
+        return reconnect_program_abandon(connection);
 }
 
 int engine_withdraw_consent(Engine *engine, const char *name, const WithdrawWish *wish, EngineReply reply,
@@ -67,8 +73,6 @@ int engine_withdraw_consent(Engine *engine, const char *name, const WithdrawWish
                 r = withdraw(connection, wish);
         if (r < 0)
                 return r;
-        if (launcher_stop_task(engine->launcher, TASK_RECONNECT, name) >= 0)
-                log_debug("What reconnects %s is stopped: its consent is withdrawn.", name);
         DL_FOREACH(connection->members, c)
                 withdraw_connector(c, wish);
         reply_queue(engine, TAKE_PTR(answer), 0);

@@ -10,6 +10,7 @@
 #include "engine/publication.h"
 #include "engine/run-log.h"
 #include "engine/scheduler.h"
+#include "store/delivery-store.h"
 
 typedef struct DeletionPublication {
         Publication publication;
@@ -60,7 +61,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* The cursor goes first: where only that comes to the disk, all is done once more. */
+/* What is left of the items in the history goes first: where only that comes to the disk, all is done once more. */
 static int record_deletion(ConnectorEntry *c)
 {
         const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT };
@@ -69,6 +70,8 @@ static int record_deletion(ConnectorEntry *c)
         int r;
 
         r = store_put_cursor(engine->store, c->name, NULL);
+        if (r >= 0)
+                r = store_put_forget_answers(engine->store, c->name);
         if (r < 0)
                 return r;
         c->record.deleting = false;

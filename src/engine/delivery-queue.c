@@ -23,6 +23,7 @@ struct Delivery {
         DeliveryRequest *request; /* NULL: it has ended, and waits for its commit */
         DueDelivery due; /* its body is the request's */
         usec_t started_usec; /* CLOCK_REALTIME */
+        char *url;           /* that the endpoint had then */
         Delivery *prev, *next;
 };
 
@@ -32,6 +33,7 @@ static Delivery *delivery_free(Delivery *delivery)
                 return NULL;
         delivery_request_free(delivery->request);
         due_delivery_done(&delivery->due);
+        free(delivery->url);
         free(delivery);
         return NULL;
 }
@@ -108,6 +110,7 @@ static int fill_attempt(const Delivery *delivery, DeliveryOutcome *outcome, Webh
         if (r < 0)
                 return r;
         attempt->succeeded = delivery_outcome_is_good(outcome);
+        attempt->outdated = !streq(delivery->url, endpoint->url);
         attempt->manual = delivery->due.manual;
         attempt->http_status = outcome->http_status;
         attempt->started_usec = delivery->started_usec;
@@ -117,38 +120,46 @@ static int fill_attempt(const Delivery *delivery, DeliveryOutcome *outcome, Webh
         attempt->answer = TAKE_PTR(outcome->answer);
         return free_and_strdup(&attempt->id, id) < 0 || free_and_strdup(&attempt->endpoint_id, endpoint->id) < 0 ||
                                                free_and_strdup(&attempt->message_id, delivery->due.message_id) < 0 ||
-                                               free_and_strdup(&attempt->url, endpoint->url) < 0
+                                               free_and_strdup(&attempt->url, delivery->url) < 0
                                ? -ENOMEM
                                : 0;
+}
+
+/* For how long it has been failing. Of a time without an attempt no more counts than the longest that there is between
+ * two of them while something waits for it: for the rest there was nothing to send. */
+static void note_failure(WebhookEndpoint *endpoint, usec_t now, usec_t longest_delay)
+{
+        usec_t idle = endpoint->failed_usec > 0 ? usec_sub(usec_sub(now, endpoint->failed_usec), longest_delay) : 0;
+
+        endpoint->failing_usec = endpoint->failing_usec > 0 ? MIN(usec_add(endpoint->failing_usec, idle), now) : now;
+        endpoint->failed_usec = now;
 }
 
 /* What the attempt says of the endpoint itself. */
 static int judge_endpoint(WebhookEntry *entry, const DeliveryVerdict *verdict)
 {
         Engine *engine = entry->engine;
-        usec_t now = engine_now(engine, CLOCK_REALTIME), *failing = &entry->endpoint.failing_usec;
+        WebhookEndpoint *endpoint = &entry->endpoint;
+        usec_t now = engine_now(engine, CLOCK_REALTIME);
         usec_t disable_after = engine->settings->webhook_disable_after_usec;
+        bool was_failing = endpoint->failing_usec > 0;
         int r;
 
         if (verdict->state == DELIVERY_SUCCEEDED) {
-                bool was_failing = *failing > 0;
-
                 entry->n_failures = 0;
-                *failing = 0;
+                endpoint->failing_usec = endpoint->failed_usec = 0;
                 return was_failing ? webhook_save(entry, false) : 0;
         }
         entry->n_failures++;
         entry->paused_usec = usec_add(engine_now(engine, CLOCK_BOOTTIME),
                                       MAX(verdict->pause_usec, delivery_pause(entry->n_failures)));
-        if (entry->endpoint.disabled >= 0)
+        if (endpoint->disabled >= 0)
                 return 0;
-        if (verdict->gone || (*failing > 0 && now >= usec_add(*failing, disable_after))) {
+        note_failure(endpoint, now, delivery_longest_delay(engine->settings));
+        if (verdict->gone || (was_failing && now >= usec_add(endpoint->failing_usec, disable_after))) {
                 r = webhook_disable(entry, verdict->gone ? WEBHOOK_DISABLED_GONE : WEBHOOK_DISABLED_FAILING);
                 return r < 0 ? r : webhook_publish(entry, WEBHOOK_CHANGE_DISABLED);
         }
-        if (*failing > 0)
-                return 0;
-        *failing = now;
         return webhook_save(entry, false);
 }
 
@@ -164,10 +175,13 @@ static int record(Delivery *delivery, DeliveryOutcome *outcome)
                 return -ENOMEM;
         p->delivery = delivery;
         r = fill_attempt(delivery, outcome, &p->attempt);
+        /* What the old address says of a message, other than that it has it, is nothing that the new one says. */
+        if (r >= 0 && p->attempt.outdated && !p->attempt.succeeded)
+                verdict = (DeliveryVerdict) { .state = DELIVERY_PENDING };
         if (r >= 0)
                 r = store_put_webhook_attempt(engine->store, &delivery->due, &p->attempt, verdict.state,
                                               usec_add(engine_now(engine, CLOCK_REALTIME), verdict.delay_usec));
-        if (r >= 0)
+        if (r >= 0 && !p->attempt.outdated)
                 r = judge_endpoint(entry, &verdict);
         if (r < 0) {
                 webhook_attempt_done(&p->attempt);
@@ -265,6 +279,9 @@ static int send_due(WebhookEntry *entry, DueDelivery *due)
                 return -ENOMEM;
         delivery->due = *due;
         *due = (DueDelivery) {};
+        delivery->url = strdup(entry->endpoint.url);
+        if (!delivery->url)
+                return -ENOMEM;
         delivery->started_usec = engine_now(entry->engine, CLOCK_REALTIME);
         delivery->entry = entry;
         DL_APPEND(entry->deliveries, delivery);

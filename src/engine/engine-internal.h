@@ -100,7 +100,8 @@ typedef struct ConnectionEntry {
         ConnectionDefinition *definition; /* NULL: there is no file */
         bool in_files;                    /* seen by the reading of files under way */
         bool stored;                      /* the history has its record, or will with what is put */
-        ConnectionRecord record;          /* working copy */
+        bool abandoned; /* a program of it may run still, and what comes of that is of no interest any more */
+        ConnectionRecord record; /* working copy */
         ConnectionRecord published;
         char words[128]; /* what its consent's end says, as engine_find_connection() gives it */
         ConnectorEntry *members;
@@ -150,6 +151,7 @@ struct Engine {
         ProviderQueue *turn; /* round of those with something to start */
         unsigned n_slots;    /* runs that hold a slot */
         unsigned n_waiting;
+        bool owes_runs; /* some connector waits, without a run, for room in the queue */
 
         Publication *publications, *publications_tail;
         Publication *events, *events_tail; /* committed, not yet told */

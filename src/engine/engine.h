@@ -209,7 +209,8 @@ int engine_cancel_run(Engine *engine, const char *run_id, const char *requested_
 int engine_set_active(Engine *engine, const char *connector, bool active, EngineReply reply,
                       void *userdata) _must_check_;
 
-/* A run that a reconnection has begun, or one that was active then, and that another one follows. */
+/* A run that a reconnection has begun, or one that was active then, and that another one follows; "": there is no room
+ * in the queue, and a run is owed. */
 typedef struct ReconnectedRun {
         const char *connector; /* borrowed */
         char run_id[UUID_TEXT_MAX];
@@ -232,9 +233,9 @@ typedef struct ReconnectWish {
 /* Runs ExecReconnect= of the connection, where there is one and it is not done yet: it runs on, and the reply says so;
  * one that runs already is joined. Else, and when the program has succeeded, the connection is active, and every
  * active connector of it whose attention, or active run, says that the connection is lost or a consent missing runs
- * once; after the active run, where there is one. Refusals: -ENOLINK, -ENOEXEC (the connection's file is bad), -EACCES
- * (the program is not this user's alone), -EROFS, -ENOBUFS, -ENOMEM. -ENOBUFS also comes as the reply, where the queue
- * had room for some of them only: those run, and asked again later, the others do. */
+ * once; after the active run, where there is one, and where the queue is full, when there is room in it. Refusals:
+ * -ENOLINK, -ENOEXEC (the connection's file is bad), -EACCES (the program is not this user's alone), -EROFS, -ENOBUFS,
+ * -ENOMEM. */
 int engine_reconnect(Engine *engine, const char *connection, const ReconnectWish *wish, EngineReconnectReply reply,
                      void *userdata) _must_check_;
 
@@ -246,7 +247,7 @@ int engine_cancel_reconnect(Engine *engine, const char *connection, const char *
 typedef struct WithdrawWish {
         const char *user_id; /* as of ReconnectWish; a connection that others have a part in is refused with -EACCES */
         const char *requested_by;
-        bool delete_items; /* of all its connectors, from their sqlite destinations */
+        bool delete_items; /* of all its connectors, where the items are ours (Type=sqlite and webhook) */
 } WithdrawWish;
 
 /* The consent is withdrawn: active runs are cancelled, and its connectors are inactive until somebody reconnects it.

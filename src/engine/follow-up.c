@@ -6,6 +6,7 @@
 
 #include "engine/account-set.h"
 #include "engine/connector-table.h"
+#include "engine/run-queue.h"
 
 #define OWED_REASON "The full resync has not ended well yet"
 
@@ -159,6 +160,57 @@ int follow_up_begin(ConnectorEntry *c, const Run *after)
                 return begin_wanted(c, next);
         owed = request_of_owed(&c->record);
         return run_begin(c, &owed, &r);
+}
+
+/* ---- Runs that there was no room for */
+
+int follow_up_owe(ConnectorEntry *c, const RunRequest *request)
+{
+        int r;
+
+        r = follow_up_add(c, request);
+        if (r < 0)
+                return r;
+        c->published.engine->owes_runs = true;
+        connector_save(c, 0);
+        return 0;
+}
+
+void follow_up_meet(ConnectorEntry *c, const RunRequest *request)
+{
+        if (!c->run && !request->only_accounts)
+                follow_up_forget(&c->record.follow_up);
+}
+
+static int begin_owed(ConnectorEntry *c)
+{
+        return connector_may_run(c) ? begin_wanted(c, c->record.resync.wanted ? NEXT_RESYNC : NEXT_OTHER)
+                                    : forget_all(c);
+}
+
+void follow_ups_dispatch(Engine *engine)
+{
+        ConnectorEntry *c, *next;
+        bool left = false;
+
+        if (!engine->owes_runs || engine->broken < 0 || run_queue_is_full(engine, NULL))
+                return;
+        engine->owes_runs = false;
+        HASH_ITER(hh, engine->connectors, c, next) {
+                int r = 0;
+
+                if (c->run || !(c->record.follow_up.wanted || c->record.resync.wanted))
+                        continue;
+                if (c->definition && run_queue_is_full(engine, c->definition->provider))
+                        left = true;
+                else
+                        r = begin_owed(c);
+                if (r < 0) {
+                        engine_break(engine, r);
+                        return;
+                }
+        }
+        engine->owes_runs |= left;
 }
 
 /* ---- Full resyncs that are owed */

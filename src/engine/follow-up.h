@@ -28,6 +28,15 @@ int follow_up_add(ConnectorEntry *c, const RunRequest *request) _must_check_;
  */
 int follow_up_begin(ConnectorEntry *c, const Run *after) _must_check_;
 
+/* As follow_up_add(), and saved; where no run is active, the queue has no room for it now. Return: as that. */
+int follow_up_owe(ConnectorEntry *c, const RunRequest *request) _must_check_;
+
+/* A run that somebody else asked for is about to begin: what was owed is in it, and no longer owed. */
+void follow_up_meet(ConnectorEntry *c, const RunRequest *request);
+
+/* Where there is room in the queue: what was owed begins. */
+void follow_ups_dispatch(Engine *engine);
+
 /* It is not wanted any more. */
 void follow_up_forget(FollowUp *follow_up);
 

@@ -320,6 +320,7 @@ void lifecycle_dispatch(Engine *engine)
                 run_begin_time_limits(r, 0);
                 run_launch(r);
         }
+        follow_ups_dispatch(engine);
 }
 
 /* ---- The schedule */
@@ -342,9 +343,10 @@ void lifecycle_schedule_due(ConnectorEntry *c, bool missed)
         int k;
 
         scheduler_acted(c);
-        if (!c->run && !run_queue_is_full(engine, c->definition->provider))
+        if (!c->run && !run_queue_is_full(engine, c->definition->provider)) {
+                follow_up_meet(c, &(RunRequest) { .trigger = trigger });
                 k = run_begin(c, &(RunRequest) { .trigger = trigger }, &r);
-        else {
+        } else {
                 k = c->run ? schedule_overlap(c, trigger)
                            : run_skip(c, trigger, "Skipped: too many runs were waiting (MaxQueuedRuns=)");
                 scheduler_update(c, SCHEDULE_RUN_CHANGED);
@@ -374,8 +376,10 @@ void lifecycle_retry_due(ConnectorEntry *c)
                 request.reason = first->reason;
                 request.only_accounts = first->only_accounts;
         }
-        if (k >= 0 || k == -ESRCH)
+        if (k >= 0 || k == -ESRCH) {
+                follow_up_meet(c, &request);
                 k = run_begin(c, &request, &r);
+        }
         if (k < 0)
                 engine_break(engine, k);
 }

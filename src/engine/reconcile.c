@@ -287,6 +287,7 @@ int engine_reconcile(Engine *engine)
                 k = take_up_runs(engine);
         if (k >= 0) {
                 deletions_resume(engine);
+                engine->owes_runs = true; /* perhaps */
                 lifecycle_dispatch(engine);
         }
         return k;

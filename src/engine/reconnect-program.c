@@ -23,21 +23,29 @@ typedef struct LaunchPublication {
         ConnectionEntry *connection;
 } LaunchPublication;
 
-static void on_launch_publication(Engine *engine, Publication *publication, int error)
+static void launch(ConnectionEntry *connection)
 {
-        LaunchPublication *p = container_of(publication, LaunchPublication, publication);
-        ConnectionEntry *connection = p->connection;
+        Engine *engine = connection->engine;
         int r;
 
-        free(p);
-        if (error < 0)
-                return;
+        if (connection->abandoned)
+                return; /* when that one has ended */
         r = launcher_start_task(engine->launcher, TASK_RECONNECT, connection->name);
         if (r < 0 && r != -EEXIST)
                 reconnect_program_ended(engine, connection->name,
                                         &(TaskExit){ .result = RECONNECT_FAILED,
                                                      .status = "",
                                                      .reason = strerror(-r) });
+}
+
+static void on_launch_publication(Engine *engine, Publication *publication, int error)
+{
+        LaunchPublication *p = container_of(publication, LaunchPublication, publication);
+        ConnectionEntry *connection = p->connection;
+
+        free(p);
+        if (error >= 0 && is_running(&connection->record))
+                launch(connection);
 }
 
 int reconnect_program_begin(ConnectionEntry *connection, const char *requested_by)
@@ -107,6 +115,12 @@ void reconnect_program_ended(Engine *engine, const char *name, const TaskExit *h
         int r;
 
         HASH_FIND_STR(engine->connections, name, connection);
+        if (connection && connection->abandoned) {
+                connection->abandoned = false;
+                if (is_running(&connection->record)) /* another one was asked for since */
+                        launch(connection);
+                return;
+        }
         if (!connection || engine->broken < 0 || !is_running(&connection->record))
                 return;
         record = &connection->record;
@@ -127,14 +141,58 @@ void reconnect_program_ended(Engine *engine, const char *name, const TaskExit *h
                 engine_break(engine, r);
 }
 
+/* Its end is awaited without being of interest: nothing else may be begun in its place before. */
+static void stop(ConnectionEntry *connection)
+{
+        int r = launcher_stop_task(connection->engine->launcher, TASK_RECONNECT, connection->name);
+
+        connection->abandoned = r != -ENOENT;
+        if (r < 0 && r != -ENOENT)
+                log_debug_errno(r, "The program that reconnects %s cannot be stopped: %m", connection->name);
+}
+
+/* The daemon may have ended before it could stop what a withdrawal had ended. */
+static void stop_abandoned(ConnectionEntry *connection)
+{
+        const ConnectionRecord *record = &connection->record;
+        int r;
+
+        if (!record->withdrawn || record->reconnect_result != RECONNECT_CANCELLED)
+                return;
+        r = launcher_adopt_task(connection->engine->launcher, TASK_RECONNECT, connection->name);
+        if (r >= 0 || r == -EEXIST)
+                stop(connection);
+}
+
+int reconnect_program_abandon(ConnectionEntry *connection)
+{
+        ConnectionRecord *record = &connection->record;
+
+        if (!is_running(record)) {
+                connection_changed(connection, 0);
+                return 0;
+        }
+        if (free_and_strdup(&record->reconnect_message, "The consent was withdrawn.") < 0)
+                return -ENOMEM;
+        record->reconnect_ended_usec = MAX(engine_now(connection->engine, CLOCK_REALTIME),
+                                           record->reconnect_begun_usec);
+        record->reconnect_result = RECONNECT_CANCELLED;
+        connection_changed(connection, CONNECTION_NEWS_RECONNECT);
+        stop(connection);
+        return 0;
+}
+
 void reconnect_programs_resume(Engine *engine)
 {
         ConnectionEntry *connection, *next;
         int r;
 
         HASH_ITER(hh, engine->connections, connection, next) {
-                if (!is_running(&connection->record))
+                if (!is_running(&connection->record)) {
+                        stop_abandoned(connection);
                         continue;
+                }
+                connection->abandoned = false;
                 r = launcher_adopt_task(engine->launcher, TASK_RECONNECT, connection->name);
                 if (r < 0 && r != -EEXIST) {
                         log_debug_errno(r, "Could not look for the program that reconnects %s: %m", connection->name);

@@ -16,7 +16,6 @@ typedef struct ReconnectPublication {
         Publication publication;
         EngineReconnectReply reply;
         void *userdata;
-        int error; /* what to say once it is committed */
         bool reconnecting;
         size_t n_runs;
         ReconnectedRun runs[];
@@ -25,12 +24,10 @@ typedef struct ReconnectPublication {
 static void on_reconnect_publication(Engine *engine, Publication *publication, int error)
 {
         ReconnectPublication *p = container_of(publication, ReconnectPublication, publication);
-        int r = p->error < 0 ? p->error : error;
-
         const ReconnectReply answer = { .reconnecting = p->reconnecting, .n_runs = p->n_runs, .runs = p->runs };
 
         engine->n_replies--;
-        p->reply(r, r < 0 ? NULL : &answer, p->userdata);
+        p->reply(error, error < 0 ? NULL : &answer, p->userdata);
         free(p);
 }
 
@@ -46,13 +43,9 @@ static bool is_of_user(const ConnectorEntry *c, const char *user_id)
         return !user_id || (c->definition->user_id && streq(c->definition->user_id, user_id));
 }
 
-static bool has_room_for(const ConnectorEntry *c)
-{
-        return c->run || !run_queue_is_full(c->published.engine, c->definition->provider);
-}
-
-/* An active run may have begun with what was of no use, and may end by it: another follows. Not told of where the
- * active one is another user's, of before. @p NULL: nobody is told. */
+/* An active run may have begun with what was of no use, and may end by it: another follows. Where there is no room in
+ * the queue, the run is owed, and begins when there is. Not told of where the active one is another user's, of before.
+ * @p NULL: nobody is told. */
 static int run_reconnected(ConnectorEntry *c, const char *user_id, const char *requested_by, ReconnectPublication *p)
 {
         const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT, .requested_by = requested_by };
@@ -62,45 +55,34 @@ static int run_reconnected(ConnectorEntry *c, const char *user_id, const char *r
         int k;
 
         c->was_withdrawn = false;
-        if (!active)
+        if (active || run_queue_is_full(c->published.engine, c->definition->provider))
+                k = follow_up_owe(c, &request);
+        else
                 k = run_begin(c, &request, &r);
-        else {
-                k = follow_up_add(c, &request);
-                if (k >= 0)
-                        connector_save(c, 0);
-        }
-        if (k < 0 || !p || (user_id && !streq_null(r->run->user_id, user_id)))
+        if (k < 0 || !p || (r && user_id && !streq_null(r->run->user_id, user_id)))
                 return k;
         run = &p->runs[p->n_runs++];
         *run = (ReconnectedRun) { .connector = c->name, .already_active = active };
-        (void) memcpy(run->run_id, r->id, strlen(r->id) + 1);
+        if (r)
+                (void) memcpy(run->run_id, r->id, strlen(r->id) + 1);
         return 0;
 }
 
-/* Return: 0; -ENOBUFS (there was no room for any of them). */
-static int run_affected(Engine *engine, ConnectionEntry *connection, const char *user_id, const char *requested_by,
-                        ReconnectPublication *p)
+static void run_affected(Engine *engine, ConnectionEntry *connection, const char *user_id, const char *requested_by,
+                         ReconnectPublication *p)
 {
         ConnectorEntry *c;
-        int k, refused = 0;
-        bool taken = false;
+        int k;
 
         DL_FOREACH(connection->members, c) {
                 if (!is_of_user(c, user_id) || !is_affected(c))
                         continue;
-                if (!has_room_for(c)) {
-                        refused = -ENOBUFS;
-                        continue;
-                }
-                taken = true;
                 k = run_reconnected(c, user_id, requested_by, p);
                 if (k < 0) {
                         engine_break(engine, k);
-                        break;
+                        return;
                 }
         }
-        p->error = refused;
-        return taken ? 0 : refused;
 }
 
 int reconnect_others(ConnectionEntry *connection, const ConnectorEntry *but)
@@ -109,7 +91,7 @@ int reconnect_others(ConnectionEntry *connection, const ConnectorEntry *but)
         int k;
 
         DL_FOREACH(connection->members, c) {
-                if (c == but || c->recovered_in_vain || !is_affected(c) || !has_room_for(c))
+                if (c == but || c->recovered_in_vain || !is_affected(c))
                         continue;
                 c->recovered_in_vain = true;
                 k = run_reconnected(c, NULL, NULL, NULL);
@@ -150,22 +132,6 @@ static int set_active(ConnectionEntry *connection, usec_t consent_expires_usec, 
                 c->recovered_in_vain = false;
         connection_changed(connection, news);
         return 0;
-}
-
-/* Return: 0; -ENOBUFS (some would run, and there is room for none of them). */
-static int check_room(const ConnectionEntry *connection, const char *user_id)
-{
-        bool any = false;
-        ConnectorEntry *c;
-
-        DL_FOREACH(connection->members, c) {
-                if (!is_of_user(c, user_id) || !is_affected(c))
-                        continue;
-                if (has_room_for(c))
-                        return 0;
-                any = true;
-        }
-        return any ? -ENOBUFS : 0;
 }
 
 bool connection_has_part(const ConnectionEntry *connection, const char *user_id)
@@ -227,10 +193,10 @@ static int reconnect(ConnectionEntry *connection, const ReconnectWish *wish, Rec
                 return reconnect_program_begin(connection, wish->requested_by);
         }
         if (k >= 0)
-                k = check_room(connection, wish->user_id);
-        if (k >= 0)
                 k = set_active(connection, wish->consent_expires_usec, 0);
-        return k < 0 ? k : run_affected(engine, connection, wish->user_id, wish->requested_by, p);
+        if (k >= 0)
+                run_affected(engine, connection, wish->user_id, wish->requested_by, p);
+        return k;
 }
 
 int engine_reconnect(Engine *engine, const char *name, const ReconnectWish *wish, EngineReconnectReply reply,
@@ -262,7 +228,7 @@ int reconnect_succeeded(ConnectionEntry *connection, usec_t consent_expires_usec
         k = publication_new(connection, NULL, NULL, &p);
         if (k >= 0)
                 k = set_active(connection, consent_expires_usec, CONNECTION_NEWS_RECONNECT);
-        if (k >= 0) /* what there is no room for, its schedule runs */
-                (void) run_affected(connection->engine, connection, NULL, requested_by, p);
+        if (k >= 0)
+                run_affected(connection->engine, connection, NULL, requested_by, p);
         return k;
 }

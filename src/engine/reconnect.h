@@ -22,6 +22,10 @@ int reconnect_succeeded(ConnectionEntry *connection, usec_t consent_expires_usec
 /* Start it after the commit, unless it runs already. Return: 0; -ENOMEM. */
 int reconnect_program_begin(ConnectionEntry *connection, const char *requested_by) _must_check_;
 
+/* The consent is withdrawn: a program that runs is stopped, and whatever comes of it changes nothing. What has changed
+ * of the connection is told with it. Return: 0; -ENOMEM. */
+int reconnect_program_abandon(ConnectionEntry *connection) _must_check_;
+
 /* The launcher tells of its end. */
 void reconnect_program_ended(Engine *engine, const char *name, const TaskExit *how);
 

@@ -113,8 +113,10 @@ static int start(ConnectorEntry *c, const StartOptions *options, StartReply *ret
                 k = start_beside(r, &request, ret);
         else if (run_queue_is_full(c->published.engine, c->definition->provider))
                 k = -ENOBUFS;
-        else
+        else {
+                follow_up_meet(c, &request);
                 k = run_begin(c, &request, &r);
+        }
         if (k < 0)
                 return k;
         (void) memcpy(ret->run_id, r->id, strlen(r->id) + 1);

@@ -130,7 +130,7 @@ EngineRun *run_queue_take(Engine *engine)
 
 bool run_queue_has_room(const Engine *engine, const char *provider)
 {
-        const ProviderQueue *q = find_provider(engine, provider);
+        const ProviderQueue *q = provider ? find_provider(engine, provider) : NULL;
 
         return engine->n_slots < engine->settings->max_concurrent_runs &&
                (q ? q->n_active : 0) < engine->settings->max_concurrent_runs_per_provider;

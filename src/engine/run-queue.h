@@ -21,7 +21,8 @@ EngineRun *run_queue_take(Engine *engine);
 /* Whether one more run of this provider would start at once. */
 bool run_queue_has_room(const Engine *engine, const char *provider);
 
-/* Whether one more run of this provider would have to wait behind Settings.max_queued_runs others. */
+/* Whether one more run of this provider (NULL: of one that has none yet) would have to wait behind
+ * Settings.max_queued_runs others. */
 bool run_queue_is_full(const Engine *engine, const char *provider);
 
 /* The limits have changed. */

@@ -94,7 +94,11 @@ static int apply_url(const Settings *settings, const char *url, WebhookEndpoint 
 {
         int r = delivery_check_url(&settings->webhook_rules, url, ret_why);
 
-        return r < 0 ? r : free_and_strdup(&endpoint->url, url);
+        if (r >= 0)
+                r = free_and_strdup(&endpoint->url, url);
+        if (r > 0) /* another one: nothing is known of it */
+                endpoint->failing_usec = endpoint->failed_usec = 0;
+        return MIN(r, 0);
 }
 
 static int apply_wish(Engine *engine, const WebhookWish *wish, WebhookEndpoint *endpoint, char **ret_why)
@@ -120,7 +124,7 @@ static int apply_wish(Engine *engine, const WebhookWish *wish, WebhookEndpoint *
                 endpoint->disabled_usec = now;
         } else if (wish->disabled == 0) {
                 endpoint->disabled = _WEBHOOK_DISABLED_INVALID;
-                endpoint->disabled_usec = endpoint->failing_usec = 0;
+                endpoint->disabled_usec = endpoint->failing_usec = endpoint->failed_usec = 0;
         }
         endpoint->updated_usec = now;
         return 0;
@@ -196,6 +200,8 @@ int engine_update_webhook(Engine *engine, const char *id, const WebhookWish *wis
         if (r < 0)
                 return r;
         hold = endpoint.disabled >= 0 && entry->endpoint.disabled < 0;
+        if (!streq(endpoint.url, entry->endpoint.url) || (endpoint.disabled < 0 && entry->endpoint.disabled >= 0))
+                entry->n_failures = 0;
         take_endpoint(entry, &endpoint);
         r = webhook_save(entry, false);
         if (r >= 0 && hold)

@@ -181,11 +181,13 @@ void webhooks_clock_changed(Engine *engine, int64_t step_usec)
         if (!engine->webhooks || engine->webhooks->n_entries == 0 || llabs(step_usec) < CLOCK_STEP_USEC)
                 return;
         DL_FOREACH(engine->webhooks->entries, entry) {
-                usec_t *failing = &entry->endpoint.failing_usec;
+                WebhookEndpoint *endpoint = &entry->endpoint;
 
-                if (*failing == 0 || r < 0)
+                if (endpoint->failing_usec == 0 || r < 0)
                         continue;
-                *failing = (usec_t) MAX((int64_t) *failing + step_usec, (int64_t) 1);
+                endpoint->failing_usec = (usec_t) MAX((int64_t) endpoint->failing_usec + step_usec, (int64_t) 1);
+                if (endpoint->failed_usec > 0)
+                        endpoint->failed_usec = (usec_t) MAX((int64_t) endpoint->failed_usec + step_usec, (int64_t) 1);
                 r = webhook_save(entry, false);
         }
         if (r >= 0)

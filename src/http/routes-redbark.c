@@ -176,7 +176,7 @@ static void on_reconnected(Request *request, const ClientAnswer *answer)
         while ((r = client_next_reconnected(answer->reply, &run)) > 0) {
                 json_open_object(&w, NULL);
                 json_write_string(&w, "connectorName", run.connector);
-                json_write_string(&w, "id", run.run_id);
+                json_write_string(&w, "id", isempty(run.run_id) ? NULL : run.run_id);
                 json_write_bool(&w, "alreadyActive", run.already_active);
                 json_close_object(&w);
         }

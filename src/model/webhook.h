@@ -74,7 +74,8 @@ typedef struct WebhookEndpoint {
         char *user_id;     /* only what is about this user; NULL: about anybody */
         WebhookDisabled disabled;
         usec_t disabled_usec;
-        usec_t failing_usec; /* since when nothing was taken */
+        usec_t failing_usec; /* since when nothing was taken, but for times in which there was nothing to send */
+        usec_t failed_usec;  /* of the last failure since then */
         usec_t created_usec;
         usec_t updated_usec;
         WebhookSecret secrets[WEBHOOK_SECRETS_MAX]; /* the current one first */
@@ -140,6 +141,7 @@ typedef struct WebhookAttempt {
         char *url;
         bool succeeded;
         bool manual;          /* somebody asked for it */
+        bool outdated;        /* the endpoint has another URL by now: it does not count. Not in the history */
         unsigned http_status; /* 0: no answer */
         usec_t started_usec;  /* CLOCK_REALTIME */
         usec_t duration_usec;

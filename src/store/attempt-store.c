@@ -130,7 +130,7 @@ static int insert_attempt(Db *db, const AttemptWrite *a)
 static int apply_attempt(Write *write, Db *db, Retention *retention)
 {
         static const char sql[] = "UPDATE webhook_deliveries SET state = ?1,"
-                                  " due_usec = CASE ?1 WHEN 'pending' THEN ?2 END, n_attempts = n_attempts + 1,"
+                                  " due_usec = CASE ?1 WHEN 'pending' THEN ?2 END, n_attempts = n_attempts + ?5,"
                                   " manual = 0 WHERE key = ?3 AND state = 'pending' AND generation = ?4";
         AttemptWrite *a = container_of(write, AttemptWrite, write);
         _cleanup_query_ Query query = query_begin(db, sql);
@@ -140,6 +140,7 @@ static int apply_attempt(Write *write, Db *db, Retention *retention)
         query_bind_uint(&query, a->due_usec);
         query_bind_int(&query, a->delivery);
         query_bind_int(&query, a->generation);
+        query_bind_int(&query, a->attempt.outdated ? 0 : 1);
         r = query_run(&query);
         return r < 0 ? r : insert_attempt(db, a);
 }
@@ -155,6 +156,7 @@ static int copy_attempt(const WebhookAttempt *attempt, WebhookAttempt *ret)
 {
         ret->succeeded = attempt->succeeded;
         ret->manual = attempt->manual;
+        ret->outdated = attempt->outdated;
         ret->http_status = attempt->http_status;
         ret->started_usec = attempt->started_usec;
         ret->duration_usec = attempt->duration_usec;

@@ -87,8 +87,24 @@ static int copy_attempts(RecordAttemptsWrite *w, const char *connector, const ch
         return 0;
 }
 
-int store_put_record_attempts(Store *store, const char *connector, const char *run_id,
-                              const DeliveryAttempt *attempts, size_t n)
+/* ---- Forgetting */
+
+static int apply_forget_answers(Write *write, Db *db, Retention *retention)
+{
+        static const char sql[] = "UPDATE record_attempts SET answer = NULL"
+                                  " WHERE connector = (SELECT key FROM connectors WHERE name = ?)";
+        _cleanup_query_ Query query = query_begin(db, sql);
+
+        query_bind_text(&query, container_of(write, RecordAttemptsWrite, write)->connector);
+        return MIN(query_run(&query), 0);
+}
+
+static const WriteType forget_answers_write = { apply_forget_answers, free_attempts };
+
+/* ---- Putting */
+
+static int put_attempts(Store *store, const WriteType *type, const char *connector, const char *run_id,
+                        const DeliveryAttempt *attempts, size_t n)
 {
         RecordAttemptsWrite *w;
         int r;
@@ -96,7 +112,7 @@ int store_put_record_attempts(Store *store, const char *connector, const char *r
         r = store_may_put(store);
         if (r < 0)
                 return r;
-        w = store_write_new(RecordAttemptsWrite, &attempts_write);
+        w = store_write_new(RecordAttemptsWrite, type);
         if (!w)
                 return -ENOMEM;
         r = copy_attempts(w, connector, run_id, attempts, n);
@@ -105,6 +121,17 @@ int store_put_record_attempts(Store *store, const char *connector, const char *r
                 return r;
         }
         return store_put(store, &w->write);
+}
+
+int store_put_record_attempts(Store *store, const char *connector, const char *run_id,
+                              const DeliveryAttempt *attempts, size_t n)
+{
+        return put_attempts(store, &attempts_write, connector, run_id, attempts, n);
+}
+
+int store_put_forget_answers(Store *store, const char *connector)
+{
+        return put_attempts(store, &forget_answers_write, connector, NULL, NULL, 0);
 }
 
 /* ---- Lists */

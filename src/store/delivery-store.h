@@ -15,6 +15,10 @@
 int store_put_record_attempts(Store *store, const char *connector, const char *run_id,
                               const DeliveryAttempt *attempts, size_t n) _must_check_;
 
+/* What the receiver of the connector's records has answered is forgotten: it may repeat what it was sent.
+ * Return: 0; -EROFS; -ENOBUFS; -ENOMEM. */
+int store_put_forget_answers(Store *store, const char *connector) _must_check_;
+
 /* Of both kinds, in one list. */
 #define DELIVERIES_PAGE_MAX 200U
 

@@ -14,6 +14,7 @@
         W(disabled, disabled, webhook_disabled)                                                                      \
         P(disabled_usec, disabled_usec, USEC)                                                                        \
         P(failing_usec, failing_usec, USEC)                                                                          \
+        P(failed_usec, failed_usec, USEC)                                                                            \
         P(updated_usec, updated_usec, USEC)
 
 #define COLUMNS_OF WebhookEndpoint

@@ -22,6 +22,7 @@ const Migration store_migrations[] = {
         { 10, schema_v10 },
         { 11, schema_v11 },
         { 12, schema_v12 },
+        { 13, schema_v13 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

@@ -574,3 +574,6 @@ static const char schema_v11[] =
 static const char schema_v12[] =
         /* history: which one this is, so that who has numbers of another's sees that they are. */
         "INSERT INTO meta VALUES ('history', random() & 9223372036854775807);";
+
+/* Of the last failure since failing_usec. */
+static const char schema_v13[] = "ALTER TABLE webhook_endpoints ADD COLUMN failed_usec INTEGER;";

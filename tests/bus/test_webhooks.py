@@ -264,3 +264,26 @@ def test_asked_for_once_more_during_its_attempt(begin, receivers, client):
     release.set()
     webhooks.wait_attempts(2)
     assert receiver.ids == [message["id"]] * 2
+
+
+def test_edited_while_a_request_is_under_way(begin, receivers):
+    """What the old address says is nothing that the new one says, and its failures are not those of the new one."""
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def gone(connection, closing):
+        arrived.set()
+        assert go_on.wait(30)
+        answer(410)(connection, closing)
+
+    old, new = receivers(then=gone), receivers()
+    webhooks = begin(retry="")
+    endpoint = webhooks.add(old.url())
+    message = webhooks.call("TestWebhook", endpoint)
+    assert arrived.wait(30)
+    webhooks.call("UpdateWebhookEndpoint", endpoint, url=new.url())
+    go_on.set()
+    webhooks.wait_attempts(2)
+    assert new.ids == [message]
+    described = webhooks.describe(endpoint)
+    assert (described["disabled"], described["failing_since"]) == (False, None)
+    assert [(a["url"], a["responseStatusCode"]) for a in webhooks.attempts()] == [(new.url(), 200), (old.url(), 410)]

@@ -143,20 +143,30 @@ static int fake_start_task(Launcher *launcher, TaskKind kind, const char *name, 
 
         (void) snprintf(what, sizeof(what), "%s%s", adopt ? "adopt-" : "", task_word(kind));
         note_call(f, what, name);
-        return adopt && !f->task_runs ? -ECHILD : 0;
+        if (adopt && !f->task_runs)
+                return -ECHILD;
+        if (kind == TASK_RECONNECT && f->reconnects)
+                return -EEXIST;
+        f->reconnects |= kind == TASK_RECONNECT;
+        return 0;
 }
 
 static int fake_stop_task(Launcher *launcher, TaskKind kind, const char *name)
 {
+        EngineFixture *f = of_launcher(launcher);
         char what[32];
 
+        if (kind == TASK_RECONNECT && !f->reconnects)
+                return -ENOENT;
         (void) snprintf(what, sizeof(what), "stop-%s", task_word(kind));
-        note_call(of_launcher(launcher), what, name);
+        note_call(f, what, name);
         return 0;
 }
 
 void fixture_task_ends(EngineFixture *f, TaskKind kind, const char *name, ReconnectResult result, const char *status)
 {
+        if (kind == TASK_RECONNECT)
+                f->reconnects = false;
         f->launcher.callbacks.task_ended(kind, name,
                                          &(TaskExit){ .result = result, .status = status, .reason = "as the launcher says" },
                                          f->launcher.userdata);
@@ -177,7 +187,7 @@ int fixture_launcher_new(const LauncherCallbacks *callbacks, void *userdata, Lau
         };
 
         fixture->launcher = (Launcher) { .vtable = &vtable, .callbacks = *callbacks, .userdata = userdata };
-        fixture->launcher_is_free = false;
+        fixture->launcher_is_free = fixture->reconnects = false;
         *ret = &fixture->launcher;
         return 0;
 }

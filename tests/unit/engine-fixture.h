@@ -39,6 +39,7 @@ typedef struct EngineFixture {
         Launcher launcher;
         bool launcher_is_free;
         bool task_runs;    /* one that is adopted is there */
+        bool reconnects;   /* a program that reconnects runs, as far as the launcher knows */
         int start_error;   /* what launcher_start() returns */
         int stop_error;    /* what launcher_stop() returns */
         bool start_slowly; /* started() is told by the test */

@@ -37,8 +37,8 @@ static void test_rules(void **state)
                 { RUN_SUCCEEDED, _ATTENTION_INVALID, true, 0, _ATTENTION_INVALID, 0 },
                 { RUN_FAILED, _ATTENTION_INVALID, false, 0, _ATTENTION_INVALID, 1 },
                 { RUN_CANCELLED, _ATTENTION_INVALID, true, 0, _ATTENTION_INVALID, 1 },
-                { RUN_FAILED, _ATTENTION_INVALID, false, 0, _ATTENTION_INVALID, 2 }, /* a retry follows */
-                { RUN_FAILED, _ATTENTION_INVALID, true, 1, ATTENTION_CONNECTION_LOST, 3 },
+                { RUN_FAILED, _ATTENTION_INVALID, false, 1, ATTENTION_CONNECTION_LOST, 2 }, /* though a retry follows */
+                { RUN_FAILED, _ATTENTION_INVALID, true, 0, ATTENTION_CONNECTION_LOST, 3 },
                 { RUN_FAILED, ATTENTION_CONSENT_EXPIRED, true, 1, ATTENTION_CONSENT_EXPIRED, 4 },
                 { RUN_FAILED, ATTENTION_CONSENT_EXPIRED, true, 0, ATTENTION_CONSENT_EXPIRED, 5 }, /* the same */
                 { RUN_FAILED, _ATTENTION_INVALID, true, 0, ATTENTION_CONSENT_EXPIRED, 6 },
@@ -144,6 +144,28 @@ static void test_notify_after(void **state)
         assert_true(fixture_has(f->news, "attention bank connection_lost"));
         assert_string_equal(fixture_connector(f, "bank")->record.attention.message,
                             "Failed 2 times in a row: exit status 1");
+}
+
+/* Runs are counted, and retries are runs. */
+static void test_notify_after_and_retries(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_failure("HTTP 503", true);
+        char id[RUN_ID_MAX + 1];
+
+        fixture_write_connector(f, "bank", CONNECTOR("[Run]\nRetryMax=5\nRetrySec=1h\nNotifyAfter=2\n"));
+        fixture_write_connector(f, "mail", CONNECTOR("[Run]\nRetryMax=1\nRetrySec=1h\n"));
+        fixture_open(f);
+        for (unsigned n = 1; n <= 2; n++) {
+                static const char *const names[] = { "bank", "mail" };
+
+                for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                        fixture_whole_run(f, names[i], &report, id);
+                        assert_int_equal(fixture_connector(f, names[i])->record.attention.category,
+                                         n < 2 ? _ATTENTION_INVALID : ATTENTION_CONNECTION_LOST);
+                }
+        }
+        assert_true(fixture_connector(f, "bank")->record.retry_at_usec > 0);
 }
 
 /* A schedule that always comes before the retry: every run is a first attempt, and the failure lasts all the same. */
@@ -451,7 +473,7 @@ int main(void)
                 cmocka_unit_test(test_message),
                 cmocka_unit_test(test_lasting_without_a_category),
                 ENGINE_TEST(test_raised_and_cleared),
-                ENGINE_TEST(test_notify_after),
+                ENGINE_TEST(test_notify_after), ENGINE_TEST(test_notify_after_and_retries),
                 ENGINE_TEST(test_schedule_before_retries),
                 ENGINE_TEST(test_lost_runs_raise_nothing),
                 ENGINE_TEST(test_lasting_by_cause),

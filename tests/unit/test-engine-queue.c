@@ -192,10 +192,15 @@ static void test_follow_up_in_full_queue(void **state)
         assert_true(fixture_connector(f, "a1")->run->full_resync);
 }
 
-/* What finds no room is refused, and runs when it is asked for again. */
+static int64_t count_reconnected(EngineFixture *f)
+{
+        return fixture_sql(f, "SELECT count(*) FROM runs WHERE \"trigger\" = 'reconnect'");
+}
+
+/* What finds no room is owed, over a kill as well, and runs when there is room: once each. */
 static void test_reconnect_into_a_full_queue(void **state)
 {
-        static const char *const names[] = { "a1", "a2", "a3" };
+        static const char *const names[] = { "a1", "a2", "a3", "a4" };
         EngineFixture *f = *state;
         const RunReport lost = report_category(ATTENTION_CONNECTION_LOST);
         char id[RUN_ID_MAX + 1];
@@ -213,22 +218,58 @@ static void test_reconnect_into_a_full_queue(void **state)
         expect_ok(fixture_ask_reconnect(f, "acme", &a));
         fixture_settle(f);
         assert_int_equal(a.n, 1);
-        assert_int_equal(a.error, -ENOBUFS);
-        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs WHERE \"trigger\" = 'reconnect'"), 2);
-        end_run(f, "a1");
-        end_run(f, "a2");
+        expect_ok(a.error);
+        assert_non_null(strstr(a.reconnected, "a3 ;a4 ;"));
+        assert_int_equal(count_reconnected(f), 2);
+        assert_null(fixture_connector(f, "a3")->run);
+        fixture_kill(f);
+        fixture_open(f);
+        fixture_worker_started(f, "a1");
+        assert_int_equal(count_reconnected(f), 2);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                assert_non_null(fixture_connector(f, names[i])->run);
+                end_run(f, names[i]);
+                fixture_settle(f);
+        }
+        assert_int_equal(count_reconnected(f), 4);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                assert_null(fixture_connector(f, names[i])->run);
+}
 
+/* Another run that comes first is what was owed, and one of a connector that is switched off is owed no longer. */
+static void test_owed_runs(void **state)
+{
+        static const char *const names[] = { "a1", "a2" };
+        EngineFixture *f = *state;
+        const RunReport lost = report_category(ATTENTION_CONNECTION_LOST);
+        char id[RUN_ID_MAX + 1];
+        Answer a = {};
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                fixture_write_connector(f, names[i], CONNECTOR("[Connector]\nConnection=acme\n"));
+        write_connector(f, "b1", "b");
+        write_connector(f, "b2", "b");
+        fixture_open(f);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                fixture_whole_run(f, names[i], &lost, id);
+        f->settings.max_concurrent_runs = f->settings.max_queued_runs = 1;
         expect_ok(fixture_start(f, "b1", false).error);
         expect_ok(fixture_start(f, "b2", false).error);
-        expect_errno(fixture_ask_reconnect(f, "acme", &a), -ENOBUFS);
-        end_run(f, "b1");
-        end_run(f, "b2");
-        a = (Answer){};
         expect_ok(fixture_ask_reconnect(f, "acme", &a));
         fixture_settle(f);
-        assert_int_equal(a.error, 0);
-        assert_non_null(fixture_connector(f, "a3")->run);
+        expect_ok(a.error);
+        assert_string_equal(a.reconnected, "a1 ;a2 ;");
+        expect_ok(fixture_set_active(f, "a2", false));
+        f->settings.max_queued_runs = 2;
+        expect_ok(fixture_start(f, "a1", false).error);
+        end_run(f, "b1");
+        end_run(f, "b2");
+        fixture_settle(f);
+        end_run(f, "a1");
+        fixture_settle(f);
         assert_null(fixture_connector(f, "a1")->run);
+        assert_null(fixture_connector(f, "a2")->run);
+        assert_int_equal(count_reconnected(f), 0);
 }
 
 int main(void)
@@ -237,7 +278,7 @@ int main(void)
                 ENGINE_TEST(test_turns),          ENGINE_TEST(test_provider_limit),
                 ENGINE_TEST(test_limit_raised),   ENGINE_TEST(test_queue_limit),
                 ENGINE_TEST(test_pending_limits), ENGINE_TEST(test_follow_up_in_full_queue),
-                ENGINE_TEST(test_reconnect_into_a_full_queue),
+                ENGINE_TEST(test_reconnect_into_a_full_queue), ENGINE_TEST(test_owed_runs),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

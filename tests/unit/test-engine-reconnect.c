@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "engine/engine-internal.h"
+#include "store/delivery-store.h"
 #include "unit/connection-fixture.h"
 
 #define WITH_PROGRAM "[Reconnect]\nExecReconnect=/bin/renew\n"
@@ -197,6 +198,100 @@ static void test_withdraw(void **state)
         assert_true(fixture_connector(f, "bank")->active);
 }
 
+/* Whatever comes of it: what is withdrawn stays so, and the program is stopped. */
+static void test_withdrawal_ends_a_program(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = {};
+
+        begin_program(f);
+        withdraw(f, false);
+        expect_state(f, "withdrawn");
+        assert_true(fixture_has(f->calls, "stop-reconnect acme"));
+        assert_false(reconnecting(f));
+        assert_int_equal(fixture_acme(f).record->reconnect_result, RECONNECT_CANCELLED);
+        assert_string_equal(fixture_acme(f).record->reconnect_message, "The consent was withdrawn.");
+        assert_int_equal(fixture_count(f->news, "reconnected acme cancelled"), 1);
+        fixture_task_ends(f, TASK_RECONNECT, "acme", RECONNECT_SUCCESS, "");
+        expect_state(f, "withdrawn");
+        assert_false(fixture_has(f->calls, "start"));
+        assert_false(fixture_connector(f, "bank")->active);
+        assert_int_equal(fixture_count(f->news, "reconnected acme"), 1);
+
+        /* One that was asked for since begins when the old one has ended, and counts. */
+        fixture_forget(f);
+        expect_ok(fixture_ask_reconnect(f, "acme", &a));
+        fixture_settle(f);
+        withdraw(f, false);
+        expect_ok(fixture_ask_reconnect(f, "acme", &a));
+        fixture_settle(f);
+        assert_int_equal(fixture_count(f->calls, "reconnect acme"), 1);
+        fixture_task_ends(f, TASK_RECONNECT, "acme", RECONNECT_SUCCESS, "");
+        expect_state(f, "withdrawn");
+        assert_true(reconnecting(f));
+        assert_int_equal(fixture_count(f->calls, "reconnect acme"), 2);
+        fixture_task_ends(f, TASK_RECONNECT, "acme", RECONNECT_SUCCESS, "");
+        expect_state(f, "active");
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
+}
+
+static void test_withdrawal_before_a_program_begins(void **state)
+{
+        const WithdrawWish wish = { .requested_by = "uid:7" };
+        EngineFixture *f = *state;
+        Answer a = {};
+
+        fixture_open_two(f);
+        fixture_load_connection(f, WITH_PROGRAM);
+        expect_ok(fixture_ask_reconnect(f, "acme", &a));
+        expect_ok(engine_withdraw_consent(f->engine, "acme", &wish, on_answer, &a));
+        fixture_settle(f);
+        assert_false(fixture_has(f->calls, "reconnect acme"));
+        expect_state(f, "withdrawn");
+        assert_false(reconnecting(f));
+}
+
+/* The daemon was killed before it could stop it. */
+static void test_withdrawal_over_a_restart(void **state)
+{
+        EngineFixture *f = *state;
+
+        begin_program(f);
+        withdraw(f, false);
+        fixture_kill(f);
+        fixture_forget(f);
+        f->task_runs = true;
+        fixture_open(f);
+        assert_true(fixture_has(f->calls, "stop-reconnect acme"));
+        fixture_task_ends(f, TASK_RECONNECT, "acme", RECONNECT_SUCCESS, "");
+        expect_state(f, "withdrawn");
+        assert_false(fixture_has(f->calls, "start"));
+}
+
+/* Its items are ours as well, and what the receiver has answered may repeat them. */
+static void test_delete_items_of_a_webhook(void **state)
+{
+        DeliveryAttempt attempt = { .id = (char *) "datt_1",
+                                    .kind = DELIVERY_RECORDS,
+                                    .type = (char *) "items",
+                                    .url = (char *) "https://example.com",
+                                    .started_usec = NOON,
+                                    .answer = (char *) "Dear Jane Doe" };
+        EngineFixture *f = *state;
+
+        fixture_open_two(f);
+        fixture_load_connector(f, "bank", SHARED "[Destination]\nType=webhook\nUrl=https://example.com/\n");
+        fixture_load_connector(f, "mail", SHARED "[Destination]\nType=exec\nExecStore=/bin/store\n");
+        expect_ok(store_put_record_attempts(engine_store(f->engine), "bank", "run", &attempt, 1));
+        withdraw(f, true);
+        assert_true(fixture_has(f->calls, "delete bank"));
+        assert_false(fixture_has(f->calls, "delete mail"));
+        assert_true(fixture_connector(f, "bank")->record.deleting);
+        fixture_task_ends(f, TASK_DELETE_ITEMS, "bank", RECONNECT_SUCCESS, "");
+        assert_false(fixture_connector(f, "bank")->record.deleting);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM record_attempts WHERE answer IS NULL"), 1);
+}
+
 /* After the run has ended; again after a crash and a failure; and no run before it is done. */
 static void test_delete_items(void **state)
 {
@@ -247,7 +342,10 @@ int main(void)
                 ENGINE_TEST(test_program_succeeds),       ENGINE_TEST(test_program_fails),
                 ENGINE_TEST(test_program_is_passed_over), ENGINE_TEST(test_program_is_cancelled),
                 ENGINE_TEST(test_program_over_a_restart), ENGINE_TEST(test_withdraw),
-                ENGINE_TEST(test_delete_items),
+                ENGINE_TEST(test_delete_items),           ENGINE_TEST(test_withdrawal_ends_a_program),
+                ENGINE_TEST(test_withdrawal_over_a_restart),
+                ENGINE_TEST(test_withdrawal_before_a_program_begins),
+                ENGINE_TEST(test_delete_items_of_a_webhook),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -195,6 +195,87 @@ static void test_a_later_attempt(void **state)
         assert_int_equal(fixture_sql(f, "SELECT state = 'failed' FROM webhook_deliveries"), 1);
 }
 
+static void on_endpoint_changed(int error, const WebhookEndpoint *endpoint, void *userdata)
+{
+        expect_ok(error);
+        *(bool *) userdata = true;
+}
+
+static void change(EngineFixture *f, const EndpointAnswer *endpoint, const WebhookWish *wish)
+{
+        bool changed = false;
+        char *why = NULL;
+
+        expect_ok(engine_update_webhook(f->engine, endpoint->id, wish, on_endpoint_changed, &changed, &why));
+        fixture_run_until(f, changed);
+}
+
+/* A time without a message is none in which it fails; no more of it counts than an attempt may be away: two minutes
+ * here. */
+static void test_idle_is_not_failing(void **state)
+{
+        static const struct {
+                usec_t failing, failed; /* so long ago */
+                bool disabled;
+        } cases[] = {
+                { 7 * USEC_PER_DAY, 7 * USEC_PER_DAY, false },
+                { 7 * USEC_PER_DAY + 2 * USEC_PER_MINUTE, 7 * USEC_PER_DAY, false },
+                { 7 * USEC_PER_DAY + 4 * USEC_PER_MINUTE, 7 * USEC_PER_DAY, true },
+                { 6 * USEC_PER_MINUTE, USEC_PER_MINUTE, true },
+                { 4 * USEC_PER_MINUTE, USEC_PER_MINUTE, false },
+        };
+        EngineFixture *f = *state;
+        EndpointAnswer endpoint;
+
+        f->settings.n_webhook_retries = 0;
+        f->settings.webhook_disable_after_usec = 5 * USEC_PER_MINUTE;
+        fixture_open(f);
+        endpoint = add_endpoint(f, -1);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                WebhookEndpoint *e = &f->engine->webhooks->entries->endpoint;
+                usec_t now = fixture_now(CLOCK_REALTIME);
+
+                change(f, &endpoint, &(WebhookWish) { .disabled = 0 });
+                e->failing_usec = now - cases[i].failing;
+                e->failed_usec = now - cases[i].failed;
+                test(f, &endpoint);
+                wait_attempts(f, (int64_t) i + 1);
+                assert_int_equal(fixture_sql(f, "SELECT disabled IS NOT NULL FROM webhook_endpoints"), cases[i].disabled);
+                assert_true(e->failed_usec >= now);
+                assert_int_equal(fixture_sql(f, "SELECT failed_usec FROM webhook_endpoints"), e->failed_usec);
+        }
+}
+
+/* Who switches it on again, or gives it another address, begins anew. */
+static void test_a_fresh_beginning(void **state)
+{
+        static const struct {
+                WebhookWish wish;
+                bool anew;
+        } changes[] = {
+                { { .disabled = -1, .description = "mine" }, false },
+                { { .disabled = 0 }, false },
+                { { .disabled = 1 }, false },
+                { { .disabled = 0 }, true },
+                { { .disabled = -1, .url = "https://other.example/" }, true },
+        };
+        EngineFixture *f = *state;
+        EndpointAnswer endpoint;
+
+        fixture_open(f);
+        endpoint = add_endpoint(f, -1);
+        for (size_t i = 0; i < ELEMENTSOF(changes); i++) {
+                WebhookEntry *entry = f->engine->webhooks->entries;
+
+                entry->n_failures = 3;
+                entry->endpoint.failing_usec = entry->endpoint.failed_usec = BEGIN;
+                change(f, &endpoint, &changes[i].wish);
+                assert_int_equal(entry->n_failures, changes[i].anew ? 0 : 3);
+                if (changes[i].anew)
+                        assert_true(entry->endpoint.failing_usec == 0 && entry->endpoint.failed_usec == 0);
+        }
+}
+
 /* The clock is set while a request is under way, and what came of it is there before anybody has told of the clock. */
 static void test_clock_step_during_a_request(void **state)
 {
@@ -230,6 +311,7 @@ int main(void)
                 ENGINE_TEST(test_messages_of_runs), ENGINE_TEST(test_a_kill_takes_both_or_none),
                 ENGINE_TEST(test_a_url_that_is_no_longer_allowed), ENGINE_TEST(test_clock_steps),
                 ENGINE_TEST(test_a_later_attempt),   ENGINE_TEST(test_clock_step_during_a_request),
+                ENGINE_TEST(test_idle_is_not_failing), ENGINE_TEST(test_a_fresh_beginning),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
