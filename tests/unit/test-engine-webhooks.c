@@ -5,6 +5,10 @@
 
 #include "unit/expect.h"
 
+#include <netinet/in.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "unit/engine-fixture.h"
 
 #include "engine/engine-internal.h"
@@ -276,12 +280,28 @@ static void test_a_fresh_beginning(void **state)
         }
 }
 
+/* Somebody who takes a connection and says nothing, until it is closed. */
+static int listen_silently(char ret_url[static 64])
+{
+        struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        socklen_t size = sizeof(address);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        assert_true(fd >= 0);
+        assert_int_equal(bind(fd, (struct sockaddr *) &address, size), 0);
+        assert_int_equal(listen(fd, 8), 0);
+        assert_int_equal(getsockname(fd, (struct sockaddr *) &address, &size), 0);
+        (void) snprintf(ret_url, 64, "http://127.0.0.1:%u/", ntohs(address.sin_port));
+        return fd;
+}
+
 /* The clock is set while a request is under way, and what came of it is there before anybody has told of the clock. */
 static void test_clock_step_during_a_request(void **state)
 {
         EngineFixture *f = *state;
         EndpointAnswer endpoint = {};
-        char *why = NULL;
+        char *why = NULL, url[64];
+        int fd = listen_silently(url);
         usec_t wait;
 
         fixture_open(f);
@@ -290,14 +310,14 @@ static void test_clock_step_during_a_request(void **state)
         f->settings.webhook_retries[0] = USEC_PER_HOUR;
         f->settings.webhook_rules.allow_http = f->settings.webhook_rules.allow_literals =
                         f->settings.webhook_rules.allow_private = true;
-        /* nobody listens there */
-        expect_ok(engine_add_webhook(f->engine, &(WebhookWish) { .url = "http://127.0.0.1:1/", .disabled = -1 },
-                                     on_endpoint, &endpoint, &why));
+        expect_ok(engine_add_webhook(f->engine, &(WebhookWish) { .url = url, .disabled = -1 }, on_endpoint, &endpoint,
+                                     &why));
         fixture_run_until(f, endpoint.n > 0);
         test(f, &endpoint);
         fixture_run_until(f, f->engine->webhooks->n_deliveries > 0);
         assert_int_equal(fixture_sql(f, "SELECT count(*) FROM webhook_attempts"), 0);
         fixture_set_clock(BEGIN + 100 * USEC_PER_DAY);
+        (void) close(fd);
         wait_attempts(f, 1);
         engine_clock_changed(f->engine);
         fixture_settle(f);
