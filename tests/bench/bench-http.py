@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """syncrun-http beside others, in one run: Server-Sent Events beside nginx with nchan and a bare loop of send(), requests
-beside FastAPI with Redis, the first byte of a cold start, and a report's way to the wire. Medians of interleaved rounds;
-where there are two processors, servers run on the one and the load on the other."""
+beside FastAPI with Redis, the first byte of a cold start, and a report's way to the wire. What is measured has the first
+processor, what measures it the last. Each figure is the median of rounds that go from one server to the next; beside what
+came through a second stands the processor time that a unit took of all processes of a server, which a busy machine changes
+least. What is printed is docs/FIGURES.md's."""
 
 import argparse
 import contextlib
@@ -73,6 +75,11 @@ def on_cpu(cpu, *command):
     return ["taskset", "-c", str(cpu), *map(str, command)]
 
 
+def pin(*processes):
+    for process in processes:
+        subprocess.run(["taskset", "-acp", str(SERVER_CPU), str(process.pid)], check=True, stdout=subprocess.DEVNULL)
+
+
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as end:
         return end.getsockname()[1]
@@ -86,8 +93,25 @@ def wait_port(port):
             time.sleep(0.02)
 
 
+def cpu_usec(pid):
+    """What a process has had of processors, with all its threads."""
+    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1000
+
+
+def pss_bytes(pid):
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(text.split("\nPss:")[1].split()[0]) * 1024
+
+
+def with_children(pid):
+    return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+
 class Server:
-    """A process, and what it holds in memory. Closed with all that it has started."""
+    """Processes, what they use, and what is started for them. Closed with all of it."""
+
+    environment = {}
+    listener = None
 
     def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="bench-"))
@@ -98,17 +122,14 @@ class Server:
         return self.processes[-1]
 
     def pids(self):
-        return [process.pid for process in self.processes]
+        return [pid for process in self.processes for pid in with_children(process.pid)]
 
     def memory(self):
-        """Bytes, with those of all children: what is shared counts once."""
-        total = 0
-        for pid in self.pids():
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            for each in [pid, *children]:
-                text = Path(f"/proc/{each}/smaps_rollup").read_text()
-                total += int(text.split("\nPss:")[1].split()[0]) * 1024
-        return total
+        """Bytes: what is shared counts once."""
+        return sum(map(pss_bytes, self.pids()))
+
+    def cpu_usec(self):
+        return sum(map(cpu_usec, self.pids()))
 
     def close(self):
         for process in reversed(self.processes):
@@ -118,30 +139,33 @@ class Server:
 
 
 class Syncrun(Server):
+    """Its bus is a socket of the load's, which plays the daemon, too: events come to it as directly as to the others."""
+
     kind = "syncrun"
 
     def __init__(self):
         super().__init__()
-        self.bus = PrivateBus()
-        self.shim = Shim(self.bus, None, UNLIMITED)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(self.folder / "bus"))
+        self.listener.listen()
+        self.address = f"unix:path={self.folder}/bus"
+        self.shim = Shim(self, None, UNLIMITED)
         self.shim.environment["SYNCRUN_LOG_LEVEL"] = "err"
         self.shim.start()
-        subprocess.run(["taskset", "-acp", str(SERVER_CPU), str(self.shim.process.pid)], check=True, stdout=subprocess.DEVNULL)
+        pin(self.shim.process)
         self.port = self.shim.port
-        self.environment = {"SYNCRUN_BUS_ADDRESS": self.bus.address}
 
     def pids(self):
         return [self.shim.process.pid]
 
     def close(self):
         self.shim.close()
-        self.bus.close()
+        self.listener.close()
         super().close()
 
 
 class Nchan(Server):
     kind = "nchan"
-    environment = {}
 
     def __init__(self):
         super().__init__()
@@ -153,7 +177,6 @@ class Nchan(Server):
 
 class Bare(Server):
     kind = "bare"
-    environment = {}
 
     def __init__(self):
         super().__init__()
@@ -182,15 +205,20 @@ class FastApi(Server):
 
 
 class Load:
-    def __init__(self, *arguments, environment=None):
+    def __init__(self, server, *arguments, listener=None, environment=None):
+        self.server = server
+        fds = [listener.fileno()] if listener else []
         self.process = subprocess.Popen(on_cpu(LOAD_CPU, LOAD, *arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True, env={**os.environ, **(environment or {})})
+                                        text=True, env={**os.environ, **(environment or {})}, pass_fds=fds)
         assert self.process.stdout.readline() == "ready\n"
 
     def run(self, window, msec):
+        """What the load says, and the processor time for one of what it counts."""
+        before = self.server.cpu_usec()
         self.process.stdin.write(f"{window} {msec}\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        said = json.loads(self.process.stdout.readline())
+        return {**said, "cpu": (self.server.cpu_usec() - before) / said["n"]}
 
     def close(self):
         self.process.stdin.close()
@@ -198,56 +226,82 @@ class Load:
         self.process.wait()
 
 
-def median(values):
-    return statistics.median(values)
+def medians(rounds):
+    return {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+
+
+def title(text):
+    load = " ".join(f"{one:.1f}" for one in os.getloadavg())
+    print(f"\n### {text}\n\nLoad of the machine before: {load}.\n", flush=True)
+
+
+def table(*columns):
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
+
+
+def row(*cells):
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 # ---- Streams
 
-ROWS = [  # streams, users, windows
-    (100, 1, (1, 16)),
-    (1000, 1, (1, 16)),
-    (10000, 1, (1, 16)),
-    (10000, 10000, (1, 64)),
-]
+KINDS = (Syncrun, Nchan, Bare)
+
+
+class Streams:
+    """All three servers with so many streams each: one is measured while the others are idle."""
+
+    def __init__(self, n_streams, n_users):
+        self.opened = contextlib.ExitStack()
+        self.loads, self.memory = {}, {}
+        for kind in KINDS:
+            server = self.opened.enter_context(contextlib.closing(kind()))
+            before = server.memory()
+            load = Load(server, "sse", kind.kind, server.port, n_streams, n_users, KEY,
+                        server.listener.fileno() if server.listener else -1, listener=server.listener)
+            self.loads[kind.kind] = self.opened.enter_context(contextlib.closing(load))
+            self.memory[kind.kind] = (server.memory() - before) / n_streams
+
+    def measure(self, window, args):
+        rounds = {kind: [] for kind in self.loads}
+        for kind, load in self.loads.items():
+            load.run(window, args.msec // 4)
+        for _ in range(args.rounds):
+            for kind, load in self.loads.items():
+                rounds[kind].append(load.run(window, args.msec))
+        return {kind: medians(each) for kind, each in rounds.items()}
+
+    def close(self):
+        self.opened.close()
 
 
 def measure_streams(args, opened):
-    print(f"\n## Streams ({args.rounds} rounds of {args.msec} ms)\n")
-    print("| streams | users | events outstanding | | a second | of it: syncrun-http | p50 | p99 | bytes a stream |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for n_streams, n_users, windows in ROWS:
-        seen = {}
-        for _ in range(args.rounds):
-            for kind in (Syncrun, Nchan, Bare):
-                with contextlib.closing(kind()) as server:
-                    before = server.memory()
-                    load = Load("sse", kind.kind, server.port, n_streams, n_users, KEY, environment=server.environment)
-                    memory = (server.memory() - before) / n_streams
-                    for window in windows:
-                        load.run(window, args.msec // 5)
-                        seen.setdefault((window, kind.kind), []).append({**load.run(window, args.msec), "memory": memory})
-                    load.close()
-        for window in windows:
-            ours = median([one["per_sec"] for one in seen[window, "syncrun"]])
-            for kind in ("syncrun", "nchan", "bare"):
-                rounds = seen[window, kind]
-                rate, p50, p99, memory = (median([one[key] for one in rounds]) for key in ("per_sec", "p50", "p99", "memory"))
-                print(f"| {n_streams} | {n_users} | {window} | {kind} | {rate:.0f} | {ours / rate:.2f} | {p50:.0f} µs | {p99:.0f} µs "
-                      f"| {memory:.0f} |", flush=True)
+    title("Streams")
+    table("streams", "users", "events outstanding", "deliveries a second", "of nchan's", "of the bare loop's", "µs of the processor each",
+          "nchan's", "the bare loop's", "to the last client, p50 (p99)", "nchan's", "the bare loop's", "bytes a stream", "nchan's")
+    many = 1000 if args.quick else 10000
+    for n_streams, n_users, windows in ((100, 1, (1, 16)), (1000, 1, (1, 16)), (many, 1, (1, 16)), (many, many, (1, 64))):
+        with contextlib.closing(Streams(n_streams, n_users)) as streams:
+            for window in windows:
+                seen = streams.measure(window, args)
+                ours, nchan, bare = (seen[kind.kind] for kind in KINDS)
+                row(n_streams, n_users, window, f"{ours['per_sec']:,.0f}", f"{ours['per_sec'] / nchan['per_sec']:.2f}",
+                    f"{ours['per_sec'] / bare['per_sec']:.2f}", *(f"{one['cpu']:.2f}" for one in (ours, nchan, bare)),
+                    *(f"{one['p50']:,} µs ({one['p99']:,})" for one in (ours, nchan, bare)),
+                    *(f"{streams.memory[kind]:,.0f}" for kind in ("syncrun", "nchan")))
 
 
 # ---- With the daemon
 
 
-class World:
-    """The daemon with a history, and the server before it."""
+class World(Server):
+    """The bus, the daemon with a history, and the server before it."""
 
     def __init__(self, n_runs=200):
-        self.folder = tempfile.mkdtemp(prefix="bench-")
+        super().__init__()
         self.bus = PrivateBus()
         self.client = Client(self.bus.address)
-        self.daemon = Daemon(self.bus, Path(self.folder))
+        self.daemon = Daemon(self.bus, self.folder)
         self.daemon.start(SYNCRUN_LOG_LEVEL="err")
         events = [{"run_id": f"run-{i}", "user_id": USER, "provider": "oura", "source": "sdk", "stage": stage, "status": status,
                    "message": "Fetching page 12 of 40"}
@@ -256,57 +310,83 @@ class World:
         self.key = add_key(self.client)
         self.shim = Shim(self.bus, self.daemon.config, UNLIMITED)
         self.shim.environment["SYNCRUN_LOG_LEVEL"] = "err"
+        self.environment = {"SYNCRUN_BUS_ADDRESS": self.bus.address}
+
+    def start(self):
+        self.shim.start()
+        self.parts = {"syncrun-http": self.shim.process, "dbus-daemon": self.bus.process, "syncrund": self.daemon.process}
+        pin(*self.parts.values())
+        return self
+
+    def pids(self):
+        return [process.pid for process in self.parts.values()]
+
+    def cpu_parts(self):
+        return {name: cpu_usec(process.pid) for name, process in self.parts.items()}
 
     def close(self):
         self.shim.close()
         self.daemon.close()
         self.client.close()
         self.bus.close()
-        shutil.rmtree(self.folder)
+        super().close()
 
 
 RUNS, RECENT = "/v1/sync-runs?limit=20", f"/api/v1/users/{USER}/sync/recent"
 
 
 def measure_requests(args, opened):
-    world = opened.enter_context(contextlib.closing(World()))
-    world.shim.start()
-    for process in (world.shim.process, world.daemon.process):
-        subprocess.run(["taskset", "-acp", str(SERVER_CPU), str(process.pid)], check=True, stdout=subprocess.DEVNULL)
+    world = opened.enter_context(contextlib.closing(World())).start()
     recent, runs = world.shim.get(RECENT, world.key).json(), world.shim.get(RUNS, world.key).json()["syncRuns"]
     peer = opened.enter_context(contextlib.closing(FastApi(recent, runs)))
-    print(f"\n## Requests ({args.rounds} rounds of {args.msec} ms)\n")
-    print("| | under way | syncrun a second | FastAPI a second | ratio | syncrun p50 | p99 | FastAPI p50 | p99 |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    title("Requests")
+    table("", "under way", "a second", "FastAPI's", "ratio", "µs of the processor each", "FastAPI's", "ratio",
+          "p50 (p99)", "FastAPI's", *(f"µs in {part}" for part in world.parts))
     for path in (RUNS, RECENT):
-        loads = [Load("rest", port, path, world.key) for port in (world.shim.port, peer.port)]
+        loads = [Load(server, "rest", server.port if server is peer else world.shim.port, path, world.key)
+                 for server in (world, peer)]
         for window in (1, 64):
-            rounds = [[load.run(window, args.msec) for load in loads] for _ in range(args.rounds)]
-            ours, theirs = ({key: median([one[i][key] for one in rounds]) for key in ("per_sec", "p50", "p99")} for i in (0, 1))
-            print(f"| `{path.replace(USER, '…')}` | {window} | {ours['per_sec']:.0f} | {theirs['per_sec']:.0f} "
-                  f"| {ours['per_sec'] / theirs['per_sec']:.1f} | {ours['p50']:.0f} µs | {ours['p99']:.0f} µs | {theirs['p50']:.0f} µs "
-                  f"| {theirs['p99']:.0f} µs |", flush=True)
+            for load in loads:
+                load.run(window, args.msec // 4)
+            rounds, parts = [[], []], world.cpu_parts()
+            for _ in range(args.rounds):
+                for load, seen in zip(loads, rounds):
+                    seen.append(load.run(window, args.msec))
+            n_done = sum(one["n"] for one in rounds[0])
+            parts = [(usec - parts[name]) / n_done for name, usec in world.cpu_parts().items()]
+            ours, theirs = map(medians, rounds)
+            row(f"`{path.replace(USER, '…')}`", window, f"{ours['per_sec']:,.0f}", f"{theirs['per_sec']:,.0f}",
+                f"{ours['per_sec'] / theirs['per_sec']:.1f}", f"{ours['cpu']:.0f}", f"{theirs['cpu']:.0f}",
+                f"{theirs['cpu'] / ours['cpu']:.1f}", *(f"{one['p50']:,} µs ({one['p99']:,})" for one in (ours, theirs)),
+                *(f"{usec:.0f}" for usec in parts))
         for load in loads:
             load.close()
 
 
 def measure_end_to_end(args, opened):
-    world = opened.enter_context(contextlib.closing(World(1)))
-    world.shim.start()
-    load = Load("end-to-end", world.shim.port, world.key, environment={"SYNCRUN_BUS_ADDRESS": world.bus.address})
-    rounds = [load.run(1, args.msec) for _ in range(args.rounds)]
-    to_signal, to_answer, p50, p99 = (median([one[key] for one in rounds]) for key in ("to_signal", "to_answer", "p50", "p99"))
-    print("\n## From a report over D-Bus to the wire, one at a time\n")
-    print(f"p50 {p50:.0f} µs, p99 {p99:.0f} µs; committed and signalled after {to_signal:.0f} µs (mean), the reporter's answer after "
-          f"{to_answer:.0f} µs; the rest is the server's and the wire's.", flush=True)
-    load.close()
+    world = opened.enter_context(contextlib.closing(World(1))).start()
+    title("From a report over D-Bus to the last client, one report at a time")
+    table("streams", "committed and signalled, p50", "the reporter's answer", "the last client", "p99",
+          "from the signal to the last client", *(f"µs in {part}" for part in world.parts))
+    for n_streams in (1, 100, 1000) if args.quick else (1, 100, 1000, 10000):
+        with contextlib.closing(Load(world, "end-to-end", world.shim.port, n_streams, world.key,
+                                     environment=world.environment)) as load:
+            load.run(1, args.msec // 4)
+            parts = world.cpu_parts()
+            rounds = [load.run(1, args.msec) for _ in range(args.rounds)]
+        n_done = sum(one["n"] for one in rounds)
+        parts = [(usec - parts[name]) / n_done for name, usec in world.cpu_parts().items()]
+        seen = medians(rounds)
+        row(n_streams, *(f"{seen[key]:,} µs" for key in ("to_signal", "to_answer", "p50", "p99", "from_signal")),
+            *(f"{usec:,.0f}" for usec in parts))
 
 
 def measure_cold_start(args, opened):
     """From the process's beginning, with a client that waits in the socket, to its first byte."""
     world = opened.enter_context(contextlib.closing(World()))
     seen = {path: [] for path in ("/openapi.json", RUNS)}
-    for _ in range(max(args.rounds, 5)):
+    title("First byte of a cold start, the daemon running")
+    for _ in range(max(args.rounds, 3 if args.quick else 9)):
         for path, times in seen.items():
             with world.shim.connect() as end:
                 end.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {world.key}\r\n\r\n".encode())
@@ -315,9 +395,8 @@ def measure_cold_start(args, opened):
                 assert end.recv(12) == b"HTTP/1.1 200"
                 times.append(1000 * (time.monotonic() - begin))
             world.shim.stop()
-    print("\n## First byte of a cold start, the daemon running\n")
     for path, times in seen.items():
-        print(f"- `{path}`: {median(times):.1f} ms", flush=True)
+        print(f"- `{path}`: {statistics.median(times):.1f} ms (least {min(times):.1f})", flush=True)
 
 
 PARTS = {"streams": measure_streams, "requests": measure_requests, "end-to-end": measure_end_to_end, "cold-start": measure_cold_start}
@@ -325,16 +404,22 @@ PARTS = {"streams": measure_streams, "requests": measure_requests, "end-to-end":
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--msec", type=int, default=1000, help="of one measurement")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--msec", type=int, help="of one measurement")
+    parser.add_argument("--quick", action="store_true", help="one short round of each, with 1,000 streams at most")
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=" ".join(PARTS))
     args = parser.parse_args()
+    args.rounds = args.rounds or (1 if args.quick else 5)
+    args.msec = args.msec or (100 if args.quick else 400)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    print(f"{len(CPUS)} processors, load {os.getloadavg()[0]:.1f}", flush=True)
+    begin = time.monotonic()
+    print(f"{len(CPUS)} processors; medians of {args.rounds} rounds of {args.msec} ms; servers on processor {SERVER_CPU}, "
+          f"the load on {LOAD_CPU}.", flush=True)
     for part in args.parts:
         with contextlib.ExitStack() as opened:
             PARTS[part](args, opened)
+    print(f"\nTook {time.monotonic() - begin:.0f} s.", flush=True)
 
 
 if __name__ == "__main__":

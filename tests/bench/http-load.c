@@ -1,214 +1,67 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The load of bench-http.py: a client that holds streams, or sends requests, to a server on this machine, and says how
- * fast it was. For syncrun-http it is the daemon, too, so that nothing but the server is measured.
+ * fast it was.
  *
- *     http-load sse syncrun|nchan|bare PORT STREAMS USERS KEY
+ *     http-load sse syncrun|nchan|bare PORT STREAMS USERS KEY LISTENER
  *     http-load rest PORT PATH KEY
- *     http-load end-to-end PORT KEY
+ *     http-load end-to-end PORT STREAMS KEY
  *
- * It says "ready", then takes lines of a window (events, or requests, that are under way) and milliseconds, and
- * answers each with a line of JSON. */
+ * LISTENER is the number of the socket to which syncrun-http connects as to its bus; the others have none (-1). It says
+ * "ready", then takes lines of a window (events, or requests, that are under way) and milliseconds, and answers each
+ * with a line of JSON. */
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <systemd/sd-bus.h>
 #include <unistd.h>
 
-#include "base/buffer.h"
 #include "base/names.h"
 #include "base/string-util.h"
-#include "base/time-util.h"
+#include "client/client-bus.h"
+#include "load.h"
 
 #define OPENING_MAX 64 /* streams that are being opened at a time */
 #define NEEDLE      "\ndata: "
 #define NEEDLE_SIZE (sizeof(NEEDLE) - 1)
-#define SAMPLES_MAX 1000000
-#define EVENT_FORMAT                                                                             \
-        "{\"event_id\":\"0b9c4e7e-6d1f-4a3c-9a53-%012" PRIu64                                    \
-        "\",\"run_id\":\"run-%u\",\"user_id\":\"%s\",\"provider\":\"oura\",\"source\":\"pull\"," \
-        "\"stage\":\"fetching\",\"status\":\"in_progress\",\"message\":\"Fetching page 12 of "   \
-        "40\",\"progress\":0.3,\"items_processed\":1200,"                                        \
-        "\"items_total\":4000,\"error\":null,\"metadata\":{},\"started_at\":\"2026-01-01T00:00:00Z\"}"
 
 typedef struct Stream {
         int fd;
         unsigned user;
-        uint64_t n_events;
         char tail[NEEDLE_SIZE - 1]; /* of what was read last */
         size_t n_tail;
         bool is_open;
 } Stream;
 
 static struct {
-        const char *kind;
+        PublisherKind kind; /* of the server whose streams they are */
         const char *key;
         int port;
         int epoll;
-        int publisher;
-        sd_bus *bus;
+        Publisher publisher;
         Stream *streams;
         unsigned n_streams;
         unsigned n_users;
         unsigned n_open;
-        uint64_t seq;
         uint64_t n_received;
         usec_t *published; /* by user: when its event was sent; 0: none is under way */
         unsigned n_under_way;
         bool targeted;
-        uint32_t *samples; /* µs */
-        size_t n_samples;
+        Samples samples;
 } load;
-
-static void die(const char *what)
-{
-        perror(what);
-        exit(EXIT_FAILURE);
-}
-
-static int connect_server(void)
-{
-        struct sockaddr_in address = { .sin_family = AF_INET,
-                                       .sin_port = htons((uint16_t) load.port),
-                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-
-        if (fd < 0 || connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
-                die("connect");
-        (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        return fd;
-}
-
-static void send_all(int fd, const char *data, size_t size)
-{
-        while (size > 0) {
-                ssize_t n = send(fd, data, size, MSG_NOSIGNAL);
-
-                if (n < 0)
-                        die("send");
-                data += n;
-                size -= (size_t) n;
-        }
-}
-
-static void watch(int fd, void *what)
-{
-        struct epoll_event event = { .events = EPOLLIN, .data.ptr = what };
-
-        if (epoll_ctl(load.epoll, EPOLL_CTL_ADD, fd, &event) < 0)
-                die("epoll_ctl");
-}
-
-static void add_sample(usec_t usec)
-{
-        if (load.n_samples < SAMPLES_MAX)
-                load.samples[load.n_samples++] = (uint32_t) usec;
-}
-
-static int compare_samples(const void *a, const void *b)
-{
-        uint32_t x = *(const uint32_t *) a, y = *(const uint32_t *) b;
-
-        return x < y ? -1 : x > y;
-}
-
-static uint32_t quantile(double q)
-{
-        return load.n_samples > 0 ? load.samples[(size_t) ((double) (load.n_samples - 1) * q)] : 0;
-}
-
-/* ---- Publishing */
-
-static const char *user_id(unsigned user)
-{
-        static char text[64];
-
-        (void) snprintf(text, sizeof(text), "a11ce000-0000-4000-8000-%012u", user);
-        return text;
-}
-
-static void publish_signal(const unsigned *targets, unsigned n)
-{
-        sd_bus_message *m = NULL;
-        char json[1024];
-        int r;
-
-        r = sd_bus_message_new_signal(load.bus, &m, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, "EventsCommitted");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "(tsss)");
-        for (unsigned i = 0; r >= 0 && i < n; i++) {
-                const char *id = user_id(targets[i]);
-
-                load.seq++;
-                (void) snprintf(json, sizeof(json), EVENT_FORMAT, load.seq, targets[i], id);
-                r = sd_bus_message_append(m, "(tsss)", load.seq, id, "run", json);
-        }
-        if (r >= 0)
-                r = sd_bus_message_close_container(m);
-        if (r >= 0)
-                r = sd_bus_send(load.bus, m, NULL);
-        if (r >= 0)
-                r = sd_bus_flush(load.bus);
-        sd_bus_message_unref(m);
-        if (r < 0) {
-                errno = -r;
-                die("signal");
-        }
-}
-
-static void publish_bytes(const unsigned *targets, unsigned n)
-{
-        bool bare = streq(load.kind, "bare");
-        char json[1024], text[2048];
-        Buffer all = {};
-
-        for (unsigned i = 0; i < n; i++) {
-                load.seq++;
-                (void) snprintf(json, sizeof(json), EVENT_FORMAT, load.seq, targets[i], user_id(targets[i]));
-                if (bare) {
-                        char frame[1536];
-                        int size = snprintf(frame, sizeof(frame), "event: sync.status\nid: %" PRIu64 "\ndata: %s\n\n",
-                                            load.seq, json);
-                        uint32_t numbers[2] = { targets[i] };
-
-                        numbers[1] = (uint32_t) snprintf(text, sizeof(text), "%x\r\n%s\r\n", size, frame);
-                        buffer_append(&all, (char *) numbers, sizeof(numbers));
-                } else
-                        (void) snprintf(text, sizeof(text),
-                                        "POST /pub/%u HTTP/1.1\r\nHost: x\r\nX-EventSource-Event: sync.status\r\n"
-                                        "Content-Length: %zu\r\n\r\n%s",
-                                        targets[i], strlen(json), json);
-                buffer_append_string(&all, text);
-        }
-        send_all(load.publisher, all.data, all.size);
-        buffer_done(&all);
-}
-
-static void publish(const unsigned *targets, unsigned n)
-{
-        if (load.bus)
-                publish_signal(targets, n);
-        else
-                publish_bytes(targets, n);
-}
 
 /* ---- Streams */
 
 static void received(Stream *stream, unsigned n)
 {
-        stream->n_events += n;
         load.n_received += n;
         if (load.targeted && load.published[stream->user] > 0) {
-                add_sample(now_usec(CLOCK_MONOTONIC) - load.published[stream->user]);
+                samples_add(&load.samples, now_usec(CLOCK_MONOTONIC) - load.published[stream->user]);
                 load.published[stream->user] = 0;
                 load.n_under_way--;
         }
@@ -258,17 +111,13 @@ static void read_stream(Stream *stream)
 static void turn(int timeout_msec)
 {
         struct epoll_event events[256];
-        static char dropped[65536];
         int n;
 
-        if (load.bus)
-                while (sd_bus_process(load.bus, NULL) > 0)
-                        ;
         n = epoll_wait(load.epoll, events, 256, timeout_msec);
         for (int i = 0; i < n; i++)
                 if (events[i].data.ptr == &load.publisher)
-                        (void) !recv(load.publisher, dropped, sizeof(dropped), MSG_DONTWAIT);
-                else if (events[i].data.ptr != &load.bus)
+                        publisher_listen(&load.publisher);
+                else
                         read_stream(events[i].data.ptr);
 }
 
@@ -278,16 +127,16 @@ static void open_stream(Stream *stream, unsigned user)
         int n;
 
         stream->user = user;
-        stream->fd = connect_server();
-        if (streq(load.kind, "syncrun"))
+        stream->fd = connect_server(load.port);
+        if (load.kind == PUBLISHER_SYNCRUN)
                 n = snprintf(request, sizeof(request),
                              "GET /api/v1/users/%s/sync/stream HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\n\r\n",
                              user_id(user), load.key);
         else
                 n = snprintf(request, sizeof(request),
                              "GET /%s%u HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n",
-                             streq(load.kind, "nchan") ? "sub/" : "", user);
-        watch(stream->fd, stream);
+                             load.kind == PUBLISHER_NCHAN ? "sub/" : "", user);
+        watch(load.epoll, stream->fd, stream);
         send_all(stream->fd, request, (size_t) n);
 }
 
@@ -295,8 +144,7 @@ static void open_streams(void)
 {
         load.streams = calloc(load.n_streams, sizeof(Stream));
         load.published = calloc(load.n_users, sizeof(usec_t));
-        load.samples = calloc(SAMPLES_MAX, sizeof(uint32_t));
-        if (!load.streams || !load.published || !load.samples)
+        if (!load.streams || !load.published)
                 die("calloc");
         for (unsigned i = 0; i < load.n_streams; i++) {
                 open_stream(&load.streams[i], i % load.n_users);
@@ -310,24 +158,24 @@ static void open_streams(void)
 /* All streams of one user: bursts, each when the one before has come to everybody. */
 static void run_bursts(unsigned window, usec_t until)
 {
-        static const unsigned targets[1024];
+        static const unsigned targets[TARGETS_MAX];
         uint64_t expected = load.n_received;
 
         while (now_usec(CLOCK_MONOTONIC) < until) {
                 usec_t begin = now_usec(CLOCK_MONOTONIC);
 
                 expected += (uint64_t) window * load.n_streams;
-                publish(targets, window);
+                publish(&load.publisher, targets, window);
                 while (load.n_received < expected)
                         turn(1000);
-                add_sample(now_usec(CLOCK_MONOTONIC) - begin);
+                samples_add(&load.samples, now_usec(CLOCK_MONOTONIC) - begin);
         }
 }
 
 /* One user each: so many events under way. */
 static void run_targeted(unsigned window, usec_t until)
 {
-        unsigned targets[1024], next = 0;
+        unsigned targets[TARGETS_MAX], next = 0;
         usec_t now;
 
         while ((now = now_usec(CLOCK_MONOTONIC)) < until || load.n_under_way > 0) {
@@ -343,78 +191,32 @@ static void run_targeted(unsigned window, usec_t until)
                         targets[n++] = next;
                 }
                 if (n > 0)
-                        publish(targets, n);
+                        publish(&load.publisher, targets, n);
                 turn(1000);
         }
+}
+
+static void report(uint64_t n, usec_t begin)
+{
+        usec_t took = now_usec(CLOCK_MONOTONIC) - begin;
+
+        printf("{\"n\":%" PRIu64 ",\"per_sec\":%.0f,\"p50\":%u,\"p99\":%u}\n", n,
+               (double) n * (double) USEC_PER_SEC / (double) took, samples_quantile(&load.samples, 0.5),
+               samples_quantile(&load.samples, 0.99));
 }
 
 static void run_streams(unsigned window, usec_t usec)
 {
         uint64_t before = load.n_received;
-        usec_t begin = now_usec(CLOCK_MONOTONIC), took;
+        usec_t begin = now_usec(CLOCK_MONOTONIC);
 
-        load.n_samples = 0;
+        samples_reset(&load.samples);
         load.targeted = load.n_users > 1;
         if (load.targeted)
                 run_targeted(window, begin + usec);
         else
                 run_bursts(window, begin + usec);
-        took = now_usec(CLOCK_MONOTONIC) - begin;
-        qsort(load.samples, load.n_samples, sizeof(uint32_t), compare_samples);
-        printf("{\"per_sec\":%.0f,\"p50\":%u,\"p99\":%u}\n",
-               (double) (load.n_received - before) * (double) USEC_PER_SEC / (double) took, quantile(0.5),
-               quantile(0.99));
-}
-
-/* ---- The daemon, as far as streams need it */
-
-static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        sd_bus_message *reply = NULL;
-        uint8_t type;
-        int r;
-
-        if (sd_bus_message_get_type(m, &type) < 0 || type != SD_BUS_MESSAGE_METHOD_CALL)
-                return 0;
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0 && sd_bus_message_is_method_call(m, NULL, "CheckApiKey"))
-                r = sd_bus_message_append(reply, "sass", "bench", 3, "sync:read", "sync:write", "sync:admin", "");
-        else if (r >= 0 && sd_bus_message_is_method_call(m, NULL, "ListEvents"))
-                r = sd_bus_message_append(reply, "a(tsss)ttt", 0, UINT64_C(1), load.seq, load.seq);
-        else if (r >= 0)
-                r = sd_bus_message_append(reply, "s", "[]");
-        if (r >= 0)
-                r = sd_bus_send(load.bus, reply, NULL);
-        sd_bus_message_unref(reply);
-        return r < 0 ? r : 1;
-}
-
-static sd_bus *open_bus(void)
-{
-        sd_bus *bus = NULL;
-        int r;
-
-        r = sd_bus_new(&bus);
-        if (r >= 0)
-                r = sd_bus_set_address(bus, getenv(SYNCRUN_ENV_BUS_ADDRESS));
-        if (r >= 0)
-                r = sd_bus_set_bus_client(bus, true);
-        if (r >= 0)
-                r = sd_bus_start(bus);
-        if (r < 0) {
-                errno = -r;
-                die("bus");
-        }
-        return bus;
-}
-
-static void be_daemon(void)
-{
-        load.bus = open_bus();
-        if (sd_bus_add_filter(load.bus, NULL, on_call, NULL) < 0 ||
-            sd_bus_request_name(load.bus, SYNCRUN_BUS_NAME, 0) < 0)
-                die("bus name");
-        watch(sd_bus_get_fd(load.bus), &load.bus);
+        report(load.n_received - before, begin);
 }
 
 /* ---- Requests */
@@ -467,13 +269,14 @@ static void run_requests(unsigned window, usec_t usec)
 
         if (!clients)
                 die("calloc");
-        load.n_samples = 0;
+        samples_reset(&load.samples);
         for (unsigned i = 0; i < window; i++) {
-                clients[i].fd = connect_server();
-                watch(clients[i].fd, &clients[i]);
+                clients[i].fd = connect_server(load.port);
+                watch(load.epoll, clients[i].fd, &clients[i]);
                 begin_request(&clients[i]);
         }
-        while (now < until) {
+        /* Until each has its answer: nothing of this is left to be done when something else is measured. */
+        for (unsigned n_waiting = window; n_waiting > 0;) {
                 int n = epoll_wait(load.epoll, events, 256, 1000);
 
                 now = now_usec(CLOCK_MONOTONIC);
@@ -483,110 +286,146 @@ static void run_requests(unsigned window, usec_t usec)
                         if (!read_answer(client))
                                 continue;
                         n_done++;
-                        add_sample(now - client->begun);
-                        begin_request(client);
+                        samples_add(&load.samples, now - client->begun);
+                        if (now < until)
+                                begin_request(client);
+                        else
+                                n_waiting--;
                 }
         }
         for (unsigned i = 0; i < window; i++)
                 (void) close(clients[i].fd);
         free(clients);
-        qsort(load.samples, load.n_samples, sizeof(uint32_t), compare_samples);
-        printf("{\"per_sec\":%.0f,\"p50\":%u,\"p99\":%u}\n",
-               (double) n_done * (double) USEC_PER_SEC / (double) (now - begin), quantile(0.5), quantile(0.99));
+        report(n_done, begin);
 }
 
-/* ---- From a report to the wire, through the real daemon */
+/* ---- From a report to the last client, through the real bus and daemon */
 
-static usec_t signalled, answered;
+typedef struct EndToEnd {
+        sd_bus *bus;
+        usec_t signalled;
+        usec_t answered;
+        uint64_t n_reports;
+        Samples to_signal, to_answer, to_last, from_signal;
+} EndToEnd;
+
+static EndToEnd way;
 
 static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        signalled = now_usec(CLOCK_MONOTONIC);
+        way.signalled = now_usec(CLOCK_MONOTONIC);
         return 0;
 }
 
 static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        if (sd_bus_message_is_method_error(m, NULL))
-                die(sd_bus_message_get_error(m)->message);
-        answered = now_usec(CLOCK_MONOTONIC);
+        if (sd_bus_message_is_method_error(m, NULL)) {
+                (void) fprintf(stderr, "%s\n", sd_bus_message_get_error(m)->message);
+                exit(EXIT_FAILURE);
+        }
+        way.answered = now_usec(CLOCK_MONOTONIC);
         return 0;
+}
+
+static void turn_way(void)
+{
+        struct epoll_event events[256];
+        int n;
+
+        while ((n = sd_bus_process(way.bus, NULL)) > 0)
+                ;
+        if (n < 0)
+                die_errno(n, "bus");
+        n = epoll_wait(load.epoll, events, 256, 1000);
+        for (int i = 0; i < n; i++)
+                if (events[i].data.ptr != &way)
+                        read_stream(events[i].data.ptr);
+}
+
+static void send_report(void)
+{
+        char text[1024];
+
+        (void) snprintf(text, sizeof(text),
+                        "[{\"run_id\":\"bench\",\"user_id\":\"%s\",\"provider\":\"test\",\"source\":\"sdk\","
+                        "\"stage\":\"fetching\",\"status\":\"in_progress\",\"message\":\"Fetching page %" PRIu64
+                        " of 40\"}]",
+                        user_id(0), ++way.n_reports);
+        way.signalled = way.answered = 0;
+        if (sd_bus_call_method_async(way.bus, NULL, SYNCRUN_BUS_NAME, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER,
+                                     "ReportEvents", on_answer, NULL, "s", text) < 0 ||
+            sd_bus_flush(way.bus) < 0)
+                die("report");
 }
 
 static void run_end_to_end(usec_t usec)
 {
         usec_t until = now_usec(CLOCK_MONOTONIC) + usec, begin;
-        double to_signal = 0, to_answer = 0;
-        char report[1024];
 
-        load.n_samples = 0;
+        samples_reset(&way.to_signal);
+        samples_reset(&way.to_answer);
+        samples_reset(&way.to_last);
+        samples_reset(&way.from_signal);
         while ((begin = now_usec(CLOCK_MONOTONIC)) < until) {
-                uint64_t expected = load.n_received + 1;
+                uint64_t expected = load.n_received + load.n_streams;
+                usec_t last = 0;
 
-                signalled = answered = 0;
-                (void) snprintf(report, sizeof(report),
-                                "[{\"run_id\":\"bench\",\"user_id\":\"%s\",\"provider\":\"test\",\"source\":\"sdk\","
-                                "\"stage\":"
-                                "\"fetching\",\"status\":\"in_progress\",\"message\":\"Fetching page %" PRIu64
-                                " of 40\"}]",
-                                user_id(0), ++load.seq);
-                if (sd_bus_call_method_async(load.bus, NULL, SYNCRUN_BUS_NAME, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER,
-                                             "ReportEvents", on_answer, NULL, "s", report) < 0)
-                        die("call");
-                (void) sd_bus_flush(load.bus);
-                while (load.n_received < expected)
-                        turn(1000);
-                add_sample(now_usec(CLOCK_MONOTONIC) - begin);
-                while (answered == 0 || signalled == 0)
-                        turn(1);
-                to_signal += (double) (signalled - begin);
-                to_answer += (double) (answered - begin);
+                send_report();
+                while (last == 0 || way.answered == 0 || way.signalled == 0) {
+                        turn_way();
+                        if (last == 0 && load.n_received >= expected)
+                                last = now_usec(CLOCK_MONOTONIC);
+                }
+                samples_add(&way.to_signal, way.signalled - begin);
+                samples_add(&way.to_answer, way.answered - begin);
+                samples_add(&way.to_last, last - begin);
+                samples_add(&way.from_signal, usec_sub(last, way.signalled));
         }
-        qsort(load.samples, load.n_samples, sizeof(uint32_t), compare_samples);
-        printf("{\"per_sec\":%.0f,\"p50\":%u,\"p99\":%u,\"to_signal\":%.0f,\"to_answer\":%.0f}\n",
-               (double) load.n_samples * (double) USEC_PER_SEC / (double) usec, quantile(0.5), quantile(0.99),
-               to_signal / (double) load.n_samples, to_answer / (double) load.n_samples);
+        printf("{\"n\":%zu,\"to_signal\":%u,\"to_answer\":%u,\"p50\":%u,\"p99\":%u,\"from_signal\":%u}\n",
+               way.to_last.n, samples_quantile(&way.to_signal, 0.5), samples_quantile(&way.to_answer, 0.5),
+               samples_quantile(&way.to_last, 0.5), samples_quantile(&way.to_last, 0.99),
+               samples_quantile(&way.from_signal, 0.5));
 }
 
 /* ---- All of it */
 
 static void set_up_streams(char *argv[])
 {
-        load.kind = argv[2];
+        load.kind = publisher_kind_from_string(argv[2]);
         load.port = atoi(argv[3]);
         load.n_streams = (unsigned) atoi(argv[4]);
         load.n_users = (unsigned) atoi(argv[5]);
         load.key = argv[6];
-        if (streq(load.kind, "syncrun"))
-                be_daemon();
-        else {
-                load.publisher = connect_server();
-                watch(load.publisher, &load.publisher);
-                if (streq(load.kind, "bare"))
-                        send_all(load.publisher, "PUB", 3);
-        }
+        if (load.kind < 0)
+                exit(EXIT_FAILURE);
+        publisher_open(&load.publisher, load.kind, load.port, atoi(argv[7]));
+        watch(load.epoll, load.publisher.fd, &load.publisher);
         open_streams();
 }
 
 static void set_up_requests(char *argv[])
 {
         load.port = atoi(argv[2]);
-        load.samples = calloc(SAMPLES_MAX, sizeof(uint32_t));
         (void) snprintf(rest_request, sizeof(rest_request), "GET %s HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\n\r\n",
                         argv[3], argv[4]);
 }
 
 static void set_up_end_to_end(char *argv[])
 {
-        load.kind = "syncrun";
+        int r;
+
+        load.kind = PUBLISHER_SYNCRUN;
         load.port = atoi(argv[2]);
-        load.key = argv[3];
-        load.n_streams = load.n_users = 1;
-        load.bus = open_bus();
-        if (sd_bus_match_signal(load.bus, NULL, SYNCRUN_BUS_NAME, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER,
-                                "EventsCommitted", on_signal, NULL) < 0)
-                die("match");
-        watch(sd_bus_get_fd(load.bus), &load.bus);
+        load.n_streams = (unsigned) atoi(argv[3]);
+        load.n_users = 1;
+        load.key = argv[4];
+        r = client_bus_open(&way.bus);
+        if (r >= 0)
+                r = sd_bus_match_signal(way.bus, NULL, SYNCRUN_BUS_NAME, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER,
+                                        "EventsCommitted", on_signal, NULL);
+        if (r < 0)
+                die_errno(r, "bus");
+        watch(load.epoll, sd_bus_get_fd(way.bus), &way);
         open_streams();
 }
 
@@ -600,11 +439,11 @@ int main(int argc, char *argv[])
                 (void) setrlimit(RLIMIT_NOFILE, &limit);
         }
         load.epoll = epoll_create1(EPOLL_CLOEXEC);
-        if (argc == 7 && streq(argv[1], "sse"))
+        if (argc == 8 && streq(argv[1], "sse"))
                 set_up_streams(argv);
         else if (argc == 5 && streq(argv[1], "rest"))
                 set_up_requests(argv);
-        else if (argc == 4 && streq(argv[1], "end-to-end"))
+        else if (argc == 5 && streq(argv[1], "end-to-end"))
                 set_up_end_to_end(argv);
         else
                 return EXIT_FAILURE;
@@ -612,7 +451,7 @@ int main(int argc, char *argv[])
         (void) fflush(stdout);
         while (scanf("%u %u", &window, &msec) == 2) {
                 if (streq(argv[1], "sse"))
-                        run_streams(MIN(window, 1024U), msec * USEC_PER_MSEC);
+                        run_streams(MIN(window, TARGETS_MAX), msec * USEC_PER_MSEC);
                 else if (streq(argv[1], "rest"))
                         run_requests(window, msec * USEC_PER_MSEC);
                 else
