@@ -7,9 +7,9 @@
  *     http-load rest PORT PATH KEY
  *     http-load end-to-end PORT STREAMS KEY
  *
- * LISTENER is the number of the socket to which syncrun-http connects as to its bus; the others have none (-1). It says
- * "ready", then takes lines of a window (events, or requests, that are under way) and milliseconds, and answers each
- * with a line of JSON. */
+ * LISTENER is the number of the socket to which syncrun-http connects as to its bus; the others have none (-1). It
+ * says "ready", then takes lines of a window (events, or requests, that are under way) and milliseconds, and answers
+ * each with a line of JSON. */
 
 #include <errno.h>
 #include <inttypes.h>

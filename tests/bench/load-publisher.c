@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* How events come to the servers, each over one socket straight from here: as requests to nchan, as bytes to the bare
- * loop, as D-Bus signals to syncrun-http. To the latter this is the bus itself, so that it has no process between it and
- * the events that the others do not have. */
+ * loop, as D-Bus signals to syncrun-http. To the latter this is the bus itself, so that it has no process between it
+ * and the events that the others do not have. */
 
 #include <errno.h>
 #include <inttypes.h>

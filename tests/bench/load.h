@@ -64,4 +64,3 @@ void publish(Publisher *publisher, const unsigned *users, unsigned n);
 
 /* Borrowed until the next call. */
 const char *user_id(unsigned user);
-
