@@ -50,6 +50,7 @@ const AccessRow access_table[] = {
         { SYNCRUN_IFACE_MANAGER, "DescribeStatistics" },
         { SYNCRUN_IFACE_MANAGER, "DescribeUsers" },
         { SYNCRUN_IFACE_MANAGER, "ListEvents" },
+        { SYNCRUN_IFACE_MANAGER, "WatchChanges" },
         { SYNCRUN_IFACE_MANAGER, "DescribeDeliveries" },
         { SYNCRUN_IFACE_MANAGER, "ResendDelivery", POLKIT_ACTION_TRIGGER, NULL, SHIM_ON_BEHALF },
         { SYNCRUN_IFACE_CONNECTOR, "Start", POLKIT_ACTION_TRIGGER, POLKIT_ACTION_FULL_RESYNC, SHIM_ON_BEHALF },

@@ -88,6 +88,16 @@ int method_describe_events(sd_bus_message *m, void *userdata, sd_bus_error *erro
         return reply_json(m, r, json, error);
 }
 
+/* ---- Whether it still holds */
+
+int method_watch_changes(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Bus *bus = userdata;
+        const Changes *changes = store_changes(engine_store(bus->engine));
+
+        return sd_bus_reply_method_return(m, "hh", changes_page_fd(changes), changes_life_fd(changes));
+}
+
 /* ---- Connectors and connections */
 
 /* Where a page goes on: a name, which may be of what is no more. */

@@ -164,6 +164,7 @@ static const sd_bus_vtable vtable[] = {
                EVERYONE),
         METHOD("ListEvents", SD_BUS_ARGS("a{sv}", filter),
                SD_BUS_RESULT("a(tsss)", events, "t", whole_from, "t", next, "t", last), method_list_events, EVERYONE),
+        METHOD("WatchChanges", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", page, "h", life), method_watch_changes, EVERYONE),
         METHOD("DescribeConnectors", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", connectors),
                method_describe_connectors, EVERYONE),
         METHOD("DescribeConnections", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", connections),

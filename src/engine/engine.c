@@ -186,6 +186,12 @@ static int make_launcher(Engine *engine, const EngineOptions *options)
         return launcher_unit_new(options->bus, &lifecycle_launcher_callbacks, engine, &engine->launcher);
 }
 
+static void take_settings(Engine *engine, const Settings *settings)
+{
+        engine->settings = settings;
+        changes_set_events_max_age(store_changes(engine->store), settings->events_max_age_usec);
+}
+
 int engine_new(const EngineOptions *options, const EngineObserver *observer, char **ret_why, Engine **ret)
 {
         _cleanup_(engine_freep) Engine *engine = calloc(1, sizeof(Engine));
@@ -215,6 +221,7 @@ int engine_new(const EngineOptions *options, const EngineObserver *observer, cha
                 r = make_launcher(engine, options);
         if (r < 0)
                 return r;
+        take_settings(engine, options->settings);
         *ret = TAKE_PTR(engine);
         return 0;
 }
@@ -288,7 +295,7 @@ int engine_reload(Engine *engine, const Settings *settings)
         int r;
 
         if (engine->broken < 0) { /* recover() does the rest */
-                engine->settings = settings;
+                take_settings(engine, settings);
                 return 0;
         }
         r = connector_table_load(engine);
@@ -296,7 +303,7 @@ int engine_reload(Engine *engine, const Settings *settings)
                 r = connection_table_load(engine);
         if (r < 0)
                 return r;
-        engine->settings = settings;
+        take_settings(engine, settings);
         run_queue_settings_changed(engine);
         lifecycle_dispatch(engine);
         watch_outside_runs(engine);

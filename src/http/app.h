@@ -16,6 +16,7 @@ struct App {
         struct Server *server;
         struct Auth *auth;
         struct SseHub *hub;
+        struct Answers *answers;
         struct Health *health;
         struct Metrics *metrics;
         struct Page *page;

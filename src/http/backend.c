@@ -7,14 +7,17 @@
 #include "base/log.h"
 #include "http/app.h"
 #include "http/auth.h"
+#include "http/server.h"
 #include "http/surface.h"
 
 static void on_answer(const ClientAnswer *answer, void *userdata)
 {
         Request *request = userdata;
+        Server *server = request->server;
 
         request->call = NULL;
         request->next(request, answer);
+        server_turn(server);
 }
 
 void backend_call(Request *request, const ClientRequest *call,
@@ -28,6 +31,11 @@ void backend_call(Request *request, const ClientRequest *call,
                 backend_refuse(request, &(ClientAnswer){ .error = r });
 }
 
+void backend_refuse_reply(Request *request)
+{
+        surface_refuse(request, MHD_HTTP_BAD_GATEWAY, "The answer cannot be read");
+}
+
 void backend_pass(Request *request, const ClientAnswer *answer)
 {
         const char *text;
@@ -35,7 +43,7 @@ void backend_pass(Request *request, const ClientAnswer *answer)
         if (answer->error < 0)
                 backend_refuse(request, answer);
         else if (sd_bus_message_read(answer->reply, "s", &text) < 0)
-                surface_refuse(request, MHD_HTTP_BAD_GATEWAY, "The answer cannot be read");
+                backend_refuse_reply(request);
         else
                 request_answer_message(request, MHD_HTTP_OK, answer->reply, text);
 }

@@ -17,6 +17,9 @@ void backend_call(Request *request, const ClientRequest *call,
 /* Answers with the text of a reply of type s, or as backend_refuse(). For backend_call(). */
 void backend_pass(Request *request, const ClientAnswer *answer);
 
+/* Answers that what the daemon said cannot be read. */
+void backend_refuse_reply(Request *request);
+
 /* Answers with what the daemon refused, in the words of the request's surface. */
 void backend_refuse(Request *request, const ClientAnswer *answer);
 

@@ -9,6 +9,7 @@
 
 #include "base/string-util.h"
 #include "base/time-util.h"
+#include "http/answers.h"
 #include "http/app.h"
 #include "http/metrics-daemon.h"
 #include "http/route.h"
@@ -174,6 +175,8 @@ int metrics_write(const Metrics *metrics, App *app, const char *statistics, Buff
         metrics_write_counter(out, "syncrun_http_accepted", "Connections that were taken.", server.n_accepted);
         metrics_write_counter(out, "syncrun_http_refused", "Connections over a limit.", server.n_refused);
         metrics_write_counter(out, "syncrun_http_timeouts", "Connections that took too long.", server.n_timeouts);
+        metrics_write_counter(out, "syncrun_http_kept_answers", "Requests that were answered with what is kept.",
+                              answers_given(app->answers));
         metrics_write_gauge(out, "syncrun_http_streams", "Streams that are open.", sse.n_streams);
         metrics_write_counter(out, "syncrun_http_streams_opened", "Streams that were opened.", sse.n_opened);
         metrics_write_counter(out, "syncrun_http_streams_cut", "Streams whose client did not read.", sse.n_cut);

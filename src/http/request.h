@@ -35,6 +35,10 @@ typedef struct AnswerHeader {
         char *value;
 } AnswerHeader;
 
+/* A strong one, of the answer's data, and room for what is added for it compressed. */
+#define ETAG_BYTES    16U
+#define ETAG_TEXT_MAX (2 * ETAG_BYTES + sizeof("\"-gzip\""))
+
 typedef struct Answer {
         unsigned status;  /* 0: there is none yet */
         const char *type; /* static */
@@ -42,6 +46,7 @@ typedef struct Answer {
         size_t size;
         const char *gzip; /* the same compressed, for those that take it; NULL: it is made where it pays */
         size_t gzip_size;
+        char tag[ETAG_TEXT_MAX]; /* with its quotes; empty: it is made */
         char *owned;             /* what data points into, or NULL */
         sd_bus_message *message; /* the same */
         AnswerHeader headers[ANSWER_HEADERS_MAX];

@@ -10,9 +10,6 @@
 #include "base/string-util.h"
 #include "http/gzip.h"
 
-#define ETAG_BYTES    16U /* of the body's SHA-256 */
-#define ETAG_TEXT_MAX (2 * ETAG_BYTES + sizeof("\"-gzip\""))
-
 #define PREFLIGHT_MAX_AGE "600" /* seconds that a browser may keep the answer to a preflight */
 #define ALLOWED_HEADERS   "Authorization, Content-Type, Last-Event-ID, X-API-Key, X-Open-Wearables-API-Key"
 #define EXPOSED_HEADERS   "ETag, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
@@ -95,12 +92,12 @@ static bool is_known(const Request *request, const char *tag)
 
 /* ---- The body */
 
-static int make_tag(const Answer *answer, char buf[static ETAG_TEXT_MAX])
+int respond_tag(const char *data, size_t size, char buf[static ETAG_TEXT_MAX])
 {
         uint8_t hash[SHA256_SIZE];
         int r;
 
-        r = sha256(answer->data, answer->size, hash);
+        r = sha256(data, size, hash);
         if (r < 0)
                 return r;
         buf[0] = '"';
@@ -225,11 +222,11 @@ struct MHD_Response *respond_make(Request *request, const HttpSettings *settings
                         (request->method == HTTP_GET || request->method == HTTP_HEAD);
         Answer *answer = &request->answer;
         struct MHD_Response *response;
-        char tag[ETAG_TEXT_MAX] = "";
+        char *tag = answer->tag;
         bool known = false, compressed = false, varies = answer->size >= GZIP_MIN_BYTES;
         unsigned status = answer->status;
 
-        if (cachable && make_tag(answer, tag) >= 0)
+        if (cachable && (tag[0] || respond_tag(answer->data, answer->size, tag) >= 0))
                 known = is_known(request, tag);
         if (known)
                 status = MHD_HTTP_NOT_MODIFIED;

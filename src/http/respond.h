@@ -17,6 +17,9 @@ struct MHD_Response;
  */
 struct MHD_Response *respond_make(Request *request, const HttpSettings *settings, unsigned *ret_status) _must_check_;
 
+/* The entity tag of such data: of its SHA-256. Return: 0; negative errno. */
+int respond_tag(const char *data, size_t size, char buf[static ETAG_TEXT_MAX]) _must_check_;
+
 /* Headers of the answer to a preflight; -EINVAL where the request is none, or its origin may not. */
 int respond_preflight(Request *request, const HttpSettings *settings, const char *methods) _must_check_;
 

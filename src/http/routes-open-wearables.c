@@ -7,6 +7,7 @@
 #include "base/json-util.h"
 #include "base/json-writer.h"
 #include "base/string-util.h"
+#include "http/answers.h"
 #include "http/auth.h"
 #include "http/backend.h"
 #include "http/route.h"
@@ -76,7 +77,7 @@ static void get_recent(Request *request)
         if (!path_user(request, user_id) || !surface_number(request, "limit", 1, LIMIT_MAX, &limit) ||
             !surface_user(request, user_id))
                 return;
-        backend_describe(request, "DescribeEvents",
+        answers_describe(request, "DescribeEvents",
                          (ClientOption[]){
                                          { .name = "view", .type = 's', .s = VIEW },
                                          { .name = "user", .type = 's', .s = user_id },

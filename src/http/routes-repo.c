@@ -6,6 +6,7 @@
 
 #include "base/json-util.h"
 #include "base/string-util.h"
+#include "http/answers.h"
 #include "http/auth.h"
 #include "http/backend.h"
 #include "http/route.h"
@@ -43,7 +44,7 @@ static void list_runs(Request *request)
                 options[n++] = (ClientOption){ .name = "since", .type = 't', .t = since_usec };
         if (limit > 0)
                 options[n++] = (ClientOption){ .name = "limit", .type = 'u', .u = (uint32_t) limit };
-        backend_describe(request, "DescribeRuns", options, n);
+        answers_describe(request, "DescribeRuns", options, n);
 }
 
 static void describe_run(Request *request, void (*next)(Request *request, const ClientAnswer *answer))

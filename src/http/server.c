@@ -39,6 +39,10 @@
  * its memory: until the deadline of that connection it gets one so often. */
 #define STUCK_USEC (1 * USEC_PER_MSEC)
 
+/* libmicrohttpd's turns in one of the loop's: one that answers, one that begins anew, and one that finds that the next
+ * request is not there yet. */
+#define MHD_TURNS_MAX 3U
+
 /* How the memory of a connection grows. */
 #define HEAD_STEP_BYTES 1024U
 
@@ -284,21 +288,27 @@ static void on_completed(void *userdata, struct MHD_Connection *mhd, void **cont
 
 /* ---- libmicrohttpd on the loop */
 
+/* A timer that is to go off sooner stays, and finds then for how long there is to be waited: each request puts the
+ * deadline of its connection off. */
 static void wait_for_mhd(Server *server)
 {
         MHD_UNSIGNED_LONG_LONG msec;
-        usec_t usec;
-        int r;
+        usec_t when = now_usec(CLOCK_MONOTONIC);
+        uint64_t set;
+        int enabled, r;
 
         if (MHD_get_timeout(server->mhd, &msec) != MHD_YES) {
                 (void) sd_event_source_set_enabled(server->mhd_timer, SD_EVENT_OFF);
                 return;
         }
         if (msec > 0)
-                usec = msec * USEC_PER_MSEC;
-        else
-                usec = server->progressed ? 0 : STUCK_USEC;
-        r = sd_event_source_set_time_relative(server->mhd_timer, usec);
+                when = usec_add(when, msec * USEC_PER_MSEC);
+        else if (!server->progressed)
+                when = usec_add(when, STUCK_USEC);
+        if (sd_event_source_get_enabled(server->mhd_timer, &enabled) >= 0 && enabled != SD_EVENT_OFF &&
+            sd_event_source_get_time(server->mhd_timer, &set) >= 0 && set <= when)
+                return;
+        r = sd_event_source_set_time(server->mhd_timer, when);
         if (r >= 0)
                 r = sd_event_source_set_enabled(server->mhd_timer, SD_EVENT_ONESHOT);
         if (r < 0)
@@ -307,12 +317,26 @@ static void wait_for_mhd(Server *server)
 
 static int on_mhd(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
+        MHD_UNSIGNED_LONG_LONG msec = 0;
         Server *server = userdata;
 
-        server->progressed = false;
-        (void) MHD_run(server->mhd);
+        (void) sd_event_source_set_enabled(server->mhd_turn, SD_EVENT_OFF);
+        for (unsigned i = 0; i < MHD_TURNS_MAX && msec == 0; i++) {
+                server->progressed = false;
+                (void) MHD_run(server->mhd);
+                if (MHD_get_timeout(server->mhd, &msec) != MHD_YES)
+                        break;
+        }
         wait_for_mhd(server);
         return 0;
+}
+
+void server_turn(Server *server)
+{
+        int enabled;
+
+        if (sd_event_source_get_enabled(server->mhd_turn, &enabled) >= 0 && enabled != SD_EVENT_OFF)
+                (void) on_mhd(NULL, -EBADF, 0, server);
 }
 
 static int on_mhd_timer(sd_event_source *source, uint64_t usec, void *userdata)

@@ -66,5 +66,8 @@ void server_drain(Server *server, usec_t usec);
 void server_resume(Request *request);
 int server_dup_socket(const Request *request) _must_check_;
 
+/* Goes on at once with what was resumed, and not when the loop turns. Not from within a callback of the server's. */
+void server_turn(Server *server);
+
 /* It is admitted: its body may come. */
 void server_receive(Request *request);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/names.h"
 #include "base/string-util.h"
+#include "http/answers.h"
 #include "http/app.h"
 #include "http/auth.h"
 #include "http/dispatch.h"
@@ -107,6 +108,7 @@ static void on_returned(void *userdata)
 
         log_debug("The sync service is there.");
         health_changed(app->health);
+        answers_daemon_returned(app->answers);
         auth_daemon_returned(app->auth);
         sse_hub_daemon_returned(app->hub);
 }
@@ -117,6 +119,7 @@ static void on_lost(void *userdata)
 
         log_debug("The sync service is away.");
         health_changed(app->health);
+        answers_daemon_lost(app->answers);
         auth_daemon_lost(app->auth);
         sse_hub_daemon_lost(app->hub);
 }
@@ -188,6 +191,8 @@ static int start(Service *s, const HttpArguments *arguments)
         if (r >= 0)
                 r = auth_new(app, on_revoked, &app->auth);
         if (r >= 0)
+                r = answers_new(app, &app->answers);
+        if (r >= 0)
                 r = sse_hub_new(app, &app->hub);
         if (r >= 0)
                 r = health_new(app, &app->health);
@@ -228,6 +233,7 @@ static void stop(Service *s)
         app->hub = sse_hub_free(app->hub);
         app->server = server_free(app->server);
         auth_free(app->auth);
+        answers_free(app->answers);
         health_free(app->health);
         client_async_free(app->client);
         metrics_free(app->metrics);

@@ -15,6 +15,7 @@ struct Store {
         int lock_fd; /* the database file, for its lock; closed last, because that drops SQLite's own locks */
         Db *reader;
         Writer *writer;
+        Changes *changes; /* what the writer has committed, for other processes */
         int event_fd;
         sd_event_source *news_source;
         sd_event_source *turn_source; /* hands the turn's writes to the writer */

@@ -263,10 +263,14 @@ static int open_all(Store *store, const StoreOptions *options, unsigned *ret_ver
         r = add_sources(store);
         if (r < 0)
                 return r;
+        r = changes_new(&store->changes);
+        if (r < 0)
+                return r;
         writer_options = (WriterOptions) {
                 .retry_usec = options->retry_usec > 0 ? options->retry_usec : STORE_RETRY_USEC,
                 .log_limit_bytes = options->log_limit_bytes,
                 .event_fd = store->event_fd,
+                .changes = store->changes,
         };
         r = writer_start(db, &writer_options, &store->writer);
         if (r < 0)
@@ -309,6 +313,7 @@ Store *store_close(Store *store)
         /* The last to close is the writer's connection: it tidies the log away. */
         db_close(store->reader);
         writer_stop(store->writer);
+        changes_free(store->changes);
         sd_event_source_disable_unref(store->turn_source);
         sd_event_source_disable_unref(store->news_source);
         safe_close(store->event_fd);
@@ -316,6 +321,11 @@ Store *store_close(Store *store)
         sd_event_unref(store->event);
         free(store);
         return NULL;
+}
+
+Changes *store_changes(Store *store)
+{
+        return store->changes;
 }
 
 int store_may_put(const Store *store)

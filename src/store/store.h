@@ -11,6 +11,7 @@
 #include <systemd/sd-event.h>
 
 #include "model/api-key.h"
+#include "model/changes.h"
 #include "model/connection.h"
 #include "model/event.h"
 #include "model/run.h"
@@ -68,6 +69,9 @@ char *store_refusal(const char *path, int error) _must_check_;
  * blocks. */
 Store *store_close(Store *store);
 DEFINE_TRIVIAL_CLEANUP_FUNC(Store *, store_close);
+
+/* By which other processes see that something was committed. Borrowed. */
+Changes *store_changes(Store *store) _pure_;
 
 /* Number of the last write that was put; compared with the ticket of committed(). */
 uint64_t store_ticket(const Store *store) _pure_;

@@ -29,6 +29,7 @@ struct Writer {
         usec_t retry_usec;
         uint64_t page_bytes;
         int event_fd;
+        Changes *changes;
 
         pthread_t thread;
         pthread_mutex_t mutex;
@@ -117,8 +118,11 @@ static int apply_batch(Writer *w, Write *batch)
         r = db_begin(w->db);
         for (Write *write = batch; write && r >= 0; write = write->next)
                 r = write->type->apply(write, w->db, w->retention);
-        if (r >= 0)
+        if (r >= 0) {
+                changes_begin(w->changes);
                 r = db_commit(w->db);
+                changes_end(w->changes);
+        }
         if (r < 0) {
                 db_rollback(w->db);
                 retention_reset(w->retention);
@@ -307,6 +311,7 @@ int writer_start(Db *db, const WriterOptions *options, Writer **ret)
         w->last = &w->first;
         w->retry_usec = options->retry_usec;
         w->event_fd = options->event_fd;
+        w->changes = options->changes;
         (void) pthread_mutex_init(&w->mutex, NULL);
         (void) pthread_condattr_init(&attributes);
         (void) pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

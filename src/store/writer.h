@@ -5,6 +5,7 @@
  * commits; while it does, the queue gathers. It also moves the write-ahead log into the database, so that no commit
  * and no reader has to. Private to the store; what a write does stands in the file of its noun. */
 
+#include "model/changes.h"
 #include "store/db.h"
 
 /* Writes of one transaction, give or take the turn of the loop that the last one belongs to. */
@@ -55,6 +56,7 @@ typedef struct WriterOptions {
         usec_t retry_usec;        /* after a failure, between tries whether writing works again */
         uint64_t log_limit_bytes; /* 0: WRITER_LOG_LIMIT_BYTES */
         int event_fd;             /* borrowed; written to when there is news */
+        Changes *changes;         /* borrowed */
 } WriterOptions;
 
 typedef struct Writer Writer;

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/string-util.h"
 #include "client/client-async.h"
+#include "http/answers.h"
 #include "http/app.h"
 #include "http/auth.h"
 #include "http/dispatch.h"
@@ -211,7 +212,7 @@ static void set_up(void)
         check(getsockname(listeners.fds[0], (struct sockaddr *) &address, &address_size) == 0);
         check(sd_event_default(&app.event) >= 0 && metrics_new(&app.metrics) >= 0);
         check(page_load("/nonexistent", &app.page) >= 0);
-        check(health_new(&app, &app.health) >= 0);
+        check(health_new(&app, &app.health) >= 0 && answers_new(&app, &app.answers) >= 0);
         check(auth_new(&app, on_revoked, &app.auth) >= 0 && sse_hub_new(&app, &app.hub) >= 0);
         check(server_new(app.event, &app.settings, &listeners, &callbacks, &app.server) >= 0);
 }
