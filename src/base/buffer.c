@@ -64,6 +64,16 @@ void buffer_append_char(Buffer *buffer, char c)
         buffer_append(buffer, &c, 1);
 }
 
+void buffer_append_uint(Buffer *buffer, uint64_t value)
+{
+        char text[20], *p = text + sizeof(text); /* UINT64_MAX has so many digits */
+
+        do
+                *--p = (char) ('0' + value % 10);
+        while ((value /= 10) > 0);
+        buffer_append(buffer, p, (size_t) (text + sizeof(text) - p));
+}
+
 void buffer_append_format(Buffer *buffer, const char *format, ...)
 {
         va_list ap;

@@ -24,6 +24,7 @@ int buffer_reserve(Buffer *buffer, size_t n);
 
 void buffer_append(Buffer *buffer, const void *data, size_t n);
 void buffer_append_string(Buffer *buffer, const char *s);
+void buffer_append_uint(Buffer *buffer, uint64_t value); /* in decimal digits */
 void buffer_append_char(Buffer *buffer, char c);
 void buffer_append_format(Buffer *buffer, const char *format, ...) _printf_(2, 3);
 

@@ -142,13 +142,8 @@ void json_write_string(JsonWriter *w, const char *key, const char *value)
 
 void json_write_uint(JsonWriter *w, const char *key, uint64_t value)
 {
-        char text[20], *p = text + sizeof(text); /* UINT64_MAX has so many digits */
-
-        do
-                *--p = (char) ('0' + value % 10);
-        while ((value /= 10) > 0);
         begin(w, key);
-        buffer_append(w->out, p, (size_t) (text + sizeof(text) - p));
+        buffer_append_uint(w->out, value);
 }
 
 void json_write_int(JsonWriter *w, const char *key, int64_t value)

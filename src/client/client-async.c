@@ -317,6 +317,8 @@ static int on_events(sd_bus_message *m, void *userdata, sd_bus_error *unused)
                 return 0;
         while (sd_bus_message_read(m, "(tsss)", &seq, &user_id, &run_id, &json) > 0)
                 client->callbacks.event(seq, user_id, run_id, json, client->callbacks.userdata);
+        if (client->callbacks.events_end)
+                client->callbacks.events_end(client->callbacks.userdata);
         return 0;
 }
 

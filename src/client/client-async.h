@@ -44,6 +44,8 @@ typedef struct ClientRequest {
 typedef struct ClientAsyncCallbacks {
         /* One event that was committed; strings are borrowed. */
         ClientEventCallback event;
+        /* All that were committed together, and fit into one signal, have been told. */
+        void (*events_end)(void *userdata);
         void (*key_revoked)(const char *name, void *userdata);
         /* The daemon is there, for the first time or again: what was signalled meanwhile was missed. */
         void (*returned)(void *userdata);

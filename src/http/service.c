@@ -95,6 +95,13 @@ static void on_event(uint64_t seq, const char *user_id, const char *run_id, cons
         sse_hub_event(app->hub, seq, user_id, json);
 }
 
+static void on_events_end(void *userdata)
+{
+        App *app = userdata;
+
+        sse_hub_flush(app->hub);
+}
+
 static void on_key_revoked(const char *name, void *userdata)
 {
         App *app = userdata;
@@ -164,6 +171,7 @@ static int start(Service *s, const HttpArguments *arguments)
         App *app = &s->app;
         const ClientAsyncCallbacks news = {
                 .event = on_event,
+                .events_end = on_events_end,
                 .key_revoked = on_key_revoked,
                 .returned = on_returned,
                 .lost = on_lost,

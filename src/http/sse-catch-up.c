@@ -314,6 +314,7 @@ static void on_hub_page(const ClientAnswer *answer, void *userdata)
                 try_later(hub);
         else {
                 take_hub_page(hub, &page, answer->reply);
+                sse_hub_flush(hub);
                 if (hub->knows_position && hub->is_behind)
                         ask_for_hub(hub);
         }

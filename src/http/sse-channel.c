@@ -2,7 +2,6 @@
 
 /* Channels: streams with the same filter. How they are found, and what a filter lets through. */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -15,8 +14,16 @@
 
 #define NO_FILTER "\t" /* in a channel's key */
 
+static bool is_wide(const SseFilter *filter)
+{
+        return !filter->user_id || filter->provider || filter->connector;
+}
+
+/* Of a user alone it is the user's id, which events come with. */
 static char *channel_key(const SseFilter *filter)
 {
+        if (!is_wide(filter))
+                return strdup(filter->user_id);
         /* No query can have a control character in it that would make two filters one. */
         return asprintf_or_null("%s\n%s\n%s", filter->user_id ?: NO_FILTER, filter->provider ?: NO_FILTER,
                                 filter->connector ?: NO_FILTER);
@@ -45,11 +52,6 @@ static int copy_filter(const SseFilter *filter, SseChannel *channel)
         return 0;
 }
 
-static bool is_wide(const SseChannel *channel)
-{
-        return !channel->user_id || channel->provider || channel->connector;
-}
-
 int sse_channel_get(SseHub *hub, const SseFilter *filter, SseChannel **ret)
 {
         _cleanup_(channel_freep) SseChannel *channel = NULL;
@@ -58,22 +60,18 @@ int sse_channel_get(SseHub *hub, const SseFilter *filter, SseChannel **ret)
         if (!key)
                 return -ENOMEM;
         HASH_FIND_STR(hub->channels, key, *ret);
-        if (*ret && !(*ret)->text)
-                (*ret)->text = sse_text_new();
         if (*ret)
-                return (*ret)->text ? 0 : -ENOMEM;
+                return 0;
         channel = calloc(1, sizeof(*channel));
         if (!channel || copy_filter(filter, channel) < 0)
                 return -ENOMEM;
-        channel->text = sse_text_new();
-        if (!channel->text)
-                return -ENOMEM;
         channel->hub = hub;
+        channel->is_wide = is_wide(filter);
         channel->key = TAKE_PTR(key);
         HASH_ADD_KEYPTR(hh, hub->channels, channel->key, strlen(channel->key), channel);
         if (channel->lost)
                 return -ENOMEM;
-        if (is_wide(channel))
+        if (channel->is_wide)
                 DL_APPEND2(hub->wide, channel, wide_prev, wide_next);
         *ret = TAKE_PTR(channel);
         return 0;
@@ -81,13 +79,9 @@ int sse_channel_get(SseHub *hub, const SseFilter *filter, SseChannel **ret)
 
 SseChannel *sse_channel_of_user(SseHub *hub, const char *user_id)
 {
-        char key[UUID_TEXT_MAX + sizeof("\n" NO_FILTER "\n" NO_FILTER)];
         SseChannel *channel;
 
-        if (strlen(user_id) >= UUID_TEXT_MAX)
-                return NULL;
-        (void) snprintf(key, sizeof(key), "%s\n" NO_FILTER "\n" NO_FILTER, user_id);
-        HASH_FIND_STR(hub->channels, key, channel);
+        HASH_FIND_STR(hub->channels, user_id, channel);
         return channel;
 }
 
@@ -107,25 +101,31 @@ void sse_channel_release(SseChannel *channel)
                 return;
         sse_channel_set_clean(channel);
         HASH_DELETE(hh, hub->channels, channel);
-        if (is_wide(channel))
+        if (channel->is_wide)
                 DL_DELETE2(hub->wide, channel, wide_prev, wide_next);
         channel_free(channel);
 }
 
-bool sse_filter_matches(const SseFilter *filter, const char *json)
+bool sse_filter_matches_parsed(const SseFilter *filter, const char *json, struct json_object **event)
 {
-        _cleanup_json_ struct json_object *event = NULL;
         struct json_object *metadata = NULL;
         const char *value = NULL;
 
         if (!filter->provider && !filter->connector)
                 return true;
-        if (json_parse(json, strlen(json), &event) < 0)
+        if (!*event && json_parse(json, strlen(json), event) < 0)
                 return false;
-        if (filter->provider && (json_get_string(event, "provider", &value) <= 0 || !streq(value, filter->provider)))
+        if (filter->provider && (json_get_string(*event, "provider", &value) <= 0 || !streq(value, filter->provider)))
                 return false;
         if (!filter->connector)
                 return true;
-        return json_get_object(event, "metadata", &metadata) > 0 &&
+        return json_get_object(*event, "metadata", &metadata) > 0 &&
                json_get_string(metadata, "connector", &value) > 0 && streq(value, filter->connector);
+}
+
+bool sse_filter_matches(const SseFilter *filter, const char *json)
+{
+        _cleanup_json_ struct json_object *event = NULL;
+
+        return sse_filter_matches_parsed(filter, json, &event);
 }

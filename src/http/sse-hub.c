@@ -248,28 +248,40 @@ static void end_all(SseChannel *channel)
         end_list(&channel->behind, true);
 }
 
-static void flush_channel(SseChannel *channel)
+static SseText *take_text(SseHub *hub)
 {
-        unsigned n_events = channel->n_events;
-
-        sse_channel_set_clean(channel);
-        if (sse_text_is_empty(channel->text))
-                return;
-        if (sse_text_finish(channel->text) < 0)
-                end_all(channel);
-        else
-                channel->hub->status.n_delivered += (uint64_t) n_events * write_list(&channel->streams, channel->text);
-        if (channel->text->n_ref == 1) {
-                sse_text_reset(channel->text);
-                return;
-        }
-        sse_text_unref(channel->text);
-        channel->text = sse_text_new();
-        if (!channel->text)
-                end_all(channel);
+        return hub->n_spare > 0 ? hub->spare[--hub->n_spare] : sse_text_new();
 }
 
-static void flush_all(SseHub *hub)
+/* For use again, where nobody waits for it. */
+static void give_text(SseHub *hub, SseText *text)
+{
+        if (text->n_ref > 1 || text->held || text->buffer.allocated > SSE_SPARE_TEXT_BYTES ||
+            hub->n_spare == SSE_SPARE_TEXTS) {
+                sse_text_unref(text);
+                return;
+        }
+        sse_text_reset(text);
+        hub->spare[hub->n_spare++] = text;
+}
+
+static void flush_channel(SseChannel *channel)
+{
+        SseText *text = TAKE_PTR(channel->text);
+        unsigned n_events = channel->n_events;
+        SseHub *hub = channel->hub;
+
+        sse_channel_set_clean(channel);
+        if (!text)
+                return;
+        if (sse_text_finish(text) < 0)
+                end_all(channel);
+        else
+                hub->status.n_delivered += (uint64_t) n_events * write_list(&channel->streams, text);
+        give_text(hub, text);
+}
+
+void sse_hub_flush(SseHub *hub)
 {
         while (hub->dirty) {
                 SseChannel *channel = hub->dirty;
@@ -284,7 +296,7 @@ void sse_hub_fall_behind(SseHub *hub)
         SseChannel *channel, *next_channel;
         SseStream *stream, *next;
 
-        flush_all(hub);
+        sse_hub_flush(hub);
         HASH_ITER(hh, hub->channels, channel, next_channel) {
                 DL_FOREACH_SAFE(channel->ahead, stream, next)
                 sse_hub_list(stream, &channel->behind);
@@ -294,12 +306,6 @@ void sse_hub_fall_behind(SseHub *hub)
                         sse_hub_list(stream, &channel->behind);
                 }
         }
-}
-
-static int on_turn(sd_event_source *source, void *userdata)
-{
-        flush_all(userdata);
-        return 0;
 }
 
 static bool is_awaited(const SseChannel *channel, uint64_t seq)
@@ -334,12 +340,17 @@ static void add_event(SseChannel *channel, uint64_t seq, const char *json)
                 take_in(channel, seq);
         if (!channel->streams)
                 return;
+        if (!channel->text)
+                channel->text = take_text(hub);
+        if (!channel->text) {
+                end_all(channel);
+                return;
+        }
         sse_text_add_event(channel->text, seq, json);
         channel->n_events++;
         if (!channel->is_dirty) {
                 channel->is_dirty = true;
                 DL_APPEND2(hub->dirty, channel, dirty_prev, dirty_next);
-                (void) sd_event_source_set_enabled(hub->turn, SD_EVENT_ONESHOT);
         }
         if (channel->n_events >= SSE_BATCH_EVENTS || channel->text->buffer.size >= SSE_BATCH_BYTES)
                 flush_channel(channel);
@@ -354,6 +365,7 @@ static void deliver_to(SseChannel *channel, uint64_t seq, const char *json)
 
 void sse_hub_deliver(SseHub *hub, uint64_t seq, const char *user_id, const char *json)
 {
+        _cleanup_json_ struct json_object *event = NULL;
         SseChannel *channel, *next;
 
         hub->position = seq;
@@ -365,7 +377,8 @@ void sse_hub_deliver(SseHub *hub, uint64_t seq, const char *user_id, const char 
         {
                 SseFilter filter = { .provider = channel->provider, .connector = channel->connector };
 
-                if ((!channel->user_id || streq(channel->user_id, user_id)) && sse_filter_matches(&filter, json))
+                if ((!channel->user_id || streq(channel->user_id, user_id)) &&
+                    sse_filter_matches_parsed(&filter, json, &event))
                         deliver_to(channel, seq, json);
         }
 }
@@ -412,7 +425,7 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
         sse_text_add_heartbeat(event);
         if (sse_text_finish(comment) < 0 || sse_text_finish(event) < 0)
                 return 0;
-        flush_all(hub);
+        sse_hub_flush(hub);
         HASH_ITER(hh, hub->channels, channel, next) {
                 beat_list(&channel->streams, comment, event);
                 beat_list(&channel->ahead, comment, event);
@@ -457,10 +470,6 @@ int sse_hub_new(App *app, SseHub **ret)
         if (r >= 0)
                 r = sd_event_add_io(app->event, &hub->sockets, hub->epoll_fd, EPOLLIN, on_sockets, hub);
         if (r >= 0)
-                r = sd_event_add_defer(app->event, &hub->turn, on_turn, hub);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(hub->turn, SD_EVENT_OFF);
-        if (r >= 0)
                 r = sd_event_add_time(app->event, &hub->heartbeat, CLOCK_MONOTONIC, 0, HEARTBEAT_ACCURACY_USEC,
                                       on_heartbeat, hub);
         if (r >= 0)
@@ -479,13 +488,14 @@ SseHub *sse_hub_free(SseHub *hub)
 {
         if (!hub)
                 return NULL;
-        flush_all(hub);
+        sse_hub_flush(hub);
         end_streams(hub, true);
         sse_catch_up_done(hub);
         sd_event_source_disable_unref(hub->sockets);
-        sd_event_source_disable_unref(hub->turn);
         sd_event_source_disable_unref(hub->heartbeat);
         (void) safe_close(hub->epoll_fd);
+        while (hub->n_spare > 0)
+                sse_text_unref(hub->spare[--hub->n_spare]);
         free(hub);
         return NULL;
 }

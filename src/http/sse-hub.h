@@ -9,7 +9,7 @@
 
 #define SSE_HEARTBEAT_USEC (15 * USEC_PER_SEC)
 
-/* A batch goes out when it has so much, or the loop has turned. */
+/* A batch goes out when it has so much, or what was committed together has been told. */
 #define SSE_BATCH_EVENTS 16U
 #define SSE_BATCH_BYTES  (64 * KIB)
 
@@ -66,6 +66,7 @@ void sse_hub_end_invalid(SseHub *hub);
 
 /* ---- What the daemon tells */
 void sse_hub_event(SseHub *hub, uint64_t seq, const char *user_id, const char *json);
+void sse_hub_flush(SseHub *hub); /* after the last of those that came together */
 void sse_hub_daemon_lost(SseHub *hub);
 void sse_hub_daemon_returned(SseHub *hub);
 

@@ -5,7 +5,13 @@
 
 #include <uthash.h>
 
+#include "base/json-util.h"
 #include "http/sse-hub.h"
+
+/* Texts that are kept for use again, of so many bytes at most: few channels have something at a time, and the memory
+ * that was written last is near. */
+#define SSE_SPARE_TEXTS      64U
+#define SSE_SPARE_TEXT_BYTES (8 * KIB)
 
 struct SseChannel {
         SseHub *hub;
@@ -16,9 +22,10 @@ struct SseChannel {
         SseStream *streams; /* in step */
         SseStream *ahead;   /* know events already that are still to come */
         SseStream *behind;  /* are being told what they missed */
-        SseText *text;      /* not sent yet */
+        SseText *text;      /* not sent yet; NULL: there is nothing */
         unsigned n_events;  /* in it */
         bool is_dirty;
+        bool is_wide; /* for more than a user, or less */
         SseChannel *dirty_prev, *dirty_next;
         SseChannel *wide_prev, *wide_next;
         bool lost;
@@ -29,11 +36,12 @@ struct SseHub {
         App *app;
         int epoll_fd; /* of all streams' sockets: one source of the loop */
         sd_event_source *sockets;
-        sd_event_source *turn;
         sd_event_source *heartbeat;
         SseChannel *channels;
-        SseChannel *wide;  /* those that are for more than a user, or less */
-        SseChannel *dirty; /* the first to be flushed first */
+        SseChannel *wide;                /* those that are for more than a user, or less */
+        SseChannel *dirty;               /* the first to be flushed first */
+        SseText *spare[SSE_SPARE_TEXTS]; /* for the next channels that get something, the last one first */
+        unsigned n_spare;
         SseStatus status;
         SseBacklog backlog;
 
@@ -61,6 +69,9 @@ void sse_channel_set_clean(SseChannel *channel);
 
 /* Frees it, if it has no streams. */
 void sse_channel_release(SseChannel *channel);
+
+/* As sse_filter_matches(). @event: of that JSON; NULL: it is parsed where it must be, and freed by the caller. */
+bool sse_filter_matches_parsed(const SseFilter *filter, const char *json, struct json_object **event);
 
 /* Moves a stream to another list, or out of its own. */
 void sse_hub_list(SseStream *stream, SseStream **list);

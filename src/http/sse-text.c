@@ -5,11 +5,11 @@
 #include "http/sse-text.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CHUNK_HEAD      "00000000\r\n"
+#define CHUNK_DIGITS    8U
 #define CHUNK_HEAD_SIZE (sizeof(CHUNK_HEAD) - 1)
 #define CHUNK_TAIL      "\r\n"
 #define CHUNK_TAIL_SIZE (sizeof(CHUNK_TAIL) - 1)
@@ -77,11 +77,8 @@ bool sse_text_is_empty(const SseText *text)
 
 void sse_text_add_event(SseText *text, uint64_t seq, const char *json)
 {
-        char id[sizeof("18446744073709551615")];
-
-        (void) snprintf(id, sizeof(id), "%llu", (unsigned long long) seq);
         buffer_append_string(&text->buffer, "event: sync.status\nid: ");
-        buffer_append_string(&text->buffer, id);
+        buffer_append_uint(&text->buffer, seq);
         buffer_append_string(&text->buffer, "\ndata: ");
         buffer_append_string(&text->buffer, json);
         buffer_append_string(&text->buffer, "\n\n");
@@ -101,17 +98,16 @@ void sse_text_add_heartbeat(SseText *text)
 
 int sse_text_finish(SseText *text)
 {
-        char head[CHUNK_HEAD_SIZE + 1];
+        static const char hex[] = "0123456789abcdef";
+        size_t size = text->buffer.size - CHUNK_HEAD_SIZE;
 
-        if (!text->is_raw) {
+        if (!text->is_raw)
                 buffer_append(&text->buffer, CHUNK_TAIL, CHUNK_TAIL_SIZE);
-                if (!text->buffer.failed) {
-                        (void) snprintf(head, sizeof(head), "%08zx\r\n",
-                                        text->buffer.size - CHUNK_HEAD_SIZE - CHUNK_TAIL_SIZE);
-                        memcpy(text->buffer.data, head, CHUNK_HEAD_SIZE);
-                }
-        }
-        return text->buffer.failed ? -ENOMEM : 0;
+        if (text->buffer.failed)
+                return -ENOMEM;
+        for (size_t i = CHUNK_DIGITS; !text->is_raw && i > 0; size >>= 4)
+                text->buffer.data[--i] = hex[size & 0xf];
+        return 0;
 }
 
 const char *sse_text_data(const SseText *text, bool chunked, size_t *ret_size)

@@ -117,12 +117,15 @@ static int tell_readers(App *app, Reader *readers, size_t n)
                                 return r;
                 }
                 sse_hub_event(app->hub, seq, USER, json);
-                if (seq % 7 == 0)
+                if (seq % 7 == 0) {
+                        sse_hub_flush(app->hub);
                         assert_true(sd_event_run(app->event, 0) >= 0);
+                }
                 if (seq % 20 == 0)
                         for (size_t i = 0; i < n; i++)
                                 (void) receive(&readers[i]);
         }
+        sse_hub_flush(app->hub);
         return 0;
 }
 
