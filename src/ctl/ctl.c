@@ -115,7 +115,7 @@ int ctl_client(Ctl *ctl, Client **ret)
 
 int ctl_each(Ctl *ctl, int argc, char **argv, int (*act)(Ctl *ctl, Client *client, const char *argument))
 {
-        Client *client;
+        Client *client = NULL; /* for compilers that do not see when it is used */
         int status, worst;
 
         worst = ctl_client(ctl, &client);
@@ -169,7 +169,7 @@ int ctl_ask(Ctl *ctl, const char *member, const ClientOption *filter, size_t n, 
 {
         _cleanup_client_error_ ClientError e = {};
         _cleanup_free_ char *json = NULL;
-        Client *client;
+        Client *client = NULL; /* for compilers that do not see when it is used */
         int status;
 
         status = ctl_client(ctl, &client);

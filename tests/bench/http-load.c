@@ -7,9 +7,10 @@
  *     http-load rest PORT PATH KEY
  *     http-load end-to-end PORT STREAMS KEY
  *
- * LISTENER is the number of the socket to which syncrun-http connects as to its bus; the others have none (-1). It
- * says "ready", then takes lines of a window (events, or requests, that are under way) and milliseconds, and answers
- * each with a line of JSON. */
+ * With streams it says "one" when it has the first, and waits for a line: what a server needs once can be told from
+ * what it needs for each. LISTENER is the number of the socket to which syncrun-http connects as to its bus; the
+ * others have none (-1). It says "ready", then takes lines of a window (events, or requests, that are under way) and
+ * milliseconds, and answers each with a line of JSON. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -140,13 +141,24 @@ static void open_stream(Stream *stream, unsigned user)
         send_all(stream->fd, request, (size_t) n);
 }
 
+static void say(const char *word)
+{
+        (void) puts(word);
+        (void) fflush(stdout);
+}
+
 static void open_streams(void)
 {
         load.streams = calloc(load.n_streams, sizeof(Stream));
         load.published = calloc(load.n_users, sizeof(usec_t));
         if (!load.streams || !load.published)
                 die("calloc");
-        for (unsigned i = 0; i < load.n_streams; i++) {
+        open_stream(&load.streams[0], 0);
+        while (load.n_open == 0)
+                turn(1000);
+        say("one");
+        (void) getchar();
+        for (unsigned i = 1; i < load.n_streams; i++) {
                 open_stream(&load.streams[i], i % load.n_users);
                 while (i + 1 - load.n_open >= OPENING_MAX)
                         turn(1000);
@@ -227,10 +239,20 @@ typedef struct Client {
         size_t missing; /* of the body; SIZE_MAX: the head has not ended */
 } Client;
 
+#define COUNTER "######" /* in a path: digits that no two requests have alike */
+
 static char rest_request[1024];
+static char *rest_counter; /* in it; NULL: there is none */
 
 static void begin_request(Client *client)
 {
+        static unsigned n;
+        char digits[sizeof(COUNTER)];
+
+        if (rest_counter) {
+                (void) snprintf(digits, sizeof(digits), "%06u", n++ % 1000000);
+                memcpy(rest_counter, digits, strlen(COUNTER));
+        }
         client->begun = now_usec(CLOCK_MONOTONIC);
         client->missing = SIZE_MAX;
         send_all(client->fd, rest_request, strlen(rest_request));
@@ -408,6 +430,7 @@ static void set_up_requests(char *argv[])
         load.port = atoi(argv[2]);
         (void) snprintf(rest_request, sizeof(rest_request), "GET %s HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\n\r\n",
                         argv[3], argv[4]);
+        rest_counter = strstr(rest_request, COUNTER);
 }
 
 static void set_up_end_to_end(char *argv[])
@@ -447,8 +470,7 @@ int main(int argc, char *argv[])
                 set_up_end_to_end(argv);
         else
                 return EXIT_FAILURE;
-        printf("ready\n");
-        (void) fflush(stdout);
+        say("ready");
         while (scanf("%u %u", &window, &msec) == 2) {
                 if (streq(argv[1], "sse"))
                         run_streams(MIN(window, TARGETS_MAX), msec * USEC_PER_MSEC);
