@@ -89,7 +89,7 @@ static void free_account(Write *write)
         account_done(&a->account);
 }
 
-static const WriteType account_write = { apply_account, free_account };
+static const WriteType account_write = { apply_account, free_account, .keeps_runs = true };
 
 static int put_account(Store *store, const char *run_id, const Account *account, bool counts_only)
 {

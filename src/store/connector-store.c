@@ -148,7 +148,7 @@ static void free_connector(Write *write)
         connector_record_done(&container_of(write, ConnectorWrite, write)->record);
 }
 
-static const WriteType connector_write = { apply_connector, free_connector };
+static const WriteType connector_write = { apply_connector, free_connector, .keeps_runs = true };
 
 int store_put_connector(Store *store, const ConnectorRecord *record)
 {
@@ -244,7 +244,7 @@ static void free_cursor(Write *write)
         free(c->cursor);
 }
 
-static const WriteType cursor_write = { apply_cursor, free_cursor };
+static const WriteType cursor_write = { apply_cursor, free_cursor, .keeps_runs = true };
 
 int store_put_cursor(Store *store, const char *connector, const char *cursor)
 {

@@ -13,44 +13,59 @@
 
 typedef struct EventWrite {
         Write write;
+        const RunKeys *keys; /* of the run's write before it; NULL: to be found by its id */
         char *run_id;
         uint64_t seq;
         usec_t time_usec;
         char *json;
 } EventWrite;
 
-static int insert_event(Db *db, const EventWrite *e, int64_t run, int64_t user)
+static int insert_event(Db *db, const EventWrite *e, const RunKeys *keys)
 {
-        static const char sql[] = "INSERT INTO events (seq, run, user, time_usec, json)"
-                                  " VALUES (?, ?, nullif(?, 0), ?, ?)";
+        static const char sql[] = "INSERT INTO events (seq, run, user, time_usec, json) VALUES (?, ?, ?, ?, ?)";
         _cleanup_query_ Query query = query_begin(db, sql);
 
         query_bind_uint(&query, e->seq);
-        query_bind_int(&query, run);
-        query_bind_int(&query, user);
+        query_bind_int(&query, keys->row);
+        if (keys->user > 0)
+                query_bind_int(&query, keys->user);
+        else
+                query_bind_null(&query);
         query_bind_uint(&query, e->time_usec);
         query_bind_text(&query, e->json);
         return query_run(&query);
 }
 
 /* Two plain statements: one that selects what it inserts, and returns a part of it, takes twice their time. */
-static int apply_event(Write *write, Db *db, Retention *retention)
+static int find_run(Db *db, const char *run_id, RunKeys *ret)
 {
         static const char sql[] = "SELECT row, user FROM runs WHERE id = ?";
-        const EventWrite *e = container_of(write, EventWrite, write);
         _cleanup_query_ Query query = query_begin(db, sql);
-        int64_t run, user;
         int r;
 
-        query_bind_text(&query, e->run_id);
+        query_bind_text(&query, run_id);
         r = query_step(&query);
         if (r <= 0)
                 return r < 0 ? r : -ENOENT;
-        run = query_get_int(&query);
-        user = query_get_int(&query); /* 0 for none: keys begin at 1 */
-        r = insert_event(db, e, run, user);
+        ret->row = query_get_int(&query);
+        ret->user = query_get_int(&query);
+        return 0;
+}
+
+static int apply_event(Write *write, Db *db, Retention *retention)
+{
+        const EventWrite *e = container_of(write, EventWrite, write);
+        RunKeys keys = {};
+        int r = 0;
+
+        if (e->keys)
+                keys = *e->keys;
+        else
+                r = find_run(db, e->run_id, &keys);
         if (r >= 0)
-                retention_event_added(retention, user);
+                r = insert_event(db, e, &keys);
+        if (r >= 0)
+                retention_event_added(retention, keys.user);
         return r;
 }
 
@@ -62,7 +77,7 @@ static void free_event(Write *write)
         free(e->json);
 }
 
-static const WriteType event_write = { apply_event, free_event };
+static const WriteType event_write = { apply_event, free_event, .keeps_runs = true };
 
 int store_put_event(Store *store, const Run *run, Event *event)
 {
@@ -79,7 +94,8 @@ int store_put_event(Store *store, const Run *run, Event *event)
                 return -ENOMEM;
         e->seq = event->seq;
         e->time_usec = event->timestamp_usec;
-        if (free_and_strdup(&e->run_id, run->id) < 0) {
+        e->keys = store_turn_run_keys(store, run->id);
+        if (!e->keys && free_and_strdup(&e->run_id, run->id) < 0) {
                 store_write_free(&e->write);
                 return -ENOMEM;
         }

@@ -91,7 +91,7 @@ static void free_message(Write *write)
         free(m->endpoint_id);
 }
 
-static const WriteType message_write = { apply_message, free_message };
+static const WriteType message_write = { apply_message, free_message, .keeps_runs = true };
 
 static int copy_message(const WebhookMessage *message, WebhookMessage *ret)
 {

@@ -5,13 +5,20 @@
 #include "store/run-columns.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#define uthash_nonfatal_oom(element) (element)->lost = true
+#include <uthash.h>
 
 #include "store/retain.h"
 
 typedef struct RunWrite {
         Write write;
+        RunKeys keys; /* once it is applied */
         Run *run;
         bool with_accounts;
+        bool lost; /* there was no memory to put it into the table */
+        UT_hash_handle hh;
 } RunWrite;
 
 #define COLUMNS_OF Run
@@ -21,42 +28,46 @@ static const Column telling[] = { RUN_TELLING(COLUMN_PLAIN, COLUMN_WORDS) };
 static const Column brief[] = { RUN_BRIEF(COLUMN_PLAIN, COLUMN_WORDS) };
 #undef COLUMNS_OF
 
+/* Return: 1: found, and whether its phase is another; 0: it is new; negative errno. */
+static int find(Db *db, const Run *run, RunKeys *ret_keys, bool *ret_phase_differs)
+{
+        static const char sql[] = "SELECT row, user, (state, outcome, finished_usec) IS NOT (?1, ?2, ?3)"
+                                  " FROM runs WHERE id = ?4";
+        _cleanup_query_ Query query = query_begin(db, sql);
+        int r;
+
+        query_bind_columns(&query, phase, ELEMENTSOF(phase), run);
+        query_bind_text(&query, run->id);
+        r = query_step(&query);
+        if (r <= 0)
+                return r;
+        ret_keys->row = query_get_int(&query);
+        ret_keys->user = query_get_int(&query);
+        *ret_phase_differs = query_get_int(&query) != 0;
+        return 1;
+}
+
 /* What is in no index: the usual update, with every report. (Of two assignments to a column the latter counts.) */
-static int update_telling(Db *db, const Run *run)
+static int update_telling(Db *db, int64_t row, const Run *run)
 {
         static const char sql[] =
-                        "UPDATE runs SET stage = stage" RUN_TELLING(SQL_COMMA_SET, SQL_COMMA_SET) " WHERE id = ?";
+                        "UPDATE runs SET stage = stage" RUN_TELLING(SQL_COMMA_SET, SQL_COMMA_SET) " WHERE row = ?";
         _cleanup_query_ Query query = query_begin(db, sql);
 
         query_bind_columns(&query, telling, ELEMENTSOF(telling), run);
-        query_bind_text(&query, run->id);
+        query_bind_int(&query, row);
         return query_run(&query);
 }
 
-/* Asked first: an update that changes nothing costs as much as one that does, and most reports change no state. */
-static int phase_differs(Db *db, const Run *run)
+/* Only where it differs: an update that changes nothing costs as much as one that does, and most reports change no
+ * state. */
+static int update_phase(Db *db, int64_t row, const Run *run)
 {
-        static const char sql[] =
-                        "SELECT 1 FROM runs WHERE id = ?4 AND (state, outcome, finished_usec) IS NOT (?1, ?2, ?3)";
+        static const char sql[] = "UPDATE runs SET state = ?, outcome = ?, finished_usec = ? WHERE row = ?";
         _cleanup_query_ Query query = query_begin(db, sql);
 
         query_bind_columns(&query, phase, ELEMENTSOF(phase), run);
-        query_bind_text(&query, run->id);
-        return query_step(&query);
-}
-
-static int update_phase(Db *db, const Run *run)
-{
-        static const char sql[] = "UPDATE runs SET state = ?, outcome = ?, finished_usec = ? WHERE id = ?";
-        _cleanup_query_ Query query = {};
-        int r;
-
-        r = phase_differs(db, run);
-        if (r <= 0)
-                return r;
-        query = query_begin(db, sql);
-        query_bind_columns(&query, phase, ELEMENTSOF(phase), run);
-        query_bind_text(&query, run->id);
+        query_bind_int(&query, row);
         return query_run(&query);
 }
 
@@ -94,17 +105,31 @@ static int insert(Db *db, const Run *run)
         return query_run(&query);
 }
 
+static int write_run(Db *db, const Run *run, RunKeys *ret_keys)
+{
+        bool phase_differs;
+        int r;
+
+        r = find(db, run, ret_keys, &phase_differs);
+        if (r < 0)
+                return r;
+        if (r == 0) {
+                r = insert(db, run);
+                return r < 0 ? r : MIN(find(db, run, ret_keys, &phase_differs), 0);
+        }
+        r = update_telling(db, ret_keys->row, run);
+        if (r >= 0 && phase_differs)
+                r = update_phase(db, ret_keys->row, run);
+        return r;
+}
+
 static int apply_run(Write *write, Db *db, Retention *retention)
 {
         RunWrite *w = container_of(write, RunWrite, write);
         const Run *run = w->run;
         int r;
 
-        r = update_telling(db, run);
-        if (r == 0)
-                r = insert(db, run);
-        else if (r > 0)
-                r = update_phase(db, run);
+        r = write_run(db, run, &w->keys);
         if (r >= 0 && w->with_accounts)
                 r = accounts_write(db, run->id, run->accounts, run->n_accounts);
         if (r >= 0 && run->state == RUN_FINISHED)
@@ -117,11 +142,56 @@ static void free_run(Write *write)
         run_free(container_of(write, RunWrite, write)->run);
 }
 
-static const WriteType run_write = { apply_run, free_run };
+static const WriteType run_write = { apply_run, free_run, .keeps_runs = true };
+
+/* ---- A turn writes a run once: what is in one transaction is seen as a whole or not at all */
+
+static RunWrite *find_in_turn(Store *store, const char *run_id)
+{
+        RunWrite *w = NULL;
+
+        HASH_FIND_STR(store->turn_runs, run_id, w);
+        return w;
+}
+
+const RunKeys *store_turn_run_keys(Store *store, const char *run_id)
+{
+        const RunWrite *w = find_in_turn(store, run_id);
+
+        return w ? &w->keys : NULL;
+}
+
+void store_turn_runs_clear(Store *store)
+{
+        HASH_CLEAR(hh, store->turn_runs);
+}
+
+/* Whether what is queued may be left out before @run. A move that is illegal is left to the schema to refuse. What the
+ * run was before is not known here: the only move that can be illegal without the one between is that from queued to
+ * stopping. Accounts have writes of their own, whose order counts. */
+static bool may_skip(const RunWrite *queued, const Run *run)
+{
+        RunState state = queued->run->state;
+
+        if (queued->with_accounts || (queued->run->outcome >= 0 && queued->run->outcome != run->outcome))
+                return false;
+        return state == run->state || (run->state != RUN_STOPPING && run_transition_is_legal(state, run->state));
+}
+
+static void enter_into_turn(Store *store, RunWrite *w)
+{
+        RunWrite *before = find_in_turn(store, w->run->id);
+
+        if (before)
+                HASH_DEL(store->turn_runs, before);
+        /* Without memory it is found by nobody, and the next state has a write of its own. */
+        HASH_ADD_KEYPTR(hh, store->turn_runs, w->run->id, strlen(w->run->id), w);
+}
 
 int store_put_run(Store *store, const Run *run, bool with_accounts)
 {
         RunWrite *w;
+        Run *copy;
         int r;
 
         if (!run->id || !run->provider || !run->connector != !run->connector_id)
@@ -129,16 +199,28 @@ int store_put_run(Store *store, const Run *run, bool with_accounts)
         r = store_may_put(store);
         if (r < 0)
                 return r;
-        w = store_write_new(RunWrite, &run_write);
-        if (!w)
-                return -ENOMEM;
-        w->with_accounts = with_accounts;
-        r = run_copy(run, with_accounts, &w->run);
-        if (r < 0) {
-                store_write_free(&w->write);
+        r = run_copy(run, with_accounts, &copy);
+        if (r < 0)
                 return r;
+        w = with_accounts ? NULL : find_in_turn(store, run->id);
+        if (w && may_skip(w, run)) {
+                HASH_DEL(store->turn_runs, w); /* the key is the old copy's */
+                run_free(w->run);
+                w->run = copy;
+                enter_into_turn(store, w);
+                return 0;
         }
-        return store_put(store, &w->write);
+        w = store_write_new(RunWrite, &run_write);
+        if (!w) {
+                run_free(copy);
+                return -ENOMEM;
+        }
+        w->run = copy;
+        w->with_accounts = with_accounts;
+        r = store_put(store, &w->write);
+        if (r >= 0)
+                enter_into_turn(store, w);
+        return r;
 }
 
 void runs_free(Run **runs, size_t n)

@@ -7,6 +7,12 @@
 #include "store/store.h"
 #include "store/writer.h"
 
+/* Of a run whose write is in the same turn, once that write is applied. @user: 0 for none: keys begin at 1. */
+typedef struct RunKeys {
+        int64_t row;
+        int64_t user;
+} RunKeys;
+
 struct Store {
         sd_event *event;
         StoreCallbacks callbacks;
@@ -21,6 +27,7 @@ struct Store {
         sd_event_source *turn_source; /* hands the turn's writes to the writer */
 
         Write *turn_first, *turn_last;
+        struct RunWrite *turn_runs; /* by id: those of the turn that may still take a run's later state */
         uint64_t ticket;    /* last given */
         uint64_t handed;    /* last that the writer has */
         uint64_t committed; /* last announced, or dropped */
@@ -45,6 +52,13 @@ int store_may_put(const Store *store) _must_check_;
 
 /* Queues a write, which is taken over in any case. Return: 0; negative errno. */
 int store_put(Store *store, Write *write) _must_check_;
+
+/* The keys that the writes before the next one will have found, of a run that is written in this turn; NULL: of none.
+ * Borrowed from the turn. */
+const RunKeys *store_turn_run_keys(Store *store, const char *run_id);
+
+/* No write of the turn takes a later state any more. */
+void store_turn_runs_clear(Store *store);
 
 /* Frees a write that has not been queued. */
 static inline void store_write_free(Write *write)

@@ -169,6 +169,7 @@ static int on_turn_end(sd_event_source *source, void *userdata)
         Write *first = store->turn_first, *last = store->turn_last;
 
         store->turn_first = store->turn_last = NULL;
+        store_turn_runs_clear(store);
         if (first) {
                 last->ends_turn = true;
                 store->handed = last->ticket;
@@ -179,6 +180,7 @@ static int on_turn_end(sd_event_source *source, void *userdata)
 
 static void drop_turn(Store *store)
 {
+        store_turn_runs_clear(store);
         write_list_free(store->turn_first);
         store->turn_first = store->turn_last = NULL;
 }
@@ -346,6 +348,8 @@ int store_put(Store *store, Write *write)
                 store_write_free(write);
                 return r;
         }
+        if (!write->type->keeps_runs)
+                store_turn_runs_clear(store);
         write->ticket = ++store->ticket;
         if (store->turn_last)
                 store->turn_last->next = write;

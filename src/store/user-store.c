@@ -35,7 +35,7 @@ static void free_user(Write *write)
 {
 }
 
-static const WriteType user_write = { apply_user, free_user };
+static const WriteType user_write = { apply_user, free_user, .keeps_runs = true };
 
 int store_put_user(Store *store, const char *user_id, usec_t now_usec)
 {

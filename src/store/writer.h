@@ -25,6 +25,7 @@ typedef struct WriteType {
          * commit. */
         int (*apply)(Write *write, Db *db, Retention *retention);
         void (*free)(Write *write); /* on any thread; accepts half-built ones */
+        bool keeps_runs;            /* deletes no run: runs of the turn may still change their write (run-store.c) */
 } WriteType;
 
 /* The beginning of each kind of write. */

@@ -110,6 +110,21 @@ void store_fixture_await_recovery(StoreFixture *f, unsigned n)
                 expect_ok(sd_event_run(f->event, UINT64_MAX));
 }
 
+int store_fixture_commit_run(StoreFixture *f, const Run *run)
+{
+        unsigned n_failed = f->n_failed;
+        uint64_t ticket;
+
+        expect_ok(store_put_run(f->store, run, false));
+        ticket = store_ticket(f->store);
+        while (f->committed < ticket && f->n_failed == n_failed)
+                expect_ok(sd_event_run(f->event, UINT64_MAX));
+        if (f->n_failed == n_failed)
+                return 0;
+        store_fixture_await_recovery(f, f->n_failed);
+        return f->error;
+}
+
 int64_t store_fixture_sql(const char *path, const char *sql)
 {
         sqlite3_stmt *stmt = NULL;

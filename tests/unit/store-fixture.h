@@ -29,6 +29,9 @@ void store_fixture_close(StoreFixture *f);
 /* Runs the loop until everything that was put is on disk; fails the test if that fails. */
 void store_fixture_commit(StoreFixture *f);
 
+/* ... of one run; what comes of it, and then until writing works again. Return: 0; the error. */
+int store_fixture_commit_run(StoreFixture *f, const Run *run);
+
 /* Runs the loop until the n-th failure or recovery. */
 void store_fixture_await_failure(StoreFixture *f, unsigned n);
 void store_fixture_await_recovery(StoreFixture *f, unsigned n);

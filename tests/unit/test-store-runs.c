@@ -132,22 +132,6 @@ static void test_account_alone(void **state)
         run_free(run);
 }
 
-/* Puts the run in a commit of its own. Return: 0, or the errno of the commit; the store has recovered again. */
-static int commit_run(StoreFixture *f, const Run *run)
-{
-        unsigned n_failed = f->n_failed;
-        uint64_t ticket;
-
-        expect_ok(store_put_run(f->store, run, false));
-        ticket = store_ticket(f->store);
-        while (f->committed < ticket && f->n_failed == n_failed)
-                expect_ok(sd_event_run(f->event, UINT64_MAX));
-        if (f->n_failed == n_failed)
-                return 0;
-        store_fixture_await_recovery(f, f->n_failed);
-        return f->error;
-}
-
 static void test_transitions_as_in_the_model(void **state)
 {
         StoreFixture *f = *state;
@@ -162,7 +146,7 @@ static void test_transitions_as_in_the_model(void **state)
                                 run->state = i == 0 ? from : to;
                                 run->outcome = run->state >= RUN_STOPPING ? RUN_FAILED : _RUN_OUTCOME_INVALID;
                                 run->finished_usec = run->state == RUN_FINISHED ? A_TIME : 0;
-                                expect_errno(commit_run(f, run), i == 0 || legal ? 0 : -EINVAL);
+                                expect_errno(store_fixture_commit_run(f, run), i == 0 || legal ? 0 : -EINVAL);
                         }
                         run_free(run);
                 }
@@ -192,7 +176,7 @@ static void test_state_fits_outcome(void **state)
                 run->state = cases[i].state;
                 run->outcome = cases[i].outcome;
                 run->finished_usec = cases[i].finished_usec;
-                expect_errno(commit_run(f, run), cases[i].error);
+                expect_errno(store_fixture_commit_run(f, run), cases[i].error);
                 run_free(run);
         }
 }
@@ -203,19 +187,19 @@ static void test_outcome_is_set_once(void **state)
         Run *run = make_run(NULL, NULL, 1, A_TIME);
 
         run->state = RUN_STOPPING;
-        expect_ok(commit_run(f, run));
+        expect_ok(store_fixture_commit_run(f, run));
         run->outcome = RUN_SUCCEEDED;
-        expect_ok(commit_run(f, run));
+        expect_ok(store_fixture_commit_run(f, run));
         run->outcome = RUN_FAILED;
-        expect_errno(commit_run(f, run), -EINVAL);
+        expect_errno(store_fixture_commit_run(f, run), -EINVAL);
         run->outcome = _RUN_OUTCOME_INVALID;
-        expect_errno(commit_run(f, run), -EINVAL);
+        expect_errno(store_fixture_commit_run(f, run), -EINVAL);
         run->outcome = RUN_SUCCEEDED;
         run->state = RUN_FINISHED;
         run->finished_usec = A_TIME;
-        expect_ok(commit_run(f, run));
+        expect_ok(store_fixture_commit_run(f, run));
         run->counts.added = 5; /* settled later */
-        expect_ok(commit_run(f, run));
+        expect_ok(store_fixture_commit_run(f, run));
         run_free(run);
 }
 
@@ -258,16 +242,16 @@ static void test_one_active_run_of_a_connector(void **state)
             *skipped = make_ended_run("bank", NULL, 4, A_TIME, RUN_SKIPPED);
         Run *again;
 
-        expect_ok(commit_run(f, first));
-        expect_ok(commit_run(f, other));
-        expect_ok(commit_run(f, skipped));
-        expect_errno(commit_run(f, second), -EEXIST);
+        expect_ok(store_fixture_commit_run(f, first));
+        expect_ok(store_fixture_commit_run(f, other));
+        expect_ok(store_fixture_commit_run(f, skipped));
+        expect_errno(store_fixture_commit_run(f, second), -EEXIST);
         expect_errno(store_get_run(f->store, second->id, false, &again), -ESRCH);
         first->state = RUN_FINISHED;
         first->outcome = RUN_SUCCEEDED;
         first->finished_usec = A_TIME;
-        expect_ok(commit_run(f, first));
-        expect_ok(commit_run(f, second));
+        expect_ok(store_fixture_commit_run(f, first));
+        expect_ok(store_fixture_commit_run(f, second));
         run_free(first);
         run_free(second);
         run_free(other);
