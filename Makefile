@@ -5,6 +5,7 @@ PYTHON ?= /usr/bin/python3
 BUILD ?= build
 FUZZ_SECONDS ?= 60
 COUNT ?= 2000
+MINUTES ?= 60
 SEED ?=
 
 # Debian packages that building and the demo need, and those for all tests and benchmarks.
@@ -20,7 +21,7 @@ demo: PACKAGES = $(DEPS)
 
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help deps build demo check bench fuzz torture install clean
+.PHONY: help deps build demo check bench fuzz torture soak install clean
 
 help:
 	@echo 'make deps      install what is missing of the Debian packages that the rest needs'
@@ -30,6 +31,7 @@ help:
 	@echo 'make bench     run the benchmarks in a release build'
 	@echo 'make fuzz      run each libFuzzer target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make torture   kill the daemon and its workers COUNT=$(COUNT) times under load (SEED= draws the same again)'
+	@echo 'make soak      load the daemon and the HTTP server for MINUTES=$(MINUTES): memory and descriptors may not grow'
 	@echo 'make install   install from $(BUILD)/ (DESTDIR= is respected)'
 	@echo 'make clean     remove all build folders'
 
@@ -78,6 +80,10 @@ fuzz: deps
 torture: deps build
 	@SYNCRUND=$(abspath $(BUILD))/src/daemon/syncrund SYNCRUN_WORKER_PROGRAM=$(abspath $(BUILD))/src/worker/syncrun-worker \
 		$(PYTHON) tests/fault/campaign.py --kills=$(COUNT) $(if $(SEED),--seed=$(SEED))
+
+soak: deps build
+	@SYNCRUND=$(abspath $(BUILD))/src/daemon/syncrund SYNCRUN_WORKER_PROGRAM=$(abspath $(BUILD))/src/worker/syncrun-worker \
+		SYNCRUN_HTTP=$(abspath $(BUILD))/src/http/syncrun-http $(PYTHON) tests/fault/soak.py --minutes=$(MINUTES)
 
 install: build
 	meson install -C $(BUILD) --no-rebuild
