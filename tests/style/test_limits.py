@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""docs/LIMITS.md beside the sources: every limit is there with its value, and the test that it names knows it."""
+
+import re
+
+from source import TOP, files
+
+DEFINED = re.compile(r"^#define +([A-Z][A-Z0-9_]*_MAX|[A-Z][A-Z0-9_]*_LIMIT(?:_[A-Z]+)?)[ \t]+([^\n]+?)[ \t]*$", re.M)
+ROW = re.compile(r"^\| `(\w+)` \| `([^`]+)` \| ([^|]+) \| `(\S+)` \| (?:`(\S+)`|–) \|$", re.M)
+
+# Sizes of our own buffers and tables, and ends of ranges of numbers: nothing that somebody could make grow.
+INNER = {
+    "LOG_FIELDS_MAX", "SHA256_HEX_MAX", "PROC_NAME_MAX", "TIMESPAN_TEXT_MAX", "TIMESTAMP_TEXT_MAX", "UUID_TEXT_MAX",
+    "ERROR_NAME_MAX", "PROPERTIES_MAX", "OBJECT_INTERFACES_MAX", "WEBHOOK_WORDS_MAX", "OPTION_ROWS_MAX",
+    "CANCELLATION_ID_MAX", "REQUESTED_BY_MAX", "ASK_OPTIONS_MAX", "TABLE_COLUMNS_MAX", "WISHES_MAX", "STATUS_TEXT_MAX",
+    "ADDRESS_TEXT_MAX", "NUMBER_TEXT_MAX", "RUN_FIELDS_MAX", "INVOCATION_TEXT_MAX", "FAREWELL_TEXT_MAX", "PEER_TEXT_MAX",
+    "ETAG_TEXT_MAX", "SESSION_TEXT_MAX", "SECONDS_MAX", "API_KEY_TEXT_MAX", "CALENDAR_YEAR_MAX",
+    "CALENDAR_DAYS_FROM_END_MAX", "HTTP_STATUS_MAX", "REPORT_BYTES_MAX", "SHOWN_VALUE_MAX", "RUN_STORED_ID_MAX",
+    "OFFSET_LIMIT_SEC", "CHANGE_HOURS_MAX", "OFFSET_HOURS_MAX", "PAGE_TOKEN_TEXT_MAX", "PLAIN_DIGITS_MAX",
+    "PROC_FD_PATH_MAX", "TYPE_WORD_MAX", "BUFFER_BYTES_MAX", "LISTENERS_MAX", "PAGE_FILES_MAX", "ANSWER_HEADERS_MAX",
+    "REQUEST_ARGUMENTS_MAX", "CONFIG_WATCH_LIMIT_USEC", "NSSWITCH_MAX", "SIGNATURE_SECRET_TEXT_MAX",
+}  # fmt: skip
+
+
+def defined():
+    """(name, file) → value"""
+    return {(name, file.name): value for file in files() for name, value in DEFINED.findall(file.no_comments)}
+
+
+def rows():
+    return ROW.findall((TOP / "docs" / "LIMITS.md").read_text())
+
+
+def test_table_is_read():
+    text = (TOP / "docs" / "LIMITS.md").read_text()
+    assert len(rows()) == text.count("\n| `") > 100
+
+
+def test_all_limits_are_in_the_table():
+    here = {key: value for key, value in defined().items() if key[0] not in INNER}
+    told = {(name, file): value for name, value, _, file, _ in rows()}
+    wrong = sorted(key for key in told.keys() | here.keys() if told.get(key) != here.get(key))
+    assert not wrong, f"rows of docs/LIMITS.md that are missing, have another value, or are of nothing: {wrong}"
+    assert not INNER - {name for name, _ in defined()}
+
+
+def spellings(name, value):
+    """How a test may have a limit: by its name, or as its number or the next, in full or as 4 * 1024 * 1024."""
+    number = value.removesuffix("U")
+    sized = number.strip("()").replace("MIB", "1024 * 1024").replace("KIB", "1024")
+    return {name, number, sized, *({str(int(number) + 1)} if number.isdigit() else ())}
+
+
+def test_tests_know_their_limits():
+    for name, value, _, _, test in rows():
+        if test:
+            text = (TOP / "tests" / test).read_text()
+            known = "|".join(map(re.escape, spellings(name, value)))
+            assert re.search(rf"(?<!\w)(?:{known})(?!\w)", text), f"{name} is not in {test}"
