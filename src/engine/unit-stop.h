@@ -28,8 +28,8 @@ typedef struct UnitStop {
 
 /**
  * unit_stop_ask() - TERM, and KILL after the unit's TimeoutStopSec=
- * @look_first: it should have ended by now: PID 1's word of its end may have been lost, and a stop of what is not there
- *              tells nothing
+ * @look_first: it should have ended by now: PID 1's word of its end may have been lost, and a stop of what is not
+ *              there tells nothing
  * @kill: KILL at once
  *
  * Nothing happens while an earlier one is under way, but that it may become a KILL.

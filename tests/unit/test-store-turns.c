@@ -32,7 +32,8 @@ static void test_one_write_a_turn(void **state)
         assert_runs_equal(again, run);
         run_free(again);
         assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM events JOIN runs ON row = run"
-                                                    "  JOIN users ON key = events.user AND key = runs.user"), 3);
+                                                    "  JOIN users ON key = events.user AND key = runs.user"),
+                         3);
         assert_int_equal(store_fixture_sql(f->path, "SELECT n_ended FROM users"), 1);
 
         /* The next turn knows nothing of it. */
@@ -43,7 +44,7 @@ static void test_one_write_a_turn(void **state)
         run_free(run);
 }
 
-/* Every legal way through the states is taken in one turn as it is in several, and a last step that is not is refused. */
+/* Every legal way through the states is taken in one turn as it is in several; a last step that is not is refused. */
 static void test_a_turn_may_be_a_life(void **state)
 {
         StoreFixture *f = *state;
