@@ -53,7 +53,8 @@ class Instance:
         self.connectors.mkdir(parents=True)
         self.state.mkdir()
         (self.folder / "etc" / "syncrun.conf").write_text(
-            f"[Daemon]\nLauncher=child\nStateDirectory={self.state}\n")
+            f"[Daemon]\nLauncher=child\nStateDirectory={self.state}\n"
+            "[Webhooks]\nAllowHTTP=yes\nAllowAddressLiterals=yes\nAllowPrivateAddresses=yes\n")
         self.environment = {
             **{name: value for name, value in os.environ.items() if name != "STATE_DIRECTORY"},
             "SYNCRUN_BUS_ADDRESS": f"unix:path={self.folder}/bus",

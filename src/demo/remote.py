@@ -9,10 +9,12 @@ import threading
 import uuid
 from urllib.parse import urlsplit
 
+import shown
+
 TIMEOUT_SEC = 30
 
 # How often the connectors run while somebody watches, and something changes for them.
-EVERY_SEC = {"commits": 10, "bank": 15, "packages": 60}
+EVERY_SEC = {"commits": 10, "bank": 15, "packages": 60, "photos": 90, "orders": 20}
 CHANGE_SEC = 5
 
 # A sync elsewhere, of which the demo reports the progress: so many steps.
@@ -85,7 +87,8 @@ def report_step(remote, user, n):
 
 
 def schedule(stage):
-    """From here on syncrund runs the connectors by itself."""
+    """From here on syncrund runs the connectors by itself, and two more that are made to be watched."""
+    shown.add(stage.instance)
     for name, every_sec in EVERY_SEC.items():
         folder = stage.instance.connectors / f"{name}.connector.d"
         folder.mkdir()
@@ -96,8 +99,8 @@ def schedule(stage):
 def tell(stage, user):
     url, key = stage.remote.url, stage.remote.key
     stage.heading("Have a look yourself")
-    stage.tell("""The connectors now run every few seconds, what they sync changes, and a watch syncs elsewhere and reports it;
-        now and then a consent expires. Open the page in a browser and sign in with the key, or try these:""")
+    stage.tell("""The connectors now run every few seconds, what they sync changes, one takes its time, one sends what it has to a
+        webhook, and a watch syncs elsewhere and reports it; now and then a consent expires. Open the page in a browser and sign in with the key, or try these:""")
     print(textwrap.dedent(f"""
         page   {url}/
         key    {key}

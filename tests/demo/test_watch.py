@@ -44,8 +44,13 @@ def test_it_stays_until_it_is_interrupted(tmp_path):
             if " -N " not in line:
                 subprocess.run(f"{line} -fsS -o /dev/null --max-time {TIMEOUT_SEC}", shell=True, check=True)
         assert any(c["nextRunAt"] for c in json.load(ask(url + "/v1/connectors", key))["connectors"])
-        with ask(url + "/api/v1/sync/stream", key) as events:
-            assert any(b'"provider":"garmin"' in line for line in events)
+        with ask(url + "/api/v1/sync/stream?replay=1", key) as events:
+            wanted = {b'"provider":"garmin"', b'"message":"Album Garden"', b'"connector":"orders"'}
+            for line in events:
+                wanted -= {part for part in wanted if part in line and (b"orders" not in part or b'"completed"' in line)}
+                if not wanted:
+                    break
+        assert json.load(ask(url + "/v1/connectors/orders/deliveries", key))["deliveries"]
         os.killpg(demo.pid, signal.SIGINT)
         told = ""
         try:
