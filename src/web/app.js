@@ -16,8 +16,10 @@ import { Syncs } from "./views/syncs.js";
 
 const SIGNED_IN = "signed-in"; // kept: whether it is worth asking for a session, which only the server knows
 
+const DRAW_MS = 16; // what changes within is drawn together
 const TICK_MS = 1000; // so often what tells of time is told anew
 const POLL_MS = 5000; // so often one asks who is not told by a stream
+const RESUME_FIRST_MS = 500, RESUME_MAX_MS = 8000; // so often one asks for one's session where there is no answer
 const RELOAD_MS = 60000; // what no event tells of: settings, schedules
 
 /**
@@ -38,9 +40,10 @@ class Page {
     this.model = null;
     /** @type {Live | null} */
     this.live = null;
-    /** @type {import("./live.js").LiveState | "polling"} */
-    this.liveState = "connecting";
+    /** @type {import("./live.js").LiveState | "polling" | "none"} */
+    this.liveState = "none";
     this.pending = false;
+    this.pressed = false; // a click is under way: what is under it stays
     this.timers = /** @type {number[]} */ ([]);
     this.changed = () => this.schedule();
   }
@@ -61,11 +64,26 @@ class Page {
       this.signedOut("");
       return;
     }
+    this.view = new Nowhere("not-yet");
+    this.draw();
+    await this.resume(RESUME_FIRST_MS);
+  }
+
+  /** The session that there was; only a server that answers can say that it is over. @param {number} ms until it is asked again */
+  async resume(ms) {
     try {
-      this.signedIn(await api.session.get());
+      const session = await api.session.get();
+      this.view = null;
+      this.signedIn(session);
     } catch (error) {
       const refusal = /** @type {api.Refusal} */ (error);
-      this.signedOut(refusal.status === 401 ? "Your session has ended. Sign in again." : `${refusal.message}.`);
+      if (refusal.status === 401) {
+        this.signedOut("Your session has ended. Sign in again.");
+        return;
+      }
+      this.view = new Nowhere("no-server", `${refusal.message}.`);
+      this.draw();
+      this.timers = [setTimeout(() => this.resume(Math.min(2 * ms, RESUME_MAX_MS)), ms)];
     }
   }
 
@@ -74,6 +92,7 @@ class Page {
     localStorage.setItem(SIGNED_IN, "1");
     this.session = session;
     this.model = new Model(this.changed);
+    this.liveState = "none";
     if (this.may("read")) {
       this.model.load();
       this.follow(session);
@@ -147,10 +166,12 @@ class Page {
 
   show() {
     if (!this.session || !this.model) return;
-    const place = placeOf(location.hash);
+    const place = placeOf(location.hash), isAnother = this.view !== null;
     if (place.view === "sync" && this.view instanceof Sync && this.view.name === place.name) {
       this.view.turn(place.tab);
-    } else if (place.view !== "syncs" || !(this.view instanceof Syncs)) {
+    } else if (place.view === "syncs" && this.view instanceof Syncs) {
+      this.view.readAddress();
+    } else {
       this.view?.close?.();
       this.view = !this.may("read") ? new Nowhere("no-scope")
         : place.view === "syncs" ? new Syncs(this, this.model)
@@ -158,6 +179,7 @@ class Page {
         : place.view === "sync" ? new Sync(this, this.model, place.name, place.tab) : new Nowhere("no-place");
       this.draw();
       scrollTo(0, this.view instanceof Syncs ? this.view.scrolled() : 0);
+      if (isAnother) this.focusHeading();
     }
     this.draw();
   }
@@ -168,7 +190,7 @@ class Page {
   schedule() {
     if (this.pending) return;
     this.pending = true;
-    setTimeout(() => this.draw(), 16);
+    setTimeout(() => this.pressed || this.draw(), DRAW_MS);
   }
 
   draw() {
@@ -177,8 +199,24 @@ class Page {
     if (!view) return;
     const title = `${view.title} · syncrun`;
     if (document.title !== title) document.title = title;
+    const had = document.activeElement, isOurs = had !== this.root && this.root.contains(had);
     morph(this.root, this.session ? h("div", { id: "page" }, this.head(), view.render()) : h("div", { id: "page" }, view.render()));
     view.shown?.(this.root);
+    if (!isOurs || !(had instanceof HTMLElement) || document.activeElement === had) return;
+    if (had.isConnected) had.focus({ preventScroll: true });
+    else this.focusHeading();
+  }
+
+  /** Where one goes on from who came to another view, or whose element is gone. */
+  focusHeading() {
+    /** @type {HTMLElement | null} */ (this.root.querySelector("main h1"))?.focus({ preventScroll: true });
+  }
+
+  /** From the press of a button to its click nothing is drawn: what came meanwhile is, after it. @param {boolean} pressed */
+  press(pressed) {
+    if (this.pressed === pressed) return;
+    this.pressed = pressed;
+    if (!pressed && this.pending) setTimeout(() => this.draw());
   }
 
   head() {
@@ -205,6 +243,7 @@ class Page {
   }
 
   liveMark() {
+    if (this.liveState === "none") return null; // nothing is shown that could be old
     const [word, title] = {
       live: ["Live", "What happens is seen at once"],
       connecting: ["Connecting…", "The stream of events is being opened"],
@@ -220,7 +259,7 @@ class Page {
     addEventListener("hashchange", () => location.hash === "#main" || this.show());
     this.root.addEventListener("click", (event) => {
       const element = /** @type {Element} */ (event.target).closest("[data-action]");
-      if (!(element instanceof HTMLElement)) return;
+      if (!(element instanceof HTMLElement) || element.getAttribute("aria-disabled") === "true") return;
       const action = /** @type {string} */ (element.dataset.action);
       if (action === "sign-out") this.signOut();
       else if (action === "skip") {
@@ -241,6 +280,9 @@ class Page {
       if (event.target instanceof HTMLDetailsElement && event.target.open) this.view?.opened?.(event.target);
     }, true);
     addEventListener("keydown", (event) => this.view?.keys?.(event));
+    this.root.addEventListener("pointerdown", () => this.press(true));
+    for (const name of ["pointerup", "pointercancel", "dragend", "blur"]) addEventListener(name, () => this.press(false));
+    addEventListener("pointermove", (event) => event.buttons || this.press(false)); // no end is told of what began on a scroll bar
   }
 }
 

@@ -52,6 +52,10 @@ function isLeftAlone(element, name) {
 
 /** @param {Element} element @param {Element} wanted */
 function morphAttributes(element, wanted) {
+  if (element === document.activeElement && wanted.hasAttribute("disabled")) { // who is disabled loses the focus
+    wanted.removeAttribute("disabled");
+    wanted.setAttribute("aria-disabled", "true");
+  }
   for (const { name } of [...element.attributes]) {
     if (!wanted.hasAttribute(name) && !isLeftAlone(element, name)) element.removeAttribute(name);
   }
@@ -60,8 +64,22 @@ function morphAttributes(element, wanted) {
   }
 }
 
-/** @param {Node | null} node */
-const keyOf = (node) => (node instanceof Element ? node.getAttribute("data-key") : null);
+/**
+ * What is to be clicked never becomes what does something else.
+ * @param {Node | null} node
+ */
+function keyOf(node) {
+  if (!(node instanceof HTMLElement)) return null;
+  const { key, action, name, id, status } = node.dataset;
+  return key ?? (action ? [action, name ?? id ?? status].join(" ") : null);
+}
+
+/** Into another place without being taken out of the page, where the browser can: so it keeps focus and scrolling. @param {Element} parent @param {Node} node @param {Node | null} before */
+function move(parent, node, before) {
+  // @ts-ignore: younger than the types
+  if (parent.moveBefore && node.isConnected) parent.moveBefore(node, before);
+  else parent.insertBefore(node, before);
+}
 
 /** Whether the one can become the other. @param {Node} a @param {Node} b */
 const fits = (a, b) => a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
@@ -83,7 +101,7 @@ function morphChildren(element, wanted) {
     const key = keyOf(node), its = key === null ? at : known.get(key);
     if (its && fits(its, node)) {
       if (its === at) at = at.nextSibling;
-      else element.insertBefore(its, at);
+      else move(element, its, at);
       if (its instanceof Element) morph(its, /** @type {Element} */ (node));
       else if (its.nodeValue !== node.nodeValue) its.nodeValue = node.nodeValue;
     } else {

@@ -5,38 +5,56 @@
 
 export const STATUSES = ["Needs attention", "Syncing", "Active", "Inactive"];
 
-/** @type {Record<string, {word: string, compare: (a: Connector, b: Connector) => number}>} */
+/** By a number, and then by name. @type {Record<string, {word: string, number: (c: Connector) => number}>} */
 export const ORDERS = {
-  attention: { word: "Needs attention first", compare: (a, b) => rank(a) - rank(b) },
-  name: { word: "Name", compare: () => 0 },
-  last: { word: "Last run", compare: (a, b) => text(b.lastRun?.finishedAt).localeCompare(text(a.lastRun?.finishedAt)) },
-  next: { word: "Next run", compare: (a, b) => text(a.nextRunAt, "~").localeCompare(text(b.nextRunAt, "~")) },
+  attention: { word: "Attention first", number: (c) => (c.status === "Needs attention" ? 0 : 1) },
+  name: { word: "Name", number: () => 0 },
+  last: { word: "Last run", number: (c) => -timeOf(c.lastRun?.finishedAt, 0) },
+  next: { word: "Next run", number: (c) => (c.active ? timeOf(c.nextRunAt, Infinity) : Infinity) },
 };
 
-/** @param {string | null | undefined} value @param {string} [none] */
-const text = (value, none = "") => value ?? none;
+/** @param {string | null | undefined} iso @param {number} none where there is no time */
+const timeOf = (iso, none) => (iso ? Date.parse(iso) : none);
 
-/** @param {Connector} connector */
-const rank = (connector) => (connector.status === "Needs attention" ? 0 : 1);
+/** The list as one left it. */
+let listAddress = "#/";
+
+export const addressOfList = () => listAddress;
 
 export class Filter {
   constructor() {
+    this.words = this.status = this.provider = "";
+    this.order = "attention";
+    this.read();
+  }
+
+  /** From the address; whether it says anything new. */
+  read() {
+    const before = this.address;
     const query = new URLSearchParams(location.hash.split("?")[1] ?? "");
     const status = query.get("status") ?? "", order = query.get("order") ?? "";
     this.words = query.get("q") ?? "";
     this.status = STATUSES.includes(status) ? status : "";
     this.provider = query.get("provider") ?? "";
-    this.order = order in ORDERS ? order : "attention";
+    this.order = Object.hasOwn(ORDERS, order) ? order : "attention";
+    listAddress = this.address;
+    return listAddress !== before;
   }
 
-  /** Writes itself into the address. */
-  keep() {
+  get address() {
     const query = new URLSearchParams();
     if (this.words) query.set("q", this.words);
     if (this.status) query.set("status", this.status);
     if (this.provider) query.set("provider", this.provider);
     if (this.order !== "attention") query.set("order", this.order);
-    history.replaceState(history.state, "", query.size ? `#/?${query}` : "#/");
+    return query.size ? `#/?${query}` : "#/";
+  }
+
+  /** Writes itself into the address. @param {boolean} isStep whether one can go back to how it was */
+  keep(isStep) {
+    listAddress = this.address;
+    if (isStep) history.pushState(null, "", listAddress);
+    else history.replaceState(history.state, "", listAddress);
   }
 
   get narrows() {
@@ -60,7 +78,9 @@ export class Filter {
 
   /** @param {Connector[]} connectors */
   sorted(connectors) {
-    const { compare } = ORDERS[this.order];
-    return connectors.sort((a, b) => compare(a, b) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+    const { number } = ORDERS[this.order];
+    return connectors.map((c) => ({ c, n: number(c) }))
+      .sort((a, b) => (a.n < b.n ? -1 : a.n > b.n ? 1 : a.c.name < b.c.name ? -1 : 1))
+      .map(({ c }) => c);
   }
 }

@@ -36,6 +36,12 @@ export function span(ms) {
   return rest ? `${n} ${unit} ${rest} ${part}` : `${n} ${unit}`;
 }
 
+/** In one unit: "0", "30 s", "1.5 min". @param {number} ms */
+export function briefSpan(ms) {
+  const [size, unit] = ms < MINUTE ? [SECOND, "s"] : ms < HOUR ? [MINUTE, "min"] : ms < DAY ? [HOUR, "h"] : [DAY, "d"];
+  return ms === 0 ? "0" : `${Math.round((10 * ms) / size) / 10} ${unit}`;
+}
+
 /** "1,234". @param {number} n */
 export const count = (n) => whole.format(n);
 

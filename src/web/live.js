@@ -9,6 +9,7 @@
 const RETRY_FIRST_MS = 250, RETRY_MAX_MS = 8000;
 const WATCH_MS = 5000; // so often we look whether the machine has slept
 const SLEPT_MS = 20000; // since the last look: it has
+const SILENT_MS = 35000; // without a heartbeat, of which there is one every 15 seconds: the connection is dead
 const HIDDEN_MS = 15000; // a page that nobody sees lets go: a browser has six connections to a server, for all its tabs
 
 export class Live {
@@ -23,7 +24,7 @@ export class Live {
     this.state = "connecting";
     this.lastId = "";
     this.retryMs = RETRY_FIRST_MS;
-    this.lastLook = Date.now();
+    this.lastLook = this.lastHeard = Date.now();
     this.hiddenSince = 0;
     /** @type {EventSource | null} */
     this.source = null;
@@ -48,18 +49,26 @@ export class Live {
 
   open() {
     const query = this.lastId ? `last_event_id=${this.lastId}` : "replay=1";
-    const source = new EventSource(`${this.path}?${query}`);
+    const source = new EventSource(`${this.path}?${query}&heartbeat=event`);
     this.letGo();
     this.source = source;
+    this.hear();
     source.onopen = () => {
+      this.hear();
       this.retryMs = RETRY_FIRST_MS;
       this.become("live");
     };
     source.onerror = () => this.retry();
+    source.addEventListener("heartbeat", () => this.hear());
     source.addEventListener("sync.status", (message) => {
+      this.hear();
       this.lastId = message.lastEventId || this.lastId;
       this.callbacks.event(JSON.parse(message.data));
     });
+  }
+
+  hear() {
+    this.lastHeard = Date.now();
   }
 
   letGo() {
@@ -89,7 +98,9 @@ export class Live {
       return;
     }
     this.hiddenSince = 0;
-    if (slept || (woken && this.state !== "live") || (!this.source && !this.timer)) {
+    const isDead = slept || now - this.lastHeard > SILENT_MS;
+    if (isDead) this.become("lost");
+    if (isDead || (woken && this.state !== "live") || (!this.source && !this.timer)) {
       this.retryMs = RETRY_FIRST_MS;
       this.open();
     }

@@ -7,6 +7,9 @@ const WINDOW_MS = 30000; // the rate is that of the last so many
 const SAMPLES_MAX = 64;
 const RATE_MIN_MS = 1000; // of less one says nothing
 
+const QUIET_MS = 3000; // of silence are usual; more of it makes the rate less
+const STALLED_MS = 30000;
+
 const STAGES = {
   queued: "Queued", started: "Starting", fetching: "Fetching", processing: "Processing", saving: "Saving",
   completed: "Completed", failed: "Failed", cancelled: "Cancelled",
@@ -25,6 +28,7 @@ export class Progress {
     this.startedAt = null;
     /** @type {{time: number, processed: number}[]} */
     this.samples = [];
+    this.heardAt = Date.now(); // by our clock, not the server's
   }
 
   /** @param {SyncEvent} event */
@@ -32,14 +36,26 @@ export class Progress {
     const time = Date.parse(event.timestamp);
     if (this.event && Date.parse(this.event.timestamp) > time) return;
     this.event = event;
+    this.heardAt = Date.now();
     if (event.stage !== "queued") this.startedAt ??= event.timestamp;
     if (event.items_processed === null) return;
     this.samples.push({ time, processed: event.items_processed });
     while (this.samples.length > SAMPLES_MAX || (this.samples.length > 2 && time - this.samples[0].time > WINDOW_MS)) this.samples.shift();
   }
 
+  /** A run that has begun is not queued any more. */
   get stage() {
-    return this.event?.stage ?? "queued";
+    const stage = this.event?.stage ?? "queued";
+    return stage === "queued" && this.startedAt ? "started" : stage;
+  }
+
+  /** Milliseconds without news. */
+  get silence() {
+    return Date.now() - this.heardAt;
+  }
+
+  get isStalled() {
+    return this.silence >= STALLED_MS;
   }
 
   /** 0 to 1; null where nobody can say. */
@@ -55,7 +71,7 @@ export class Progress {
   get rate() {
     const first = this.samples[0], last = this.samples.at(-1);
     if (!first || !last || last.time - first.time < RATE_MIN_MS || last.processed <= first.processed) return null;
-    return ((last.processed - first.processed) * 1000) / (last.time - first.time);
+    return ((last.processed - first.processed) * 1000) / (last.time - first.time + Math.max(0, this.silence - QUIET_MS));
   }
 
   /** Milliseconds; null while it cannot be known. */

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The last runs of a sync at a glance: one bar each, the newest at the right; its colour is the outcome, its height how
+// The last runs of a sync at a glance: one bar each, the newest at the right; its look is the outcome, its height how
 // long it took beside the others.
 
+import { outcomeBar } from "./bars.js";
 import { h, s } from "./dom.js";
 import { ago, plural, span } from "./format.js";
-import { lookOfOutcome, wordOfOutcome } from "./parts.js";
+import { wordOfOutcome } from "./parts.js";
 
 const RUNS = 30, STEP = 7, BAR = 5, HEIGHT = 28, LEAST = 5, NONE = 2;
 
@@ -29,7 +30,6 @@ export function strip(marks) {
     marks.slice(0, RUNS).map((mark, i) => {
       const height = LEAST + ((HEIGHT - LEAST) * Math.sqrt(mark.durationMs ?? 0)) / longest;
       const words = [wordOfOutcome(mark.outcome), mark.durationMs === null ? "" : span(mark.durationMs), mark.startedAt ? ago(mark.startedAt) : ""];
-      return s("rect", { class: lookOfOutcome(mark.outcome), x: (RUNS - 1 - i) * STEP, y: (HEIGHT - height).toFixed(1), width: BAR, height: height.toFixed(1), rx: 1.5 },
-        s("title", null, words.filter(Boolean).join(", ")));
+      return outcomeBar(mark.outcome, { x: (RUNS - 1 - i) * STEP, bottom: HEIGHT, width: BAR, height }, s("title", null, words.filter(Boolean).join(", ")));
     }));
 }

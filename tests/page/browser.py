@@ -11,18 +11,24 @@ import time
 from pathlib import Path
 
 from selenium import webdriver
+from selenium.common.exceptions import JavascriptException
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 HERE = Path(__file__).resolve().parent
-WAIT_SEC = 15
+WAIT_SEC = 30
 WIDE, NARROW = (1360, 900), (390, 844)
 TIME_ZONE = "Asia/Kathmandu"  # +05:45: nobody has it by chance
 
 ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
              "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--force-color-profile=srgb",
              "--disable-extensions", "--lang=en-GB", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+
+LOOKS = [("light", WIDE, "light-wide"), ("dark", WIDE, "dark-wide"), ("dark", NARROW, "dark-narrow"), ("light", NARROW, "light-narrow")]
+HEIGHT_MAX = 1800  # of a picture
+
+FOCUSED = """((e) => e.getAttribute("aria-label") || e.textContent.trim() || e.name || e.id || e.tagName)(document.activeElement)"""
 
 # What axe shall not say: nothing is left out.
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -40,13 +46,28 @@ def install_axe(folder):
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
-# Until something in the page changes, or a time has passed: not all that is waited for is in the page.
+# The body is tried until its value is true: each time something in the page has changed, and now and then, since not all
+# is in the page. It finds and acts in one step, between which and the next nothing can be drawn.
 LOOK_AGAIN_MS = 100
-CHANGE = """
-    const [ms, done] = arguments;
-    const end = () => { observer.disconnect(); clearTimeout(timer); done(); };
-    const observer = new MutationObserver(end), timer = setTimeout(end, ms);
-    observer.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});"""
+WHEN = """
+    const given = [...arguments], done = given.pop(), ms = given.pop(), options = {subtree: true, childList: true, attributes: true, characterData: true};
+    const all = (css, text = "") => [...document.querySelectorAll(css)].filter((e) => e.textContent.includes(text));
+    const body = (...given) => {%s};
+    let observer, again, end;
+    const close = (answer) => { observer?.disconnect(); clearInterval(again); clearTimeout(end); done(answer); return true; };
+    const look = () => {
+      try {
+        const value = body(...given);
+        return Boolean(value) && close({value: value instanceof Node ? true : value});
+      } catch (error) {
+        return close({error: `${error}`});
+      }
+    };
+    if (look()) return;
+    observer = new MutationObserver(look);
+    observer.observe(document, options);
+    again = setInterval(look, %d);
+    end = setTimeout(() => close({late: true}), ms);"""
 
 
 class Browser:
@@ -62,7 +83,8 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(service=Service(shutil.which("chromedriver"), env={**os.environ, "TZ": TIME_ZONE}), options=options)
         self.cdp = self.driver.execute_cdp_cmd
-        self.origin = ""
+        self.driver.set_script_timeout(2 * WAIT_SEC)
+        self.who = self.looks_like = None
 
     def close(self):
         self.driver.quit()
@@ -72,53 +94,106 @@ class Browser:
 
     def open(self, address, fragment=""):
         """A page without a past: no cookie, nothing kept."""
-        self.origin = address
+        self.leave()
         self.cdp("Network.clearBrowserCookies", {})
-        self.cdp("Storage.clearDataForOrigin", {"origin": address.rstrip("/"), "storageTypes": "all"})
-        self.driver.get("about:blank")
-        self.driver.get(address + fragment)
+        if address != "about:blank":
+            self.cdp("Storage.clearDataForOrigin", {"origin": address.rstrip("/"), "storageTypes": "all"})
+            self.driver.get(address + fragment)
 
-    def sign_in(self, site, key, fragment=""):
-        self.open(site.address, fragment)
-        self.find("#key").send_keys(key, Keys.ENTER)
+    def leave(self):
+        self.who = None
+        self.driver.get("about:blank")
+
+    def sign_in(self, site, key, fragment="#/"):
+        """With a session that has been made without the page; where it is signed in so already, only to the place."""
+        if self.who == (site.address, key) and self.has(".top"):
+            self.go(fragment)
+            return
+        self.open("about:blank")
+        name, value = site.session(key)
+        self.cdp("Network.setCookie", {"name": name, "value": value, "url": site.address, "httpOnly": True, "sameSite": "Strict"})
+        knows = self.cdp("Page.addScriptToEvaluateOnNewDocument", {"source": "localStorage.setItem('signed-in', '1')"})
+        self.driver.get(site.address + fragment)
+        self.cdp("Page.removeScriptToEvaluateOnNewDocument", knows)
         self.find(".top")
+        self.who = (site.address, key)
 
     def go(self, fragment):
-        self.driver.execute_script("location.hash = arguments[0]", fragment)
+        """To another place of the page; its view is there when this returns, if not what it shows."""
+        self.driver.execute_async_script("""
+            const [fragment, done] = arguments;
+            if (location.hash === fragment) return done();
+            addEventListener("hashchange", () => done(), {once: true});
+            location.hash = fragment;""", fragment)
 
-    def look(self, theme="light", size=WIDE, motion="no-preference"):
+    def refresh(self):
+        self.driver.refresh()
+
+    def look(self, theme="light", size=WIDE, motion="reduce"):
+        if self.looks_like == (theme, size, motion):
+            return
         self.cdp("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme},
                                                              {"name": "prefers-reduced-motion", "value": motion}]})
         self.cdp("Emulation.setDeviceMetricsOverride", {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False})
+        self.looks_like = (theme, size, motion)
 
     # ---- What there is
 
-    def all(self, css):
-        return self.driver.find_elements(By.CSS_SELECTOR, css)
+    def when(self, body, *given, what="", seconds=WAIT_SEC):
+        """The value of this JavaScript as soon as it is true. It has all(css, text), and what is given as given[i]."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            try:
+                answer = self.driver.execute_async_script(WHEN % (body, LOOK_AGAIN_MS), *given, int(left * 1000))
+            except JavascriptException as error:  # another page has come
+                if "unloaded" not in str(error):
+                    raise
+                continue
+            assert "error" not in answer, f"{what or body}: {answer['error']}\n{self.text()[:600]}"
+            if "value" in answer:
+                return answer["value"]
+        raise AssertionError(f"waited in vain for {what or body} {given}\n{self.text()[:600]}\n{self.console()}")
 
     def until(self, condition, what, seconds=WAIT_SEC):
-        """The first value of the condition that is true; looked at again when something in the page has changed."""
+        """The same for what is not of the page alone, or of more than one look at it."""
         end = time.monotonic() + seconds
         while not (value := condition()):
             assert time.monotonic() < end, f"waited in vain for {what}\n{self.text()[:600]}\n{self.console()}"
-            self.driver.execute_async_script(CHANGE, LOOK_AGAIN_MS)
+            self.script("return new Promise((done) => setTimeout(done, arguments[0]))", LOOK_AGAIN_MS / 2)
         return value
 
     def find(self, css, text=""):
-        """The first such element with this text in it, as soon as there is one."""
-        found = self.until(lambda: self.script("""
-            return [...document.querySelectorAll(arguments[0])].find((e) => e.textContent.includes(arguments[1]))""", css, text), f"{css} {text!r}")
-        return found
+        """Until there is such an element with this text in it."""
+        return self.when("return all(...given)[0]", css, text, what=f"{css} {text!r}")
 
     def gone(self, css, text=""):
-        self.until(lambda: not self.has(css, text), f"no {css} {text!r}")
+        self.when("return !all(...given)[0]", css, text, what=f"no {css} {text!r}")
+
+    def get(self, css, what, text=""):
+        """What this JavaScript says of the first such element `e`, as soon as there is one."""
+        return self.when(f"const e = all(...given)[0]; return e && {{is: {what}}}", css, text, what=f"{what} of {css} {text!r}")["is"]
+
+    def becomes(self, css, what, wanted):
+        """Until this JavaScript says it of the elements `all`."""
+        self.when(f"const all = [...document.querySelectorAll(given[0])]; return JSON.stringify({what}) === JSON.stringify(given[1])", css, wanted,
+                  what=f"{css}: {what} to become {wanted}")
 
     def has(self, css, text=""):
         return self.script("return [...document.querySelectorAll(arguments[0])].some((e) => e.textContent.includes(arguments[1]))", css, text)
 
     def click(self, css, text=""):
-        """On the element itself, wherever news from above may have moved it meanwhile."""
-        self.script("arguments[0].click()", self.find(css, text))
+        """As soon as it is there and may be clicked."""
+        self.when("const e = all(...given).find((e) => !e.disabled && e.ariaDisabled !== 'true'); e?.click(); return e", css, text, what=f"{css} {text!r} to click")
+
+    def focus(self, css, text=""):
+        self.when("const e = all(...given)[0]; e?.focus(); return e && document.activeElement === e", css, text, what=f"{css} {text!r} to have the focus")
+
+    def choose(self, name, value):
+        """In a field of the page."""
+        self.when("const e = all(`main [name=${given[0]}]`)[0]; if (e) { e.value = given[1]; e.dispatchEvent(new Event('input', {bubbles: true})); } return e", name, value)
+
+    def count(self, css):
+        return self.script("return document.querySelectorAll(arguments[0]).length", css)
 
     def texts(self, css):
         return self.script("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent.trim().replace(/\\s+/g, ' '))", css)
@@ -130,14 +205,25 @@ class Browser:
         return self.driver.execute_script(text, *arguments)
 
     def press(self, *keys):
-        self.driver.switch_to.active_element.send_keys(*keys)
+        """Whatever has the focus gets them."""
+        ActionChains(self.driver, duration=0).send_keys(*keys).perform()
+
+    def mouse(self, what, where):
+        self.cdp("Input.dispatchMouseEvent", {"type": what, **where, "button": "left", "buttons": 1 if what == "mousePressed" else 0, "clickCount": 1})
 
     def focused(self):
-        return self.script("const e = document.activeElement; return e.getAttribute('aria-label') || e.textContent.trim() || e.name || e.id || e.tagName")
+        return self.script(f"return {FOCUSED}")
+
+    def has_focus(self, name):
+        self.when(f"return {FOCUSED} === given[0]", name, what=f"the focus on {name}")
 
     def console(self):
         """What the browser's console said since it was last looked at."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+    def console_but(self, *expected):
+        """The same, without what a test has brought about: parts of messages, each of which may be there any number of times."""
+        return [message for message in self.console() if not any(part in message for part in expected)]
 
     # ---- How it is
 
@@ -153,9 +239,21 @@ class Browser:
 
     def shot(self, name, whole=True):
         """Kept in the build folder for people to look at."""
-        options = {"format": "png", "captureBeyondViewport": whole}
+        options = {"format": "png", "captureBeyondViewport": whole, "optimizeForSpeed": True}
         if whole:
             size = self.cdp("Page.getLayoutMetrics", {})["cssContentSize"]
-            options["clip"] = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 2600), "scale": 1}
+            options["clip"] = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], HEIGHT_MAX), "scale": 1}
         data = self.cdp("Page.captureScreenshot", options)["data"]
         (self.shots / f"{name}.png").write_bytes(base64.b64decode(data))
+
+    def state(self, name, whole=True, axe=True):
+        """One state of the page in all its looks: a picture of each, and what axe says of a light wide and a dark narrow one,
+        which have each theme and each width between them."""
+        for theme, size, word in LOOKS:
+            self.look(theme, size)
+            self.script("return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            assert self.script("return document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the window ({word})"
+            found = self.violations() if axe and word in ("light-wide", "dark-narrow") else []
+            assert found == [], "\n".join([f"{name} ({word})", *found])
+            self.shot(f"{name}-{word}", whole)
+        self.look()

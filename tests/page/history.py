@@ -32,9 +32,10 @@ class History:
         return self.db.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", tuple(values.values())).lastrowid
 
     def add(self, name, outcomes, every_sec=HOUR_SEC, accounts=("main",), usual_sec=20, items=120, error=None, trigger="schedule",
-            ago_sec=600, attention=None, message=None):
+            ago_sec=600, attention=None, message=None, user=None):
         """Runs of a connector, oldest first, the last `ago_sec` ago. outcomes: a letter each, of s p f c k(skipped)."""
         key, = self.db.execute("SELECT key FROM connectors WHERE name = ?", (name,)).fetchone()
+        owner = user and self.owner(user)
         letters = {"s": "succeeded", "p": "partial", "f": "failed", "c": "cancelled", "k": "skipped"}
         for i, letter in enumerate(outcomes):
             outcome, newest = letters[letter], i == len(outcomes) - 1
@@ -45,7 +46,7 @@ class History:
             shares = [self.account(account, letter, j, len(accounts), items, error) for j, account in enumerate(accounts)] if letter in "sp" or error else []
             sums = {what: sum(share[what] for share in shares) for what in ("added", "updated", "deduped")}
             told = error if letter in "fp" else None
-            row = self.insert("runs", id=run["id"], connector=key, provider=run["provider"], source="pull",
+            row = self.insert("runs", id=run["id"], connector=key, user=owner, provider=run["provider"], source="pull",
                               trigger="retry" if i and outcomes[i - 1] == "f" else trigger, full_resync=0, attempt=1, created_usec=begun,
                               state="finished", outcome=outcome, finished_usec=ended, stage={"f": "failed", "c": "cancelled"}.get(letter, "completed"),
                               message=message if newest else None, discovered=sum(sums.values()), error=told, started_usec=begun,
@@ -60,6 +61,10 @@ class History:
         if attention:
             self.db.execute("UPDATE connectors SET attention_category = ?, attention_message = ?, attention_since_usec = ?, attention_run_id = ? WHERE key = ?",
                             (attention, error, ended, run["id"], key))
+
+    def owner(self, user):
+        self.db.execute("INSERT INTO users (id, first_seen_usec) VALUES (?, 0) ON CONFLICT DO NOTHING", (user,))
+        return self.db.execute("SELECT key FROM users WHERE id = ?", (user,)).fetchone()[0]
 
     def account(self, name, letter, i, n, items, error):
         share = max(1, items // n)

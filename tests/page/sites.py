@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The real daemon and the real server, with syncs of every kind and a past."""
 
+import collections
 import json
 import os
 import sys
@@ -14,7 +15,9 @@ from harness import Client, Daemon, PrivateBus  # noqa: E402
 from history import History  # noqa: E402
 from server import ALICE, BOB, Shim, add_key  # noqa: E402
 
+CAROL = "ca401000-0000-4000-8000-000000000003"
 DAY_SEC = 86400
+N_SYNCS = 18  # of the full site
 LONG_TEXT = "The provider says: " + "the answer of the server was not what anybody could have expected of it, and it went on. " * 60
 # Nothing begins by itself while the tests last, not even once more.
 PULL = "[Run]\nRetryMax=0\n[Pipeline]\nExecPull=/bin/true\n"
@@ -38,6 +41,7 @@ class Site:
         self.client = Client(self.bus.address)
         self.daemon = Daemon(self.bus, self.folder)
         self.shim = None
+        self.workers = collections.defaultdict(list)  # that have begun, and that no test has asked for yet
         journalctl = self.folder / "journalctl"
         journalctl.write_text(JOURNALCTL)
         journalctl.chmod(0o755)
@@ -63,6 +67,11 @@ class Site:
     def key(self, name, *scopes, user=None):
         return add_key(self.client, name, [f"sync:{scope}" for scope in scopes], user)
 
+    def session(self, key):
+        """A session of the key's: the cookie's name and value."""
+        answer = self.shim.post("/v1/session", body={"key": key}, headers={"Content-Type": "application/json", "X-Syncrun-Page": "1"})
+        return answer.headers["Set-Cookie"].split(";")[0].split("=", 1)
+
     def run(self, connector):
         """A run that has begun, and its worker, which the test plays."""
         self.client.start(connector)
@@ -71,10 +80,11 @@ class Site:
         return worker
 
     def worker(self, connector):
-        """That one's worker, and no other's."""
-        worker = self.daemon.worker()
-        assert worker.name == connector
-        return worker
+        """That one's next worker, whichever begin before it."""
+        while not self.workers[connector]:
+            worker = self.daemon.worker()
+            self.workers[worker.name].append(worker)
+        return self.workers[connector].pop(0)
 
 
 def deliver(worker, sequence, *attempts):
@@ -101,6 +111,9 @@ def full_site():
     add("notes", "[Schedule]\nEvery=1d\n" + PULL, Description="Pages of the team's notebook", Provider="notion")
     add("photos", "[Schedule]\nEvery=7d\n" + PULL, Description="Albums that are shared with the family", Provider="immich", User=BOB)
     add("ledger", "[Schedule]\nEvery=2h\n" + PULL + "[Destination]\nType=exec\nExecStore=/usr/bin/store-ledger\n", Description="Bookings into the budget", Provider="finbridge", Connection="budget")
+    add("loan", "[Schedule]\nEvery=30d\n" + PULL, Description="The loan on the house", Provider="finbridge", User=CAROL, Connection="second-bank")
+    add("letters", "[Schedule]\nEvery=1d\n" + PULL, Description="Letters of the insurance", Provider="imap", User=CAROL)
+    add("cellar", PULL, Description="Sensors in the cellar", Provider="mqtt", User=CAROL, Enabled="no")
     add("invoices", "[Schedule]\nEvery=1d\n" + PULL, Description="Invoices of the shop", Provider="stripe")
     add("old-mail", PULL, Description="The mailbox of the former provider", Provider="imap", Enabled="no")
     add("quiet", PULL, Description="Has never run", Provider="imap")
@@ -118,16 +131,18 @@ def full_site():
         path.write_text(text)
     history = History(site.daemon.state)
     accounts = ("Giro", "Joint account", "Credit card")
-    history.add("giro-account", "sssssssfsssssssssssspsssssssff", accounts=accounts, error='The consent for "First Bank" ended on 21 November (HTTP 401: consent_expired)', attention="consent_expired", usual_sec=14)
-    history.add("savings", "ssssssssssssssssssssssssssssss", every_sec=DAY_SEC, accounts=("Savings", "Depot"), usual_sec=6, ago_sec=7 * 3600)
-    history.add("watch", "ssssssssspsssssssscssssssssssp", every_sec=1800, accounts=("steps", "sleep", "workouts"), usual_sec=48, items=900, error="workouts: the service is being maintained", ago_sec=900)
+    history.add("giro-account", "sssssssfsssssssssssspsssssssff", user=ALICE, accounts=accounts, error='The consent for "First Bank" ended on 21 November (HTTP 401: consent_expired)', attention="consent_expired", usual_sec=14)
+    history.add("savings", "ssssssssssssssssssssssssssssss", user=ALICE, every_sec=DAY_SEC, accounts=("Savings", "Depot"), usual_sec=6, ago_sec=7 * 3600)
+    history.add("watch", "ssssssssspsssssssscssssssssssp", user=BOB, every_sec=1800, accounts=("steps", "sleep", "workouts"), usual_sec=48, items=900, error="workouts: the service is being maintained", ago_sec=900)
     history.add("issues", "sssssssssssssssssssssssksssss", every_sec=900, accounts=("core", "web", "infra", "docs"), usual_sec=9, items=60, ago_sec=240, message="4 repositories, 31 issues")
     history.add("notes", "sssssssssssssss", every_sec=DAY_SEC, usual_sec=95, items=2400, ago_sec=9 * 3600)
-    history.add("photos", "sssfsssss", every_sec=7 * DAY_SEC, usual_sec=1800, items=5200, ago_sec=3 * DAY_SEC)
+    history.add("photos", "sssfsssss", user=BOB, every_sec=7 * DAY_SEC, usual_sec=1800, items=5200, ago_sec=3 * DAY_SEC)
     history.add("ledger", "ssssssssssssssssssssssssssssff", accounts=("Household",), error="The budget that is written to is gone", attention="destination_deleted", usual_sec=5)
     history.add("invoices", "ssssssssssssssssssssssssssssss", every_sec=DAY_SEC, usual_sec=31, items=300, ago_sec=11 * 3600)
     history.add("old-mail", "sssssss", every_sec=DAY_SEC, usual_sec=12, ago_sec=90 * DAY_SEC)
-    history.add("many-accounts", "spppp", every_sec=DAY_SEC, accounts=[f"Account {i:02} of a person with a rather long name" for i in range(40)], error=LONG_TEXT, usual_sec=200, items=4000, ago_sec=5000)
-    history.add("live-two", "ssss", usual_sec=3)
+    history.add("many-accounts", "pp", every_sec=DAY_SEC, accounts=[f"Account {i:02} of a person with a rather long name" for i in range(40)], error=LONG_TEXT, usual_sec=200, items=4000, ago_sec=5000)
+    history.add("loan", "spckf", user=CAROL, every_sec=DAY_SEC, accounts=("Loan", "Interest"), error="The consent for \"Second Bank\" has been withdrawn (HTTP 403)", attention="consent_withdrawn", usual_sec=14)
+    history.add("letters", "ssspsscs", user=CAROL, every_sec=DAY_SEC, usual_sec=20, ago_sec=5 * 3600, error="One letter could not be read", message="12 letters")
+    history.add("live-two", "ssss", user=BOB, usual_sec=3)
     history.close()
     return site.start()

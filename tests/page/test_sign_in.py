@@ -11,22 +11,24 @@ def test_a_wrong_key_and_a_right_one(browser, site, keys):
     browser.look()
     browser.open(site.address)
     browser.find("h1", "Sign in")
-    assert browser.focused() == "key" and browser.console() == []
+    browser.has_focus("key")
+    assert browser.console() == []
     browser.press(Keys.ENTER)
     browser.find("[role=alert]", "Enter a key")
     browser.press("sk-00000000000000000000000000000000", Keys.ENTER)
     browser.find("[role=alert]", "not valid")
-    assert browser.focused() == "key"
+    browser.has_focus("key")
+    browser.state("sign-in-refused", whole=False)
     browser.press(keys["all"], Keys.ENTER)
     browser.find(".cell-name", "giro-account")
-    browser.console()  # it tells of the 401
-    browser.driver.refresh()
+    assert browser.console_but("401 (Unauthorized)") == []
+    browser.refresh()
     browser.find(".cell-name", "giro-account")
     kept = browser.script("return JSON.stringify([location.href, localStorage, sessionStorage, document.cookie, document.body.outerHTML])")
     assert keys["all"] not in kept and json.loads(kept)[3] == ""  # the cookie is not for scripts
     browser.click("[data-action=sign-out]")
     browser.find("h1", "Sign in")
-    browser.driver.refresh()
+    browser.refresh()
     browser.find("h1", "Sign in")
     assert browser.script("return fetch('v1/session').then((r) => r.status)") == 401
 
@@ -38,12 +40,31 @@ def test_a_session_that_ends(browser, site):
     site.client.manager("RevokeApiKey", "(s)", "passing")
     browser.find("[role=status]", "Your session has ended")
     browser.find("#key")
-    browser.console()
+    assert browser.console_but("401 (Unauthorized)") == []
+
+
+def test_a_reload_while_the_daemon_restarts(browser, site, keys):
+    """Only a server that says so ends a session."""
+    browser.sign_in(site, keys["all"])
+    browser.find(".cell-name", "watch")
+    assert site.daemon.stop() == 0
+    try:
+        assert site.shim.get("/v1/session", keys["all"]).status == 503
+        browser.refresh()
+        browser.find("h2", "Trying again")
+        browser.state("trying-again", whole=False)
+    finally:
+        site.daemon.start()
+    browser.find(".cell-name", "watch")
+    assert browser.console_but("503 (Service Unavailable)", "net::ERR_") == []
 
 
 def test_where_one_wanted_to_go(browser, site, keys):
-    browser.sign_in(site, keys["all"], "#/syncs/savings")
+    browser.open(site.address, "#/syncs/savings")
+    browser.focus("#key")
+    browser.press(keys["all"], Keys.ENTER)
     browser.find("h1", "savings")
+    browser.when("return document.activeElement.tagName === 'H1'")
 
 
 def test_a_key_that_may_only_read(browser, site, keys):
@@ -69,19 +90,19 @@ def test_a_key_that_may_only_read(browser, site, keys):
 def test_a_key_that_may_not_read(browser, site, keys):
     browser.sign_in(site, keys["writer"])
     browser.find("h2", "may not look at syncs")
-    assert browser.violations() == []
-    browser.shot("no-permission")
+    assert not browser.has(".live")
+    browser.state("no-permission", whole=False)
     assert browser.console() == []
 
 
 def test_a_key_of_a_user(browser, site, keys):
     browser.sign_in(site, keys["alice"])
     browser.find(".is-live")
-    browser.until(lambda: browser.texts(".cell-name a") == ["giro-account", "live-one", "savings"], "Alice's syncs")
+    browser.becomes(".cell-name a", "all.map((a) => a.textContent)", ["giro-account", "live-one", "savings"])
     assert set(browser.texts(".cell-user")) == {ALICE[:8]} and BOB[:8] not in browser.text()
     browser.go("#/syncs/watch")
     browser.find("h2", "There is no such sync")
-    browser.console()
+    assert browser.console_but("404 (Not Found)") == []
     worker = site.run("live-one")
     browser.go("#/")
     browser.find(".row .pill", "Syncing")

@@ -9,7 +9,7 @@ from sites import LONG_TEXT, deliver, finish
 
 def test_what_needs_attention(page, site):
     page.go("#/syncs/giro-account")
-    assert "Bank consent expired or withdrawn" in page.find(".banner").text
+    page.find(".banner", "Bank consent expired or withdrawn")
     banner = page.text(".banner")
     assert "Reconnect and give a fresh consent" in banner and "HTTP 401: consent_expired" in banner and "2 failures in a row" in banner
     page.click(".banner [data-action=reconnect]")
@@ -25,18 +25,16 @@ def test_what_needs_attention(page, site):
     page.go("#/syncs/broken")
     page.find(".banner", "Sync configuration error")
     assert "ExecPull" in page.text(".banner") and not page.has(".banner [data-action=sync-now]")
-    assert page.find("[data-action=sync-now]").get_attribute("disabled")
+    page.find("[data-action=sync-now]:disabled")
 
 
 def test_cards_and_charts(page):
     page.go("#/syncs/ledger")
-    page.find(".card", "Destination")
+    page.find("[aria-label=Destination]")
     assert "Program" in page.text("[aria-label=Destination]") and "/usr/bin/store-ledger" in page.text("[aria-label=Destination]")
     assert "every 2 h" in page.text("[aria-label=Schedule]") and "finbridge" in page.text("[aria-label=Schedule]")
     page.go("#/syncs/savings")
-    page.find("h1", "savings")
-    page.find(".chart .bar")
-    assert page.script("return [...document.querySelectorAll('.chart')].map((c) => [c.getAttribute('aria-label'), c.querySelectorAll('.bar').length])") == [["Duration", 25], ["Items", 25]]
+    page.becomes(".chart", "all.map((c) => [c.getAttribute('aria-label'), c.querySelectorAll('.bar').length])", [["Duration", 25], ["Items", 25]])
     page.click(".chart summary")
     table = page.script("""return [...document.querySelectorAll(".chart[aria-label=Duration] tbody tr")].map((r) => r.innerText.split("\\t"))""")
     assert len(table) == 25 and table[0][1] == "Success" and re.fullmatch(r"\d+(\.\d)? s", table[0][2])
@@ -45,9 +43,8 @@ def test_cards_and_charts(page):
 
 def test_the_feed(page, site):
     page.go("#/syncs/giro-account")
-    page.find("h1", "giro-account")
     page.find(".entry.good")
-    assert len(page.all(".entry")) == 25
+    assert page.count(".entry") == 25
     texts = page.texts(".entry.good")
     assert "On schedule" in texts[0] and re.search(r"\d+ added ?\d+ updated ?\d+ deduped", texts[0])
     rows = page.script("return [...document.querySelector('.entry.good tbody').rows].map((r) => [...r.cells].map((c) => c.innerText))")
@@ -61,11 +58,11 @@ def test_the_feed(page, site):
 
 
 def test_events_and_log(page, site):
-    page.go("#/syncs/invoices")
-    page.find("h1", "invoices")
-    worker = site.run("invoices")
+    page.go("#/syncs/hooks")
+    worker = site.run("hooks")
     worker.report(1, stage="fetching", processed=150, total=300)
     finish(worker, 2, outcome="succeeded")
+    page.find(".entry.good")
     page.gone(".running")
     page.click(".entry [data-more=events] summary")
     page.find(".events li", "Fetching")
@@ -74,57 +71,77 @@ def test_events_and_log(page, site):
     page.find(".log p", "HTTP 401")
     lines = page.texts(".log p")
     assert len(lines) == 3 and lines[0].endswith("syncrund Run of giro-account begins") and "<b>old</b>" in lines[1]
-    assert [page.script("return arguments[0].className", line) for line in page.all(".log p")] == ["", "warn", "bad"]
-    assert page.violations() == []
-    page.shot("events-and-log")
+    page.becomes(".log p", "all.map((e) => e.className)", ["", "warn", "bad"])
+    page.state("events-and-log")
+
+
+def test_opened_while_it_runs(page, site):
+    """Events and log of a run that ends while they are open are those of its end."""
+    page.go("#/syncs/live-one")
+    worker = site.run("live-one")
+    page.click(".entry.busy [data-more=events] summary")
+    page.click(".entry.busy [data-more=log] summary")
+    page.find(".entry.busy .log p", "HTTP 401")
+    worker.report(1, stage="fetching", message="Almost there")
+    page.find(".entry.busy .events li", "Almost there")
+    finish(worker, 2, outcome="succeeded")
+    page.find(".entry.good [data-more=events][open] .events li", "Completed")
+    page.find(".entry.good [data-more=log][open] .log p", "HTTP 401")
+    page.gone(".entry .waiting")
 
 
 def test_very_long(page):
     page.go("#/syncs/many-accounts")
     page.find("summary", "40 accounts")
-    assert page.script("return document.documentElement.scrollWidth <= innerWidth")
     assert LONG_TEXT not in page.text("main")
     page.click(".entry .words summary")
-    page.until(lambda: LONG_TEXT.strip()[-60:] in page.text(".entry .words"), "all of it")
+    page.find(".entry .words[open]", LONG_TEXT.strip()[-60:])
     page.click(".all-accounts > summary")
-    assert len(page.all(".entry:first-of-type .accounts tbody tr")) == 40 and page.has(".all-accounts .mark", "1 failed")
-    page.shot("very-long")
+    page.becomes(".entry:first-of-type .accounts tbody tr", "all.length", 40)
+    page.find(".all-accounts .mark", "1 failed")
+    page.state("very-long")
 
 
 def test_sync_now_and_cancel(page, site):
     page.go("#/syncs/live-one")
-    page.find("h1", "live-one")
-    page.click("[data-action=sync-now]")
+    page.focus("[data-action=sync-now]")
+    page.press(Keys.ENTER)
     worker = site.worker("live-one")
     assert worker.attach()[2] is False
     page.find(".running")
     page.find(".pill", "Syncing")
-    assert page.find("[data-action=sync-now]").get_attribute("disabled") and page.find("[data-action=full-resync]").get_attribute("disabled")
-    assert page.has(".entry.busy", "Started over the network")
-    page.click("[data-action=cancel]")
+    page.find("[data-action=sync-now][aria-disabled=true]")  # it keeps the focus
+    page.has_focus("Sync now")
+    page.press(Keys.ENTER)  # and does nothing
+    page.find("[data-action=full-resync]:disabled")
+    page.find(".entry.busy", "Started over the network")
+    page.focus("[data-action=cancel]")
+    page.press(Keys.ENTER)
     page.gone(".running")
-    page.find(".entry", "Cancelled")
+    page.find(".entry.idle", "Cancelled")
+    page.find("#said", "Cancelled")
     worker.connection.close()
-    page.until(lambda: not page.find("[data-action=sync-now]").get_attribute("disabled"), "sync now")
-    page.until(lambda: "Cancelled" in page.text("#said"), "what is said")
+    page.find("[data-action=sync-now]:not(:disabled, [aria-disabled])")
+    page.when("return document.activeElement.tagName === 'H1'", what="the focus on the heading: the button is gone")
 
 
 def test_full_resync(page, site):
     page.go("#/syncs/live-one")
-    page.find("h1", "live-one")
-    page.script("document.querySelector('[data-action=full-resync]').focus()")
+    page.focus("[data-action=full-resync]:enabled")
     page.press(Keys.ENTER)
-    page.until(lambda: page.script("return document.querySelector('dialog').open"), "the dialog")
-    assert page.focused() == "Keep as it is" and page.violations() == []
-    page.shot("full-resync", whole=False)
+    page.find("dialog[open]")
+    page.has_focus("Keep as it is")
+    page.state("full-resync", whole=False)
     page.press(Keys.ESCAPE)
-    page.until(lambda: not page.script("return document.querySelector('dialog').open"), "no dialog")
-    assert page.focused() == "Full resync…" and not page.has(".running")
-    page.click("[data-action=full-resync]")
-    page.click("dialog [data-action=dialog-yes]")
+    page.gone("dialog[open]")
+    page.has_focus("Full resync…")
+    assert not page.has(".running")
+    page.press(Keys.ENTER)
+    page.click("dialog[open] [data-action=dialog-yes]")
     worker = site.worker("live-one")
     assert worker.attach()[2] is True
     page.find(".entry.busy .tag", "Full resync")
+    page.has_focus("Full resync…")
     finish(worker, 1, outcome="succeeded")
     page.gone(".running")
 
@@ -132,41 +149,43 @@ def test_full_resync(page, site):
 def test_inactive(page):
     page.go("#/syncs/old-mail")
     page.find(".pill", "Inactive")
-    button = page.find("[data-action=sync-now]")
-    assert button.get_attribute("disabled") and "not active" in button.get_attribute("title")
+    assert "not active" in page.get("[data-action=sync-now]:disabled", "e.title")
     assert "Off" in page.text("[aria-label=Schedule]")
 
 
 def test_what_was_refused(page, site):
     """Between the look and the click the sync was switched off."""
     page.go("#/syncs/quiet")
-    page.find("h1", "quiet")
+    page.find("[data-action=sync-now]:enabled")
     site.client.call("/org/syncrun1/connector/quiet", "org.syncrun1.Connector", "SetActive", "(b)", False)
     page.click("[data-action=sync-now]")
     page.find(".heading [role=alert]", "inactive")
     site.client.call("/org/syncrun1/connector/quiet", "org.syncrun1.Connector", "SetActive", "(b)", True)
-    assert "409" in page.console()[0]
+    assert page.console_but("409 (Conflict)") == []
 
 
 def test_deliveries(page, site):
     page.go("#/syncs/hooks")
-    page.find("h1", "hooks")
     worker = site.run("hooks")
+    page.find(".running")
     deliver(worker, 1, ("datt_1", 503, "HTTP status 503."), ("datt_2", None, "Could not connect: refused"), ("datt_3", 200, None))
     finish(worker, 2, outcome="succeeded")
-    page.find(".entry", "Success")
+    page.gone(".running")
     page.click(".tabs a", "Deliveries")
-    page.find(".deliveries tbody tr")
+    page.becomes(".deliveries tbody tr", "all.length", 3)
     rows = page.texts(".deliveries tbody tr")
-    assert len(rows) == 3 and "200" in rows[0] and "No answer" in rows[1] and "503" in rows[2] and "183 ms" in rows[0]
-    assert page.script("return [...document.querySelectorAll('.deliveries tbody tr')].map((r) => r.cells[3].textContent)") == ["2", "1", "0"]
+    assert "200" in rows[0] and "No answer" in rows[1] and "503" in rows[2] and "183 ms" in rows[0]
+    page.becomes(".deliveries tbody tr", "all.map((r) => r.cells[3].textContent)", ["2", "1", "0"])
     assert "250 records" in rows[0] and "secret-path" not in page.text()
-    assert len(page.all("[data-action=resend]")) == 2  # what was taken need not be sent again
-    assert page.violations() == []
-    page.shot("deliveries")
+    assert page.count("[data-action=resend]") == 2  # what was taken need not be sent again
+    page.state("deliveries")
     page.click("[data-action=resend]")
     page.find(".deliveries [role=status]", "On its way")
-    page.driver.refresh()
+    worker = site.worker("hooks")
+    worker.attach()
+    finish(worker, 1, outcome="succeeded")
+    page.find(".pill", "Active")
+    page.refresh()
     page.find(".deliveries tbody tr")
     assert page.script("return location.hash") == "#/syncs/hooks/deliveries"
 
@@ -174,7 +193,7 @@ def test_deliveries(page, site):
 def test_connections(page, site):
     page.go("#/connections")
     page.find(".connection", "first-bank")
-    assert sorted(page.texts(".connection h2")) == ["budget", "first-bank", "live-connection"]
-    assert page.has("[aria-label='Connection first-bank'] a", "savings")
+    assert sorted(page.texts(".connection h2")) == ["budget", "first-bank", "live-connection", "second-bank"]
+    page.find("[aria-label='Connection first-bank'] a", "savings")
     page.click("[data-name=live-connection]")
     page.find(".connection .told", "no sync had to be started")

@@ -11,7 +11,8 @@ import { stageWord } from "../progress.js";
 
 /**
  * @typedef {{timestamp: string, priority: number, identifier: string, pid: number | null, message: string}} Line
- * @typedef {{events?: SyncEvent[] | Error, log?: {available: boolean, reason: string | null, lines: Line[]} | Error}} More
+ * @typedef {{ended?: boolean, events?: SyncEvent[] | Error | null, log?: {available: boolean, reason: string | null, lines: Line[]} | Error | null}} More
+ *   of a run; null: asked for; ended: whether that was after its end
  */
 
 const ROWS_SHOWN = 10;
@@ -61,7 +62,7 @@ function accountTable(entry) {
     entry.accountsOmitted > 0 && h("p", { class: "sub omitted" }, `and ${plural(entry.accountsOmitted, "more account", "more accounts")}`));
 }
 
-/** @param {SyncEvent[] | Error | undefined} events newest first */
+/** @param {More["events"]} events newest first */
 function eventList(events) {
   if (!events) return waiting(2, "events");
   if (events instanceof Error) return h("p", { class: "wrong", role: "alert" }, `The events cannot be read: ${events.message}.`);
@@ -103,8 +104,8 @@ function entryOf(entry, more) {
     !entry.errorMessage && entry.message && h("p", { class: "sub message" }, entry.message),
     entry.accounts.length > 0 && accounts(entry),
     h("div", { class: "entry-foot" },
-      h("details", { "data-key": "events", "data-more": "events", "data-run": entry.id }, h("summary", null, "Events"), eventList(more.events)),
-      h("details", { "data-key": "log", "data-more": "log", "data-run": entry.id }, h("summary", null, "Log"), logLines(more.log))));
+      h("details", { "data-key": "events", "data-more": "events", "data-run": entry.id }, h("summary", null, "Events"), more.events !== undefined && eventList(more.events)),
+      h("details", { "data-key": "log", "data-more": "log", "data-run": entry.id }, h("summary", null, "Log"), more.log !== undefined && logLines(more.log))));
 }
 
 /** The day of a run, in words. @param {string} iso */

@@ -115,7 +115,7 @@ export class Connections {
   }
 
   render() {
-    return h("main", { id: "main", tabindex: "-1" }, h("h1", null, "Connections"), this.content());
+    return h("main", { id: "main", tabindex: "-1" }, h("h1", { tabindex: "-1" }, "Connections"), this.content());
   }
 
   content() {

@@ -3,15 +3,15 @@
 // and go to, how the last runs went.
 
 import { h } from "../dom.js";
-import { brief, count, exactly, moment, plural, span } from "../format.js";
+import { brief, briefSpan, count, exactly, moment, plural, span } from "../format.js";
 import { chart } from "../chart.js";
-import { button, icon, longText, lookOfOutcome, when, wordOfOutcome } from "../parts.js";
+import { button, icon, longText, when, wordOfOutcome } from "../parts.js";
 import { stageWord } from "../progress.js";
 
 /** @typedef {import("../api.js").Entry} Entry */
 /** @typedef {import("../progress.js").Progress} Progress */
 /**
- * @typedef {import("../api.js").Connector & {destination: {type: string, target: string | null}, schedule: string[],
+ * @typedef {import("../api.js").Connector & {destination: {type: string, target: string | null, state: string, failures: number}, schedule: string[],
  *   everyMs: number | null, consecutiveFailures: number, loadState: string, loadError: string | null, settingsPath?: string | null,
  *   connections: import("./connections.js").Connection[]}} Detail
  */
@@ -40,17 +40,19 @@ export function banner(c, may) {
 
 /** @param {string} stage */
 function steps(stage) {
-  const at = STAGES.indexOf(stage === "started" ? "queued" : stage);
-  return h("ol", { class: "steps" }, STAGES.map((word, i) => h("li", { class: i < at ? "done" : i === at ? "here" : "", "aria-current": i === at ? "step" : null }, stageWord(word))));
+  const at = stage === "started" ? 0 : STAGES.indexOf(stage), words = [stage === "queued" ? "queued" : "started", ...STAGES.slice(1)];
+  return h("ol", { class: "steps" }, words.map((word, i) => h("li", { class: i < at ? "done" : i === at ? "here" : "", "aria-current": i === at ? "step" : null }, stageWord(word))));
 }
 
 /** The run that is under way. @param {Progress} progress @param {string | null} startedAt */
 export function running(progress, startedAt) {
-  const { event, fraction, rate, left } = progress, begun = startedAt ?? progress.startedAt;
+  progress.startedAt ??= startedAt;
+  const { event, fraction, rate, left, isStalled, silence } = progress, begun = progress.startedAt;
   const facts = [
     event && event.items_processed !== null && (event.items_total ? `${count(event.items_processed)} of ${count(event.items_total)} items` : plural(event.items_processed, "item")),
-    rate !== null && `${rate < 10 ? rate.toFixed(1) : brief(Math.round(rate))} items/s`,
-    left !== null && left > 500 && `about ${span(Math.ceil(left / 1000) * 1000).replace(".0 s", " s")} left`,
+    isStalled && h("span", { class: "mark warn" }, icon("warning"), `no news for ${span(silence)}`),
+    !isStalled && rate !== null && `${rate < 10 ? rate.toFixed(1) : brief(Math.round(rate))} items/s`,
+    !isStalled && left !== null && left > 500 && `about ${span(Math.ceil(left / 1000) * 1000).replace(".0 s", " s")} left`,
     begun && `running for ${span(Math.max(0, Date.now() - Date.parse(begun)))}`,
   ].filter(Boolean);
   return h("section", { class: "card running", "data-key": "running", "aria-label": "Running now" },
@@ -63,12 +65,20 @@ export function running(progress, startedAt) {
 /** @type {Record<string, string>} */
 const DESTINATIONS = { sqlite: "SQLite database", exec: "Program", webhook: "Webhook" };
 
+/** What the settings call %S is the sync's own folder. @param {string} target */
+function placeOfTarget(target) {
+  const own = target.startsWith("%S/");
+  return [h("code", { class: "path", title: target }, own ? target.slice(3) : target), own && h("span", { class: "sub" }, "in the state folder of this sync")];
+}
+
 /** @param {Detail} c */
 export function destinationCard(c) {
+  const { type, target, state, failures } = c.destination;
   return h("section", { class: "card", "aria-label": "Destination" },
-    h("div", { class: "card-head" }, icon("box"), h("h2", null, "Destination")),
-    h("dl", null, h("dt", null, "Kind"), h("dd", null, DESTINATIONS[c.destination.type] ?? c.destination.type),
-      c.destination.target && [h("dt", null, "Target"), h("dd", null, h("code", { class: "path", title: c.destination.target }, c.destination.target))]));
+    h("div", { class: "card-head" }, icon("box"), h("h2", null, "Destination"),
+      state !== "active" && h("span", { class: "pill bad" }, icon("warning"), state === "disabled" ? "Switched off" : "Failing")),
+    h("dl", null, h("dt", null, "Kind"), h("dd", null, DESTINATIONS[type] ?? type), target && [h("dt", null, "Target"), h("dd", null, placeOfTarget(target))]),
+    failures > 0 && h("p", { class: "sub" }, `${plural(failures, "run")} in a row could not deliver.`));
 }
 
 /** @param {Detail} c */
@@ -97,10 +107,11 @@ export function charts(entries) {
   const label = (e) => exactly(e.startedAt ?? e.createdAt);
   return h("div", { class: "charts", "data-key": "charts" },
     chart({
-      title: "Duration", axis: (ms) => (ms === 0 ? "0" : span(ms).replace(".0 s", " s")), round: roundSpan, columns: ["Run", "Outcome", "Duration"],
+      title: "Duration", axis: briefSpan, round: roundSpan, columns: ["Run", "Outcome", "Duration"],
+      outcomes: [...new Set(ended.slice(-25).map((e) => e.outcome))],
       bars: ended.map((e) => ({
         label: label(e), words: `${wordOfOutcome(e.outcome)}, ${span(Number(e.durationMs))}, ${label(e)}`,
-        parts: [{ look: lookOfOutcome(e.outcome), value: Number(e.durationMs) }], cells: [wordOfOutcome(e.outcome), span(Number(e.durationMs))],
+        parts: [{ outcome: e.outcome, value: Number(e.durationMs) }], cells: [wordOfOutcome(e.outcome), span(Number(e.durationMs))],
       })),
     }),
     chart({

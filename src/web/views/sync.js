@@ -3,8 +3,9 @@
 
 import * as api from "../api.js";
 import { h, say } from "../dom.js";
+import { addressOfList } from "../filter.js";
 import { button, emptiness, failure, icon, pill, waiting, wordOfOutcome } from "../parts.js";
-import { ADDRESS_OF_SYNCS, addressOfSync } from "../router.js";
+import { addressOfSync } from "../router.js";
 import { feed } from "./activity.js";
 import { connectionCard, Reconnections } from "./connections.js";
 import { deliveryTable } from "./deliveries.js";
@@ -106,6 +107,7 @@ export class Sync {
   async readActivity() {
     try {
       this.entries = await api.listActivity(this.name);
+      for (const { id, outcome } of this.entries) if (outcome) this.complete(id);
     } catch (error) {
       this.entries ??= /** @type {Error} */ (error);
     }
@@ -121,24 +123,41 @@ export class Sync {
     this.page.changed();
   }
 
-  /** @param {HTMLDetailsElement} details what was opened for the first time */
-  async opened(details) {
+  /** @param {HTMLDetailsElement} details what was opened */
+  opened(details) {
     const { more: what, run: id } = details.dataset;
-    if (!id || (what !== "events" && what !== "log")) return;
-    const known = this.more.get(id) ?? {};
+    if (id && (what === "events" || what === "log")) this.readMore(id, what);
+  }
+
+  /** What is known stays until the news is there. @param {string} id @param {"events" | "log"} what */
+  async readMore(id, what) {
+    const known = this.more.get(id) ?? { ended: this.entries instanceof Array && this.entries.some((entry) => entry.id === id && entry.outcome) };
     this.more.set(id, known);
+    known[what] ??= null;
+    this.page.changed();
     try {
       if (what === "events") known.events = (await api.getRun(id)).events;
       else known.log = await api.getLog(id);
     } catch (error) {
-      known[what] = /** @type {Error} */ (error);
+      known[what] ??= /** @type {Error} */ (error);
     }
     this.page.changed();
+  }
+
+  /** What was opened while the run was under way is read once more at its end. @param {string} id */
+  complete(id) {
+    const known = this.more.get(id);
+    if (!known || known.ended) return;
+    known.ended = true;
+    if (known.events !== undefined) this.readMore(id, "events");
+    if (known.log !== undefined) this.readMore(id, "log");
   }
 
   /** @param {api.SyncEvent} event */
   event(event) {
     if (event.metadata.connector !== this.name) return;
+    const events = this.more.get(event.run_id)?.events;
+    if (events instanceof Array && !events.some((known) => known.event_id === event.event_id)) events.unshift(event);
     if (event.status === "in_progress") {
       if (this.entries instanceof Array && !this.entries.some((entry) => entry.id === event.run_id)) this.readActivity();
       else this.lookTimer ||= setTimeout(() => {
@@ -148,7 +167,6 @@ export class Sync {
     } else {
       say(`Run of ${this.name}: ${wordOfOutcome(event.metadata.outcome ?? OUTCOMES[event.status] ?? event.status)}`);
       this.told = "";
-      this.more.delete(event.run_id);
       this.refresh();
     }
   }
@@ -190,15 +208,15 @@ export class Sync {
 
   render() {
     return h("main", { id: "main", class: "sync", tabindex: "-1" },
-      h("nav", { class: "crumbs", "aria-label": "Way back" }, h("a", { href: ADDRESS_OF_SYNCS }, icon("back"), "Syncs")),
+      h("nav", { class: "crumbs", "aria-label": "Way back" }, h("a", { href: addressOfList() }, icon("back"), "Syncs")),
       this.content());
   }
 
   content() {
     const c = this.detail;
     if (!c) {
-      if (this.error?.status === 404) return [h("h1", { class: "unseen" }, this.name), emptiness("search", "There is no such sync", `“${this.name}” is not there, or this key may not see it.`)];
-      return [h("h1", null, this.name), this.error ? failure(this.error, "This sync") : waiting(6, this.name)];
+      if (this.error?.status === 404) return [h("h1", { class: "unseen", tabindex: "-1" }, this.name), emptiness("search", "There is no such sync", `“${this.name}” is not there, or this key may not see it.`)];
+      return [h("h1", { tabindex: "-1" }, this.name), this.error ? failure(this.error, "This sync") : waiting(6, this.name)];
     }
     const may = this.page.may("write"), run = this.activeRunId, newest = this.entries instanceof Array ? this.entries[0] : null;
     const known = /** @type {Detail} */ ({ ...c, ...this.model.connectors.get(this.name) });
@@ -221,7 +239,7 @@ export class Sync {
   heading(c, may, run) {
     const off = !c.active || c.loadState !== "loaded", why = off ? "This sync is not active" : run ? "This sync is running" : null;
     return h("div", { class: "heading", "data-key": "heading" },
-      h("div", null, h("h1", null, c.name, " ", pill(c.status)), c.description && h("p", { class: "lead" }, c.description)),
+      h("div", null, h("h1", { tabindex: "-1" }, c.name, " ", pill(c.status)), c.description && h("p", { class: "lead" }, c.description)),
       may && h("div", { class: "acts" },
         run && button("cancel", this.busy === "cancel" ? "Cancelling…" : "Cancel run", { disabled: Boolean(this.busy), class: "button danger" }),
         button("full-resync", "Full resync…", { disabled: Boolean(off || run || this.busy), title: why }),

@@ -41,11 +41,11 @@ export class Syncs {
     addEventListener("resize", this.onScroll);
     this.actions = {
       "status": (/** @type {HTMLElement} */ e) => this.choose(() => { this.filter.status = e.dataset.status ?? ""; }),
-      "clear": () => this.choose(() => this.filter.clear(), true),
+      "clear": () => this.choose(() => this.filter.clear(), { fields: true }),
       "again": () => void this.model.load(),
     };
     this.inputs = {
-      search: (/** @type {HTMLInputElement} */ f) => this.choose(() => { this.filter.words = f.value; }),
+      search: (/** @type {HTMLInputElement} */ f) => this.choose(() => { this.filter.words = f.value; }, { isStep: false }),
       provider: (/** @type {HTMLInputElement} */ f) => this.choose(() => { this.filter.provider = f.value; }),
       order: (/** @type {HTMLInputElement} */ f) => this.choose(() => { this.filter.order = f.value; }),
     };
@@ -65,11 +65,22 @@ export class Syncs {
 
   // ---- The filter
 
-  /** @param {() => void} change @param {boolean} [fields] whether those of the form shall show it, too */
-  choose(change, fields = false) {
+  /** @param {() => void} change @param {{fields?: boolean, isStep?: boolean}} [how] fields: those of the form shall show it, too */
+  choose(change, { fields = false, isStep = true } = {}) {
     change();
-    this.filter.keep();
+    this.filter.keep(isStep);
     if (fields) this.showFilter();
+    this.tell();
+  }
+
+  /** One went back, forward, or to an address that says it otherwise. */
+  readAddress() {
+    if (!this.filter.read()) return;
+    this.showFilter();
+    this.tell();
+  }
+
+  tell() {
     this.page.changed();
     clearTimeout(this.sayTimer);
     this.sayTimer = setTimeout(() => say(`${plural(this.rows.length, "sync", "syncs")} shown`), SAY_AFTER_MS);
@@ -95,7 +106,7 @@ export class Syncs {
 
   render() {
     this.find();
-    return h("main", { id: "main", class: "syncs", tabindex: "-1" }, h("h1", null, "Syncs"), this.content());
+    return h("main", { id: "main", class: "syncs", tabindex: "-1" }, h("h1", { tabindex: "-1" }, "Syncs"), this.content());
   }
 
   content() {
@@ -212,7 +223,7 @@ export class Syncs {
       event.preventDefault();
       /** @type {HTMLElement | null} */ (document.querySelector("main [name=search]"))?.focus();
     } else if (event.key === "Escape" && target instanceof HTMLInputElement && target.name === "search") {
-      this.choose(() => { this.filter.words = ""; }, true);
+      this.choose(() => { this.filter.words = ""; }, { fields: true });
     } else if (target.dataset.row !== undefined || (target instanceof HTMLInputElement && event.key === "ArrowDown")) {
       this.moveTo(event, target.dataset.row === undefined ? -1 : Number(target.dataset.row));
     }
