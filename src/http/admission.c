@@ -128,6 +128,10 @@ bool admission_check(Request *request, AuthResult result)
         case AUTH_TOO_MANY:
                 refuse_guesses(request);
                 break;
+        case AUTH_AMBIGUOUS:
+                admission_note(request, REFUSAL_AMBIGUOUS);
+                surface_refuse(request, MHD_HTTP_BAD_REQUEST, "The request has more than one key, token or session");
+                break;
         }
         return false;
 }

@@ -14,6 +14,7 @@
 #include "http/backend.h"
 #include "http/session-cookie.h"
 #include "http/session.h"
+#include "http/token-holders.h"
 
 /* A daemon that was away is asked about the keys of open streams again after so long. */
 #define RECHECK_USEC (1 * USEC_PER_SEC)
@@ -29,14 +30,6 @@ typedef struct KnownKey {
         UT_hash_handle hh;
 } KnownKey;
 
-/* What the requests of a token's subject are counted by: with each of his tokens. */
-typedef struct Subject {
-        Allowance *allowance; /* a reference */
-        bool lost;
-        UT_hash_handle hh;
-        char key[]; /* issuer and subject */
-} Subject;
-
 struct Auth {
         App *app;
         void (*revoked)(App *app);
@@ -44,8 +37,7 @@ struct Auth {
         Failures *failures;
         SessionKey session_key;
         sd_event_source *retry; /* of rechecks */
-        TokenKeys *token_keys;
-        Subject *subjects; /* in the order in which they came */
+        TokenHolders *tokens;
 };
 
 /* ---- Known keys */
@@ -182,56 +174,6 @@ static int learn(Auth *auth, const char *hash, sd_bus_message *reply, KnownKey *
         known->fresh = true;
         *ret = known;
         return 0;
-}
-
-/* ---- Subjects of tokens */
-
-static void forget_subject(Auth *auth, Subject *subject)
-{
-        HASH_DELETE(hh, auth->subjects, subject);
-        allowance_unref(subject->allowance);
-        free(subject);
-}
-
-static void evict_subject(Auth *auth)
-{
-        Subject *subject, *next;
-
-        if (HASH_COUNT(auth->subjects) < SUBJECTS_MAX)
-                return;
-        HASH_ITER(hh, auth->subjects, subject, next) {
-                if (subject->allowance->n_ref > 1)
-                        continue;
-                forget_subject(auth, subject);
-                return;
-        }
-}
-
-/* Return: it; NULL when out of memory. */
-static Subject *get_subject(Auth *auth, const Token *token)
-{
-        /* Neither has a control character, or may be mistaken for the other. */
-        _cleanup_free_ char *key = asprintf_or_null("%s\n%s", token->issuer, token->subject);
-        Subject *subject;
-
-        if (!key)
-                return NULL;
-        HASH_FIND_STR(auth->subjects, key, subject);
-        if (subject)
-                return subject;
-        evict_subject(auth);
-        subject = calloc(1, sizeof(*subject) + strlen(key) + 1);
-        if (!subject)
-                return NULL;
-        memcpy(subject->key, key, strlen(key) + 1);
-        subject->allowance = allowance_new();
-        if (subject->allowance)
-                HASH_ADD_STR(auth->subjects, key, subject);
-        if (subject->allowance && !subject->lost)
-                return subject;
-        allowance_unref(subject->allowance);
-        free(subject);
-        return NULL;
 }
 
 /* ---- The key of a request */
@@ -374,51 +316,44 @@ static void check_session(Auth *auth, Request *request, const char *cookie, Auth
         }
 }
 
-/* The daemon knows nothing of tokens. */
+/* The daemon knows nothing of tokens. One that was seen before costs nothing; who guesses, no signature is checked
+ * for. */
 static void check_token(Auth *auth, Request *request, const char *text, AuthDone done)
 {
-        const HttpSettings *settings = &auth->app->settings;
-        const TokenRules rules = {
-                .issuers = settings->token_issuer,
-                .audiences = settings->token_audience,
-                .user_claim = settings->token_user_claim ?: TOKEN_USER_CLAIM,
-                .leeway_usec = settings->token_leeway_usec,
-        };
-        _cleanup_token_ Token token = {};
-        Subject *subject;
+        uint8_t hash[SHA256_SIZE];
         int r;
 
-        r = token_read(auth->token_keys, &rules, text, now_usec(CLOCK_REALTIME), &token, &request->why);
+        r = token_holders_find(auth->tokens, text, hash, &request->principal);
+        if (r == 0 && failures_are_many(auth->failures, &request->peer, now_usec(CLOCK_MONOTONIC))) {
+                done(request, AUTH_TOO_MANY);
+                return;
+        }
+        if (r == 0)
+                r = token_holders_verify(auth->tokens, text, hash, &request->principal, &request->why);
         if (r == -EBADMSG) {
                 log_debug("A token from %s is refused: %s.", request->peer.text, request->why);
                 fail(auth, request, AUTH_BAD_TOKEN, done);
-                return;
-        }
-        if (r == -ETIME) {
+        } else if (r == -ETIME)
                 done(request, AUTH_OLD_TOKEN);
-                return;
-        }
-        subject = r < 0 ? NULL : get_subject(auth, &token);
-        request->principal = subject ? principal_new_subject(&token, subject->allowance) : NULL;
-        if (request->principal)
-                done(request, AUTH_GRANTED);
-        else
+        else if (r < 0)
                 refuse_memory(request);
+        else
+                done(request, AUTH_GRANTED);
 }
 
+/* One who sends two of them may mean either, and so may who reads them on the way. */
 void auth_check(Auth *auth, Request *request, AuthDone done)
 {
-        const char *bearer = find_bearer(request), *cookie = NULL;
-        const char *key = bearer ?: request_header(request, "X-API-Key");
+        const char *bearer = find_bearer(request), *cookie = session_cookie_get(request);
+        const char *plain = request_header(request, "X-API-Key");
+        const char *other = request_header(request, "X-Open-Wearables-API-Key");
 
-        if (!key)
-                key = request_header(request, "X-Open-Wearables-API-Key");
-        if (!key)
-                cookie = session_cookie_get(request);
-        if (bearer && token_is_likely(bearer))
+        if (!!bearer + !!plain + !!other + !!cookie > 1)
+                done(request, AUTH_AMBIGUOUS);
+        else if (bearer && token_is_likely(bearer))
                 check_token(auth, request, bearer, done);
-        else if (key)
-                auth_check_key(auth, request, key, done);
+        else if (bearer || plain || other)
+                auth_check_key(auth, request, bearer ?: plain ?: other, done);
         else if (cookie)
                 check_session(auth, request, cookie, done);
         else
@@ -535,23 +470,6 @@ static void on_token_keys_gone(void *userdata)
         auth->revoked(auth->app);
 }
 
-/* Of the settings' folder, or of credentials that the unit has. */
-static int open_token_keys(Auth *auth)
-{
-        const HttpSettings *settings = &auth->app->settings;
-        const char *folder = settings->token_keys_folder, *prefix = "";
-        int r;
-
-        if (!folder) {
-                folder = getenv("CREDENTIALS_DIRECTORY");
-                prefix = TOKEN_CREDENTIAL_PREFIX;
-        }
-        r = token_keys_open(auth->app->event, folder, prefix, on_token_keys_gone, auth, &auth->token_keys);
-        if (r >= 0 && auth->token_keys->n > 0 && (!settings->token_issuer || !settings->token_audience))
-                log_warning("All tokens are refused: Issuer= and Audience= do not say whose they are, and for whom.");
-        return r;
-}
-
 int auth_new(App *app, void (*revoked)(App *app), Auth **ret)
 {
         Auth *auth = calloc(1, sizeof(*auth));
@@ -563,7 +481,7 @@ int auth_new(App *app, void (*revoked)(App *app), Auth **ret)
         auth->revoked = revoked;
         r = load_session_key(auth);
         if (r >= 0)
-                r = open_token_keys(auth);
+                r = token_holders_new(app->event, &app->settings, on_token_keys_gone, auth, &auth->tokens);
         if (r >= 0)
                 r = failures_new(FAILURES_MAX, app->settings.failures_per_minute, &auth->failures);
         if (r >= 0)
@@ -585,9 +503,7 @@ Auth *auth_free(Auth *auth)
                 return NULL;
         while (auth->known)
                 forget(auth, auth->known);
-        while (auth->subjects)
-                forget_subject(auth, auth->subjects);
-        token_keys_free(auth->token_keys);
+        token_holders_free(auth->tokens);
         failures_free(auth->failures);
         sd_event_source_disable_unref(auth->retry);
         explicit_bzero(&auth->session_key, sizeof(auth->session_key));

@@ -15,9 +15,6 @@
 /* Addresses with unknown keys that are kept; of more, the oldest are forgotten. */
 #define FAILURES_MAX 4096U
 
-/* Subjects of tokens whose requests are counted, beyond those with open streams; of more, the oldest begin anew. */
-#define SUBJECTS_MAX 4096U
-
 typedef struct Auth Auth;
 
 typedef enum AuthResult {
@@ -28,6 +25,7 @@ typedef enum AuthResult {
         AUTH_BAD_TOKEN, /* request->why says more */
         AUTH_OLD_TOKEN, /* it has expired */
         AUTH_TOO_MANY,  /* unknown ones from its address */
+        AUTH_AMBIGUOUS, /* there is more than one */
 } AuthResult;
 
 typedef void (*AuthDone)(Request *request, AuthResult result);

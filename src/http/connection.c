@@ -89,6 +89,8 @@ static usec_t phase_timeout(const Connections *all, ConnectionPhase phase)
                 return all->settings->body_timeout_usec;
         case CONNECTION_IDLE:
                 return all->settings->keep_alive_usec;
+        case CONNECTION_SEND:
+                return all->settings->answer_timeout_usec;
         default:
                 return USEC_INFINITY;
         }
@@ -116,7 +118,7 @@ static void time_out(Connection *connection)
         static const char text[] = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
         connection->all->n_timeouts++;
-        if (connection->phase != CONNECTION_IDLE)
+        if (connection->phase != CONNECTION_IDLE && connection->phase != CONNECTION_SEND)
                 (void) send(connection->fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
         (void) shutdown(connection->fd, SHUT_RDWR);
         connection_set_phase(connection, CONNECTION_WORK);
@@ -228,7 +230,7 @@ unsigned connections_count(const Connections *all)
 
 bool connections_are_sending(const Connections *all)
 {
-        return all->phases[CONNECTION_WORK];
+        return all->phases[CONNECTION_WORK] || all->phases[CONNECTION_SEND];
 }
 
 uint64_t connections_timeouts(const Connections *all)

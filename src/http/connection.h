@@ -14,7 +14,8 @@ typedef enum ConnectionPhase {
         CONNECTION_HEAD, /* a request is being read, or the first one is waited for */
         CONNECTION_BODY, /* its body is */
         CONNECTION_IDLE, /* between two requests */
-        CONNECTION_WORK, /* an answer is being made or sent: no deadline of ours */
+        CONNECTION_WORK, /* an answer is being made: no deadline of ours */
+        CONNECTION_SEND, /* it is being sent */
         _CONNECTION_PHASE_MAX,
 } ConnectionPhase;
 

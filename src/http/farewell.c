@@ -12,6 +12,7 @@
 
 #include "base/fd-util.h"
 #include "base/log.h"
+#include "base/string-util.h"
 #include "base/time-util.h"
 
 #define RETRY_AFTER_SEC 1
@@ -105,21 +106,21 @@ Farewells *farewells_free(Farewells *all)
         return NULL;
 }
 
-void farewell_say(Farewells *all, int fd, unsigned status)
+void farewell_say(Farewells *all, int fd, unsigned status, const char *cors)
 {
         const char *reason = MHD_get_reason_phrase_for(status);
-        char text[FAREWELL_TEXT_MAX], body[FAREWELL_TEXT_MAX / 2], retry[64] = "";
+        char body[FAREWELL_TEXT_MAX / 2], retry[64] = "";
+        _cleanup_free_ char *text = NULL;
         int size;
 
         /* Which surface was meant is not known yet: both of their words. */
         size = snprintf(body, sizeof(body), "{\"error\":\"%s\",\"detail\":\"%s\"}", reason, reason);
         if (status == MHD_HTTP_SERVICE_UNAVAILABLE || status == MHD_HTTP_TOO_MANY_REQUESTS)
                 (void) snprintf(retry, sizeof(retry), "Retry-After: %d\r\n", RETRY_AFTER_SEC);
-        size = snprintf(text, sizeof(text),
-                        "HTTP/1.1 %u %s\r\nConnection: close\r\n%sContent-Type: application/json\r\n"
-                        "Content-Length: %d\r\n\r\n%s",
-                        status, reason, retry, size, body);
-        farewell_say_text(all, fd, text, (size_t) size);
+        text = asprintf_or_null("HTTP/1.1 %u %s\r\nConnection: close\r\n%s%sContent-Type: application/json\r\n"
+                                "Content-Length: %d\r\n\r\n%s",
+                                status, reason, retry, cors, size, body);
+        farewell_say_text(all, fd, strempty(text), strlen(strempty(text)));
 }
 
 void farewell_say_text(Farewells *all, int fd, const char *text, size_t size)

@@ -10,7 +10,7 @@
 
 #define FAREWELLS_MAX     1024U /* at a time; further sockets are closed at once */
 #define FAREWELL_USEC     (2 * USEC_PER_SEC)
-#define FAREWELL_TEXT_MAX 512U
+#define FAREWELL_TEXT_MAX 512U /* without what CORS puts into its head */
 
 typedef struct Farewells Farewells;
 
@@ -18,8 +18,8 @@ int farewells_new(sd_event *event, Farewells **ret) _must_check_;
 Farewells *farewells_free(Farewells *farewells);
 DEFINE_TRIVIAL_CLEANUP_FUNC(Farewells *, farewells_free);
 
-/* Sends an answer with an error of this status, and closes. Takes @fd. */
-void farewell_say(Farewells *farewells, int fd, unsigned status);
+/* Sends an answer with an error of this status, and closes. Takes @fd. @cors: further lines of its head, or "". */
+void farewell_say(Farewells *farewells, int fd, unsigned status, const char *cors);
 
 /* The same with an answer that is written already. */
 void farewell_say_text(Farewells *farewells, int fd, const char *text, size_t size);

@@ -19,6 +19,7 @@ typedef struct HeadCount {
         unsigned n_codings;
         unsigned n_authorizations;
         unsigned n_keys;
+        unsigned n_other_keys;
         bool is_odd; /* something that others may read in another way */
 } HeadCount;
 
@@ -49,6 +50,8 @@ static enum MHD_Result count_header(void *userdata, enum MHD_ValueKind kind, con
                 count->n_authorizations++;
         else if (strcasecmp(name, "X-API-Key") == 0)
                 count->n_keys++;
+        else if (strcasecmp(name, "X-Open-Wearables-API-Key") == 0)
+                count->n_other_keys++;
         /* A blank before the colon, or a line that begins with one. */
         count->is_odd |= !is_token(name);
         return MHD_YES;
@@ -67,7 +70,7 @@ unsigned head_check(const Request *request)
                                                         : MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
         return count.is_odd || count.n_hosts > 1 || (count.n_hosts == 0 && !request->is_http10) ||
                                                count.n_lengths + count.n_codings > 1 || count.n_authorizations > 1 ||
-                                               count.n_keys > 1
+                                               count.n_keys > 1 || count.n_other_keys > 1
                                ? MHD_HTTP_BAD_REQUEST
                                : 0;
 }

@@ -24,11 +24,13 @@ typedef struct HttpSettings {
         /* [Limits] */
         unsigned connections_max;
         unsigned connections_per_address_max;
-        usec_t head_timeout_usec; /* for all of a request's head */
-        usec_t body_timeout_usec; /* for all of its body */
-        usec_t send_timeout_usec; /* without a byte that the client took */
+        usec_t head_timeout_usec;   /* for all of a request's head */
+        usec_t body_timeout_usec;   /* for all of its body */
+        usec_t send_timeout_usec;   /* without a byte that the client took */
+        usec_t answer_timeout_usec; /* for all of an answer */
         unsigned head_max_bytes;
         unsigned body_max_bytes;
+        unsigned answers_max_bytes;   /* of all that are being sent */
         unsigned requests_per_minute; /* of one key */
         unsigned failures_per_minute; /* of one address: unknown keys */
 

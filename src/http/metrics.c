@@ -30,9 +30,16 @@ typedef struct Count {
 } Count;
 
 static const char *const refusal_reason_table[] = {
-        [REFUSAL_MISSING] = "no-key",  [REFUSAL_UNKNOWN] = "unknown-key",        [REFUSAL_TOKEN] = "bad-token",
-        [REFUSAL_EXPIRED] = "expired", [REFUSAL_TOO_MANY] = "too-many-failures", [REFUSAL_RATE] = "rate",
-        [REFUSAL_SCOPE] = "scope",     [REFUSAL_FOREIGN] = "foreign-page",       [REFUSAL_STREAMS] = "streams",
+        [REFUSAL_MISSING] = "no-key",
+        [REFUSAL_UNKNOWN] = "unknown-key",
+        [REFUSAL_TOKEN] = "bad-token",
+        [REFUSAL_EXPIRED] = "expired",
+        [REFUSAL_TOO_MANY] = "too-many-failures",
+        [REFUSAL_RATE] = "rate",
+        [REFUSAL_SCOPE] = "scope",
+        [REFUSAL_FOREIGN] = "foreign-page",
+        [REFUSAL_STREAMS] = "streams",
+        [REFUSAL_AMBIGUOUS] = "several-keys",
 };
 DEFINE_STRING_TABLE(refusal_reason, RefusalReason, _REFUSAL_REASON_MAX);
 

@@ -13,15 +13,16 @@ typedef struct Metrics Metrics;
 
 /* Why a request was not let in to its route. */
 typedef enum RefusalReason {
-        REFUSAL_MISSING,  /* no key */
-        REFUSAL_UNKNOWN,  /* one that is not valid */
-        REFUSAL_TOKEN,    /* the same */
-        REFUSAL_EXPIRED,  /* a session or a token that has ended */
-        REFUSAL_TOO_MANY, /* its address guesses */
-        REFUSAL_RATE,     /* its key asks too often */
-        REFUSAL_SCOPE,    /* its key may not do that */
-        REFUSAL_FOREIGN,  /* another site's page sent it */
-        REFUSAL_STREAMS,  /* there are too many streams, of its key or in all */
+        REFUSAL_MISSING,   /* no key */
+        REFUSAL_UNKNOWN,   /* one that is not valid */
+        REFUSAL_TOKEN,     /* the same */
+        REFUSAL_EXPIRED,   /* a session or a token that has ended */
+        REFUSAL_TOO_MANY,  /* its address guesses */
+        REFUSAL_RATE,      /* its key asks too often */
+        REFUSAL_SCOPE,     /* its key may not do that */
+        REFUSAL_FOREIGN,   /* another site's page sent it */
+        REFUSAL_STREAMS,   /* there are too many streams, of its key or in all */
+        REFUSAL_AMBIGUOUS, /* it has more than one key */
         _REFUSAL_REASON_MAX,
         _REFUSAL_REASON_INVALID = -EINVAL,
 } RefusalReason;

@@ -72,7 +72,8 @@ typedef struct Request {
         int target_error; /* of target_parse() */
         size_t target_size;
         Buffer body;
-        usec_t begun_usec; /* CLOCK_MONOTONIC */
+        usec_t begun_usec;        /* CLOCK_MONOTONIC */
+        size_t answer_held_bytes; /* that the server counts */
 
         Answer answer;
         bool begun;      /* its head was looked at */

@@ -11,8 +11,11 @@
 #include "http/gzip.h"
 
 #define PREFLIGHT_MAX_AGE "600" /* seconds that a browser may keep the answer to a preflight */
-#define ALLOWED_HEADERS   "Authorization, Content-Type, Last-Event-ID, X-API-Key, X-Open-Wearables-API-Key"
-#define EXPOSED_HEADERS   "ETag, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+#define ALLOWED_HEADERS \
+        "Authorization, Content-Type, If-None-Match, Last-Event-ID, X-API-Key, X-Open-Wearables-API-Key"
+#define EXPOSED_HEADERS                                                                                    \
+        "Allow, ETag, Location, Retry-After, WWW-Authenticate, X-RateLimit-Limit, X-RateLimit-Remaining, " \
+        "X-RateLimit-Reset"
 
 /* ---- Lists in headers */
 
@@ -160,7 +163,9 @@ char *respond_cors_lines(const Request *request, const HttpSettings *settings)
                 return strdup("");
         if (!origin)
                 return strdup("Vary: Origin\r\n");
-        return asprintf_or_null("Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n", origin);
+        return asprintf_or_null("Access-Control-Allow-Origin: %s\r\n"
+                                "Access-Control-Expose-Headers: " EXPOSED_HEADERS "\r\nVary: Origin\r\n",
+                                origin);
 }
 
 /* ---- All of it */

@@ -62,6 +62,7 @@ struct Server {
         Connection *accepting; /* while libmicrohttpd is told of it */
         bool progressed;       /* in the last turn of libmicrohttpd's, a request was heard of */
         size_t bodies_bytes;
+        size_t answers_bytes; /* of those that are being sent, but for what is there in any case */
         uint64_t n_accepted;
         uint64_t n_refused;
 };
@@ -83,6 +84,7 @@ static void request_free(Request *request)
         client_call_cancel(request->call);
         if (request->is_large)
                 request->server->bodies_bytes -= request->body.allocated;
+        request->server->answers_bytes -= request->answer_held_bytes;
         answer_done(&request->answer);
         target_done(&request->target);
         buffer_done(&request->body);
@@ -101,11 +103,12 @@ int server_dup_socket(const Request *request)
  * from the answer. */
 static enum MHD_Result refuse_early(Request *request, unsigned status)
 {
+        _cleanup_free_ char *cors = respond_cors_lines(request, request->server->settings);
         int fd = server_dup_socket(request);
 
         request->answer.status = status;
         if (fd >= 0)
-                farewell_say(request->server->farewells, fd, status);
+                farewell_say(request->server->farewells, fd, status, strempty(cors));
         return MHD_NO;
 }
 
@@ -210,12 +213,28 @@ static enum MHD_Result receive(Request *request, const char *data, size_t *size)
         return MHD_YES;
 }
 
+/* One alone may be of any size. */
+static bool has_room(const Server *server, size_t size)
+{
+        return server->answers_bytes == 0 || (size <= server->settings->answers_max_bytes &&
+                                              server->answers_bytes <= server->settings->answers_max_bytes - size);
+}
+
 static enum MHD_Result send_answer(Request *request)
 {
+        const Answer *answer = &request->answer;
+        size_t held = answer->owned || answer->message ? answer->size : 0;
         struct MHD_Response *response;
         enum MHD_Result result;
         unsigned status;
 
+        if (held > ANSWER_FREE_BYTES && !has_room(request->server, held))
+                return refuse_early(request, MHD_HTTP_SERVICE_UNAVAILABLE);
+        if (held > ANSWER_FREE_BYTES) {
+                request->answer_held_bytes = held;
+                request->server->answers_bytes += held;
+        }
+        connection_set_phase(request->connection, CONNECTION_SEND);
         response = respond_make(request, request->server->settings, &status);
         if (!response)
                 return MHD_NO;
@@ -416,7 +435,7 @@ static void add_connection(Server *server, int fd, const struct sockaddr *addres
         status = connections_admit(server->connections, fd, &peer, &server->accepting);
         if (status != 0) {
                 server->n_refused++;
-                farewell_say(server->farewells, fd, status);
+                farewell_say(server->farewells, fd, status, "");
                 return;
         }
         server->n_accepted++;

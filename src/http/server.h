@@ -16,6 +16,9 @@
 /* Bytes of all such bodies that are being received; requests beyond are answered with 503. */
 #define BODIES_MAX_BYTES (64 * MIB)
 
+/* A larger answer counts, as long as it is being sent, among those that AnswersMaxBytes= limits. */
+#define ANSWER_FREE_BYTES (4 * KIB)
+
 typedef struct ServerCallbacks {
         /* The head of a request with a large body is there: it is answered, or server_receive() called, from within or
          * later. */

@@ -286,7 +286,7 @@ def test_refusals_are_counted_and_said_once(new_shim, client, key, daemon):
     text = shim.get("/metrics", key).body.decode()
     counts = {reason: int(n) for reason, n in re.findall(r'^syncrun_http_refusals_total\{reason="(.*)"\} (\d+)$', text, re.M)}
     assert counts == {"scope": 3, "rate": 2, "unknown-key": 4, "too-many-failures": 2, "no-key": 1, "streams": 0, "expired": 0,
-                      "foreign-page": 0, "bad-token": 0}
+                      "foreign-page": 0, "bad-token": 0, "several-keys": 0}
     for reason in ("scope, key reader", "rate, key reader", "unknown-key", "too-many-failures", "no-key"):
         assert shim.log().count(f": {reason}. ") == 1, reason
 
@@ -309,3 +309,22 @@ def test_no_limits(new_shim, key):
     answer = shim.get(RUNS, key)
     assert (answer.status, answer.headers["X-RateLimit-Limit"]) == (200, None)
     assert shim.log().count("syncrun-http.conf") == 0
+
+
+def test_answers_that_are_not_taken(new_shim, key, reporter):
+    """What is kept for slow clients is bounded in all, and ends; who asks for little is served."""
+    shim = new_shim("[Limits]\nAnswersMaxBytes=1000000\nAnswerTimeoutSec=1\n")
+    reporter.big(50)
+    path = f"/api/v1/users/{ALICE}/sync/recent?limit=50"
+    whole = shim.get(path, key)
+    assert whole.status == 200 and 700_000 < len(whole.body) < 1_000_000
+    with shim.connect(local=True) as slow:
+        slow.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n".encode())
+        assert slow.recv(9) == b"HTTP/1.1 "
+        answer = shim.get(path, key)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert shim.get("/v1/sync-runs?limit=1", key).status == 200
+        until = time.monotonic() + 20
+        while shim.get(path, key).status == 503:
+            assert time.monotonic() < until
+        assert len(read_to_end(slow)) < len(whole.body)

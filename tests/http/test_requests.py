@@ -122,20 +122,29 @@ def test_origins(new_shim, key, reporter):
     shim = new_shim("[Server]\nAllowOrigin=https://app.example.org\nAllowOrigin=https://other.example.org\n")
     answer = shim.get(RUNS, key, headers=ORIGIN)
     assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.org"
-    assert "X-RateLimit-Remaining" in answer.headers["Access-Control-Expose-Headers"]
+    exposed = answer.headers["Access-Control-Expose-Headers"]
+    assert {"ETag", "Location", "Retry-After", "WWW-Authenticate", "X-RateLimit-Remaining"} <= set(exposed.split(", "))
     assert "Origin" in answer.headers["Vary"]
     answer = shim.request("OPTIONS", RUNS, headers=PREFLIGHT)
     assert answer.status == 204
     assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD, POST, OPTIONS"
-    assert "X-API-Key" in answer.headers["Access-Control-Allow-Headers"]
+    allowed = set(answer.headers["Access-Control-Allow-Headers"].split(", "))
+    assert {"Authorization", "Content-Type", "If-None-Match", "Last-Event-ID", "X-API-Key"} <= allowed
     for origin in ("https://evil.example.org", "null", "https://app.example.org.evil"):
         answer = shim.get(RUNS, key, headers={"Origin": origin})
         assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, None)
         assert shim.request("OPTIONS", RUNS, headers={**PREFLIGHT, "Origin": origin}).headers["Access-Control-Allow-Methods"] is None
     with shim.stream(RECENT.replace("recent", "stream"), key, headers=ORIGIN) as stream:
         assert stream.headers["Access-Control-Allow-Origin"] == "https://app.example.org"
+        assert stream.headers["Access-Control-Expose-Headers"] == exposed
     # An error is to be read by the page, too.
     assert shim.get(RUNS, headers=ORIGIN).headers["Access-Control-Allow-Origin"] == "https://app.example.org"
+    # What is refused before its body, and what is over a limit that is looked at before anything else.
+    for answer in (shim.post(RUNS, None, "x" * 10000, headers=ORIGIN),
+                   shim.post(RUNS, key, headers={**ORIGIN, "Content-Length": "99999999"})):
+        assert answer.status in (401, 413)
+        assert (answer.headers["Access-Control-Allow-Origin"], answer.headers["Access-Control-Expose-Headers"]) == (
+            "https://app.example.org", exposed)
 
 
 def test_all_origins(new_shim, key):

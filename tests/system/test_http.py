@@ -196,10 +196,17 @@ def test_it_has_a_user_of_its_own_and_sees_nothing(machine, syncrun, key):
         assert re.search(r"^Seccomp:\s+2$", status, re.M)
         # Not its user's: nobody but root may look into its memory, and the kernel dumps none of it.
         assert machine.output("stat", "-c", "%u", f"/proc/{pid}/environ") == "0"
-        inside = ["nsenter", f"--target={pid}", "--mount", "--", "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
-        for path in ("/var/lib/syncrun/history.db", "/etc/shadow"):
-            done = machine.run(*inside, "cat", path, check=False)
-            assert "Permission denied" in done.stderr, path
+        # What is not for it is not there: even root would not find it.
+        see = ["nsenter", f"--target={pid}", "--mount", "--"]
+        for path in ("/var/lib/syncrun", "/etc/shadow", "/etc/passwd", "/etc/syncrun/connectors", "/etc/ssl", "/var/log"):
+            machine.run("test", "-e", path)
+            assert machine.run(*see, "test", "-e", path, check=False).returncode == 1, path
+        assert machine.output(*see, "ls", "/etc").split() == ["ld.so.cache", "nsswitch.conf", "syncrun"]
+        assert machine.output(*see, "ls", "/etc/syncrun").split() == ["syncrun-http.conf"]
+        assert machine.output(*see, "ls", "/var").split() == ["tmp"]
+        inside = [*see, "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+        for folder in ("/home", "/root", "/opt", "/srv"):
+            assert "Permission denied" in machine.run(*inside, "ls", folder, check=False).stderr, folder
         done = machine.run(*inside, "touch", "/var/tmp/x", "/etc/x", "/run/syncrun/x", check=False)
         assert done.stderr.count("cannot touch") >= 2
         # It has sockets that it was given, and no network to make others in.
