@@ -76,16 +76,32 @@ int engine_resend_delivery(Engine *engine, const Connector *connector, const cha
 
 /* ---- What workers tell */
 
+/* Of a run whose worker has died: the next one tells what it had noted. */
+static int settle_deliveries(Engine *engine, const char *connector, const char *run_id,
+                             const DeliveryAttempt *attempts, size_t n)
+{
+        _cleanup_(run_freep) Run *stored = NULL;
+        int r;
+
+        r = store_get_run(engine->store, run_id, false, &stored);
+        if (r < 0)
+                return r;
+        if (!streq_null(stored->connector, connector))
+                return -ESRCH;
+        return store_put_record_attempts(engine->store, connector, run_id, attempts, n);
+}
+
 int engine_worker_report_deliveries(Engine *engine, const char *connector, const char *run_id, uint64_t sequence,
                                     const DeliveryAttempt *attempts, size_t n, EngineReply reply, void *userdata)
 {
         _cleanup_(reply_freep) Reply *answer = NULL;
-        EngineRun *r;
+        EngineRun *r = NULL;
         int k;
 
         k = reply_new(engine, reply, userdata, &answer);
         if (k >= 0)
-                k = worker_calls_take(engine, connector, run_id, sequence, &r);
+                k = sequence == 0 ? settle_deliveries(engine, connector, run_id, attempts, n)
+                                  : worker_calls_take(engine, connector, run_id, sequence, &r);
         if (k < 0)
                 return k;
         if (r) {

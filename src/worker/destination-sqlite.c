@@ -11,6 +11,7 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "worker/destination-sqlite.h"
+#include "worker/outbox.h"
 
 int sqlite_error(SqliteDestination *d, int r)
 {
@@ -226,6 +227,32 @@ int sqlite_next_unsettled(Destination *destination, char **ret_run_id, Ledger *r
         return 1;
 }
 
+/* Also of a file that a destination of Type=webhook has made. */
+int sqlite_next_attempts(Destination *destination, char **ret_run_id, char **ret_json)
+{
+        SqliteDestination *d = sqlite_destination(destination);
+        int r;
+
+        r = outbox_untold_attempts(&d->db, strempty(destination->context.run_id), ret_run_id, ret_json,
+                                   &d->last_attempt);
+        return r < 0 ? sqlite_error(d, r) : r;
+}
+
+int sqlite_attempts_told(Destination *destination, const char *run_id)
+{
+        SqliteDestination *d = sqlite_destination(destination);
+        bool in_transaction = d->in_transaction;
+        int r;
+
+        r = sqlite_begin(d);
+        if (r < 0)
+                return r;
+        r = outbox_forget_attempts(&d->db, run_id, d->last_attempt);
+        if (r < 0)
+                return sqlite_error(d, r);
+        return in_transaction ? 0 : commit(d);
+}
+
 void sqlite_done(Destination *destination)
 {
         SqliteDestination *d = sqlite_destination(destination);
@@ -250,5 +277,7 @@ const DestinationOps destination_sqlite_ops = {
         .finish = sqlite_commit,
         .settled = sqlite_settled,
         .next_unsettled = sqlite_next_unsettled,
+        .next_attempts = sqlite_next_attempts,
+        .attempts_told = sqlite_attempts_told,
         .done = sqlite_done,
 };

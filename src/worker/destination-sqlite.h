@@ -12,6 +12,7 @@ typedef struct SqliteDestination {
         int64_t run;     /* our row in table run */
         usec_t now_usec; /* of the transaction */
         bool in_transaction;
+        int64_t last_attempt; /* that was given to be told */
         ItemWalk walk;
         Buffer key;
         Buffer ours, theirs; /* canonical texts */
@@ -41,6 +42,8 @@ int sqlite_open(Destination *destination) _must_check_;
 int sqlite_commit(Destination *destination) _must_check_;
 int sqlite_settled(Destination *destination, const char *run_id) _must_check_;
 int sqlite_next_unsettled(Destination *destination, char **ret_run_id, Ledger *ret_ledger) _must_check_;
+int sqlite_next_attempts(Destination *destination, char **ret_run_id, char **ret_json) _must_check_;
+int sqlite_attempts_told(Destination *destination, const char *run_id) _must_check_;
 void sqlite_done(Destination *destination);
 
 /* sqlite-items.c: operations of the destination, see DestinationOps */

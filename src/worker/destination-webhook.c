@@ -175,7 +175,8 @@ static AttentionCategory category_of(const DeliveryOutcome *outcome)
         }
 }
 
-static void tell_attempt(WebhookDestination *d, const DeliveryOutcome *outcome)
+/* To be committed with what follows from it. */
+static int tell_attempt(WebhookDestination *d, const DeliveryOutcome *outcome)
 {
         const Destination *destination = base_of(d);
         char id[WEBHOOK_ID_MAX];
@@ -194,8 +195,16 @@ static void tell_attempt(WebhookDestination *d, const DeliveryOutcome *outcome)
                 .answer = outcome->answer,
         };
 
-        if (webhook_id_new("datt_", d->started_usec, id) >= 0)
+        int r;
+
+        r = webhook_id_new("datt_", d->started_usec, id);
+        if (r >= 0)
+                r = sqlite_begin(&d->items);
+        if (r >= 0)
+                r = outbox_note_attempt(&d->items.db, destination->context.run_id, &attempt);
+        if (r >= 0)
                 destination->callbacks.attempted(&attempt, destination->callbacks.userdata);
+        return r;
 }
 
 /* Puts what was just changed in the outbox onto the disk, with the records that came meanwhile. */
@@ -271,14 +280,17 @@ static void on_request_done(CURL *handle, CURLcode code, void *userdata)
 
         r = delivery_request_outcome(d->request, code, now_usec(CLOCK_REALTIME), &outcome);
         d->request = delivery_request_free(d->request);
+        if (r >= 0)
+                r = tell_attempt(d, &outcome);
         if (r < 0) {
                 break_down(d, r);
                 return;
         }
-        tell_attempt(d, &outcome);
         if (!delivery_outcome_is_good(&outcome)) {
                 if (!try_again(d, &outcome))
                         give_up(d, &outcome);
+                else if ((r = commit(d)) < 0)
+                        break_down(d, r);
                 return;
         }
         r = forget_delivery(d, true);
@@ -452,6 +464,20 @@ static int webhook_finish(Destination *destination)
         return d->failed ? destination_error(destination, -EREMOTEIO, "%s", strempty(d->failure)) : 1;
 }
 
+/* The daemon was told of all its attempts before it was told of its end. */
+static int webhook_settled(Destination *destination, const char *run_id)
+{
+        WebhookDestination *d = webhook_destination(destination);
+        int r;
+
+        r = sqlite_begin(&d->items);
+        if (r >= 0)
+                r = outbox_forget_attempts(&d->items.db, run_id, INT64_MAX);
+        if (r >= 0)
+                r = sqlite_settled(destination, run_id);
+        return r < 0 ? r : commit(d);
+}
+
 static void stop(WebhookDestination *d)
 {
         if (d->request)
@@ -497,7 +523,9 @@ const DestinationOps destination_webhook_ops = {
         .commit = webhook_commit,
         .finish = webhook_finish,
         .cancel = webhook_cancel,
-        .settled = sqlite_settled,
+        .settled = webhook_settled,
         .next_unsettled = sqlite_next_unsettled,
+        .next_attempts = sqlite_next_attempts,
+        .attempts_told = sqlite_attempts_told,
         .done = webhook_done,
 };

@@ -127,3 +127,14 @@ int destination_next_unsettled(Destination *destination, char **ret_run_id, Ledg
         return destination->ops->next_unsettled ? destination->ops->next_unsettled(destination, ret_run_id, ret_ledger)
                                                 : 0;
 }
+
+int destination_next_attempts(Destination *destination, char **ret_run_id, char **ret_json)
+{
+        return destination->ops->next_attempts ? destination->ops->next_attempts(destination, ret_run_id, ret_json)
+                                               : 0;
+}
+
+int destination_attempts_told(Destination *destination, const char *run_id)
+{
+        return destination->ops->attempts_told ? destination->ops->attempts_told(destination, run_id) : 0;
+}

@@ -76,6 +76,8 @@ typedef struct DestinationOps {
         void (*cancel)(Destination *destination);
         int (*settled)(Destination *destination, const char *run_id);
         int (*next_unsettled)(Destination *destination, char **ret_run_id, Ledger *ret_ledger);
+        int (*next_attempts)(Destination *destination, char **ret_run_id, char **ret_json);
+        int (*attempts_told)(Destination *destination, const char *run_id);
         void (*done)(Destination *destination);
 } DestinationOps;
 
@@ -160,6 +162,18 @@ int destination_settled(Destination *destination, const char *run_id) _must_chec
  * Return: 1 if there is one; 0 if not; negative errno.
  */
 int destination_next_unsettled(Destination *destination, char **ret_run_id, Ledger *ret_ledger) _must_check_;
+
+/**
+ * destination_next_attempts() - requests of a run, other than this one, that the daemon may not know of
+ * @ret_run_id: set on success only, as @ret_json; caller frees
+ * @ret_json:   for ReportDeliveries()
+ *
+ * Return: 1 if there are some; 0 if not; negative errno.
+ */
+int destination_next_attempts(Destination *destination, char **ret_run_id, char **ret_json) _must_check_;
+
+/** destination_attempts_told() - the daemon has those that destination_next_attempts() gave last */
+int destination_attempts_told(Destination *destination, const char *run_id) _must_check_;
 
 /* For the destinations: sets the words (formatted) and returns @r. */
 int destination_error(Destination *destination, int r, const char *format, ...) _printf_(3, 4);

@@ -71,6 +71,11 @@ static const char outbox_schema[] =
                 "CREATE UNIQUE INDEX IF NOT EXISTS outbox_once ON outbox (item) WHERE delivery IS NULL;"
                 "CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (stream_id, seq) WHERE delivery IS NULL;"
                 "CREATE INDEX IF NOT EXISTS outbox_assigned ON outbox (delivery) WHERE delivery IS NOT NULL;"
+                "CREATE TABLE IF NOT EXISTS attempt ("
+                "  key INTEGER PRIMARY KEY AUTOINCREMENT,"
+                "  run_id TEXT NOT NULL,"
+                "  json TEXT NOT NULL"
+                ") STRICT;"
                 /* What is gone at the provider is not sent any more. */
                 "CREATE TRIGGER IF NOT EXISTS outbox_gone AFTER DELETE ON item BEGIN"
                 "  DELETE FROM outbox WHERE item = OLD.id AND delivery IS NULL;"
@@ -127,6 +132,12 @@ static const char *const statement_table[_ITEM_STATEMENT_MAX] = {
         [DELIVERY_ADD] = "INSERT INTO delivery (id, body) VALUES (?1, ?2) RETURNING key",
         [DELIVERY_FIRST] = "SELECT key, id, body FROM delivery ORDER BY key LIMIT 1",
         [DELIVERY_DROP] = "DELETE FROM delivery WHERE key = ?1",
+        [ATTEMPT_TABLE] = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'attempt'",
+        [ATTEMPT_ADD] = "INSERT INTO attempt (run_id, json) VALUES (?1, ?2)",
+        [ATTEMPT_TRIM] = "DELETE FROM attempt WHERE key <= (SELECT max(key) FROM attempt) - ?1",
+        [ATTEMPT_RUN] = "SELECT run_id FROM attempt WHERE run_id <> ?1 ORDER BY key LIMIT 1",
+        [ATTEMPT_LIST] = "SELECT key, json FROM attempt WHERE run_id = ?1 ORDER BY key LIMIT ?2",
+        [ATTEMPT_DROP] = "DELETE FROM attempt WHERE run_id = ?1 AND key <= ?2",
 };
 
 int item_db_errno(int code)

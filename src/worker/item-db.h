@@ -15,12 +15,13 @@
  * - tally: counts by account of runs that are not settled, written in the transactions of the items that they count;
  *   account '' is for records that name none
  *
- * A destination of Type=webhook (destination-webhook.c) has two more, which are made for it alone:
+ * A destination of Type=webhook (destination-webhook.c) has three more, which are made for it alone:
  *
  * - outbox: items that are still to be delivered; is_new: the receiver has none of its versions; delivery: the request
  *   that it is part of; NULL: none yet. An item that changes while it is part of one waits once more beside that.
  * - delivery: a request that may have been sent, with its very bytes: it is sent again, with the same id, until it is
  *   known to have been taken or refused
+ * - attempt: requests of runs that are not settled, as they are told to the daemon: written with what came of them
  *
  * item is a rowid table with an index on (stream_id, key) and not WITHOUT ROWID: measured with records of 1 KB, keys
  * in random order, on pages of 8 KiB, it takes 90,000 to 113,000 new rows a second and not 16,000, and finds them
@@ -69,6 +70,12 @@ typedef enum ItemStatement {
         DELIVERY_ADD,         /* id, body → key */
         DELIVERY_FIRST,       /* → key, id, body */
         DELIVERY_DROP,        /* key */
+        ATTEMPT_TABLE,        /* → a row, where there is such a table */
+        ATTEMPT_ADD,          /* run id, json */
+        ATTEMPT_TRIM,         /* how many to keep */
+        ATTEMPT_RUN,          /* own run id → another run's id */
+        ATTEMPT_LIST,         /* run id, limit → key, json */
+        ATTEMPT_DROP,         /* run id, last key */
         _ITEM_STATEMENT_MAX,
         _ITEM_STATEMENT_INVALID = -EINVAL,
 } ItemStatement;

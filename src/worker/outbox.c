@@ -278,3 +278,94 @@ int outbox_return(ItemDb *db, int64_t delivery)
                 r = run_for(db, steps[i], delivery);
         return r;
 }
+
+/* ---- Attempts */
+
+int outbox_note_attempt(ItemDb *db, const char *run_id, const DeliveryAttempt *attempt)
+{
+        _cleanup_buffer_ Buffer json = {};
+        sqlite3_stmt *statement;
+        int r;
+
+        delivery_attempts_write(attempt, 1, &json);
+        if (json.failed)
+                return -ENOMEM;
+        r = item_db_statement(db, ATTEMPT_ADD, &statement);
+        if (r < 0)
+                return r;
+        (void) sqlite3_bind_text(statement, 1, run_id, -1, SQLITE_STATIC);
+        /* A list of one: without its brackets */
+        (void) sqlite3_bind_text(statement, 2, json.data + 1, (int) json.size - 2, SQLITE_STATIC);
+        r = item_db_run(db, statement);
+        return r < 0 ? r : run_for(db, ATTEMPT_TRIM, OUTBOX_ATTEMPTS_MAX);
+}
+
+/* Return: 1; 0; negative errno. */
+static int find_untold_run(ItemDb *db, const char *run_id, char **ret)
+{
+        sqlite3_stmt *statement;
+        int64_t found;
+        int r, code;
+
+        r = item_db_statement(db, ATTEMPT_TABLE, &statement);
+        if (r >= 0)
+                r = read_number(statement, &found);
+        if (r <= 0)
+                return r;
+        r = item_db_statement(db, ATTEMPT_RUN, &statement);
+        if (r < 0)
+                return r;
+        (void) sqlite3_bind_text(statement, 1, run_id, -1, SQLITE_STATIC);
+        code = sqlite3_step(statement);
+        if (code == SQLITE_ROW)
+                *ret = strdup((const char *) sqlite3_column_text(statement, 0));
+        r = item_db_errno(code);
+        (void) sqlite3_reset(statement);
+        if (r < 0 || code != SQLITE_ROW)
+                return r;
+        return *ret ? 1 : -ENOMEM;
+}
+
+int outbox_untold_attempts(ItemDb *db, const char *run_id, char **ret_run_id, char **ret_json, int64_t *ret_last)
+{
+        _cleanup_free_ char *untold = NULL;
+        _cleanup_buffer_ Buffer json = {};
+        sqlite3_stmt *statement;
+        int r, code;
+
+        r = find_untold_run(db, run_id, &untold);
+        if (r <= 0)
+                return r;
+        r = item_db_statement(db, ATTEMPT_LIST, &statement);
+        if (r < 0)
+                return r;
+        (void) sqlite3_bind_text(statement, 1, untold, -1, SQLITE_STATIC);
+        (void) sqlite3_bind_int(statement, 2, DELIVERIES_REPORT_MAX);
+        while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+                buffer_append_char(&json, json.size == 0 ? '[' : ',');
+                buffer_append_string(&json, (const char *) sqlite3_column_text(statement, 1));
+                *ret_last = sqlite3_column_int64(statement, 0);
+        }
+        r = item_db_errno(code);
+        (void) sqlite3_reset(statement);
+        buffer_append_char(&json, ']');
+        if (r >= 0)
+                r = buffer_take(&json, ret_json);
+        if (r < 0)
+                return r;
+        *ret_run_id = TAKE_PTR(untold);
+        return 1;
+}
+
+int outbox_forget_attempts(ItemDb *db, const char *run_id, int64_t last)
+{
+        sqlite3_stmt *statement;
+        int r;
+
+        r = item_db_statement(db, ATTEMPT_DROP, &statement);
+        if (r < 0)
+                return r;
+        (void) sqlite3_bind_text(statement, 1, run_id, -1, SQLITE_STATIC);
+        (void) sqlite3_bind_int64(statement, 2, last);
+        return item_db_run(db, statement);
+}

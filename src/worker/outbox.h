@@ -5,6 +5,7 @@
  * item-db.h), and requests made of them, in Redbark's envelope. All of it happens in the transactions of whoever
  * calls; nothing is sent here. */
 
+#include "model/delivery.h"
 #include "worker/item-db.h"
 
 #define OUTBOX_RECORDS_MAX 500U      /* in one request */
@@ -51,6 +52,26 @@ int outbox_first(ItemDb *db, OutboxDelivery *ret) _must_check_;
 
 /** outbox_delivered() - the request was taken: forget it */
 int outbox_delivered(ItemDb *db, int64_t delivery) _must_check_;
+
+/* Attempts that are kept until the daemon has them: the newest ones, as many as it keeps of a connector. */
+#define OUTBOX_ATTEMPTS_MAX 200U
+
+/** outbox_note_attempt() - what came of a request, until the daemon is known to have it */
+int outbox_note_attempt(ItemDb *db, const char *run_id, const DeliveryAttempt *attempt) _must_check_;
+
+/**
+ * outbox_untold_attempts() - attempts that the daemon may not have
+ * @run_id:     of no interest: it is told of as it goes
+ * @ret_run_id: whose they are; freed by the caller, as is @ret_json, for delivery_attempts_parse()
+ * @ret_last:   for outbox_forget_attempts()
+ *
+ * Return: 1; 0 (there are none, or no outbox).
+ */
+int outbox_untold_attempts(ItemDb *db, const char *run_id, char **ret_run_id, char **ret_json,
+                           int64_t *ret_last) _must_check_;
+
+/** outbox_forget_attempts() - the daemon has those of this run up to @last */
+int outbox_forget_attempts(ItemDb *db, const char *run_id, int64_t last) _must_check_;
 
 /** outbox_return() - the request was refused: its items wait again, each as it is then */
 int outbox_return(ItemDb *db, int64_t delivery) _must_check_;

@@ -43,6 +43,22 @@ int settle_recall(const char *state_directory, char **ret_path)
         return file ? read_file(file, PLACE_MAX, ret_path, NULL) : -ENOMEM;
 }
 
+/* Return: as settle_call(). */
+static int tell_attempts(Destination *destination, WorkerProxy *proxy, char **settling)
+{
+        _cleanup_free_ char *text = NULL, *run_id = NULL;
+        int r;
+
+        r = destination_next_attempts(destination, &run_id, &text);
+        if (r <= 0)
+                return r;
+        r = worker_proxy_call(proxy, WORKER_REPORT_DELIVERIES, run_id, 0, text);
+        if (r < 0)
+                return r;
+        *settling = TAKE_PTR(run_id);
+        return 1;
+}
+
 int settle_call(Destination *destination, WorkerProxy *proxy, char **settling)
 {
         _cleanup_free_ char *text = NULL, *run_id = NULL;
@@ -51,6 +67,9 @@ int settle_call(Destination *destination, WorkerProxy *proxy, char **settling)
 
         free(*settling);
         *settling = NULL;
+        r = tell_attempts(destination, proxy, settling);
+        if (r != 0)
+                return r;
         ledger_init(&ledger);
         r = destination_next_unsettled(destination, &run_id, &ledger);
         if (r > 0)
@@ -65,7 +84,7 @@ int settle_call(Destination *destination, WorkerProxy *proxy, char **settling)
         return 1;
 }
 
-int settle_reply(Destination *destination, int r, const char *error, char **settling)
+int settle_reply(Destination *destination, WorkerMethod method, int r, const char *error, char **settling)
 {
         /* A run that the daemon has forgotten, or knows the end of, need not be told again. */
         bool known = r >= 0 || r == -ESRCH || r == -EALREADY || r == -ESTALE;
@@ -74,7 +93,8 @@ int settle_reply(Destination *destination, int r, const char *error, char **sett
                 log_warning("The daemon does not take the counts of run %s: %s", *settling, strna(error));
                 return 0;
         }
-        if (destination_settled(destination, *settling) < 0) {
+        if ((method == WORKER_SETTLE ? destination_settled(destination, *settling)
+                                     : destination_attempts_told(destination, *settling)) < 0) {
                 log_warning("The destination could not note that run %s is recorded: %s", *settling,
                             strna(destination->error));
                 return 0;
@@ -96,7 +116,7 @@ static void on_reply(WorkerMethod method, int r, const char *error, WorkerAttach
 {
         Settlement *settlement = userdata;
 
-        if (settle_reply(settlement->destination, r, error, &settlement->settling) > 0)
+        if (settle_reply(settlement->destination, method, r, error, &settlement->settling) > 0)
                 proceed(settlement);
         else
                 (void) sd_event_exit(settlement->event, 0);

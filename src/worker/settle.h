@@ -29,7 +29,7 @@ int settle_remember(const char *state_directory, const char *path) _must_check_;
 int settle_recall(const char *state_directory, char **ret_path) _must_check_;
 
 /**
- * settle_call() - begin to tell the counts of the next untold run
+ * settle_call() - begin to tell the requests, or else the counts, of the next untold run
  * @settling: freed; set to the run's id where a call was begun
  *
  * Return: 1 if a call is under way, whose reply must be handed to settle_reply(); 0 if there is nothing to tell;
@@ -39,10 +39,12 @@ int settle_call(Destination *destination, WorkerProxy *proxy, char **settling) _
 
 /**
  * settle_reply() - the daemon has answered
+ * @method: what it was called for
  *
  * Return: 1: go on with settle_call(); 0: leave the rest for later.
  */
-int settle_reply(Destination *destination, int r, const char *error, char **settling) _must_check_;
+int settle_reply(Destination *destination, WorkerMethod method, int r, const char *error,
+                 char **settling) _must_check_;
 
 /**
  * settle_connector() - tell the counts of all untold runs of a connector

@@ -426,14 +426,15 @@ static void on_reply(WorkerMethod method, int r, const char *error, WorkerAttach
                 log_error("The daemon has no run for connector %s: %s", worker->connector, strna(error));
                 leave(worker, r);
                 break;
-        case WORKER_SETTLE:
-                r = settle_reply(worker->destination, r, error, &worker->settling);
-                if (r > 0)
-                        settle_next(worker);
-                else
-                        begin(worker);
-                break;
         default:
+                if (worker->settling) {
+                        r = settle_reply(worker->destination, method, r, error, &worker->settling);
+                        if (r > 0)
+                                settle_next(worker);
+                        else
+                                begin(worker);
+                        break;
+                }
                 reporter_reply(worker->reporter, method, r, error);
         }
 }

@@ -50,6 +50,26 @@ def test_records(worker, client):
     assert deliveries(client, "mail") == []
 
 
+def test_what_a_dead_worker_had_noted(daemon, client):
+    """The next one tells it, of the run that it was of; what is known already is not there twice."""
+    client.start("bank")
+    dead = daemon.worker()
+    dead.attach()
+    tell(dead, 1, [attempt(1)])
+    run = dead.run
+    dead.exit()
+    wait_for(lambda: not client.describe("DescribeRuns", active=True)["runs"], "the end of the run")
+    client.start("bank")
+    following = daemon.worker()
+    following.attach()
+    for _ in range(2):
+        following.call("ReportDeliveries", "(sts)", run, 0, json.dumps([attempt(1), attempt(2)]))
+    assert [(entry["id"], entry["runId"]) for entry in deliveries(client)] == [("datt_2", run), ("datt_1", run)]
+    error = refusal(following.call, "ReportDeliveries", "(sts)", "no-such-run", 0, json.dumps([attempt(3)]))
+    assert error.name == "NoSuchRun"
+    following.exit()
+
+
 def test_the_newest_are_kept(worker, client):
     attempts = [attempt(number) for number in range(1, KEPT + 3)]
     for sequence, start in enumerate(range(0, len(attempts), 32), 1):

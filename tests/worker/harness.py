@@ -93,6 +93,7 @@ class FakeDaemon:
         self.calls = []
         self.received = []
         self.settled = {}
+        self.told = {}         # run → attempts that a later worker, or --settle, told of it
         self.refuse = {}       # method → (error name, words)
         self.before_reply = None  # called with (method, sequence) after it was recorded; True: there is no answer
         self.connection = None
@@ -138,6 +139,9 @@ class FakeDaemon:
             self.settled[arguments[0]] = json.loads(arguments[1])
             return None
         run_id, sequence, content = arguments
+        if method == "ReportDeliveries" and sequence == 0:
+            self.told.setdefault(run_id, []).extend(json.loads(content))
+            return None
         if run_id != self.run_id:
             return ("org.syncrun1.Error.NoSuchRun", "no such run")
         if sequence > self.sequence:

@@ -312,6 +312,37 @@ def test_killed_while_a_request_is_under_way(bench, hook):
     assert receiver.requests[2].body == receiver.requests[1].body
 
 
+def untold(bench):
+    with sqlite3.connect(f"file:{bench.state}/items.db?mode=ro", uri=True) as database:
+        return database.execute("SELECT run_id, json ->> 'http_status' FROM attempt ORDER BY key").fetchall()
+
+
+@pytest.mark.parametrize("by", ["the next run", "--settle"])
+def test_attempts_of_a_worker_that_was_killed(bench, hook, by):
+    """What the daemon did not hear of is told by who comes after, and then forgotten; in the transaction that knows what was
+    taken it was noted."""
+    receiver = hook(answer(500), answer(), hang)
+    lines = [schema(), *(record(n) for n in range(700))]
+    bench.settings(bench.lines(lines), destination=bench.destination)
+    run = bench.start()
+    wait_for(lambda: receiver.requests, "the first request")
+    bench.daemon.vanish()
+    wait_for(lambda: len(receiver.requests) == 3, "the third request")
+    run.kill()
+    run.wait()
+    first = bench.daemon.run_id
+    assert untold(bench) == [(first, 500), (first, 200)]
+    assert waiting(bench) == 200
+    bench.daemon.appear()
+    if by == "--settle":
+        assert Run(bench, ["--settle"]).wait() == 0
+    else:
+        bench.next_run(2)
+        assert pull(bench, [schema()])["outcome"] == "succeeded"
+    assert [attempt["http_status"] for attempt in bench.daemon.told[first]] == [500, 200]
+    assert untold(bench) == []
+
+
 def test_cancelled_while_a_request_is_under_way(bench, hook):
     receiver = hook(hang)
     bench.settings(bench.lines([schema(), record("a")]), destination=bench.destination)
