@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Webhooks to a receiver on this machine, with and without a dead endpoint whose queue is long: messages a second, the daemon's
-memory and CPU, and how long a call of the bus waits meanwhile."""
+"""Webhooks to a receiver on this machine: alone, and beside dead endpoints whose queues are long, of which one refuses and one
+takes connections and never answers. Messages a second, the daemon's memory and CPU, and how long a call of the bus waits
+meanwhile, which is how long its loop has something else to do."""
 
 import json
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bus"))
 
 from harness import MANAGER, PATH, Client, Daemon, PrivateBus  # noqa: E402
-from receiver import Receiver  # noqa: E402
+from receiver import Receiver, hang  # noqa: E402
 from webhooks import LOCAL, USER, Webhooks  # noqa: E402
 
 BATCH = 1000
@@ -57,14 +58,16 @@ class Bench:
             asked = time.monotonic()
             self.client.get(PATH, MANAGER, "NConnectors")
             waits.append(time.monotonic() - asked)
-            while taken.acquire(timeout=0.01):
+            # Asked again every millisecond, or after some messages.
+            while taken.acquire(timeout=0.001):
                 n_taken += 1
-                if n_taken % 100 == 0:
+                if n_taken % 20 == 0:
                     break
         seconds = time.monotonic() - begin
         waits.sort()
         print(f"{what}: {n / seconds:.0f} messages/s, {1e6 * (self.cpu_sec() - cpu) / n:.0f} µs of CPU each, "
-              f"{self.memory_kib()} KiB, a call waits {1e3 * waits[len(waits) // 2]:.1f} ms (longest {1e3 * waits[-1]:.0f} ms)")
+              f"{self.memory_kib()} KiB, of {len(waits)} calls p50 {1e3 * waits[len(waits) // 2]:.1f} ms, "
+              f"p99 {1e3 * waits[len(waits) * 99 // 100]:.1f} ms, longest {1e3 * waits[-1]:.0f} ms; load {os.getloadavg()[0]:.0f}")
         self.webhooks.call("RemoveWebhookEndpoint", endpoint)
         receiver.close()
 
@@ -80,9 +83,13 @@ def main():
         bench = Bench(Path(folder))
         bench.measure("alone", n_taken)
         bench.webhooks.add("http://127.0.0.1:1/")
+        hanging = Receiver(then=hang)
+        bench.webhooks.add(hanging.url())
         bench.report(n_queued)
-        bench.measure(f"beside a dead endpoint with {n_queued} messages", n_taken)
+        bench.measure(f"beside two dead endpoints with {n_queued} messages each, of which one hangs", n_taken)
+        assert hanging.requests, "nothing hangs"
         bench.close()
+        hanging.close()
 
 
 main()

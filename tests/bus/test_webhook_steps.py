@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The daemon is killed at each step of a delivery, whatever the receiver answers, and of what is done with many deliveries:
+nothing is lost, the messages of a run come in order, and what comes twice has the same id."""
+
+import json
+import os
+import signal
+import sqlite3
+import threading
+
+import pytest
+from harness import wait_for
+from receiver import answer, reset
+from webhooks import USER
+
+ANSWERS = {
+    "taken": answer(),
+    "refused": answer(500),
+    "reset": reset,
+    "throttled": answer(429, Retry_After="1"),
+    "gone": answer(410),
+    "aborted": answer(400, webhook_delivery="abort-message"),
+}
+# When the first request has come; right behind its answer; when what came of it was told; when the next one has come, which
+# a receiver that wants to be left alone, or is gone, does not get.
+STEPS = ["arrived", "answered", "recorded", "next"]
+CASES = [(how, step) for how in ANSWERS for step in STEPS if step != "next" or how not in ("throttled", "gone")]
+
+N_RUNS = 275  # with two messages each more than is held, or sent again, in one step
+
+
+def query(daemon, sql, *values):
+    with sqlite3.connect(f"file:{daemon.state / 'history.db'}?mode=ro", uri=True) as db:
+        return db.execute(sql, values).fetchall()
+
+
+def events(run_id):
+    base = {"run_id": run_id, "user_id": USER, "provider": "test", "source": "sdk"}
+    return [{**base, "stage": "started", "status": "in_progress"}, {**base, "stage": "completed", "status": "success"}]
+
+
+def on_its_way(daemon, endpoint):
+    return query(daemon, "SELECT count(*) FROM webhook_deliveries AS d JOIN webhook_endpoints AS e ON e.key = d.endpoint"
+                 " WHERE e.id = ? AND d.state <> 'succeeded'", endpoint)[0][0]
+
+
+def ask(call, *words, **values):
+    """Of a daemon that may be killed over it; what it has promised is not of interest."""
+    try:
+        call(*words, **values)
+    except Exception:
+        pass
+
+
+class Killer:
+    """Kills the daemon once, when the step comes."""
+
+    def __init__(self, daemon, receiver, step):
+        self.daemon, self.step = daemon, step
+        self.killed = threading.Event()
+        self.receiver = receiver
+        receiver.notice = self.on_request
+        if step == "answered":
+            (how,) = receiver.script
+            receiver.script[:] = [lambda connection, closing: (how(connection, closing), self.kill())]
+
+    def kill(self):
+        if not self.killed.is_set():
+            os.kill(self.daemon.process.pid, signal.SIGKILL)
+            self.killed.set()
+
+    def on_request(self, request):
+        if len(self.receiver.requests) == {"arrived": 1, "next": 2}.get(self.step):
+            self.kill()
+
+
+def check(daemon, receiver):
+    """All that the history has is there, byte for byte, and of each run in order."""
+    bodies = dict(query(daemon, "SELECT id, body FROM webhook_messages"))
+    assert {request.id: request.body.decode() for request in receiver.requests} == bodies
+    order = {}
+    for request in receiver.requests:
+        types = order.setdefault(request.message["data"]["run_id"], [])
+        if request.message["type"] not in types:
+            types.append(request.message["type"])
+    assert set(map(tuple, order.values())) == {("sync.started", "sync.completed")}
+
+
+@pytest.mark.parametrize("how, step", CASES)
+def test_killed_at_a_step(begin, receivers, new_daemon, client, how, step):
+    receiver = receivers(ANSWERS[how])
+    webhooks = begin(retry="1ms")
+    endpoint = webhooks.add(receiver.url())
+    killer = Killer(new_daemon, receiver, step)
+    ask(client.manager, "ReportEvents", "(s)", json.dumps(events("r1")))
+    if step == "recorded":
+        webhooks.wait_attempts(1)
+        killer.kill()
+    assert killer.killed.wait(30)
+    new_daemon.process.wait()
+    new_daemon.start()
+    # What has failed is asked for again, and who may not be asked for a minute is asked all the same.
+    webhooks.call("UpdateWebhookEndpoint", endpoint, disabled=False)
+    client.manager("RecoverWebhook", "(sta{sv})", endpoint, 0, {})
+    (first,), _ = query(new_daemon, "SELECT id FROM webhook_messages ORDER BY key")
+    webhooks.call("ResendWebhookMessage", endpoint, first)
+    wait_for(lambda: on_its_way(new_daemon, endpoint) == 0, "both messages to be taken")
+    check(new_daemon, receiver)
+
+
+def test_killed_while_many_are_held_and_sent_again(begin, receivers, new_daemon, client):
+    """What is done in steps is gone on with, where it was."""
+    blocked = threading.Event()
+    receiver = receivers(then=lambda connection, closing: blocked.wait(30) and answer()(connection, closing))
+    arrived = threading.Event()
+    receiver.notice = lambda request: arrived.set()
+    webhooks = begin(more="MaxRequestsPerEndpoint=16")
+    endpoint = webhooks.add(receiver.url())
+    client.manager("ReportEvents", "(s)", json.dumps([event for n in range(N_RUNS) for event in events(f"r{n}")]))
+    assert arrived.wait(30)
+    for call in (lambda: webhooks.call("UpdateWebhookEndpoint", endpoint, disabled=True),
+                 lambda: webhooks.call("UpdateWebhookEndpoint", endpoint, disabled=False),
+                 lambda: client.manager("RecoverWebhook", "(sta{sv})", endpoint, 0, {})):
+        call()
+        new_daemon.kill9()
+        new_daemon.start()
+    blocked.set()
+    wait_for(lambda: on_its_way(new_daemon, endpoint) == 0, "all messages to be taken")
+    check(new_daemon, receiver)
