@@ -108,11 +108,13 @@ export class Model {
     } else if (!connector) {
       this.want(name);
     } else if (!connector.lastRun || event.run_id > connector.lastRun.id) { // ids grow with time
-      if (connector.activeRunId !== event.run_id) this.want(name);
+      const begins = connector.activeRunId !== event.run_id;
+      if (begins) this.want(name);
       connector.activeRunId = event.run_id;
       if (connector.status === "Active") connector.status = "Syncing";
       this.progressOf(event.run_id).add(event);
-      this.note();
+      if (begins) this.note();
+      else this.changed(); // how far a run is changes neither order nor numbers
     }
   }
 

@@ -18,6 +18,7 @@ import { stageWord } from "../progress.js";
 
 const RECONNECTABLE = ["connection_lost", "consent_expired", "consent_withdrawn"];
 const IN_THE_SETTINGS = ["configuration_error", "destination_deleted", "destination_auth_expired"];
+const OUTCOMES = ["succeeded", "partial", "failed", "cancelled", "skipped"];
 const STAGES = ["queued", "fetching", "processing", "saving"];
 
 /** What is wrong, what to do about it, and the way to do it. @param {Detail} c @param {boolean} may */
@@ -108,7 +109,7 @@ export function charts(entries) {
   return h("div", { class: "charts", "data-key": "charts" },
     chart({
       title: "Duration", axis: briefSpan, round: roundSpan, columns: ["Run", "Outcome", "Duration"],
-      outcomes: [...new Set(ended.slice(-25).map((e) => e.outcome))],
+      outcomes: OUTCOMES.filter((outcome) => ended.some((e) => e.outcome === outcome)),
       bars: ended.map((e) => ({
         label: label(e), words: `${wordOfOutcome(e.outcome)}, ${span(Number(e.durationMs))}, ${label(e)}`,
         parts: [{ outcome: e.outcome, value: Number(e.durationMs) }], cells: [wordOfOutcome(e.outcome), span(Number(e.durationMs))],

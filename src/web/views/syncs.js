@@ -33,6 +33,10 @@ export class Syncs {
     this.rows = [];
     /** @type {Connector[]} what the filter lets through but for the status */
     this.narrowed = [];
+    /** @type {string[]} */
+    this.providers = [];
+    /** @type {Map<string, number>} by status, "" for all */
+    this.counts = new Map();
     this.rowsOf = "";
     this.range = { first: 0, end: 0 };
     this.stripTimer = this.sayTimer = 0;
@@ -100,6 +104,9 @@ export class Syncs {
     this.rowsOf = of;
     this.narrowed = this.filter.narrow([...this.model.connectors.values()]);
     this.rows = this.filter.sorted(this.narrowed.filter((c) => !status || c.status === status));
+    this.providers = [...new Set([...this.model.connectors.values()].map((c) => c.provider))].sort();
+    this.counts = new Map([["", this.narrowed.length]]);
+    for (const c of this.narrowed) this.counts.set(c.status, (this.counts.get(c.status) ?? 0) + 1);
   }
 
   // ---- What there is
@@ -124,12 +131,10 @@ export class Syncs {
   }
 
   toolbar() {
-    const { filter } = this, providers = [...new Set([...this.model.connectors.values()].map((c) => c.provider))].sort();
-    /** @param {string} status */
-    const n = (status) => (status ? this.narrowed.filter((c) => c.status === status).length : this.narrowed.length);
+    const { filter, providers } = this;
     /** @param {string} status */
     const chip = (status) => h("button", { type: "button", class: "chip", "data-action": "status", "data-status": status, "aria-pressed": String(filter.status === status) },
-      status || "All", " ", h("span", { class: "n" }, brief(n(status))));
+      status || "All", " ", h("span", { class: "n" }, brief(this.counts.get(status) ?? 0)));
     return h("div", { class: "toolbar", role: "search" },
       h("div", { class: "chips", role: "group", "aria-label": "Status" }, chip(""), STATUSES.map(chip)),
       h("div", { class: "fields" },
