@@ -2,7 +2,7 @@
 """One headless Chromium for all tests, and what they do with it."""
 
 import base64
-import json
+import fcntl
 import os
 import shutil
 import subprocess
@@ -35,14 +35,16 @@ AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practi
 
 
 def install_axe(folder):
-    """The package of the lock file, installed into the build folder once."""
-    lock = (HERE / "package-lock.json").read_bytes()
-    if not (folder / "installed").exists() or (folder / "installed").read_bytes() != lock:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder)
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        (folder / "installed").write_bytes(lock)
+    """The package of the lock file, installed into the build folder once, whoever of both halves comes first."""
+    lock, installed = (HERE / "package-lock.json").read_bytes(), folder / "installed"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        if not installed.exists() or installed.read_bytes() != lock:
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(HERE / name, folder)
+            subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+            installed.write_bytes(lock)
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
