@@ -10,6 +10,8 @@
 #include "base/string-util.h"
 #include "config.h"
 #include "http/gzip.h"
+#include "http/openapi.h"
+#include "http/respond.h"
 
 static const struct {
         const char *suffix;
@@ -43,6 +45,7 @@ Page *page_free(Page *page)
                 return NULL;
         for (size_t i = 0; i < page->n_files; i++)
                 page_file_done(&page->files[i]);
+        page_file_done(&page->openapi);
         free(page);
         return NULL;
 }
@@ -56,6 +59,25 @@ const PageFile *page_find(const Page *page, const char *prefix, const char *name
                         return &page->files[i];
         }
         return NULL;
+}
+
+/* What each answer with it needs, once. Return: 0; -ENOMEM. */
+static int prepare(PageFile *file)
+{
+        if (respond_tag(file->data, file->size, file->tag) < 0)
+                return -ENOMEM;
+        if (file->size < GZIP_MIN_BYTES)
+                return 0;
+        return gzip_text(file->data, file->size, GZIP_LEVEL_BEST, &file->gzip, &file->gzip_size) == -ENOMEM ? -ENOMEM
+                                                                                                            : 0;
+}
+
+static int add_openapi(Page *page)
+{
+        page->openapi.type = TYPE_JSON;
+        page->openapi.data = strndup(openapi_json, openapi_json_size);
+        page->openapi.size = openapi_json_size;
+        return page->openapi.data ? prepare(&page->openapi) : -ENOMEM;
 }
 
 /* Return: 0, also where it is left out; -ENOMEM. */
@@ -79,9 +101,9 @@ static int add_file(Page *page, const char *folder, const char *prefix, const ch
                 (void) log_warning_errno(r, "Cannot read %s, it is left out of the page: %m", path);
                 return 0;
         }
-        if (file.size >= GZIP_MIN_BYTES &&
-            gzip_text(file.data, file.size, GZIP_LEVEL_BEST, &file.gzip, &file.gzip_size) == -ENOMEM)
-                return -ENOMEM;
+        r = prepare(&file);
+        if (r < 0)
+                return r;
         page->files[page->n_files++] = file;
         file = (PageFile){};
         return 0;
@@ -126,7 +148,9 @@ int page_load(const char *folder, Page **ret)
         if (!page)
                 return -ENOMEM;
         folder = folder ?: SYNCRUN_PKGDATADIR "/web";
-        r = add_folder(page, folder, "");
+        r = add_openapi(page);
+        if (r >= 0)
+                r = add_folder(page, folder, "");
         if (r > 0)
                 r = add_folder(page, folder, PAGE_VIEWS);
         if (r < 0)

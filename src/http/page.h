@@ -3,7 +3,7 @@
 
 /* The files of the page, read once when the server starts. How they are asked for is the routes' business. */
 
-#include "base/macros.h"
+#include "http/request.h"
 
 /* What there is beyond these limits is left out, and said. */
 #define PAGE_FILES_MAX      64U
@@ -19,11 +19,13 @@ typedef struct PageFile {
         size_t size;
         char *gzip; /* the same compressed; NULL where that does not pay */
         size_t gzip_size;
+        char tag[ETAG_TEXT_MAX];
 } PageFile;
 
 typedef struct Page {
         PageFile files[PAGE_FILES_MAX];
         size_t n_files;
+        PageFile openapi; /* the document, which is none of its files */
 } Page;
 
 /**

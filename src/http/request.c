@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/string-util.h"
+#include "http/page.h"
 #include "http/server.h"
 
 static const char *const http_method_table[] = {
@@ -90,12 +91,12 @@ void request_answer_static(Request *request, unsigned status, const char *type, 
         give(request, status, type, text, size);
 }
 
-void request_answer_prepared(Request *request, const char *type, const char *text, size_t size, const char *gzip,
-                             size_t gzip_size)
+void request_answer_prepared(Request *request, const PageFile *file)
 {
-        request->answer.gzip = gzip;
-        request->answer.gzip_size = gzip_size;
-        give(request, MHD_HTTP_OK, type, text, size);
+        request->answer.gzip = file->gzip;
+        request->answer.gzip_size = file->gzip_size;
+        memcpy(request->answer.tag, file->tag, sizeof(file->tag));
+        give(request, MHD_HTTP_OK, file->type, file->data, file->size);
 }
 
 void request_answer_message(Request *request, unsigned status, sd_bus_message *message, const char *text)

@@ -59,6 +59,7 @@ typedef struct Route Route;
 typedef struct Server Server;
 typedef struct Connection Connection;
 struct MHD_Connection;
+struct PageFile;
 
 typedef struct Request {
         Server *server;
@@ -116,9 +117,8 @@ void request_answer(Request *request, unsigned status, const char *type, char *b
 /* The same with text that lives as long as the program. */
 void request_answer_static(Request *request, unsigned status, const char *type, const char *text, size_t size);
 
-/* The same with text that is there compressed, too. @gzip: NULL: it is not. */
-void request_answer_prepared(Request *request, const char *type, const char *text, size_t size, const char *gzip,
-                             size_t gzip_size);
+/* The same with what was prepared when the program began: compressed, and with its tag. */
+void request_answer_prepared(Request *request, const struct PageFile *file);
 
 /* The same with text inside a message, of which a reference is kept. */
 void request_answer_message(Request *request, unsigned status, sd_bus_message *message, const char *text);

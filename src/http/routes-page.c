@@ -27,7 +27,7 @@ static void answer_file(Request *request, const char *prefix, const char *name)
         request_add_header(request, "Cross-Origin-Opener-Policy", "same-origin");
         request_add_header(request, "Cross-Origin-Resource-Policy", "same-origin");
         request_add_header(request, "Referrer-Policy", "no-referrer");
-        request_answer_prepared(request, file->type, file->data, file->size, file->gzip, file->gzip_size);
+        request_answer_prepared(request, file);
 }
 
 static void get_page(Request *request)

@@ -10,7 +10,7 @@
 #include "http/backend.h"
 #include "http/health.h"
 #include "http/metrics.h"
-#include "http/openapi.h"
+#include "http/page.h"
 #include "http/route.h"
 #include "http/surface.h"
 
@@ -59,7 +59,7 @@ static void get_metrics(Request *request)
 
 static void get_openapi(Request *request)
 {
-        request_answer_static(request, MHD_HTTP_OK, TYPE_JSON, openapi_json, openapi_json_size);
+        request_answer_prepared(request, &request->app->page->openapi);
 }
 
 const Route service_routes[] = {

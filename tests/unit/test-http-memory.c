@@ -18,8 +18,10 @@
 #include "http/failures.h"
 #include "http/health.h"
 #include "http/metrics-daemon.h"
+#include "http/page.h"
 #include "http/peer.h"
 #include "http/principal.h"
+#include "http/respond.h"
 #include "http/sse-hub.h"
 #include "http/target.h"
 #include "unit/failing-alloc.h"
@@ -255,6 +257,48 @@ static int make_health(void)
         return r;
 }
 
+static int make_page(void)
+{
+        _cleanup_(page_freep) Page *page = NULL;
+        char tag[ETAG_TEXT_MAX];
+        int r;
+
+        r = page_load("/nonexistent", &page);
+        if (r < 0)
+                return r;
+        assert_non_null(page->openapi.gzip);
+        alloc_pause();
+        expect_ok(respond_tag(page->openapi.data, page->openapi.size, tag));
+        alloc_resume();
+        assert_string_equal(page->openapi.tag, tag);
+        return 0;
+}
+
+/* What is heard between one daemon and the next may be of another history, or not be the next. */
+static void test_nothing_is_told_while_the_daemon_is_away(void **state)
+{
+        App app = { .idle_changed = on_idle_changed };
+        Reader reader = {};
+
+        http_settings_init(&app.settings);
+        assert_true(sd_event_new(&app.event) >= 0);
+        open_reader(&reader, false);
+        expect_ok(sse_hub_new(&app, &app.hub));
+        expect_ok(add_stream(app.hub, &reader));
+        sse_hub_event(app.hub, 1, USER, "{}");
+        sse_hub_flush(app.hub);
+        sse_hub_daemon_lost(app.hub);
+        sse_hub_event(app.hub, 2, USER, "{}");
+        sse_hub_event(app.hub, 7, USER, "{}");
+        sse_hub_flush(app.hub);
+        assert_false(receive(&reader));
+        assert_int_equal(check_order(&reader), 1);
+        sse_hub_free(app.hub);
+        (void) safe_close(reader.far);
+        buffer_done(&reader.received);
+        sd_event_unref(app.event);
+}
+
 static void test_streams(void **state)
 {
         fail_allocations("streams", tell_streams, 1);
@@ -268,6 +312,7 @@ static void test_parts(void **state)
         fail_allocations("metrics", write_metrics, 1);
         fail_allocations("principals", make_principals, 1);
         fail_allocations("health", make_health, 1);
+        fail_allocations("the page", make_page, 1);
 }
 
 int main(void)
@@ -275,6 +320,7 @@ int main(void)
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_streams),
                 cmocka_unit_test(test_parts),
+                cmocka_unit_test(test_nothing_is_told_while_the_daemon_is_away),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
