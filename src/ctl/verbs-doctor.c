@@ -303,10 +303,9 @@ static int check_attention_page(Doctor *d, char **page)
         }
         for (; (connector = json_element(answer, "connectors", (size_t) n)); n++) {
                 struct json_object *attention = json_member(connector, "attention");
-                AttentionCategory category = attention_category_from_string(json_text(attention, "category"));
 
                 findings_add(&d->findings, "attention", FINDING_WARNING,
-                             category >= 0 ? attention_advice(category) : NULL, "Connector %s: %s",
+                             json_text(attention, "advice"), "Connector %s: %s",
                              json_text(connector, "name"), json_text(attention, "message"));
         }
         if (free_and_strdup(page, json_text(answer, "next")) < 0) {

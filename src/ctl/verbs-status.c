@@ -151,10 +151,10 @@ static int print_accounts(const Ctl *ctl, struct json_object *run)
         return table_print(table, ctl->options.legend) < 0 ? ctl_oom() : 0;
 }
 
-static void advice_lines(const char *category)
+static void advice_lines(const char *category, const char *advice)
 {
         line("Attention", COLOUR_RED, category);
-        line("What to do", COLOUR_BOLD, attention_advice(attention_category_from_string(category)));
+        line("What to do", COLOUR_BOLD, advice ?: attention_advice(attention_category_from_string(category)));
 }
 
 /* Titles are bold, behind a bullet in the colour of the state. */
@@ -192,7 +192,7 @@ static int print_run(const Ctl *ctl, struct json_object *run)
         line("Message", COLOUR_NORMAL, json_text(run, "message"));
         line("Error", COLOUR_RED, json_text(run, "error"));
         if (!isempty(json_text(run, "category")))
-                advice_lines(json_text(run, "category"));
+                advice_lines(json_text(run, "category"), NULL);
         resources_lines(json_member(run, "resources"));
         line("Invocation", COLOUR_GREY, json_text(run, "invocation_id"));
         return print_accounts(ctl, run);
@@ -282,7 +282,7 @@ static void print_connector(struct json_object *connector)
                 line_format("Failures", "%" PRIu64 " in a row", failures);
         pending_lines(connector);
         if (attention) {
-                advice_lines(json_text(attention, "category"));
+                advice_lines(json_text(attention, "category"), json_text(attention, "advice"));
                 line("Said", COLOUR_NORMAL, json_text(attention, "message"));
                 time_line("Since", json_time(attention, "since"));
         }

@@ -167,7 +167,7 @@ static void write_record(JsonWriter *w, const Connector *c)
         } else
                 json_write_null(w, "retry");
         write_follow_up(w, c);
-        view_attention(w, "attention", &record->attention);
+        view_attention(w, "attention", &record->attention, c->definition && c->definition->connection);
 }
 
 /* @user_id: whose active run is told of; NULL: anybody's. */

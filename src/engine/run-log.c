@@ -145,7 +145,7 @@ void attention_log(const Connector *connector)
 
         if (attention->category >= 0)
                 log_fields(LOG_WARNING, MSG_ATTENTION_RAISED, fields, ELEMENTSOF(fields), "%s needs attention: %s%s%s",
-                           connector->record.name, attention_advice(attention->category),
+                           connector->record.name, attention_advice_for(attention->category, connector->definition->connection),
                            isempty(attention->message) ? "" : " ", strempty(attention->message));
         else
                 log_fields(LOG_INFO, MSG_ATTENTION_CLEARED, fields, ELEMENTSOF(fields), "%s no longer needs attention",

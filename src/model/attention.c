@@ -29,6 +29,13 @@ const char *attention_advice(AttentionCategory category)
         return category >= 0 && category < _ATTENTION_MAX ? advice_table[category] : NULL;
 }
 
+const char *attention_advice_for(AttentionCategory category, bool has_connection)
+{
+        if (category == ATTENTION_CONNECTION_LOST && !has_connection)
+                return "See 'syncrunctl log NAME', mend what it says, then 'syncrunctl start NAME'.";
+        return attention_advice(category);
+}
+
 void attention_done(Attention *attention)
 {
         free(attention->message);

@@ -21,6 +21,9 @@ DECLARE_STRING_TABLE(attention_category, AttentionCategory);
 /* What the person does about it, one sentence; NULL for _ATTENTION_INVALID. */
 const char *attention_advice(AttentionCategory category) _const_;
 
+/* The same of a connector, which may have no connection that could be renewed. */
+const char *attention_advice_for(AttentionCategory category, bool has_connection) _const_;
+
 /* Attention as a connector has it. */
 typedef struct Attention {
         AttentionCategory category; /* _ATTENTION_INVALID: none is needed */

@@ -91,7 +91,7 @@ static void write_attention(JsonWriter *w, const RedbarkSync *sync)
         json_open_object(w, "attention");
         json_write_string(w, "category", attention_category_to_string(attention->category));
         json_write_string(w, "title", title_table[attention->category]);
-        json_write_string(w, "advice", attention_advice(attention->category));
+        json_write_string(w, "advice", attention_advice_for(attention->category, sync->definition->connection));
         json_write_timestamp(w, "since", attention->since_usec);
         json_write_string(w, "message", attention->message);
         json_write_string(w, "runId", attention->run_id);

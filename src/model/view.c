@@ -44,7 +44,7 @@ void view_account(JsonWriter *w, const char *key, const Account *account)
         json_close_object(w);
 }
 
-void view_attention(JsonWriter *w, const char *key, const Attention *attention)
+void view_attention(JsonWriter *w, const char *key, const Attention *attention, bool has_connection)
 {
         if (attention->category < 0) {
                 json_write_null(w, key);
@@ -53,7 +53,7 @@ void view_attention(JsonWriter *w, const char *key, const Attention *attention)
         json_open_object(w, key);
         json_write_string(w, "category", attention_category_to_string(attention->category));
         json_write_string(w, "message", attention->message);
-        json_write_string(w, "advice", attention_advice(attention->category));
+        json_write_string(w, "advice", attention_advice_for(attention->category, has_connection));
         json_write_timestamp(w, "since", attention->since_usec);
         json_write_string(w, "run_id", attention->run_id);
         json_close_object(w);

@@ -23,7 +23,8 @@ DECLARE_STRING_TABLE(view, View);
 void view_run(JsonWriter *w, const char *key, const Run *run, bool with_accounts);
 void view_account(JsonWriter *w, const char *key, const Account *account);
 void view_counts(JsonWriter *w, const char *key, const Counts *counts);
-void view_attention(JsonWriter *w, const char *key, const Attention *attention); /* null where none is needed */
+void view_attention(JsonWriter *w, const char *key, const Attention *attention,
+                    bool has_connection); /* null where none is needed */
 
 /* Why a run that has ended did not end well: the provider's words, or the run's message; NULL where it did. For the
  * documents, which know no other place for it. */

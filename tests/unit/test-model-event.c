@@ -323,8 +323,8 @@ static void test_view_of_attention(void **state)
         JsonWriter w = JSON_WRITER_INIT(&buffer);
 
         json_open_array(&w, NULL);
-        view_attention(&w, NULL, &none);
-        view_attention(&w, NULL, &some);
+        view_attention(&w, NULL, &none, true);
+        view_attention(&w, NULL, &some, true);
         json_close_array(&w);
         expect_ok(buffer_take(&buffer, &text));
         expected = asprintf_or_null(

@@ -173,6 +173,12 @@ static void test_attention(void **state)
                 assert_true(endswith(attention_advice(c), "."));
         assert_null(attention_advice(_ATTENTION_INVALID));
         assert_null(attention_advice(_ATTENTION_MAX));
+        for (AttentionCategory c = 0; c < _ATTENTION_MAX; c++) {
+                assert_ptr_equal(attention_advice_for(c, true), attention_advice(c));
+                assert_int_equal(streq(attention_advice_for(c, false), attention_advice(c)),
+                                 c != ATTENTION_CONNECTION_LOST);
+        }
+        assert_null(attention_advice_for(_ATTENTION_INVALID, false));
         attention_done(&attention);
         assert_int_equal(attention.category, _ATTENTION_INVALID);
         assert_null(attention.message);
