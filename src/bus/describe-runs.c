@@ -136,7 +136,7 @@ static int describe_one_run(Bus *bus, const RunsRequest *request, char **ret_jso
         json_open_object(&w, NULL);
         json_open_array(&w, "runs");
         if (run)
-                view_run(&w, NULL, run, request->filter.with_accounts);
+                view_run(&w, NULL, run, engine_run_advice(bus->engine, run), request->filter.with_accounts);
         json_close_array(&w);
         json_write_null(&w, "next");
         json_close_object(&w);

@@ -154,7 +154,7 @@ static int print_accounts(const Ctl *ctl, struct json_object *run)
 static void advice_lines(const char *category, const char *advice)
 {
         line("Attention", COLOUR_RED, category);
-        line("What to do", COLOUR_BOLD, advice ?: attention_advice(attention_category_from_string(category)));
+        line("What to do", COLOUR_BOLD, advice);
 }
 
 /* Titles are bold, behind a bullet in the colour of the state. */
@@ -192,7 +192,7 @@ static int print_run(const Ctl *ctl, struct json_object *run)
         line("Message", COLOUR_NORMAL, json_text(run, "message"));
         line("Error", COLOUR_RED, json_text(run, "error"));
         if (!isempty(json_text(run, "category")))
-                advice_lines(json_text(run, "category"), NULL);
+                advice_lines(json_text(run, "category"), json_text(run, "advice"));
         resources_lines(json_member(run, "resources"));
         line("Invocation", COLOUR_GREY, json_text(run, "invocation_id"));
         return print_accounts(ctl, run);

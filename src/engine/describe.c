@@ -24,12 +24,19 @@ int engine_describe_runs(Engine *engine, const RunFilter *filter, char **ret_jso
         json_open_object(&w, NULL);
         json_open_array(&w, "runs");
         for (size_t i = 0; i < n; i++)
-                view_run(&w, NULL, runs[i], filter->with_accounts);
+                view_run(&w, NULL, runs[i], engine_run_advice(engine, runs[i]), filter->with_accounts);
         json_close_array(&w);
         json_write_string(&w, "next", next);
         json_close_object(&w);
         runs_free(runs, n);
         return buffer_take(&buffer, ret_json);
+}
+
+const char *engine_run_advice(Engine *engine, const Run *run)
+{
+        const Connector *connector = run->connector ? engine_find_connector(engine, run->connector) : NULL;
+
+        return attention_advice_for(run->category, connector && connector->definition->connection);
 }
 
 int engine_describe_run(Engine *engine, const char *run_id, char **ret_json)
@@ -42,7 +49,7 @@ int engine_describe_run(Engine *engine, const char *run_id, char **ret_json)
         r = store_get_run(engine->store, run_id, true, &run);
         if (r < 0)
                 return r;
-        view_run(&w, NULL, run, true);
+        view_run(&w, NULL, run, engine_run_advice(engine, run), true);
         return buffer_take(&buffer, ret_json);
 }
 
@@ -167,7 +174,7 @@ static void write_record(JsonWriter *w, const Connector *c)
         } else
                 json_write_null(w, "retry");
         write_follow_up(w, c);
-        view_attention(w, "attention", &record->attention, c->definition && c->definition->connection);
+        view_attention(w, "attention", &record->attention, c->definition->connection);
 }
 
 /* @user_id: whose active run is told of; NULL: anybody's. */
@@ -184,7 +191,7 @@ static void write_connector(const Engine *engine, JsonWriter *w, const Connector
         json_write_bool(w, "deleting_items", c->record.deleting);
         json_write_timestamp(w, "next_elapse", c->next_elapse_usec);
         if (c->run && (!user_id || streq_null(c->run->user_id, user_id)))
-                view_run(w, "active_run", c->run, false);
+                view_run(w, "active_run", c->run, engine_run_advice(c->engine, c->run), false);
         else
                 json_write_null(w, "active_run");
         write_record(w, c);

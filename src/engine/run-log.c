@@ -24,7 +24,7 @@ typedef struct RunFields {
 static void add(RunFields *f, const char *name, const char *value)
 {
         if (value && f->n < RUN_FIELDS_MAX)
-                f->fields[f->n++] = (LogField) { .name = name, .value = value };
+                f->fields[f->n++] = (LogField){ .name = name, .value = value };
 }
 
 static void add_number(RunFields *f, const char *name, uint64_t value, char buf[static NUMBER_TEXT_MAX])
@@ -145,7 +145,8 @@ void attention_log(const Connector *connector)
 
         if (attention->category >= 0)
                 log_fields(LOG_WARNING, MSG_ATTENTION_RAISED, fields, ELEMENTSOF(fields), "%s needs attention: %s%s%s",
-                           connector->record.name, attention_advice_for(attention->category, connector->definition->connection),
+                           connector->record.name,
+                           attention_advice_for(attention->category, connector->definition->connection),
                            isempty(attention->message) ? "" : " ", strempty(attention->message));
         else
                 log_fields(LOG_INFO, MSG_ATTENTION_CLEARED, fields, ELEMENTSOF(fields), "%s no longer needs attention",

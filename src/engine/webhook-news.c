@@ -50,7 +50,8 @@ int webhooks_tell_run(Engine *engine, const Run *run, RunLogEntry log)
         return r < 0 ? r : webhooks_put(engine, &message, NULL);
 }
 
-int webhooks_tell_attention(Engine *engine, const Run *run, AttentionCategory before, const Attention *now)
+int webhooks_tell_attention(Engine *engine, const Run *run, AttentionCategory before, const Attention *now,
+                            bool has_connection)
 {
         _cleanup_(webhook_message_done) WebhookMessage message = {};
         WebhookType type = now->category >= 0 ? WEBHOOK_SYNC_NEEDS_ATTENTION : WEBHOOK_SYNC_RECOVERED;
@@ -58,6 +59,7 @@ int webhooks_tell_attention(Engine *engine, const Run *run, AttentionCategory be
 
         if (now->category == before || !anybody_wants(engine, type, run->user_id))
                 return 0;
-        r = webhook_message_of_attention(type, run, now, engine_now(engine, CLOCK_REALTIME), &message);
+        r = webhook_message_of_attention(type, run, now, attention_advice_for(now->category, has_connection),
+                                         engine_now(engine, CLOCK_REALTIME), &message);
         return r < 0 ? r : webhooks_put(engine, &message, NULL);
 }

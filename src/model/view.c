@@ -87,7 +87,7 @@ static void write_resources(JsonWriter *w, const Run *run)
         json_close_object(w);
 }
 
-void view_run(JsonWriter *w, const char *key, const Run *run, bool with_accounts)
+void view_run(JsonWriter *w, const char *key, const Run *run, const char *advice, bool with_accounts)
 {
         json_open_object(w, key);
         write_identity(w, run);
@@ -104,6 +104,7 @@ void view_run(JsonWriter *w, const char *key, const Run *run, bool with_accounts
         view_counts(w, "counts", &run->counts);
         json_write_string(w, "error", run->error);
         json_write_string(w, "category", attention_category_to_string(run->category));
+        json_write_string(w, "advice", advice);
         json_write_raw(w, "metadata", isempty(run->metadata) ? "{}" : run->metadata);
         json_write_timestamp(w, "created_at", run->created_usec);
         json_write_timestamp(w, "started_at", run->started_usec);

@@ -19,8 +19,9 @@ typedef enum View {
 } View;
 DECLARE_STRING_TABLE(view, View);
 
-/* One object with everything of a run; accounts as an array under "accounts" when @with_accounts. */
-void view_run(JsonWriter *w, const char *key, const Run *run, bool with_accounts);
+/* One object with everything of a run; accounts as an array under "accounts" when @with_accounts. @advice: about its
+ * category; NULL: none. */
+void view_run(JsonWriter *w, const char *key, const Run *run, const char *advice, bool with_accounts);
 void view_account(JsonWriter *w, const char *key, const Account *account);
 void view_counts(JsonWriter *w, const char *key, const Counts *counts);
 void view_attention(JsonWriter *w, const char *key, const Attention *attention,

@@ -107,8 +107,8 @@ int webhook_message_of_run(WebhookType type, const Run *run, usec_t now_usec, We
         }
 }
 
-int webhook_message_of_attention(WebhookType type, const Run *run, const Attention *attention, usec_t now_usec,
-                                 WebhookMessage *ret)
+int webhook_message_of_attention(WebhookType type, const Run *run, const Attention *attention, const char *advice,
+                                 usec_t now_usec, WebhookMessage *ret)
 {
         _cleanup_buffer_ Buffer body = {};
         JsonWriter w = JSON_WRITER_INIT(&body);
@@ -118,7 +118,7 @@ int webhook_message_of_attention(WebhookType type, const Run *run, const Attenti
         if (type == WEBHOOK_SYNC_NEEDS_ATTENTION) {
                 json_write_string(&w, "category", attention_category_to_string(attention->category));
                 json_write_string(&w, "message", attention->message);
-                json_write_string(&w, "advice", attention_advice(attention->category));
+                json_write_string(&w, "advice", advice);
                 json_write_timestamp(&w, "since", attention->since_usec);
         } else
                 json_write_string(&w, "message", "The sync works again.");

@@ -116,9 +116,9 @@ int webhook_id_new(const char *prefix, usec_t now_usec, char ret[static WEBHOOK_
  */
 int webhook_message_of_run(WebhookType type, const Run *run, usec_t now_usec, WebhookMessage *ret) _must_check_;
 
-/* ... of a connector's attention, which @run has raised (needs_attention) or cleared (recovered). */
-int webhook_message_of_attention(WebhookType type, const Run *run, const Attention *attention, usec_t now_usec,
-                                 WebhookMessage *ret) _must_check_;
+/* ... of a connector's attention, which @run has raised (needs_attention, with @advice) or cleared (recovered). */
+int webhook_message_of_attention(WebhookType type, const Run *run, const Attention *attention, const char *advice,
+                                 usec_t now_usec, WebhookMessage *ret) _must_check_;
 
 int webhook_message_of_test(const char *endpoint_id, usec_t now_usec, WebhookMessage *ret) _must_check_;
 

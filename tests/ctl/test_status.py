@@ -61,6 +61,17 @@ def test_attention_comes_with_advice_and_without_control_characters(two, ctl):
     assert "\x1b" not in text and "renew" in text
 
 
+def test_lost_connection_of_a_connector_without_one(world, ctl):
+    """Of a run and of its connector the same: not to reconnect what there is not."""
+    world.script("lost", {"type": "ATTENTION", "category": "connection_lost"}, "exit 1", text="[Run]\nRetryMax=0\n")
+    world.start()
+    run = ctl.json("start", "--wait", "lost", status=1)["id"]
+    for what in ("lost", run):
+        text = ctl.run("status", what)
+        assert "Attention: connection_lost" in text and "What to do: See 'syncrunctl log NAME'" in text
+        assert "econnect the connection" not in text
+
+
 def test_active_run(world, ctl):
     world.puppet_connector("one")
     world.start()

@@ -7,10 +7,12 @@
 
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "unit/engine-fixture.h"
 
+#include "engine/describe.h"
 #include "engine/engine-internal.h"
 #include "engine/webhook-table.h"
 #include "engine/webhooks.h"
@@ -39,7 +41,7 @@ static EndpointAnswer add_endpoint(EngineFixture *f, int disabled)
         char *why = NULL;
 
         f->settings.webhook_rules.allow_http = true;
-        expect_ok(engine_add_webhook(f->engine, &(WebhookWish) { .url = "http://example.com/", .disabled = disabled },
+        expect_ok(engine_add_webhook(f->engine, &(WebhookWish){ .url = "http://example.com/", .disabled = disabled },
                                      on_endpoint, &a, &why));
         f->settings.webhook_rules.allow_http = false;
         assert_int_equal(a.n, 0);
@@ -99,6 +101,44 @@ static void test_messages_of_runs(void **state)
         assert_int_equal(fixture_sql(f, "SELECT count(*) FROM webhook_deliveries WHERE state = 'held'"), 8);
 }
 
+static void expect_advice(const char *json, bool reconnect)
+{
+        assert_int_equal(strstr(json, "\"advice\":\"Reconnect the connection") != NULL, reconnect);
+        assert_int_equal(strstr(json, "\"advice\":\"See 'syncrunctl log") != NULL, !reconnect);
+}
+
+/* Where there is no connection nobody is told to reconnect it: by the run, the connector or the message. */
+static void test_advice_is_the_same_everywhere(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport lost = report_category(ATTENTION_CONNECTION_LOST);
+
+        fixture_open(f);
+        fixture_load_connector(f, "bank", CONNECTOR(""));
+        fixture_load_connector(f, "mail", CONNECTOR("[Connector]\nConnection=acme\n"));
+        (void) add_endpoint(f, 1);
+        for (int shared = 0; shared < 2; shared++) {
+                _cleanup_free_ char *run = NULL, *runs = NULL, *connector = NULL;
+                const char *name = shared ? "mail" : "bank";
+                RunFilter filter = RUN_FILTER_INIT;
+                char id[RUN_ID_MAX + 1];
+
+                filter.connector = name;
+                filter.limit = 1;
+                fixture_whole_run(f, name, &lost, id);
+                expect_ok(engine_describe_run(f->engine, id, &run));
+                expect_advice(run, shared);
+                expect_ok(engine_describe_runs(f->engine, &filter, &runs));
+                expect_advice(runs, shared);
+                expect_ok(engine_describe_connector(f->engine, name, &connector));
+                expect_advice(connector, shared);
+                assert_int_equal(count_messages(f, "sync.needs_attention"), 1 + shared);
+                assert_int_equal(fixture_sql(f, "SELECT count(*) FROM webhook_messages WHERE type ="
+                                                " 'sync.needs_attention' AND body LIKE '%\"See ''syncrunctl log%'"),
+                                 1);
+        }
+}
+
 /* What is not committed when the daemon is killed is neither an event nor a message. */
 static void test_a_kill_takes_both_or_none(void **state)
 {
@@ -112,8 +152,9 @@ static void test_a_kill_takes_both_or_none(void **state)
         fixture_worker_started(f, "bank");
         (void) fixture_attach(f, "bank");
         for (int i = 0; i < 3; i++) {
-                assert_int_equal(fixture_sql(f, "SELECT (SELECT count(*) FROM events WHERE json ->> 'stage' = 'started')"
-                                                " - (SELECT count(*) FROM webhook_messages)"),
+                assert_int_equal(fixture_sql(f,
+                                             "SELECT (SELECT count(*) FROM events WHERE json ->> 'stage' = 'started')"
+                                             " - (SELECT count(*) FROM webhook_messages)"),
                                  0);
                 fixture_kill(f);
                 fixture_open(f);
@@ -166,7 +207,8 @@ static void test_clock_steps(void **state)
                 wait = due(f) - fixture_now(CLOCK_REALTIME);
                 assert_true(wait < before + USEC_PER_SEC && wait + USEC_PER_MINUTE > before);
                 failing = (usec_t) fixture_sql(f, "SELECT failing_usec FROM webhook_endpoints");
-                assert_true(failing <= fixture_now(CLOCK_REALTIME) + USEC_PER_SEC && failing + USEC_PER_MINUTE > steps[i]);
+                assert_true(failing <= fixture_now(CLOCK_REALTIME) + USEC_PER_SEC &&
+                            failing + USEC_PER_MINUTE > steps[i]);
         }
         assert_int_equal(fixture_sql(f, "SELECT count(*) FROM webhook_attempts"), 1);
 
@@ -328,7 +370,8 @@ static void test_clock_step_during_a_request(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                ENGINE_TEST(test_messages_of_runs), ENGINE_TEST(test_a_kill_takes_both_or_none),
+                ENGINE_TEST(test_messages_of_runs), ENGINE_TEST(test_advice_is_the_same_everywhere),
+                ENGINE_TEST(test_a_kill_takes_both_or_none),
                 ENGINE_TEST(test_a_url_that_is_no_longer_allowed), ENGINE_TEST(test_clock_steps),
                 ENGINE_TEST(test_a_later_attempt),   ENGINE_TEST(test_clock_step_during_a_request),
                 ENGINE_TEST(test_idle_is_not_failing), ENGINE_TEST(test_a_fresh_beginning),

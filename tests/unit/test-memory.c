@@ -226,7 +226,7 @@ static int tell_run(void)
         if (r < 0)
                 return r;
         event_done(&event);
-        view_run(&w, NULL, copy, true);
+        view_run(&w, NULL, copy, NULL, true);
         return buffer_take(&buffer, &text);
 }
 

@@ -223,7 +223,7 @@ static void check_view(const Run *run, bool with_accounts, const char *expected)
         Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
 
-        view_run(&w, NULL, run, with_accounts);
+        view_run(&w, NULL, run, run->category >= 0 ? "Do this." : NULL, with_accounts);
         expect_ok(buffer_take(&buffer, &text));
         assert_string_equal(text, expected);
 }
@@ -243,7 +243,7 @@ static void test_view_of_a_new_run(void **state)
                    "\"outcome\":null,\"stage\":\"queued\",\"message\":null,\"progress\":null,\"items_processed\":null,"
                    "\"items_total\":null,\"counts\":{\"discovered\":0,\"added\":0,\"updated\":0,\"deduped\":0,"
                    "\"ingested\":0},"
-                   "\"error\":null,\"category\":null,\"metadata\":{},\"created_at\":\"2026-05-30T20:00:00Z\","
+                   "\"error\":null,\"category\":null,\"advice\":null,\"metadata\":{},\"created_at\":\"2026-05-30T20:00:00Z\","
                    "\"started_at\":null,\"finished_at\":null,\"updated_at\":null,\"last_seq\":0,\"invocation_id\":"
                    "null,"
                    "\"resources\":{\"cpu_usec\":null,\"memory_peak_bytes\":null,\"io_read_bytes\":null,"
@@ -297,7 +297,7 @@ static void test_view_of_a_full_run(void **state)
                    "\"message\":\"m\",\"progress\":0.25,\"items_processed\":3,\"items_total\":4,"
                    "\"counts\":{\"discovered\":9,\"added\":1,\"updated\":2,\"deduped\":6,\"ingested\":3},\"error\":"
                    "\"e\","
-                   "\"category\":\"data_error\",\"metadata\":{\"k\":1},\"created_at\":\"2026-05-30T20:00:00Z\","
+                   "\"category\":\"data_error\",\"advice\":\"Do this.\",\"metadata\":{\"k\":1},\"created_at\":\"2026-05-30T20:00:00Z\","
                    "\"started_at\":\"2026-05-30T20:00:00Z\",\"finished_at\":\"2026-05-30T20:00:02Z\","
                    "\"updated_at\":\"2026-05-30T20:00:03Z\",\"last_seq\":12,"
                    "\"invocation_id\":\"0123456789abcdef0123456789abcdef\",\"resources\":{\"cpu_usec\":1,"

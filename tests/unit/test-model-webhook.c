@@ -44,14 +44,14 @@ static Run *make_ended_run(RunOutcome outcome)
         run->outcome = outcome;
         run->finished_usec = A_TIME + 5 * USEC_PER_SEC;
         run->message = copy("how it went");
-        run->counts = (Counts) { .discovered = 10, .added = 3, .updated = 2, .deduped = 5 };
+        run->counts = (Counts){ .discovered = 10, .added = 3, .updated = 2, .deduped = 5 };
         return run;
 }
 
 #define HEAD(type) "{\"type\":\"" type "\",\"timestamp\":\"2026-05-30T20:00:06Z\",\"data\":{"
-#define WHO                                                                                                         \
-        "\"user_id\":\"" USER "\",\"provider\":\"giro\",\"source\":\"pull\","                                       \
-        "\"run_id\":\"01973000-0000-7000-8000-000000000000\",\"connector\":\"bank\","                               \
+#define WHO                                                                           \
+        "\"user_id\":\"" USER "\",\"provider\":\"giro\",\"source\":\"pull\","         \
+        "\"run_id\":\"01973000-0000-7000-8000-000000000000\",\"connector\":\"bank\"," \
         "\"connector_id\":\"c0000000-0000-4000-8000-000000000000\""
 #define COUNTS "\"items_processed\":null,\"discovered\":10,\"inserted\":3,\"updated\":2,\"deduped\":5,"
 #define TIMES  "\"started_at\":\"2026-05-30T20:00:01Z\",\"ended_at\":\"2026-05-30T20:00:05Z\","
@@ -89,9 +89,9 @@ static void test_runs(void **state)
                                              "\"metadata\":{\"a\":1}}}");
         failed->error = copy("HTTP 500: \"no\"");
         check_run(WEBHOOK_SYNC_FAILED, failed,
-                  HEAD("sync.failed") WHO ",\"trigger\":\"schedule\",\"status\":\"failed\","
-                                          "\"message\":\"how it went\",\"error\":\"HTTP 500: \\\"no\\\"\"," COUNTS TIMES
-                                          "\"metadata\":{}}}");
+                  HEAD("sync.failed") WHO
+                  ",\"trigger\":\"schedule\",\"status\":\"failed\","
+                  "\"message\":\"how it went\",\"error\":\"HTTP 500: \\\"no\\\"\"," COUNTS TIMES "\"metadata\":{}}}");
         check_run(WEBHOOK_SYNC_FAILED, make_ended_run(RUN_FAILED),
                   HEAD("sync.failed") WHO ",\"trigger\":\"schedule\",\"status\":\"failed\","
                                           "\"message\":\"how it went\",\"error\":\"unknown\"," COUNTS TIMES
@@ -109,19 +109,17 @@ static void test_attention(void **state)
                                 .since_usec = A_TIME };
         WebhookMessage message;
 
-        expect_ok(webhook_message_of_attention(WEBHOOK_SYNC_NEEDS_ATTENTION, run, &attention,
+        expect_ok(webhook_message_of_attention(WEBHOOK_SYNC_NEEDS_ATTENTION, run, &attention, "Do this.",
                                                A_TIME + 6 * USEC_PER_SEC, &message));
-        assert_string_equal(message.body,
-                            HEAD("sync.needs_attention") WHO
-                            ",\"category\":\"consent_expired\",\"message\":\"expired yesterday\",\"advice\":\"Reconnect "
-                            "and give a fresh consent; the syncs then run by themselves.\","
-                            "\"since\":\"2026-05-30T20:00:00Z\"}}");
+        assert_string_equal(
+                        message.body, HEAD("sync.needs_attention") WHO
+                        ",\"category\":\"consent_expired\",\"message\":\"expired yesterday\",\"advice\":\"Do this.\","
+                        "\"since\":\"2026-05-30T20:00:00Z\"}}");
         webhook_message_done(&message);
         attention_done(&attention);
-        expect_ok(webhook_message_of_attention(WEBHOOK_SYNC_RECOVERED, run, &attention, A_TIME + 6 * USEC_PER_SEC,
-                                               &message));
-        assert_string_equal(message.body,
-                            HEAD("sync.recovered") WHO ",\"message\":\"The sync works again.\"}}");
+        expect_ok(webhook_message_of_attention(WEBHOOK_SYNC_RECOVERED, run, &attention, NULL,
+                                               A_TIME + 6 * USEC_PER_SEC, &message));
+        assert_string_equal(message.body, HEAD("sync.recovered") WHO ",\"message\":\"The sync works again.\"}}");
         webhook_message_done(&message);
         run_free(run);
 }
@@ -247,8 +245,8 @@ static void test_rotation(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_runs),  cmocka_unit_test(test_attention), cmocka_unit_test(test_size),
-                cmocka_unit_test(test_test),  cmocka_unit_test(test_types),     cmocka_unit_test(test_wants),
+                cmocka_unit_test(test_runs),     cmocka_unit_test(test_attention), cmocka_unit_test(test_size),
+                cmocka_unit_test(test_test),     cmocka_unit_test(test_types),     cmocka_unit_test(test_wants),
                 cmocka_unit_test(test_rotation),
         };
 
