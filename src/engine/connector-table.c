@@ -288,6 +288,7 @@ static int change_user(ConnectorEntry *c, const char *user_id)
         record->last_outcome = _RUN_OUTCOME_INVALID;
         record->consecutive_failures = 0;
         record->retry_at_usec = 0;
+        record->retry_is_absolute = false;
         record->retry_attempt = 0;
         record->retry_of = (free(record->retry_of), NULL);
         follow_up_forget(&record->follow_up);

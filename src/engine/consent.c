@@ -27,6 +27,7 @@ static void withdraw_connector(ConnectorEntry *c, const WithdrawWish *wish)
         ConnectorRecord *record = &c->record;
 
         record->retry_at_usec = 0;
+        record->retry_is_absolute = false;
         follow_up_forget(&record->follow_up);
         follow_up_forget(&record->resync);
         if (wish->delete_items && keeps_items(c->definition))

@@ -265,6 +265,7 @@ int run_begin(ConnectorEntry *c, const RunRequest *request, EngineRun **ret)
         if (request->full_resync)
                 c->record.resyncing = false; /* from the beginning */
         c->record.retry_at_usec = 0;
+        c->record.retry_is_absolute = false;
         c->record.retry_attempt = 0;
         c->record.retry_of = (free(c->record.retry_of), NULL);
         scheduler_update(c, SCHEDULE_RUN_CHANGED);

@@ -22,6 +22,7 @@
 static void clear_retry(ConnectorRecord *record)
 {
         record->retry_at_usec = 0;
+        record->retry_is_absolute = false;
         record->retry_attempt = 0;
         record->retry_of = (free(record->retry_of), NULL);
 }
@@ -54,8 +55,10 @@ static int decide_retry(EngineRun *r, const RunEnd *end)
         at = usec_add(now, retry_delay(definition, run->attempt, engine_random()));
         if (end->retry_at_usec > usec_add(now, RETRY_AHEAD_MAX_USEC))
                 run_log_far_retry(run, end->retry_at_usec - now);
-        else
-                at = MAX(at, end->retry_at_usec);
+        else if (end->retry_at_usec > at) {
+                at = end->retry_at_usec;
+                record->retry_is_absolute = true;
+        }
         record->retry_at_usec = at;
         record->retry_attempt = run->attempt + 1;
         return 0;

@@ -7,6 +7,7 @@
 #include "engine/connector-table.h"
 #include "engine/lifecycle.h"
 #include "engine/publication.h"
+#include "engine/run-end.h"
 #include "engine/run-log.h"
 
 #define LONG_AGO    1 /* CLOCK_REALTIME, and not "never" */
@@ -227,13 +228,18 @@ static usec_t shifted(usec_t usec, int64_t step)
         return step < 0 && usec <= (usec_t) -step ? 1 : usec + (usec_t) step;
 }
 
-/* A retry waits for a span, not for a time: it is not to lie years ahead because the clock was wrong when it was
- * reckoned. */
+/* By our own backoff a retry waits for a span, not for a time: it is not to lie years ahead because the clock was
+ * wrong when it was reckoned. The provider's word is a time, and stays: but no further ahead than could be said now. */
 static bool shift_retry(ConnectorEntry *c, int64_t step)
 {
-        if (c->record.retry_at_usec == 0 || (usec_t) llabs(step) < USEC_PER_SEC)
+        usec_t now = engine_now(c->published.engine, CLOCK_REALTIME), at = c->record.retry_at_usec;
+
+        if (at == 0 || (usec_t) llabs(step) < USEC_PER_SEC)
                 return false;
-        c->record.retry_at_usec = shifted(c->record.retry_at_usec, step);
+        at = c->record.retry_is_absolute ? MIN(at, usec_add(now, RETRY_AHEAD_MAX_USEC)) : shifted(at, step);
+        if (at == c->record.retry_at_usec)
+                return false;
+        c->record.retry_at_usec = at;
         return true;
 }
 

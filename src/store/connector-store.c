@@ -20,6 +20,7 @@
         P(destination_failures, destination_failures, UNSIGNED)                                                      \
         P(disabled_by_service, disabled_by_service, BOOL)                                                            \
         P(retry_at_usec, retry_at_usec, USEC)                                                                        \
+        P(retry_is_absolute, retry_is_absolute, BOOL)                                                                \
         P(retry_attempt, retry_attempt, UNSIGNED)                                                                    \
         P(retry_of, retry_of, TEXT)                                                                                  \
         P(pending, follow_up.wanted, BOOL)                                                                           \

@@ -23,6 +23,7 @@ const Migration store_migrations[] = {
         { 11, schema_v11 },
         { 12, schema_v12 },
         { 13, schema_v13 },
+        { 14, schema_v14 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

@@ -577,3 +577,7 @@ static const char schema_v12[] =
 
 /* Of the last failure since failing_usec. */
 static const char schema_v13[] = "ALTER TABLE webhook_endpoints ADD COLUMN failed_usec INTEGER;";
+
+static const char schema_v14[] =
+        "ALTER TABLE connectors ADD COLUMN retry_is_absolute INTEGER NOT NULL DEFAULT 0"
+        "  CHECK (retry_is_absolute IN (0, 1));";

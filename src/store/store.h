@@ -21,7 +21,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 13
+#define STORE_SCHEMA_VERSION 14
 
 /* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {
@@ -120,6 +120,7 @@ typedef struct ConnectorRecord {
         unsigned destination_failures; /* runs in a row whose destination did not take what it was sent */
         bool disabled_by_service;      /* active_override was set for that: SetActive() clears it */
         usec_t retry_at_usec;        /* 0: no retry is due */
+        bool retry_is_absolute;      /* it is the provider's word, which no step of our clock moves */
         unsigned retry_attempt;      /* number of the attempt that retry_at_usec is for */
         char *retry_of;              /* id of the first attempt */
         FollowUp follow_up;          /* Overlap=queue, a reconnection */

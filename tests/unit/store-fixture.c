@@ -313,6 +313,7 @@ void assert_records_equal(const ConnectorRecord *a, const ConnectorRecord *b)
         assert_true(a->last_elapse_usec == b->last_elapse_usec && a->last_finished_usec == b->last_finished_usec);
         assert_true(a->last_outcome == b->last_outcome && a->consecutive_failures == b->consecutive_failures);
         assert_true(a->retry_at_usec == b->retry_at_usec && a->retry_attempt == b->retry_attempt);
+        assert_int_equal(a->retry_is_absolute, b->retry_is_absolute);
         assert_true(a->owes_resync == b->owes_resync && a->resyncing == b->resyncing);
         assert_true(a->planned.elapse_usec == b->planned.elapse_usec && a->planned.due_usec == b->planned.due_usec);
         assert_true(a->planned.missed == b->planned.missed);

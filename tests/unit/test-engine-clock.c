@@ -10,6 +10,7 @@
 #include <inttypes.h>
 
 #include "engine/engine-internal.h"
+#include "engine/run-end.h"
 
 /* 2026-05-30, 08:30 */
 #define BEGIN (UINT64_C(1780129800) * USEC_PER_SEC)
@@ -250,6 +251,50 @@ static void test_every_after_a_clock_that_was_ahead(void **state)
         assert_int_equal(count_of(f, "every", "%"), 2);
 }
 
+/* When the provider's quota is there again is its own clock's to say. */
+static void test_the_providers_word_stays(void **state)
+{
+        static const int64_t steps[] = { 90 * USEC_PER_MINUTE, -30 * (int64_t) USEC_PER_MINUTE,
+                                         -20 * (int64_t) USEC_PER_DAY };
+        EngineFixture *f = *state;
+        RunReport report = report_failure("HTTP 429", true);
+        const ConnectorRecord *record;
+        usec_t now = BEGIN, word;
+        char id[RUN_ID_MAX + 1];
+
+        fixture_set_clock(now);
+        fixture_open(f);
+        fixture_load_connector(f, "bank", CONNECTOR("[Run]\nRetrySec=1s\n"));
+        report.retry_at_usec = word = now + 2 * USEC_PER_HOUR;
+        fixture_whole_run(f, "bank", &report, id);
+        record = &fixture_connector(f, "bank")->record;
+        assert_true(record->retry_is_absolute && record->retry_at_usec == word);
+        for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+                fixture_set_clock(now += (usec_t) steps[i]);
+                engine_clock_changed(f->engine);
+                fixture_settle(f);
+                assert_int_equal(record->retry_at_usec, word);
+        }
+        fixture_close(f);
+        fixture_open(f);
+        record = &fixture_connector(f, "bank")->record;
+        assert_true(record->retry_is_absolute && record->retry_at_usec == word);
+
+        /* But not further ahead than a provider may put a retry off. */
+        fixture_set_clock(now -= 365 * USEC_PER_DAY);
+        engine_clock_changed(f->engine);
+        fixture_settle(f);
+        assert_in_range(record->retry_at_usec, now + RETRY_AHEAD_MAX_USEC,
+                        now + RETRY_AHEAD_MAX_USEC + USEC_PER_MINUTE);
+
+        /* And when its time is past it comes. */
+        fixture_forget(f);
+        fixture_set_clock(word + USEC_PER_SEC);
+        engine_clock_changed(f->engine);
+        fixture_run_until(f, fixture_has(f->calls, "start bank"));
+        assert_false(fixture_connector(f, "bank")->record.retry_is_absolute);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -263,6 +308,7 @@ int main(void)
                 ENGINE_TEST(test_leap_second),
                 ENGINE_TEST(test_missed_after_a_clock_that_was_ahead),
                 ENGINE_TEST(test_every_after_a_clock_that_was_ahead),
+                ENGINE_TEST(test_the_providers_word_stays),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

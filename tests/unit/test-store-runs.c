@@ -323,6 +323,7 @@ static ConnectorRecord make_record(const char *name)
                 .last_outcome = RUN_SKIPPED,
                 .consecutive_failures = 3,
                 .retry_at_usec = A_TIME + 3,
+                .retry_is_absolute = true,
                 .retry_attempt = 4,
                 .retry_of = strdup("the first"),
                 .follow_up = {
