@@ -229,7 +229,8 @@ static usec_t shifted(usec_t usec, int64_t step)
 }
 
 /* By our own backoff a retry waits for a span, not for a time: it is not to lie years ahead because the clock was
- * wrong when it was reckoned. The provider's word is a time, and stays: but no further ahead than could be said now. */
+ * wrong when it was reckoned. What the provider says is a time, and stays, but no further ahead than could be said
+ * now. */
 static bool shift_retry(ConnectorEntry *c, int64_t step)
 {
         usec_t now = engine_now(c->published.engine, CLOCK_REALTIME), at = c->record.retry_at_usec;
