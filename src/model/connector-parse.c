@@ -188,10 +188,12 @@ static bool url_is_http(const char *url)
         return *port == '\0' || *port == '/' || *port == '?' || *port == '#';
 }
 
+/* Everybody may read what is wrong with a connector: the value, which may have a password in it, is not repeated. */
 static int parse_url(const ConfAssignment *a, void *data, char **ret_why)
 {
         if (!isempty(a->value) && !url_is_http(a->value)) {
-                *ret_why = asprintf_or_null("'%s' is no address that begins with https:// and a host.", a->value);
+                *ret_why = asprintf_or_null("This is no address that begins with https:// and a host, without a user "
+                                            "name and a password.");
                 return -EINVAL;
         }
         return conf_parse_string(a, data, ret_why);
