@@ -89,6 +89,11 @@ def test_exposure_is_pinned(machine, unit):
     assert float(exposure) * 10 == pytest.approx(EXPOSURE[unit]), text
 
 
+@pytest.mark.parametrize("unit", UNITS)
+def test_memory_is_not_dumped(machine, unit):
+    assert machine.output("systemctl", "show", "--property=LimitCORE", "--value", unit) == "0"
+
+
 def test_users_and_groups(machine):
     user = machine.output("getent", "passwd", "syncrun").split(":")
     assert user[5:] == ["/var/lib/syncrun", "/usr/sbin/nologin"]
