@@ -311,20 +311,35 @@ def test_no_limits(new_shim, key):
     assert shim.log().count("syncrun-http.conf") == 0
 
 
+def ask_and_take_nothing(shim, path, key):
+    """A client that has seen the beginning of its answer, and leaves the rest."""
+    slow = shim.connect(local=True)
+    slow.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n".encode())
+    assert slow.recv(9) == b"HTTP/1.1 "
+    return slow
+
+
 def test_answers_that_are_not_taken(new_shim, key, reporter):
-    """What is kept for slow clients is bounded in all, and ends; who asks for little is served."""
-    shim = new_shim("[Limits]\nAnswersMaxBytes=1000000\nAnswerTimeoutSec=1\n")
+    """What is kept for slow clients is bounded in all; who asks for little is served."""
+    shim = new_shim("[Limits]\nAnswersMaxBytes=1000000\n")
     reporter.big(50)
     path = f"/api/v1/users/{ALICE}/sync/recent?limit=50"
     whole = shim.get(path, key)
     assert whole.status == 200 and 700_000 < len(whole.body) < 1_000_000
-    with shim.connect(local=True) as slow:
-        slow.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n".encode())
-        assert slow.recv(9) == b"HTTP/1.1 "
+    with ask_and_take_nothing(shim, path, key):
         answer = shim.get(path, key)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
         assert shim.get("/v1/sync-runs?limit=1", key).status == 200
+    until = time.monotonic() + 20
+    while shim.get(path, key).status == 503:
+        assert time.monotonic() < until
+
+
+def test_an_answer_has_an_end(new_shim, key, reporter):
+    shim = new_shim("[Limits]\nAnswerTimeoutSec=1\n")
+    reporter.big(50)
+    with ask_and_take_nothing(shim, f"/api/v1/users/{ALICE}/sync/recent?limit=50", key) as slow:
         until = time.monotonic() + 20
-        while shim.get(path, key).status == 503:
+        while shim.metric(key, "syncrun_http_timeouts_total") == 0:
             assert time.monotonic() < until
-        assert len(read_to_end(slow)) < len(whole.body)
+        assert len(read_to_end(slow)) < 700_000
