@@ -179,3 +179,10 @@ def test_every_variable_and_field_is_documented():
     assert len(names) > 20
     missing = sorted(name for name in names if not re.search(rf"(?<!\w){name}(?!\w)", told))
     assert missing == []
+
+
+def test_readme_begins_with_what_a_newcomer_needs():
+    """What it is, how to try it, how to write a connector and how to install it, on the first screen."""
+    screen = "\n".join((TOP / "README.md").read_text().splitlines()[:60])
+    for what in ("A system daemon", "make demo", "```python", ".connector`", "make install", "enable --now syncrund"):
+        assert what in screen, what
