@@ -131,6 +131,9 @@ class Server:
     def cpu_usec(self):
         return sum(map(cpu_usec, self.pids()))
 
+    def connected(self):
+        """The load has what it needs of this."""
+
     def close(self):
         for process in reversed(self.processes):
             process.terminate()
@@ -158,9 +161,11 @@ class Syncrun(Server):
     def pids(self):
         return [self.shim.process.pid]
 
+    def connected(self):
+        self.listener.close()
+
     def close(self):
         self.shim.close()
-        self.listener.close()
         super().close()
 
 
@@ -266,6 +271,7 @@ class Streams:
             load = Load(server, "sse", kind.kind, server.port, n_streams, n_users, KEY,
                         server.listener.fileno() if server.listener else -1, listener=server.listener)
             self.loads[kind.kind] = self.opened.enter_context(contextlib.closing(load))
+            server.connected()
             before = server.memory()
             load.open_all()
             self.memory[kind.kind] = (server.memory() - before) / (n_streams - 1)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <systemd/sd-id128.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/names.h"
@@ -80,6 +81,8 @@ static void be_bus(Publisher *publisher, int listener)
         publisher->fd = accept(listener, NULL, NULL);
         if (publisher->fd < 0)
                 die("accept");
+        /* Whoever connects again when this has ended shall not wait for an answer. */
+        (void) close(listener);
         r = sd_id128_randomize(&id);
         if (r >= 0)
                 r = sd_bus_new(&publisher->bus);
