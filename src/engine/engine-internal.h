@@ -10,6 +10,7 @@
  * (reconcile.h). */
 
 #define uthash_nonfatal_oom(elt) ((elt)->lost = true)
+#include <systemd/sd-id128.h>
 #include <uthash.h>
 #include <utlist.h>
 
@@ -127,6 +128,7 @@ struct Engine {
         char **connection_dirs;
         EngineObserver observer;
         usec_t (*now)(clockid_t clock);
+        char boot_id[SD_ID128_STRING_MAX];
         Store *store;
         Launcher *launcher;
 

@@ -192,6 +192,19 @@ static void take_settings(Engine *engine, const Settings *settings)
         changes_set_events_max_age(store_changes(engine->store), settings->events_max_age_usec);
 }
 
+/* Without it (no /proc) time limits begin anew with the daemon. */
+static void read_boot_id(Engine *engine)
+{
+        sd_id128_t id;
+        int r;
+
+        r = sd_id128_get_boot(&id);
+        if (r < 0)
+                log_debug_errno(r, "Could not read the boot's id: %m");
+        else
+                (void) sd_id128_to_string(id, engine->boot_id);
+}
+
 int engine_new(const EngineOptions *options, const EngineObserver *observer, char **ret_why, Engine **ret)
 {
         _cleanup_(engine_freep) Engine *engine = calloc(1, sizeof(Engine));
@@ -203,6 +216,7 @@ int engine_new(const EngineOptions *options, const EngineObserver *observer, cha
         engine->settings = options->settings;
         engine->connections_due_usec = USEC_INFINITY;
         engine->now = options->now ?: now_usec;
+        read_boot_id(engine);
         engine->statistics.since_usec = engine_now(engine, CLOCK_REALTIME);
         if (observer)
                 engine->observer = *observer;

@@ -71,17 +71,47 @@ void run_heard(EngineRun *r)
         r->adopting = false;
 }
 
-void run_begin_time_limits(EngineRun *r, usec_t started_usec)
+void run_count_from(EngineRun *r, usec_t usec)
 {
-        usec_t now = engine_now(r->engine, CLOCK_MONOTONIC), timeout = r->definition->timeout_usec, gone = 0;
+        int k;
 
-        if (started_usec > 0)
-                gone = MIN(usec_sub(engine_now(r->engine, CLOCK_REALTIME), started_usec), timeout);
-        r->deadline_usec = timeout == USEC_INFINITY ? USEC_INFINITY : usec_add(now, timeout - gone);
-        r->heard_usec = now;
+        r->run->clock_usec = usec;
+        k = free_and_strdup(&r->run->clock_boot_id, r->engine->boot_id);
+        if (k < 0)
+                engine_break(r->engine, k);
+}
+
+usec_t run_counted_from(const EngineRun *r, usec_t otherwise_usec)
+{
+        usec_t now = engine_now(r->engine, CLOCK_MONOTONIC);
+
+        if (isempty(r->engine->boot_id) || !streq_null(r->run->clock_boot_id, r->engine->boot_id))
+                now = usec_sub(now, usec_sub(engine_now(r->engine, CLOCK_REALTIME), otherwise_usec));
+        else
+                now = MIN(now, r->run->clock_usec);
+        return MAX(now, 1U);
+}
+
+static void set_limits(EngineRun *r, usec_t begin_usec)
+{
+        r->deadline_usec = usec_add(begin_usec, r->definition->timeout_usec);
+        r->heard_usec = engine_now(r->engine, CLOCK_MONOTONIC);
+        run_set_timer(r);
+}
+
+void run_begin_time_limits(EngineRun *r)
+{
+        usec_t now = engine_now(r->engine, CLOCK_MONOTONIC);
+
+        run_count_from(r, now);
+        set_limits(r, now);
+}
+
+void run_resume_time_limits(EngineRun *r)
+{
         if (r->run->state == RUN_STOPPING)
                 begin_stopping(r);
-        run_set_timer(r);
+        set_limits(r, run_counted_from(r, r->run->started_usec ?: r->run->created_usec));
 }
 
 /* ---- Stopping */
@@ -317,8 +347,8 @@ void lifecycle_dispatch(Engine *engine)
         while (engine->broken >= 0 && (r = run_queue_take(engine))) {
                 if (!run_move(r, RUN_STARTING))
                         continue;
+                run_begin_time_limits(r);
                 run_record(r, 0, RUN_CHANGE_STATE, RUN_LOG_NONE);
-                run_begin_time_limits(r, 0);
                 run_launch(r);
         }
         follow_ups_dispatch(engine);
@@ -403,10 +433,18 @@ static bool was_never_launched(const EngineRun *r, const WorkerExit *how)
         return r->run->state == RUN_STARTING && how && how->gone && !r->run->invocation_id && r->run->worker_pid == 0;
 }
 
-static void conclude_lost(EngineRun *r, const WorkerExit *how)
+static bool began_before_boot(const EngineRun *r)
 {
         Engine *engine = r->engine;
-        usec_t boot = usec_sub(engine_now(engine, CLOCK_REALTIME), engine_now(engine, CLOCK_BOOTTIME));
+
+        if (!isempty(r->run->clock_boot_id) && !isempty(engine->boot_id))
+                return !streq(r->run->clock_boot_id, engine->boot_id);
+        return MAX(r->run->updated_usec, r->run->created_usec) <
+               usec_sub(engine_now(engine, CLOCK_REALTIME), engine_now(engine, CLOCK_BOOTTIME));
+}
+
+static void conclude_lost(EngineRun *r, const WorkerExit *how)
+{
         _cleanup_free_ char *error = NULL;
         const char *why = how->reason;
 
@@ -420,7 +458,7 @@ static void conclude_lost(EngineRun *r, const WorkerExit *how)
                                             .category = _ATTENTION_INVALID });
                 return;
         }
-        if (how->gone && MAX(r->run->updated_usec, r->run->created_usec) < boot)
+        if (how->gone && began_before_boot(r))
                 why = "the machine went down while it was active";
         else if (isempty(why))
                 why = "its worker ended while nobody could see how";
@@ -434,7 +472,8 @@ void run_worker_ended(EngineRun *r, const WorkerExit *how)
 
         r->adopting = false;
         if (was_never_launched(r, how)) {
-                run_begin_time_limits(r, 0);
+                run_begin_time_limits(r);
+                run_record(r, 0, 0, RUN_LOG_NONE);
                 run_launch(r);
                 return;
         }

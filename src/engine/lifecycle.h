@@ -44,8 +44,16 @@ void run_heard(EngineRun *r);
 /* Compute anew when the run has to be looked at: time limits, or whether a stop took effect. */
 void run_set_timer(EngineRun *r);
 
-/* The run's time limits begin to count. @started_usec: CLOCK_REALTIME, 0 for now. */
-void run_begin_time_limits(EngineRun *r, usec_t started_usec);
+/* The run's time limits begin to count now; or they go on, after a daemon or a history that was away. */
+void run_begin_time_limits(EngineRun *r);
+void run_resume_time_limits(EngineRun *r);
+
+/* Its time limit counts from @usec (CLOCK_MONOTONIC): kept with the run, for run_counted_from(). */
+void run_count_from(EngineRun *r, usec_t usec);
+
+/* Since when it counts, whatever the clock was set to meanwhile. @otherwise_usec: CLOCK_REALTIME, of a run of another
+ * boot. Return: CLOCK_MONOTONIC, more than 0. */
+usec_t run_counted_from(const EngineRun *r, usec_t otherwise_usec);
 
 /**
  * run_cancel() - set its outcome and stop its worker

@@ -292,6 +292,7 @@ static int record_event(Engine *engine, const OutsideEvent *event, const char *r
         if (k < 0)
                 return k;
         run_heard(r);
+        run_count_from(r, r->heard_usec);
         k = apply_event(r, event);
         if (k >= 0 && is_new && run_is_active(r->run))
                 outside_run_watch(r);

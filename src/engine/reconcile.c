@@ -124,11 +124,8 @@ static int publish_missed_events(Engine *engine)
 /* Silence counts from the newest event, also over a time that the daemon was away. */
 static void take_up_outside_run(EngineRun *r)
 {
-        usec_t silent = usec_sub(engine_now(r->engine, CLOCK_REALTIME),
-                                 MAX(r->run->updated_usec, r->run->created_usec));
-
         r->engine->n_outside++;
-        r->heard_usec = usec_sub(engine_now(r->engine, CLOCK_MONOTONIC), silent);
+        r->heard_usec = run_counted_from(r, MAX(r->run->updated_usec, r->run->created_usec));
         outside_run_watch(r);
 }
 
@@ -157,7 +154,7 @@ static int take_up_launched(EngineRun *r)
         k = run_queue_occupy(r);
         if (k < 0)
                 return k;
-        run_begin_time_limits(r, r->run->started_usec);
+        run_resume_time_limits(r);
         r->adopting = true;
         k = launcher_adopt(r->engine->launcher, r->run);
         /* -EEXIST: the launcher knows it, and tells of its end. Where the launcher cannot say anything now, the time

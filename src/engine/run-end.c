@@ -309,6 +309,8 @@ void run_finish(EngineRun *r, RunLogEntry log)
         if (!run_move(r, RUN_FINISHED))
                 return;
         run->stage = sync_stage_from_outcome(run->outcome);
+        run->clock_boot_id = (free(run->clock_boot_id), NULL);
+        run->clock_usec = 0;
         if (run->finished_usec == 0)
                 run->finished_usec = MAX(engine_now(r->engine, CLOCK_REALTIME), run->started_usec);
         if (run->stage == SYNC_STAGE_COMPLETED)

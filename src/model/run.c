@@ -171,7 +171,7 @@ static const size_t run_strings[] = {
         offsetof(Run, provider),     offsetof(Run, user_id),   offsetof(Run, primary_user_id),
         offsetof(Run, requested_by), offsetof(Run, reason),    offsetof(Run, retry_of),
         offsetof(Run, message),      offsetof(Run, error),     offsetof(Run, metadata),
-        offsetof(Run, invocation_id), offsetof(Run, only_accounts),
+        offsetof(Run, invocation_id), offsetof(Run, only_accounts), offsetof(Run, clock_boot_id),
 };
 
 static char **run_string(Run *run, size_t i)

@@ -195,6 +195,8 @@ typedef struct Run {
         char *invocation_id;         /* of the unit, 32 hex digits; NULL */
         int worker_pid;              /* child launcher only; 0 */
         uint64_t worker_start_ticks; /* with worker_pid: starttime of /proc/PID/stat, to tell a reused pid */
+        char *clock_boot_id;         /* while it is active: since when its time limit counts, ... */
+        usec_t clock_usec;           /* ... on CLOCK_MONOTONIC of that boot, which nobody sets */
         uint64_t cpu_usec;           /* or COUNT_UNKNOWN, as the next three */
         uint64_t memory_peak_bytes;
         uint64_t io_read_bytes;

@@ -24,6 +24,7 @@ const Migration store_migrations[] = {
         { 12, schema_v12 },
         { 13, schema_v13 },
         { 14, schema_v14 },
+        { 15, schema_v15 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

@@ -46,6 +46,8 @@
         P(invocation_id, invocation_id, TEXT)                                                                        \
         P(worker_pid, worker_pid, INT)                                                                               \
         P(worker_start_ticks, worker_start_ticks, UINT)                                                              \
+        P(clock_boot_id, clock_boot_id, TEXT)                                                                        \
+        P(clock_usec, clock_usec, USEC)                                                                              \
         P(cpu_usec, cpu_usec, COUNT)                                                                                 \
         P(memory_peak_bytes, memory_peak_bytes, COUNT)                                                               \
         P(io_read_bytes, io_read_bytes, COUNT)                                                                       \

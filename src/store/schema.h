@@ -581,3 +581,8 @@ static const char schema_v13[] = "ALTER TABLE webhook_endpoints ADD COLUMN faile
 static const char schema_v14[] =
         "ALTER TABLE connectors ADD COLUMN retry_is_absolute INTEGER NOT NULL DEFAULT 0"
         "  CHECK (retry_is_absolute IN (0, 1));";
+
+static const char schema_v15[] =
+        /* Of a run that is active: since when its time limit counts, on CLOCK_MONOTONIC of that boot. */
+        "ALTER TABLE runs ADD COLUMN clock_boot_id TEXT;"
+        "ALTER TABLE runs ADD COLUMN clock_usec INTEGER;";

@@ -276,6 +276,8 @@ void assert_runs_equal(const Run *a, const Run *b)
         assert_texts_equal(a->error, b->error);
         assert_texts_equal(a->metadata, b->metadata);
         assert_texts_equal(a->invocation_id, b->invocation_id);
+        assert_texts_equal(a->clock_boot_id, b->clock_boot_id);
+        assert_true(a->clock_usec == b->clock_usec);
         assert_true(a->source == b->source && a->trigger == b->trigger && a->full_resync == b->full_resync);
         assert_true(a->attempt == b->attempt && a->state == b->state && a->outcome == b->outcome);
         assert_true(a->stage == b->stage && a->progress == b->progress && a->category == b->category);

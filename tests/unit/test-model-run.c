@@ -89,7 +89,7 @@ static void test_copy_shares_nothing(void **state)
                 &run->provider,     &run->user_id,       &run->primary_user_id,
                 &run->requested_by, &run->reason,        &run->only_accounts,
                 &run->retry_of,     &run->message,       &run->error,
-                &run->metadata,     &run->invocation_id,
+                &run->metadata,     &run->invocation_id, &run->clock_boot_id,
         };
         Account *account;
 

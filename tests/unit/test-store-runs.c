@@ -36,6 +36,8 @@ static Run *make_full_run(void)
         run->last_seq = 99;
         run->report_sequence = 17;
         run->invocation_id = strdup("0123456789abcdef0123456789abcdef");
+        run->clock_boot_id = strdup("fedcba9876543210fedcba9876543210");
+        run->clock_usec = 987654321;
         run->worker_pid = 4711;
         run->worker_start_ticks = 123456789;
         run->cpu_usec = 1;
