@@ -204,6 +204,10 @@ double engine_random(void);
 int engine_set_timer(Engine *engine, sd_event_source **source, clockid_t clock, usec_t usec, usec_t accuracy_usec,
                      sd_event_time_handler_t handler, void *userdata);
 
+/* The clock may have been set since this was asked last: what waits for a span of time, and not for a time, moves with
+ * it, and schedules are computed anew. */
+void engine_take_clock_step(Engine *engine);
+
 /**
  * engine_break() - the working copies are no longer what the disk will have
  * @error: negative; of a commit, or of a write that could not be put

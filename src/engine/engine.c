@@ -326,15 +326,19 @@ int engine_reload(Engine *engine, const Settings *settings)
         return 0;
 }
 
-void engine_clock_changed(Engine *engine)
+void engine_take_clock_step(Engine *engine)
 {
         int64_t offset = (int64_t) (engine_now(engine, CLOCK_REALTIME) - engine_now(engine, CLOCK_BOOTTIME));
 
-        if (engine->broken < 0)
-                return;
         webhooks_clock_changed(engine, offset - engine->clock_offset_usec);
         scheduler_clock_changed(engine);
         connection_state_clock_changed(engine);
+}
+
+void engine_clock_changed(Engine *engine)
+{
+        if (engine->broken >= 0) /* else it is taken when the history is read anew */
+                engine_take_clock_step(engine);
 }
 
 /* ---- Looking */

@@ -270,6 +270,9 @@ int engine_reconcile(Engine *engine)
                 k = read_ended_runs(engine);
         if (k < 0)
                 return k;
+        /* It was set while nothing could be written. */
+        if (engine->started && webhooks_clock_has_stepped(engine))
+                engine_take_clock_step(engine);
         if (engine->started)
                 k = update_connectors(engine);
         if (k >= 0)

@@ -9,8 +9,13 @@
 
 #include <inttypes.h>
 
+#include <sqlite3.h>
+
 #include "engine/engine-internal.h"
 #include "engine/run-end.h"
+#include "engine/run-record.h"
+#include "engine/webhook-table.h"
+#include "unit/fault-vfs.h"
 
 /* 2026-05-30, 08:30 */
 #define BEGIN (UINT64_C(1780129800) * USEC_PER_SEC)
@@ -295,6 +300,101 @@ static void test_the_providers_word_stays(void **state)
         assert_false(fixture_connector(f, "bank")->record.retry_is_absolute);
 }
 
+/* A run's time limit is a span, which begins with the run: whatever the clock is set to, and whether the daemon is
+ * there. */
+static void check_time_limit(EngineFixture *f, int64_t step_usec)
+{
+        usec_t begin, deadline;
+        Answer a;
+
+        open_all(f, BEGIN);
+        fixture_load_connector(f, "bank", CONNECTOR("[Run]\nTimeoutSec=1h\nStallTimeoutSec=2h\n"));
+        begin = fixture_now(CLOCK_MONOTONIC);
+        a = fixture_start(f, "bank", false);
+        expect_ok(fixture_attach(f, "bank").error);
+        fixture_let_pass(20 * USEC_PER_MINUTE);
+        fixture_close(f);
+        fixture_set_clock(BEGIN + (usec_t) step_usec);
+        fixture_let_pass(20 * USEC_PER_MINUTE);
+        fixture_open(f);
+        assert_int_equal(fixture_run(f, a.run_id)->state, RUN_RUNNING);
+        deadline = engine_run_find(f->engine, a.run_id)->deadline_usec;
+        assert_in_range(deadline, begin + H, begin + H + 10 * USEC_PER_MINUTE);
+        fixture_close(f);
+        fixture_let_pass(20 * USEC_PER_MINUTE);
+        fixture_open(f);
+        fixture_run_until(f, fixture_run(f, a.run_id)->state == RUN_STOPPING);
+        assert_string_equal(fixture_run(f, a.run_id)->error, "The run had not ended after 1h (TimeoutSec=)");
+        fixture_worker_ends(f, "bank", NULL);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs WHERE state = 'finished' AND"
+                                        " (clock_boot_id IS NOT NULL OR clock_usec IS NOT NULL)"),
+                         0);
+}
+
+static void test_time_limit_over_a_clock_that_is_set_on(void **state)
+{
+        check_time_limit(*state, 365 * USEC_PER_DAY);
+}
+
+static void test_time_limit_over_a_clock_that_is_set_back(void **state)
+{
+        check_time_limit(*state, -(int64_t) (365 * USEC_PER_DAY));
+}
+
+/* Likewise the silence of a run from outside. */
+static void test_silence_over_a_clock_that_is_set(void **state)
+{
+        EngineFixture *f = *state;
+        OutsideEvent event = {
+                .run_id = (char *) "run_1",
+                .user_id = (char *) "11111111-1111-4111-8111-111111111111",
+                .provider = (char *) "acme",
+                .source = RUN_SOURCE_SDK,
+                .stage = SYNC_STAGE_STARTED,
+                .status = SYNC_STATUS_IN_PROGRESS,
+                .progress = PROGRESS_UNKNOWN,
+                .items_processed = COUNT_UNKNOWN,
+                .items_total = COUNT_UNKNOWN,
+        };
+        usec_t heard;
+
+        f->settings.silence_timeout_usec = H;
+        open_all(f, BEGIN);
+        expect_ok(fixture_outside(f, &event, 1));
+        heard = engine_run_find(f->engine, "run_1")->heard_usec;
+        fixture_close(f);
+        fixture_set_clock(BEGIN + 365 * USEC_PER_DAY);
+        fixture_let_pass(10 * USEC_PER_MINUTE);
+        fixture_open(f);
+        assert_int_equal(fixture_run(f, "run_1")->state, RUN_RUNNING);
+        assert_in_range(engine_run_find(f->engine, "run_1")->heard_usec, heard, heard);
+}
+
+/* Set while nothing can be written: what waits for a span moves with the clock as soon as it can, and not with the next
+ * change of the clock or never. */
+static void test_set_while_nothing_can_be_written(void **state)
+{
+        EngineFixture *f = *state;
+        const RunReport failure = report_failure("no", true);
+        char id[RUN_ID_MAX + 1];
+        usec_t wait, now;
+
+        open_all(f, BEGIN);
+        fixture_load_connector(f, "bank", CONNECTOR("[Run]\nRetrySec=10h\nRetryMaxSec=10h\n"));
+        fixture_whole_run(f, "bank", &failure, id);
+        wait = fixture_connector(f, "bank")->record.retry_at_usec - fixture_now(CLOCK_REALTIME);
+        fault_vfs_arm(1, SQLITE_FULL);
+        assert_int_equal(fixture_set_active(f, "bank", false), -EROFS);
+        fixture_set_clock(BEGIN + 365 * USEC_PER_DAY);
+        engine_clock_changed(f->engine);
+        (void) fault_vfs_disarm();
+        fixture_run_until(f, f->engine->broken == 0);
+        fixture_settle(f);
+        now = fixture_now(CLOCK_REALTIME);
+        assert_in_range(fixture_connector(f, "bank")->record.retry_at_usec, now + wait - USEC_PER_MINUTE, now + wait);
+        assert_false(webhooks_clock_has_stepped(f->engine));
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -309,7 +409,13 @@ int main(void)
                 ENGINE_TEST(test_missed_after_a_clock_that_was_ahead),
                 ENGINE_TEST(test_every_after_a_clock_that_was_ahead),
                 ENGINE_TEST(test_the_providers_word_stays),
+                ENGINE_TEST(test_time_limit_over_a_clock_that_is_set_on),
+                ENGINE_TEST(test_time_limit_over_a_clock_that_is_set_back),
+                ENGINE_TEST(test_silence_over_a_clock_that_is_set),
+                ENGINE_TEST(test_set_while_nothing_can_be_written),
         };
+
+        fault_vfs_register();
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
