@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/fd-util.h"
@@ -156,6 +157,20 @@ static void read_output(ExecDestination *d, unsigned n_reads)
         }
 }
 
+/* What it had written when it ended. A process that it left behind may write for ever. */
+static void read_rest(ExecDestination *d)
+{
+        uint64_t end;
+        int left = 0;
+
+        if (d->out_fd < 0 || ioctl(d->out_fd, FIONREAD, &left) < 0)
+                return;
+        end = line_reader_bytes(d->reader) + (uint64_t) left;
+        while (d->out_fd >= 0 && line_reader_bytes(d->reader) < end)
+                read_output(d, 1);
+        read_output(d, 1); /* the end, where that was all: the last line may lack its newline */
+}
+
 static int on_output(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         read_output(userdata, READS_PER_TURN);
@@ -187,7 +202,7 @@ static void on_exit_of_program(Process *process, void *userdata)
         bool all_taken = d->finishing && d->in_fd < 0;
         bool success = process_exit(process)->status == 0;
 
-        read_output(d, UINT32_MAX);
+        read_rest(d);
         d->end_source = sd_event_source_disable_unref(d->end_source);
         close_input(d);
         call_ended(d, all_taken && success ? 0 : exit_error(d));

@@ -84,6 +84,12 @@ def test_a_target_that_ends_content_before_its_input_does(bench):
     assert bench.daemon.end["outcome"] == "failed" and bench.daemon.end["error"] == "true ended before its input did"
 
 
+def test_what_a_target_leaves_behind_may_write_for_ever(bench):
+    target = bench.script("#!/bin/sh\ncat >/dev/null\n(trap '' TERM HUP; exec yes) &\nprintf '%s' '{\"type\":\"STATE\",\"value\":2}'\n", "target")
+    end = bench.pull([schema(), record(1), state(2)], destination=to(target))
+    assert end["outcome"] == "succeeded" and counts(end) == (1, 1, 0, 0)
+
+
 def test_a_target_that_does_not_start(bench):
     end = bench.pull([record(1)], destination=to("/nonexistent/target"))
     assert end["outcome"] == "failed" and "/nonexistent/target" in end["error"] and end["attention"] == "configuration_error"
