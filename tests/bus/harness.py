@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gi.repository import Gio, GLib
 
-TIMEOUT_SEC = 30
+TIMEOUT_SEC = 120  # guards against hanging alone
 HERE = Path(__file__).resolve().parent
 
 NAME = "org.syncrun1"

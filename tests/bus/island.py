@@ -55,7 +55,7 @@ class NameServer:
 
     def wait_question(self, name):
         with self.asked:
-            assert self.asked.wait_for(lambda: name in self.questions, 30), name
+            assert self.asked.wait_for(lambda: name in self.questions, 120), name
 
     def close(self):
         self.closing = True

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from harness import (CONNECTION, CONNECTOR, MANAGER, NAME, PATH, RUN, SlowPolkit, connector_path, path_of, run_path,
+from harness import (CONNECTION, CONNECTOR, MANAGER, NAME, PATH, RUN, TIMEOUT_SEC, SlowPolkit, connector_path, path_of, run_path,
                      wait_for)
 
 TOP = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ def nobody(bus):
     started = []
 
     def call(path, interface, method, *words, interactive=False):
-        command = ["busctl", f"--address={bus.address}", "--timeout=30",
+        command = ["busctl", f"--address={bus.address}", f"--timeout={TIMEOUT_SEC}",
                    f"--allow-interactive-authorization={'yes' if interactive else 'no'}", "call", NAME, path, interface,
                    method, *words]
         process = subprocess.Popen(command, user=NOBODY, group=NOBODY, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -42,7 +42,7 @@ def nobody(bus):
 
 
 def error_of(process):
-    _, error = process.communicate(timeout=40)
+    _, error = process.communicate(timeout=TIMEOUT_SEC)
     assert process.returncode != 0
     return error
 
@@ -106,7 +106,7 @@ def test_each_method_asks_for_its_action_and_no_other(run, daemon, polkit, nobod
         assert f"({action})" in error_of(nobody(*words)), words
         polkit("SetAllowed", "(as)", [action])
         process = nobody(*words)
-        _, error = process.communicate(timeout=40)
+        _, error = process.communicate(timeout=TIMEOUT_SEC)
         refusals = ("No program reconnects", "has ended", "There is no such", "no such webhook endpoint")
         assert process.returncode == 0 or any(text in error for text in refusals), (words, error)
 
@@ -140,7 +140,7 @@ def test_readers_need_no_right(run, nobody):
                   (path_of("connection", "shared"), CONNECTION, "Describe"),
                   (PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")):
         process = nobody(*words)
-        _, error = process.communicate(timeout=40)
+        _, error = process.communicate(timeout=TIMEOUT_SEC)
         assert process.returncode == 0, error
 
 
@@ -342,7 +342,7 @@ def test_limit_of_questions_of_one_user(daemon, slow_polkit, many):
     for question in questions:
         question.answer(True)
     for process, n in ((first, 8), (second, 8), (other, 1)):
-        assert process.communicate(timeout=40)[0].split() == ["ok"] * n
+        assert process.communicate(timeout=TIMEOUT_SEC)[0].split() == ["ok"] * n
 
 
 def test_who_leaves_makes_room(daemon, slow_polkit, many):
@@ -353,7 +353,7 @@ def test_who_leaves_makes_room(daemon, slow_polkit, many):
     wait_for(lambda: len(slow_polkit.taken_back) == 16, "the end of the questions")
     process = many(1)
     slow_polkit.wait_question().answer(True)
-    assert process.communicate(timeout=40)[0] == "ok\n"
+    assert process.communicate(timeout=TIMEOUT_SEC)[0] == "ok\n"
 
 
 def test_limit_of_questions_of_all_callers(daemon, client, slow_polkit, many):
@@ -361,9 +361,9 @@ def test_limit_of_questions_of_all_callers(daemon, client, slow_polkit, many):
     processes = [many(16, user) for user in (NOBODY, *OTHERS[:2])]
     questions = [slow_polkit.wait_question() for _ in range(48)]
     late = many(1, OTHERS[2])
-    assert late.communicate(timeout=40)[0] == "org.syncrun1.Error.QueueFull\n"
+    assert late.communicate(timeout=TIMEOUT_SEC)[0] == "org.syncrun1.Error.QueueFull\n"
     client.start("bank")
     for question in questions:
         question.answer(True)
     for process in processes:
-        assert process.communicate(timeout=40)[0].split() == ["ok"] * 16
+        assert process.communicate(timeout=TIMEOUT_SEC)[0].split() == ["ok"] * 16

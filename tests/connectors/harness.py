@@ -86,7 +86,7 @@ class Connector:
                        "SYNCRUN_STATE": str(self.state), "LC_ALL": "C", "PYTHONDONTWRITEBYTECODE": "1"}
         if accounts is not None:
             environment["SYNCRUN_ACCOUNTS"] = "\n".join(accounts)
-        done = subprocess.run(self.command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+        done = subprocess.run(self.command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
         assert done.stdout.endswith(b"\n") or not done.stdout
         lines = done.stdout.splitlines()
         assert max(map(len, lines), default=0) <= LINE_LIMIT_BYTES

@@ -70,7 +70,7 @@ def test_history_that_cannot_be_written(world, diagnose):
     with closing(sqlite3.connect(world.daemon.state / "history.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         call = world.client.start_call(PATH, MANAGER, "StartRun", "(sa{sv})", "bank", {})
-        wait_for(lambda: call, "its refusal", timeout=60)
+        wait_for(lambda: call, "its refusal")
         wait_for(lambda: world.client.get(PATH, MANAGER, "StorageError"), "what is wrong")
         (finding, text, advice), = diagnose(1)["storage"]
     assert finding == "bad" and "cannot be written" in text and "journalctl" in advice

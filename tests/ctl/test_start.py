@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 from conftest import record, schema
+from harness import TIMEOUT_SEC
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_cancelled_is_4(puppets, ctl):
     waiting = ctl.begin("start", "--wait", "one")
     puppet = puppets.puppet()
     assert ctl.run("cancel", "one") == ""
-    out, _ = waiting.communicate(timeout=30)
+    out, _ = waiting.communicate(timeout=TIMEOUT_SEC)
     assert waiting.returncode == 4
     assert "cancelled" in out.splitlines()[-1]
     puppet.connection.close()
@@ -76,7 +77,7 @@ def test_wait_without_a_terminal_prints_a_line_for_each_stage(puppets, ctl):
     puppet.say(**schema("s", "id"))
     puppet.say(**record("s", id=1))
     puppet.exit()
-    out, err = waiting.communicate(timeout=30)
+    out, err = waiting.communicate(timeout=TIMEOUT_SEC)
     assert (waiting.returncode, err) == (0, "")
     stages = [line.split(" one ")[1].split()[0] for line in out.splitlines()]
     assert stages.index("fetching") < stages.index("processing") < stages.index("success")
@@ -91,7 +92,7 @@ def test_several_are_started_together_and_the_worst_counts(puppets, ctl):
     assert set(both) == {"one", "two"}, "the second does not wait for the end of the first"
     both["two"].exit(1)
     both["one"].exit(0)
-    out, _ = waiting.communicate(timeout=30)
+    out, _ = waiting.communicate(timeout=TIMEOUT_SEC)
     assert waiting.returncode == 1
     assert " one success" in out and " two failed" in out
 
@@ -99,7 +100,7 @@ def test_several_are_started_together_and_the_worst_counts(puppets, ctl):
 def test_one_that_cannot_start_keeps_no_other_back(puppets, ctl):
     waiting = ctl.begin("start", "--wait", "nobody", "one")
     puppets.puppet().exit()
-    out, err = waiting.communicate(timeout=30)
+    out, err = waiting.communicate(timeout=TIMEOUT_SEC)
     assert waiting.returncode == 4
     assert "nobody" in err and " one success" in out
 
@@ -110,7 +111,7 @@ def test_wait_for_one_that_runs_already(puppets, ctl):
     waiting = ctl.begin("start", "--wait", "one", "--json=short")
     assert waiting.stderr.readline() == "one is running already.\n"
     puppet.exit()
-    out, _ = waiting.communicate(timeout=30)
+    out, _ = waiting.communicate(timeout=TIMEOUT_SEC)
     assert waiting.returncode == 0 and json.loads(out)["id"] == run
 
 
@@ -124,7 +125,7 @@ def test_full_resync_asked_meanwhile_is_waited_for(puppets, ctl):
     following = puppets.puppet()
     assert following.full_resync
     following.exit()
-    out, _ = waiting.communicate(timeout=30)
+    out, _ = waiting.communicate(timeout=TIMEOUT_SEC)
     run = json.loads(out)
     assert waiting.returncode == 0 and run["id"] != first and run["full_resync"]
 
@@ -136,7 +137,7 @@ def test_interrupt_leaves_the_run_alone(puppets, ctl):
     while "fetching" not in waiting.stdout.readline():
         pass
     waiting.send_signal(signal.SIGINT)
-    _, err = waiting.communicate(timeout=30)
+    _, err = waiting.communicate(timeout=TIMEOUT_SEC)
     assert waiting.returncode == 130 and "goes on" in err
     assert len(ctl.rows("runs", "--active")) == 1
     puppet.exit()
@@ -150,7 +151,7 @@ def test_wait_outlives_the_daemon(puppets, ctl):
         pass
     puppets.daemon.restart()
     puppet.exit()
-    out, _ = waiting.communicate(timeout=30)
+    out, _ = waiting.communicate(timeout=TIMEOUT_SEC)
     assert waiting.returncode == 0 and "success" in out
 
 
@@ -161,7 +162,7 @@ def test_wait_for_a_daemon_that_hangs(puppets, ctl):
     while "fetching" not in waiting.stdout.readline():
         pass
     puppets.daemon.process.send_signal(signal.SIGSTOP)
-    _, err = waiting.communicate(timeout=30)
+    _, err = waiting.communicate(timeout=TIMEOUT_SEC)
     puppets.daemon.process.send_signal(signal.SIGCONT)
     assert waiting.returncode == 69 and "does not answer" in err and "running syncs go on" in err
     puppet.exit()
@@ -213,6 +214,6 @@ def test_cancel_of_nothing(puppets, ctl):
 def test_cancel_of_a_run_that_has_ended(puppets, ctl):
     waiting = ctl.begin("start", "--wait", "one", "--json=short")
     puppets.puppet().exit()
-    run = json.loads(waiting.communicate(timeout=30)[0])["id"]
+    run = json.loads(waiting.communicate(timeout=TIMEOUT_SEC)[0])["id"]
     status, _, err = ctl.both("cancel", run)
     assert status == 5 and "ended" in err

@@ -5,7 +5,7 @@ import json
 import signal
 
 import pytest
-from harness import PrivateBus
+from harness import TIMEOUT_SEC, PrivateBus
 
 ALICE = "7f9c0d5e-1111-4222-8333-444455556666"
 
@@ -36,7 +36,7 @@ def until(process, text):
 
 def end(process):
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=TIMEOUT_SEC)
     assert (process.returncode, err) == (0, "")
     return out
 
@@ -96,7 +96,7 @@ def test_what_was_missed_is_shown(three, ctl):
 def test_daemon_hangs(three, ctl):
     process = watch(ctl, SYSTEMD_BUS_TIMEOUT="1s")
     three.daemon.process.send_signal(signal.SIGSTOP)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=TIMEOUT_SEC)
     three.daemon.process.send_signal(signal.SIGCONT)
     assert process.returncode == 69 and "does not answer" in err and "systemctl restart syncrund" in err
 
@@ -109,10 +109,10 @@ def test_unknown_connector(three, ctl):
 def test_bus_goes_away(three, ctl):
     process = watch(ctl)
     three.bus.process.kill()
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=TIMEOUT_SEC)
     assert process.returncode == 69 and "Lost the connection" in err
     # The daemon ends too, as a failure, for systemd to start it anew.
-    assert three.daemon.process.wait(timeout=30) != 0
+    assert three.daemon.process.wait(timeout=TIMEOUT_SEC) != 0
 
 
 def test_the_past_behind_very_many_events_of_others(three, ctl):

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
-TIMEOUT_SEC = 60
+TIMEOUT_SEC = 120
 
 
 def read_until(end, words):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """syncrun-http as its tests start it, and clients that see each byte. Nothing sleeps: what is waited for is read."""
 
+import contextlib
 import http.client
 import json
 import os
+import random
 import re
 import socket
 import subprocess
@@ -141,8 +143,9 @@ class Shim:
             end.sendall(data)
             return read_to_end(end)
 
-    def stream(self, path, key, headers=None, local=False, version="1.1", receive_buffer=None):
-        return Stream(self, path, key, headers, local, version, receive_buffer)
+    def stream(self, path, key, headers=None, local=False, version="1.1", receive_buffer=None, sent=None):
+        """`sent` is called when the request is on its way."""
+        return Stream(self, path, key, headers, local, version, receive_buffer, sent)
 
     def metric(self, key, name):
         text = self.get("/metrics", key).body.decode()
@@ -177,7 +180,7 @@ def answers(data):
 class Stream:
     """A client of Server-Sent Events, with the chunks taken apart."""
 
-    def __init__(self, shim, path, key, headers, local, version, receive_buffer):
+    def __init__(self, shim, path, key, headers, local, version, receive_buffer, sent):
         self.end = socket.socket(socket.AF_UNIX if local else socket.AF_INET)
         if receive_buffer:
             self.end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -186,6 +189,8 @@ class Stream:
         lines = [f"GET {path} HTTP/{version}", "Host: x", *([f"X-API-Key: {key}"] if key else [])]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         self.end.sendall("\r\n".join([*lines, "", ""]).encode())
+        if sent:
+            sent()
         self.file = self.end.makefile("rb")
         self.status = int(self.file.readline().split()[1])
         self.headers = http.client.parse_headers(self.file)
@@ -277,3 +282,24 @@ def add_key(client, name="key", scopes=ALL_SCOPES, user=None):
 
 def deadline():
     return time.monotonic() + TIMEOUT_SEC
+
+
+def free_port():
+    """One that the kernel gives to nobody: what runs beside this test does not get it before it is used."""
+    given, _ = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    while True:
+        port = random.randrange(10000, max(given, 20000))
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
+def short_lived(open_stream):
+    """A stream by a credential that open_stream() makes to end at a second that it is given, and that second: as soon as this
+    machine opens a stream in time."""
+    for seconds in (2, 8, 32, 128):
+        end = int(time.time()) + seconds
+        stream = open_stream(end)
+        if stream.status == 200:
+            return stream, end
+        stream.close()
+    raise AssertionError(f"refused with {stream.status}")

@@ -12,7 +12,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
-from server import ALICE
+from server import ALICE, TIMEOUT_SEC
 
 HERE = Path(__file__).resolve().parent.parent / "eventsource"
 STREAM = f"/api/v1/users/{ALICE}/sync/stream"
@@ -67,7 +67,7 @@ class Node:
     def close(self):
         self.process.stdin.close()
         self.process.stdout.close()
-        assert self.process.wait(30) == 0
+        assert self.process.wait(TIMEOUT_SEC) == 0
 
 
 class Page:
@@ -78,7 +78,7 @@ class Page:
         for argument in [*BROWSER, f"--user-data-dir={folder}"]:
             options.add_argument(argument)
         self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
-        self.driver.set_script_timeout(60)
+        self.driver.set_script_timeout(TIMEOUT_SEC)
         self.driver.get(origin + "/healthz")
         assert self.driver.execute_async_script(FOLLOW, key, STREAM) is None
 

@@ -7,7 +7,7 @@ import socket
 import threading
 
 import pytest
-from server import ALICE, BOB, add_key
+from server import ALICE, BOB, TIMEOUT_SEC, add_key
 from harness import Daemon
 
 READS_MAX = 4
@@ -131,7 +131,7 @@ def test_reads_at_once(shim, key, client, daemon, run, journal, tmp_path):
     meeting = socket.socket(socket.AF_UNIX)
     meeting.bind(str(daemon.sockets / "meeting"))
     meeting.listen()
-    meeting.settimeout(30)
+    meeting.settimeout(TIMEOUT_SEC)
     journal.says(entry(1, "x"), script=f"exec python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.connect(\"{daemon.sockets}/meeting\"); s.recv(1)'")
     answers = []
     threads = [threading.Thread(target=lambda: answers.append(shim.get(f"/v1/sync-runs/{run}/log", key))) for _ in range(READS_MAX)]

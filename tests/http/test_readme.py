@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from server import ALICE, TIMEOUT_SEC, deadline
+from server import ALICE, TIMEOUT_SEC, deadline, free_port
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 HOST = "sync.example.org"
@@ -58,8 +58,7 @@ class Proxy:
         self.shim = shim
         self.certificate = certificate
         self.folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.process = None
 
     def nginx(self):
@@ -101,7 +100,7 @@ class Proxy:
     def curl(self, line, key):
         """A line of README as it stands, but for the key and where the name leads to."""
         line = line.replace("sk-...", key).replace(f"https://{HOST}", f"https://{HOST}:{self.port}")
-        tail = f" -sS --max-time 20 --cacert {self.certificate}/crt --resolve {HOST}:{self.port}:127.0.0.1"
+        tail = f" -sS --max-time {TIMEOUT_SEC} --cacert {self.certificate}/crt --resolve {HOST}:{self.port}:127.0.0.1"
         return subprocess.Popen(line + tail, shell=True, stdout=subprocess.PIPE, text=True)
 
 

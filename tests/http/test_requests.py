@@ -207,7 +207,7 @@ def test_absolute_targets(shim, key):
 
 def test_curl(shim, key, reporter):
     def curl(*arguments):
-        command = ["curl", "-sS", "--max-time", "20", "-H", f"Authorization: Bearer {key}", *arguments]
+        command = ["curl", "-sS", "--max-time", "100", "-H", f"Authorization: Bearer {key}", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     url = f"http://127.0.0.1:{shim.port}"

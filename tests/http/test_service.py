@@ -13,7 +13,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
-from server import ALICE, TIMEOUT_SEC, add_key, deadline
+from server import ALICE, TIMEOUT_SEC, add_key, deadline, free_port
 
 TOP = Path(__file__).resolve().parents[2]
 DOCUMENT = json.loads((TOP / "src/http/openapi.json").read_text())
@@ -301,8 +301,9 @@ def test_idle_exit(new_shim, key, reporter):
     shim.start()
     assert waiting.recv(65536).startswith(b"HTTP/1.1 200")
     waiting.close()
+    wait_exit(shim)
     # Not while there is a connection, or a stream.
-    with shim.stream(f"/api/v1/users/{ALICE}/sync/stream", key) as stream:
+    with shim.stream(f"/api/v1/users/{ALICE}/sync/stream", key, sent=shim.start) as stream:
         assert stream.messages(1) == ["first"]
         for i in range(3):
             with pytest.raises(subprocess.TimeoutExpired):
@@ -334,8 +335,7 @@ def test_nothing_is_refused_between_two_lives(new_shim):
 
 def test_listen(bus, daemon, tmp_path):
     """Without systemd: addresses of the command line."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     path = str(tmp_path / "socket")
     notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notify.bind(str(tmp_path / "notify"))
@@ -346,7 +346,7 @@ def test_listen(bus, daemon, tmp_path):
         notify.settimeout(TIMEOUT_SEC)
         assert b"READY=1" in notify.recv(4096)
         for url in (f"http://127.0.0.1:{port}", f"http://[::1]:{port}"):
-            done = subprocess.run(["curl", "-sSg", "--max-time", "20", url + "/healthz"], capture_output=True, text=True, check=True)
+            done = subprocess.run(["curl", "-sSg", "--max-time", str(TIMEOUT_SEC), url + "/healthz"], capture_output=True, text=True, check=True)
             assert done.stdout == '{"status":"ok"}'
         done = subprocess.run(["curl", "-sS", "--unix-socket", path, "http://x/healthz"], capture_output=True, text=True, check=True)
         assert done.stdout == '{"status":"ok"}'

@@ -12,7 +12,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from server import ALICE, BOB, NOBODY, add_key, deadline
+from server import ALICE, BOB, NOBODY, add_key, deadline, short_lived
 
 RUNS = "/v1/sync-runs"
 SESSION = "/v1/session"
@@ -320,11 +320,14 @@ def test_limits_are_the_subjects(shims):
 
 
 def test_a_stream_ends_with_its_token(shim, reporter):
-    headers = bearer(token(user_id=ALICE, exp=int(time.time()) + 1))
-    with shim.stream(f"/api/v1/users/{ALICE}/sync/stream", None, headers) as stream:
-        assert stream.messages(1) == ["first"]
-        assert stream.rest() == [] and stream.ended
-    assert shim.get(RUNS, headers=headers).json() == {"error": "The token has expired"}
+    def open_stream(end):
+        return shim.stream(f"/api/v1/users/{ALICE}/sync/stream", None, bearer(token(user_id=ALICE, exp=end)))
+
+    stream, end = short_lived(open_stream)
+    with stream:
+        stream.rest()
+        assert stream.ended and time.time() >= end
+    assert shim.get(RUNS, headers=bearer(token(user_id=ALICE, exp=end))).json() == {"error": "The token has expired"}
 
 
 # ---- Keys

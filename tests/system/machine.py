@@ -22,8 +22,8 @@ import time
 import uuid
 from pathlib import Path
 
-BOOT_TIMEOUT_SEC = 60
-RUN_TIMEOUT_SEC = 60
+BOOT_TIMEOUT_SEC = 120
+RUN_TIMEOUT_SEC = 120
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 CLONE_NEWNS = 0x00020000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000

@@ -27,7 +27,7 @@ def key(syncrun):
 
 
 def curl(machine, path, key=None, *arguments, url=URL):
-    command = ["curl", "-sSg", "--max-time", "30", "-w", "\n%{http_code}", *arguments]
+    command = ["curl", "-sSg", "--max-time", "100", "-w", "\n%{http_code}", *arguments]
     command += ["-H", f"X-API-Key: {key}"] if key else []
     body, _, status = machine.output(*command, url + path).rpartition("\n")
     return int(status), body
@@ -73,7 +73,7 @@ def test_it_acts_for_its_clients(machine, syncrun, key):
 def test_it_ends_and_begins_again_under_load(machine, syncrun, key):
     script = f"""
         for i in $(seq 40); do
-            curl -sS --max-time 30 -o /dev/null -w '%{{http_code}}\\n' -H 'X-API-Key: {key}' {URL}/v1/sync-runs
+            curl -sS --max-time 100 -o /dev/null -w '%{{http_code}}\\n' -H 'X-API-Key: {key}' {URL}/v1/sync-runs
             case $i in *0) while systemctl -q is-active {UNIT}; do :; done ;; esac
         done
     """
@@ -86,7 +86,7 @@ def test_it_ends_and_begins_again_under_load(machine, syncrun, key):
 def test_clients_that_come_as_it_ends(machine, syncrun, key):
     """Four at a time, at moments around the one in which it has been idle for long enough: none is refused."""
     script = f"""
-        ask() {{ curl -sS --max-time 30 -o /dev/null -w '%{{http_code}}\\n' -H 'X-API-Key: {key}' {URL}/v1/sync-runs; }}
+        ask() {{ curl -sS --max-time 100 -o /dev/null -w '%{{http_code}}\\n' -H 'X-API-Key: {key}' {URL}/v1/sync-runs; }}
         for pause in .48 .50 .52 .54 .56 .58 .60 .62 .64; do
             for i in 1 2 3 4; do ask & done
             wait
@@ -134,7 +134,7 @@ def test_a_stream_keeps_it(machine, syncrun, key):
     while machine.now() < follow:
         assert machine.properties(UNIT, "ActiveState", "InvocationID") == {"ActiveState": "active", **invocation}
     machine.run("systemctl", "stop", UNIT)
-    stream.communicate(timeout=30)
+    stream.communicate(timeout=100)
     assert stream.returncode == 0
 
 

@@ -182,7 +182,7 @@ def test_log_follows_until_the_end(machine, syncrun):
     machine.run("systemctl", "stop", "syncrund.service")
     syncrun.open_gate("told")
     machine.run("systemctl", "start", "syncrund.service")
-    rest, _ = follow.communicate(timeout=60)
+    rest, _ = follow.communicate(timeout=100)
     assert follow.returncode == 0
     assert [line for line in rest.splitlines() if line.endswith("done")]
     assert [line for line in rest.splitlines() if "succeeded" in line]

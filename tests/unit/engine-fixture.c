@@ -18,46 +18,60 @@
 #include "base/time-util.h"
 #include "engine/engine-internal.h"
 
-#define DEADLINE_USEC (20 * USEC_PER_SEC) /* a test whose condition is not met by then has failed */
+#define DEADLINE_USEC (120 * USEC_PER_SEC) /* of a turn: a test in which nothing happens for so long has failed */
 
 /* The clock's reading takes no userdata. */
 static int64_t clock_offset;
-static usec_t clock_stands_at; /* 0: it goes */
-static usec_t passed;          /* on all clocks, more than has */
+static usec_t let_pass; /* by the clocks that nobody sets, too */
+/* 0: they go. */
+static usec_t clock_stands_at, boot_stands_at, monotonic_stands_at;
 
 /* ---- The clock */
 
 usec_t fixture_now(clockid_t clock)
 {
-        usec_t now = now_usec(clock) + passed;
+        bool stands = clock_stands_at > 0;
 
-        if (clock != CLOCK_REALTIME)
-                return now;
-        return clock_stands_at > 0 ? clock_stands_at : now + (usec_t) clock_offset;
+        if (clock == CLOCK_REALTIME)
+                return stands ? clock_stands_at : now_usec(clock) + (usec_t) clock_offset;
+        if (stands)
+                return let_pass + (clock == CLOCK_BOOTTIME ? boot_stands_at : monotonic_stands_at);
+        return let_pass + now_usec(clock);
 }
 
 void fixture_set_clock(usec_t usec)
 {
-        clock_offset = (int64_t) (usec - now_usec(CLOCK_REALTIME) - passed);
+        clock_stands_at = 0;
+        clock_offset = (int64_t) (usec - now_usec(CLOCK_REALTIME));
 }
 
-void fixture_let_pass(usec_t usec)
+void fixture_stop_clock(usec_t usec)
 {
-        passed += usec;
+        clock_stands_at = usec;
+        boot_stands_at = now_usec(CLOCK_BOOTTIME);
+        monotonic_stands_at = now_usec(CLOCK_MONOTONIC);
 }
 
 void fixture_advance_clock(usec_t usec)
 {
-        clock_offset += (int64_t) usec;
+        if (clock_stands_at > 0)
+                clock_stands_at += usec;
+        else
+                clock_offset += (int64_t) usec;
+}
+
+void fixture_let_pass(usec_t usec)
+{
+        let_pass += usec;
+        fixture_advance_clock(usec);
 }
 
 /* The clock stands while the engine arms its timers, so that a slow machine does not miss the time. */
 void fixture_come_near(EngineFixture *f, usec_t usec)
 {
-        clock_stands_at = usec - 20 * USEC_PER_MSEC;
+        fixture_stop_clock(usec - 20 * USEC_PER_MSEC);
         engine_clock_changed(f->engine);
         fixture_set_clock(clock_stands_at);
-        clock_stands_at = 0;
 }
 
 /* ---- The observer */
@@ -199,6 +213,17 @@ void fixture_expect_order(char *const *lines, const char *first, const char *sec
 
 /* ---- Opening and closing */
 
+/* What is old is deleted when nothing else is to be done, by the clock of that moment: tests that set the clock would
+ * have no say in which one that is. Those that want it set an age. */
+static void keep_what_is_old(Settings *settings)
+{
+        settings->events_max_age_usec = USEC_INFINITY;
+        settings->runs_max_age_usec = USEC_INFINITY;
+        settings->failed_runs_max_age_usec = USEC_INFINITY;
+        settings->skipped_runs_max_age_usec = USEC_INFINITY;
+        settings->webhook_messages_max_age_usec = USEC_INFINITY;
+}
+
 int engine_fixture_setup(void **state)
 {
         EngineFixture *f = calloc(1, sizeof(EngineFixture));
@@ -208,7 +233,7 @@ int engine_fixture_setup(void **state)
         *state = f;
         fixture_launcher_init(f);
         clock_offset = 0;
-        passed = 0;
+        clock_stands_at = let_pass = 0;
         log_set_target(LOG_TARGET_NULL);
         /* In memory where that can be: the tests commit often. */
         (void) snprintf(f->folder, sizeof(f->folder), "%s/syncrun-test-engine-XXXXXX",
@@ -220,6 +245,7 @@ int engine_fixture_setup(void **state)
         if (!f->config_dirs[0] || mkdir(f->config_dirs[0], 0700) < 0)
                 return -1;
         settings_init(&f->settings);
+        keep_what_is_old(&f->settings);
         return sd_event_new(&f->event) < 0 ? -1 : 0;
 }
 

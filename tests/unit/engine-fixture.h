@@ -86,10 +86,12 @@ void fixture_open(EngineFixture *f);  /* engine_new() and engine_start(), until 
 void fixture_close(EngineFixture *f); /* in order */
 void fixture_kill(EngineFixture *f);  /* without a word: what is committed stays, what waits is lost */
 
-/* The clock: now is @usec. Told to the engine by the test. */
+/* The clock: now is @usec, and it goes on from there, or stands, as all clocks then do, until it is set. Told to the
+ * engine by the test. */
 void fixture_set_clock(usec_t usec);
-void fixture_advance_clock(usec_t usec);
-void fixture_let_pass(usec_t usec); /* on all clocks; timers that are armed already do not notice */
+void fixture_stop_clock(usec_t usec);
+void fixture_advance_clock(usec_t usec); /* it is set */
+void fixture_let_pass(usec_t usec);      /* it goes on, as all clocks; timers that are armed already do not notice */
 usec_t fixture_now(clockid_t clock);
 void fixture_come_near(EngineFixture *f, usec_t usec); /* set just before a time, and the engine was told */
 

@@ -88,11 +88,11 @@ static int free_fixture(void **state)
         return 0;
 }
 
-/* Runs the loop until something of the kind has been told, at most ten seconds. */
+/* Runs the loop until something of the kind has been told, at most two minutes for each thing. */
 static void wait_told(Fixture *f, const unsigned *n, unsigned wanted)
 {
         while (*n < wanted)
-                if (sd_event_run(f->event, 10 * USEC_PER_SEC) <= 0)
+                if (sd_event_run(f->event, 2 * USEC_PER_MINUTE) <= 0)
                         fail_msg("nothing was told");
 }
 

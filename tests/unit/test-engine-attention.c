@@ -238,10 +238,12 @@ static void test_lasting_by_cause(void **state)
         for (size_t i = 0; i < ELEMENTSOF(limits); i++)
                 fixture_write_connector(f, limits[i].name, limits[i].text);
         fixture_write_connector(f, "bank", CONNECTOR("[Run]\nRetryMax=0\n"));
+        fixture_stop_clock(fixture_now(CLOCK_REALTIME));
         fixture_open(f);
         for (size_t i = 0; i < ELEMENTSOF(limits); i++) {
                 expect_ok(fixture_start(f, limits[i].name, false).error);
                 a = fixture_attach(f, limits[i].name);
+                fixture_let_pass(50 * USEC_PER_MSEC);
                 fixture_run_until(f, fixture_run(f, a.run_id)->state == RUN_STOPPING);
                 fixture_settle(f);
                 fixture_worker_ends(f, limits[i].name, "killed by signal TERM");
@@ -426,6 +428,7 @@ static void test_describe_events(void **state)
         char id[RUN_ID_MAX + 1], *json = NULL;
         uint64_t seq = 0;
 
+        f->settings.events_max_age_usec = USEC_PER_DAY;
         fixture_write_connector(f, "bank", CONNECTOR());
         fixture_open(f);
         fixture_whole_run(f, "bank", &report, id);
@@ -452,6 +455,7 @@ static void test_retention(void **state)
         RunReport report = report_success();
         char id[RUN_ID_MAX + 1];
 
+        f->settings.events_max_age_usec = USEC_PER_DAY;
         f->settings.runs_max_per_connector = 5;
         fixture_write_connector(f, "bank", CONNECTOR());
         fixture_open(f);

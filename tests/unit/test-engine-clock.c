@@ -25,8 +25,7 @@
 static void open_all(EngineFixture *f, usec_t now)
 {
         f->settings.max_concurrent_runs = f->settings.max_concurrent_runs_per_provider = 10;
-        f->settings.runs_max_age_usec = USEC_INFINITY; /* runs are counted here */
-        fixture_set_clock(now);
+        fixture_stop_clock(now);
         fixture_write_connector(f, "hourly", CONNECTOR("[Schedule]\nOnCalendar=hourly\n"));
         fixture_write_connector(f, "fleeting", CONNECTOR("[Schedule]\nOnCalendar=hourly\nPersistent=no\n"));
         fixture_write_connector(f, "every", CONNECTOR("[Schedule]\nEvery=1h\n"));
@@ -71,7 +70,7 @@ static void set_clock(EngineFixture *f, usec_t now, bool away)
 {
         if (away)
                 fixture_close(f);
-        fixture_set_clock(now);
+        fixture_stop_clock(now);
         if (away)
                 fixture_open(f);
         else

@@ -195,7 +195,7 @@ static void test_use_is_written_once_a_minute(void **state)
         KeyAnswer a;
 
         fixture_open(f);
-        fixture_set_clock(begin);
+        fixture_stop_clock(begin);
         a = add_key(f, "page");
         assert_int_equal(fixture_sql(f, sql), 0);
         expect_ok(check_key(f, &a.key));

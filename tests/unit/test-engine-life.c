@@ -458,9 +458,13 @@ static void test_time_limit(void **state)
         Answer a;
         uint64_t sequence = 0;
 
+        fixture_stop_clock(fixture_now(CLOCK_REALTIME));
         open_bank(f, CONNECTOR("[Run]\nTimeoutSec=200ms\nStallTimeoutSec=1h\n"));
         a = fixture_start(f, "bank", false);
         expect_ok(fixture_attach(f, "bank").error);
+        fixture_let_pass(199 * USEC_PER_MSEC);
+        expect_ok(fixture_report(f, "bank", a.run_id, ++sequence, &report));
+        fixture_let_pass(USEC_PER_MSEC);
         while (!fixture_has(f->calls, "stop bank")) /* it is not silent */
                 if (fixture_report(f, "bank", a.run_id, ++sequence, &report) < 0)
                         break;
@@ -502,9 +506,11 @@ static void test_stall(void **state)
         EngineFixture *f = *state;
         Answer a;
 
+        fixture_stop_clock(fixture_now(CLOCK_REALTIME));
         open_bank(f, CONNECTOR("[Run]\nStallTimeoutSec=100ms\n"));
         a = fixture_start(f, "bank", false);
         expect_ok(fixture_attach(f, "bank").error);
+        fixture_let_pass(100 * USEC_PER_MSEC);
         fixture_run_until(f, fixture_has(f->calls, "stop bank"));
         assert_string_equal(fixture_run(f, a.run_id)->error,
                             "Nothing was heard of the connector for 100ms (StallTimeoutSec=)");

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gi.repository import Gio, GLib
 
-TIMEOUT_SEC = 60
+TIMEOUT_SEC = 120
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = Path(os.environ["SYNCRUN_WORKER"])
 CONTRACT = Gio.DBusNodeInfo.new_for_xml((ROOT / "dbus/org.syncrun1.Worker.xml").read_text()).interfaces[0]
