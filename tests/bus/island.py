@@ -73,7 +73,7 @@ class Island:
         self.executor = ThreadPoolExecutor(1)
         self.run(self.settle, addresses)
         self.server = self.run(NameServer)
-        (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+        (folder / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:30 attempts:5\n")
         (folder / "nsswitch.conf").write_text("hosts: files dns\n")
         self.program = folder / "syncrund-on-the-island"
         self.program.write_text(f"""#!/bin/sh

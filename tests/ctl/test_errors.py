@@ -43,7 +43,7 @@ def daemon(world):
 @pytest.mark.parametrize("words", [["list"], ["start", "--wait", "bank"], ["watch"], ["reload"]], ids="-".join)
 def test_daemon_hangs(daemon, ctl, words):
     daemon.daemon.process.send_signal(signal.SIGSTOP)
-    status, out, err = ctl.both(*words, SYSTEMD_BUS_TIMEOUT="100ms")
+    status, out, err = ctl.both(*words, SYSTEMD_BUS_TIMEOUT="2s")
     daemon.daemon.process.send_signal(signal.SIGCONT)
     assert (status, out) == (69, "")
     assert err.count("\n") == 1 and "does not answer" in err and "systemctl restart syncrund" in err

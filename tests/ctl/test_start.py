@@ -156,7 +156,7 @@ def test_wait_outlives_the_daemon(puppets, ctl):
 
 
 def test_wait_for_a_daemon_that_hangs(puppets, ctl):
-    waiting = ctl.begin("start", "--wait", "one", SYSTEMD_BUS_TIMEOUT="1s")
+    waiting = ctl.begin("start", "--wait", "one", SYSTEMD_BUS_TIMEOUT="5s")
     puppet = puppets.puppet()
     puppet.say(type="PROGRESS", stage="fetching", processed=1)
     while "fetching" not in waiting.stdout.readline():

@@ -94,7 +94,7 @@ def test_what_was_missed_is_shown(three, ctl):
 
 
 def test_daemon_hangs(three, ctl):
-    process = watch(ctl, SYSTEMD_BUS_TIMEOUT="1s")
+    process = watch(ctl, SYSTEMD_BUS_TIMEOUT="5s")
     three.daemon.process.send_signal(signal.SIGSTOP)
     _, err = process.communicate(timeout=TIMEOUT_SEC)
     three.daemon.process.send_signal(signal.SIGCONT)

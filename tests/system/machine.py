@@ -9,6 +9,7 @@ It needs root and systemd-container. Where it cannot boot a test fails, and says
 What a test wants to know about syncrun does not belong here.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -215,7 +216,8 @@ class Machine:
     def end(started):
         """End what start() has started. It is a child of nsenter, which then ends by itself and leaves no zombie."""
         for child in Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split():
-            os.kill(int(child), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                os.kill(int(child), signal.SIGKILL)
         started.communicate()
 
     def run(self, *command, user=None, check=True, stdin="", timeout=RUN_TIMEOUT_SEC):

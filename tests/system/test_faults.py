@@ -94,8 +94,9 @@ def test_kills(own):
     machine, promises = own.machine, Promises()
     add_all(own, 30)
     for victim in ("syncrund", "syncrun@busy1", "syncrund", "syncrun@busy2", "syncrun@busy3"):
+        before = machine.now()
         start_all(own, promises)
-        own.wait("RUN_STARTED", f"SYNCRUN_CONNECTOR={NAMES[-2]}")
+        own.wait("RUN_STARTED", f"SYNCRUN_CONNECTOR={victim.partition('@')[2] or NAMES[-2]}", after=before)
         machine.run("systemctl", "kill", "--signal=KILL", f"{victim}.service", check=False)
         check(own, promises, exact=False)
         for run in unfinished(own):
