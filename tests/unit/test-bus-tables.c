@@ -36,7 +36,7 @@ static void test_only_readers_and_the_worker_have_no_action(void **state)
 {
         for (const AccessRow *row = access_table; row->interface; row++) {
                 bool reads = startswith(row->member, "Get") || startswith(row->member, "Describe") ||
-                             startswith(row->member, "List");
+                             startswith(row->member, "List") || startswith(row->member, "Watch");
                 bool worker = streq(row->interface, SYNCRUN_IFACE_WORKER);
                 bool secret = streq(row->member, "DescribeApiKeys") || streq(row->member, "DescribeLog") ||
                               (strstr(row->member, "Webhook") && !endswith(row->member, "EventTypes"));

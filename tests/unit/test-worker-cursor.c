@@ -149,11 +149,18 @@ static void test_counts(void **state)
                 int r;
                 uint64_t value;
         } numbers[] = {
-                { "0", 0, 0 },          { "18446744073709551615", 0, UINT64_MAX },
-                { "1e3", 0, 1000 },     { "5.0", 0, 5 },
-                { "-0.0", -ERANGE, 0 }, { "-1", -ERANGE, 0 },
-                { "1.5", -EINVAL, 0 },  { "1e400", -EINVAL, 0 },
-                { "1e17", -ERANGE, 0 }, { "\"1\"", -EINVAL, 0 },
+                { "0", 0, 0 },
+                { "9223372036854775807", 0, COUNT_MAX },
+                { "9223372036854775808", -ERANGE, 0 },
+                { "18446744073709551615", -ERANGE, 0 },
+                { "1e3", 0, 1000 },
+                { "5.0", 0, 5 },
+                { "-0.0", -ERANGE, 0 },
+                { "-1", -ERANGE, 0 },
+                { "1.5", -EINVAL, 0 },
+                { "1e400", -EINVAL, 0 },
+                { "1e17", -ERANGE, 0 },
+                { "\"1\"", -EINVAL, 0 },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(numbers); i++) {
