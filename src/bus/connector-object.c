@@ -255,7 +255,8 @@ static int send_started(sd_bus_message *m, const StartReply *reply, const char *
         if (r >= 0)
                 r = sd_bus_message_open_container(answer, 'a', "{sv}");
         if (r >= 0)
-                r = sd_bus_message_append(answer, "{sv}{sv}{sv}", "full_resync", "b", (int) reply->full_resync,
+                r = sd_bus_message_append(answer, "{sv}{sv}{sv}{sv}", "full_resync", "b", (int) reply->full_resync,
+                                          "follow_up_pending", "b", (int) reply->follow_up_pending,
                                           "full_resync_pending", "b", (int) reply->full_resync_pending,
                                           "full_resync_owed", "b", (int) reply->full_resync_owed);
         if (r >= 0 && body)

@@ -255,6 +255,7 @@ static int read_started(sd_bus_message *reply, ClientStarted *started)
                 bool *value;
         } results[] = {
                 { "full_resync", &started->full_resync },
+                { "follow_up_pending", &started->follow_up_pending },
                 { "full_resync_pending", &started->full_resync_pending },
                 { "full_resync_owed", &started->full_resync_owed },
         };

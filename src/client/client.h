@@ -78,7 +78,8 @@ typedef struct ClientStarted {
         char *path;
         bool already_active;
         bool full_resync;         /* the run is one */
-        bool full_resync_pending; /* remembered: becomes the next run */
+        bool follow_up_pending;   /* remembered: becomes the next run */
+        bool full_resync_pending; /* and that is a full resync */
         bool full_resync_owed;    /* of accounts that the run does not resync */
 } ClientStarted;
 

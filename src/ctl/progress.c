@@ -23,9 +23,10 @@
 
 typedef struct Entry {
         char *connector;
-        char *run_id; /* NULL: the full resync that is due has no run yet */
+        char *run_id; /* NULL: what follows has no run yet */
         char *old_run_id;
-        bool full_follows;
+        bool follows; /* what was asked for becomes the next run */
+        bool full;    /* and that is a full resync */
         bool ended;
         SyncStatus status;
         SyncStage stage; /* the newest, for the bar, as the next three */
@@ -229,7 +230,7 @@ static bool update(Progress *p, Entry *entry, const SyncView *view)
         entry->total = view->total;
         if (entry->processed_at_begin == COUNT_UNKNOWN)
                 entry->processed_at_begin = view->processed;
-        if (ended && !entry->full_follows)
+        if (ended && !entry->follows)
                 entry->ended = true;
         if (ended || (new_stage && !p->live))
                 print_view(p, view);
@@ -240,34 +241,39 @@ static bool update(Progress *p, Entry *entry, const SyncView *view)
 
 static void look(Progress *p, Entry *entry);
 
-/* The incremental run has ended: the full resync is the connector's newest run, or about to be. */
-static void follow_full(Progress *p, Entry *entry)
+static bool is_what_follows(const Entry *entry, const char *run_id, bool full_resync)
+{
+        return (full_resync || !entry->full) && !streq_null(run_id, entry->old_run_id);
+}
+
+/* The run that was active has ended: what was asked for is the connector's newest run, or about to be. */
+static void follow(Progress *p, Entry *entry)
 {
         const ClientOption filter[] = { { "connector", 's', .s = entry->connector }, { "limit", 'u', .u = 1 } };
         _cleanup_json_ struct json_object *answer = NULL, *connector = NULL;
         struct json_object *run;
 
-        entry->full_follows = false;
+        entry->follows = false;
         free(entry->old_run_id);
         entry->old_run_id = TAKE_PTR(entry->run_id);
         if (ctl_ask(p->ctl, "DescribeRuns", filter, ELEMENTSOF(filter), &answer) != 0 ||
             ctl_ask_connector(p->ctl, entry->connector, &connector) != 0)
                 entry->ended = true;
         run = json_element(answer, "runs", 0);
-        if (run && json_flag(run, "full_resync") && !streq(json_text(run, "id"), entry->old_run_id)) {
+        if (run && is_what_follows(entry, json_text(run, "id"), json_flag(run, "full_resync"))) {
                 if (adopt(entry, json_text(run, "id")) >= 0)
                         look(p, entry);
-        } else if (!json_flag(connector, "full_resync_pending")) {
+        } else if (entry->full ? !json_flag(connector, "full_resync_pending") : !json_member(connector, "follow_up")) {
                 entry->ended = true; /* somebody changed their mind */
         }
 }
 
 static void apply(Progress *p, Entry *entry, const SyncView *view)
 {
-        bool follows = entry->full_follows;
+        bool follows = entry->follows;
 
         if (update(p, entry, view) && follows)
-                follow_full(p, entry);
+                follow(p, entry);
 }
 
 static void on_event(uint64_t seq, const char *user_id, const char *run_id, const char *json, void *userdata)
@@ -284,8 +290,8 @@ static void on_event(uint64_t seq, const char *user_id, const char *run_id, cons
 
                 if (entry->ended)
                         continue;
-                if (!entry->run_id && view.full_resync && streq(view.name, entry->connector) &&
-                    !streq_null(run_id, entry->old_run_id) && adopt(entry, run_id) < 0)
+                if (!entry->run_id && streq(view.name, entry->connector) &&
+                    is_what_follows(entry, run_id, view.full_resync) && adopt(entry, run_id) < 0)
                         continue;
                 if (streq_null(run_id, entry->run_id))
                         apply(p, entry, &view);
@@ -386,14 +392,18 @@ int progress_new(Ctl *ctl, Client *client, Progress **ret)
         return 0;
 }
 
-int progress_add(Progress *p, const char *connector, const char *run_id, bool full_follows)
+int progress_add(Progress *p, const char *connector, const ClientStarted *started)
 {
         Entry *longer = reallocarray(p->entries, p->n_entries + 1, sizeof(Entry));
-        Entry entry = { .connector = strdup(connector), .full_follows = full_follows };
+        Entry entry = {
+                .connector = strdup(connector),
+                .follows = started->follow_up_pending,
+                .full = started->full_resync_pending,
+        };
 
         if (longer)
                 p->entries = longer;
-        if (!longer || !entry.connector || adopt(&entry, run_id) < 0) {
+        if (!longer || !entry.connector || adopt(&entry, started->run_id) < 0) {
                 free(entry.connector);
                 return -ENOMEM;
         }

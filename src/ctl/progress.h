@@ -22,12 +22,11 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Progress *, progress_free);
 
 /**
  * progress_add() - a run to wait for
- * @run_id:       may have ended already
- * @full_follows: a full resync was asked for and becomes the connector's next run: wait for that one, too
+ * @started: its run may have ended already; where what was asked for becomes the next run, that is waited for, too
  *
  * Return: 0; -ENOMEM.
  */
-int progress_add(Progress *p, const char *connector, const char *run_id, bool full_follows) _must_check_;
+int progress_add(Progress *p, const char *connector, const ClientStarted *started) _must_check_;
 
 /**
  * progress_wait() - show the runs until all have ended, or Ctrl-C

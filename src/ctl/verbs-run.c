@@ -20,11 +20,27 @@ static int print_started(const Ctl *ctl, const char *connector, const ClientStar
             json_add(object, "run_id", json_object_new_string(started->run_id)) < 0 ||
             json_add(object, "already_active", json_object_new_boolean(started->already_active)) < 0 ||
             json_add(object, "full_resync", json_object_new_boolean(started->full_resync)) < 0 ||
+            json_add(object, "follow_up_pending", json_object_new_boolean(started->follow_up_pending)) < 0 ||
             json_add(object, "full_resync_pending", json_object_new_boolean(started->full_resync_pending)) < 0 ||
             json_add(object, "full_resync_owed", json_object_new_boolean(started->full_resync_owed)) < 0)
                 return ctl_oom();
         ctl_print_json(ctl, object);
         return 0;
+}
+
+static void tell_active(const char *connector, const ClientStarted *started)
+{
+        if (started->full_resync_pending)
+                (void) fprintf(stderr,
+                               "%s is running already (%s). The full resync is remembered and becomes its next run.\n",
+                               connector, started->run_id);
+        else if (started->follow_up_pending)
+                (void) fprintf(stderr,
+                               "%s is running already, for other accounts (%s). What was asked for is remembered and "
+                               "becomes its next run.\n",
+                               connector, started->run_id);
+        else if (started->already_active)
+                (void) fprintf(stderr, "%s is running already.\n", connector);
 }
 
 static int start_one(Ctl *ctl, Client *client, const char *connector, Progress *progress)
@@ -42,18 +58,13 @@ static int start_one(Ctl *ctl, Client *client, const char *connector, Progress *
         options[2] = (ClientOption) { "accounts", 'a', .as = accounts };
         if (client_start_run(client, connector, options, ELEMENTSOF(options), &started, &e) < 0)
                 return ctl_fail(&e, "Could not start %s", connector);
-        if (started.full_resync_pending && !o->quiet)
-                (void) fprintf(stderr,
-                               "%s is running already (%s). The full resync is remembered and becomes its next run.\n",
-                               connector, started.run_id);
-        else if (started.already_active && !o->quiet)
-                (void) fprintf(stderr, "%s is running already.\n", connector);
+        if (!o->quiet)
+                tell_active(connector, &started);
         if (started.full_resync_owed && !o->quiet)
                 (void) fprintf(stderr, "A full resync of %s is still owed. See 'syncrunctl status %s'.\n", connector,
                                connector);
         if (progress)
-                return progress_add(progress, connector, started.run_id, started.full_resync_pending) < 0 ? ctl_oom()
-                                                                                                          : 0;
+                return progress_add(progress, connector, &started) < 0 ? ctl_oom() : 0;
         if (o->json != JSON_OFF)
                 return print_started(ctl, connector, &started);
         if (!o->quiet)

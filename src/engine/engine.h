@@ -191,7 +191,8 @@ typedef struct StartReply {
         char run_id[RUN_ID_MAX + 1];
         bool already_active;
         bool full_resync;         /* the run is one, asked for or owed */
-        bool full_resync_pending; /* the active run is not the one that was asked for: it becomes the next run */
+        bool follow_up_pending;   /* the active run does not do what was asked for: that becomes the next run */
+        bool full_resync_pending; /* and that is a full resync */
         bool full_resync_owed;    /* of other accounts, which the run does not resync */
 } StartReply;
 typedef void (*EngineStartReply)(int error, const StartReply *reply, void *userdata);

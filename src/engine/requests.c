@@ -65,20 +65,25 @@ static bool is_that_resync(const EngineRun *r, const RunRequest *request)
                (!r->run->only_accounts || streq_null(r->run->only_accounts, request->only_accounts));
 }
 
-/* A full resync that the active run does not do becomes the next run. */
+/* What the active run does not do becomes the next run: a full resync, or accounts that it leaves out. */
 static int start_beside(EngineRun *r, const RunRequest *request, StartReply *ret)
 {
         ConnectorEntry *c = r->connector;
         int k;
 
-        if (request->full_resync && !is_that_resync(r, request)) {
-                k = follow_up_add(c, request);
-                if (k < 0)
-                        return k;
-                connector_save(c, 0);
-                ret->full_resync_pending = true;
-        }
         ret->already_active = true;
+        if (request->full_resync)
+                k = is_that_resync(r, request);
+        else
+                k = account_set_contains(r->run->only_accounts, request->only_accounts);
+        if (k != 0)
+                return MIN(k, 0);
+        k = follow_up_add(c, request);
+        if (k < 0)
+                return k;
+        connector_save(c, 0);
+        ret->follow_up_pending = true;
+        ret->full_resync_pending = request->full_resync;
         return 0;
 }
 

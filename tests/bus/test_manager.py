@@ -25,7 +25,7 @@ def test_start_begins_a_run(daemon, client):
     assert uuid.UUID(run).version == 7
     assert path == run_path(run)
     assert (already_active, result) == (
-        False, {"full_resync": False, "full_resync_pending": False, "full_resync_owed": False})
+        False, {"full_resync": False, "follow_up_pending": False, "full_resync_pending": False, "full_resync_owed": False})
     properties = client.get_all(path, RUN)
     assert properties["Connector"] == "bank"
     assert properties["Provider"] == "test"
@@ -62,7 +62,7 @@ def test_full_resync_asked_meanwhile_becomes_the_next_run(daemon, client):
     first = client.start("bank")
     second = client.start("bank", full_resync=True)
     assert second[:3] == (first[0], first[1], True)
-    assert second[3] == {"full_resync": False, "full_resync_pending": True, "full_resync_owed": False}
+    assert second[3] == {"full_resync": False, "follow_up_pending": True, "full_resync_pending": True, "full_resync_owed": False}
     worker = daemon.worker()
     assert worker.attach()[2] is False
     worker.finish(1, outcome="succeeded")
@@ -72,6 +72,24 @@ def test_full_resync_asked_meanwhile_becomes_the_next_run(daemon, client):
     assert run != first[0]
     assert full_resync is True
     assert cursor == ""
+    follower.finish(1, outcome="succeeded")
+    follower.exit()
+
+
+def test_other_accounts_asked_for_meanwhile_become_the_next_run(daemon, client):
+    first = client.start("bank", accounts=["visa"])
+    worker = daemon.worker()
+    worker.attach()
+    nothing = {"full_resync": False, "follow_up_pending": False, "full_resync_pending": False, "full_resync_owed": False}
+    assert client.start("bank", accounts=["visa"])[2:] == (True, nothing)
+    assert client.start("bank", accounts=["giro", "visa"])[2:] == (True, nothing | {"follow_up_pending": True})
+    worker.finish(1, outcome="succeeded")
+    worker.exit()
+    follower = daemon.worker()
+    run = follower.attach()[0]
+    assert run != first[0]
+    assert json.loads(client.call(run_path(run), RUN, "Describe"))["only_accounts"] == ["giro", "visa"]
+    assert client.start("bank", accounts=["giro"])[3] == nothing
     follower.finish(1, outcome="succeeded")
     follower.exit()
 

@@ -108,7 +108,7 @@ def test_connector_tells_what_it_waits_for(daemon, client):
 def test_full_resync_of_some_accounts_is_owed(daemon, client):
     path = connector_path("bank")
     result = client.start("bank", full_resync=True, accounts=["visa", "giro"])[3]
-    assert result == {"full_resync": True, "full_resync_pending": False, "full_resync_owed": False}
+    assert result == {"full_resync": True, "follow_up_pending": False, "full_resync_pending": False, "full_resync_owed": False}
     worker = daemon.worker()
     worker.attach()
     worker.finish(1, outcome="failed", error="no", attention="data_error")
@@ -116,7 +116,7 @@ def test_full_resync_of_some_accounts_is_owed(daemon, client):
     wait_for(lambda: client.get(path, CONNECTOR, "FullResyncPending"), "the debt")
     assert client.get(path, CONNECTOR, "FullResyncAccounts") == ["visa", "giro"]
     result = client.start("bank")[3]
-    assert result == {"full_resync": False, "full_resync_pending": False, "full_resync_owed": True}
+    assert result == {"full_resync": False, "follow_up_pending": False, "full_resync_pending": False, "full_resync_owed": True}
     described = client.describe("DescribeConnectors", name="bank")["connectors"][0]
     assert described["full_resync_pending"] is True and described["full_resync_accounts"] == ["visa", "giro"]
     assert described["follow_up"] == {"trigger": "retry", "full_resync": True, "accounts": ["visa", "giro"], "requested_by": None,

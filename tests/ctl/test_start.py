@@ -24,8 +24,8 @@ def test_start_prints_the_run(puppets, ctl):
     assert (status, out.strip(), err) == (0, run, "one is running already.\n")
     assert ctl.both("start", "one", "-q") == (0, "", "")
     assert ctl.both("start", "one", "--json=short")[1] == (
-        f'{{"connector":"one","run_id":"{run}","already_active":true,"full_resync":false,"full_resync_pending":false,'
-        '"full_resync_owed":false}\n')
+        f'{{"connector":"one","run_id":"{run}","already_active":true,"full_resync":false,"follow_up_pending":false,'
+        '"full_resync_pending":false,"full_resync_owed":false}\n')
     puppets.puppet().exit()
 
 
@@ -128,6 +128,18 @@ def test_full_resync_asked_meanwhile_is_waited_for(puppets, ctl):
     out, _ = waiting.communicate(timeout=TIMEOUT_SEC)
     run = json.loads(out)
     assert waiting.returncode == 0 and run["id"] != first and run["full_resync"]
+
+
+def test_other_accounts_asked_for_meanwhile_are_waited_for(puppets, ctl):
+    first = ctl.run("start", "one", "--accounts=visa").strip()
+    puppet = puppets.puppet()
+    waiting = ctl.begin("start", "--wait", "--accounts=giro", "one", "--json=short")
+    assert "for other accounts" in waiting.stderr.readline()
+    puppet.exit()
+    puppets.puppet().exit()
+    out, _ = waiting.communicate(timeout=30)
+    run = json.loads(out)
+    assert waiting.returncode == 0 and run["id"] != first and run["only_accounts"] == ["giro"]
 
 
 def test_interrupt_leaves_the_run_alone(puppets, ctl):

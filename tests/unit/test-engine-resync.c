@@ -247,6 +247,34 @@ static void test_full_resync_of_accounts(void **state)
         assert_false(start_full_of(f, giro, NULL).full_resync_pending); /* all, and it as well */
 }
 
+/* No full resync, and yet not what the active run does: accounts that it leaves out, or all. */
+static void test_start_of_other_accounts(void **state)
+{
+        EngineFixture *f = *state;
+        StartReply reply;
+        Answer a = open_running(f);
+
+        assert_false(start_of(f, false, visa, NULL).follow_up_pending); /* all, and it as well */
+        assert_true(start_full_of(f, visa, NULL).follow_up_pending);
+        assert_string_equal(accounts_of_next(f, &a), "[\"visa\"]");
+
+        a = fixture_attach(f, "bank");
+        assert_false(start_of(f, false, visa, NULL).follow_up_pending);
+        reply = start_of(f, false, giro, NULL);
+        assert_true(reply.already_active && reply.follow_up_pending && !reply.full_resync_pending);
+        assert_string_equal(reply.run_id, a.run_id);
+        assert_true(start_of(f, false, giro, visa).follow_up_pending);
+        fixture_close(f);
+        fixture_open(f);
+        assert_string_equal(accounts_of_next(f, &a), "[\"giro\",\"visa\"]");
+        assert_false(fixture_connector(f, "bank")->run->full_resync);
+
+        a = fixture_attach(f, "bank");
+        assert_true(start_of(f, false, NULL, NULL).follow_up_pending);
+        assert_null(accounts_of_next(f, &a));
+        assert_non_null(fixture_connector(f, "bank")->run);
+}
+
 /* Together they are as many as those of one call. */
 static void test_follow_up_accounts_limit(void **state)
 {
@@ -503,6 +531,7 @@ int main(void)
                 ENGINE_TEST(test_full_resync_in_part),
                 ENGINE_TEST(test_full_resync_beside_a_doomed_one),
                 ENGINE_TEST(test_full_resync_of_accounts),
+                ENGINE_TEST(test_start_of_other_accounts),
                 ENGINE_TEST(test_follow_up_accounts_limit),
                 ENGINE_TEST(test_owed_of_all_is_not_paid_by_some),
                 ENGINE_TEST(test_owed_of_some_is_not_one_of_all),
