@@ -49,6 +49,8 @@ struct EngineRun {
         usec_t stop_usec;     /* CLOCK_MONOTONIC, when it is asked to, again */
         usec_t stop_delay_usec; /* between attempts to ask it */
         usec_t event_usec;    /* CLOCK_MONOTONIC, of its newest event */
+        sd_event_source *event_timer; /* the end of PROGRESS_INTERVAL_USEC after it */
+        bool owes_event;              /* there was progress since */
         usec_t ended_usec;    /* CLOCK_MONOTONIC */
 
         AttentionCategory lasting; /* what its failure is, if it lasts; see run_fail(). Not in the history: what a

@@ -118,7 +118,7 @@ typedef struct EngineOptions {
 /* The times that a report from outside gives may be so far ahead of the clock here, which is not the reporter's. */
 #define OUTSIDE_AHEAD_MAX_USEC (5 * USEC_PER_MINUTE)
 
-/* Progress alone makes at most one event of a run in this time. */
+/* Progress alone makes at most one event of a run in this time; what comes sooner is told at its end. */
 #define PROGRESS_INTERVAL_USEC (250 * USEC_PER_MSEC)
 
 /* @ret_why as store_open(). Return: 0 or what store_open() returns. Context: blocks for the disk. */

@@ -35,6 +35,8 @@ static void forget_working_copies(Engine *engine)
                 r->provider = NULL;
                 r->waiting = false;
                 r->timer = sd_event_source_disable_unref(r->timer);
+                r->event_timer = sd_event_source_disable_unref(r->event_timer);
+                r->owes_event = false;
                 if (!r->published)
                         engine_run_free(r);
                 else if (run_is_active(r->published)) {

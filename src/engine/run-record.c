@@ -85,6 +85,7 @@ static void detach(EngineRun *r)
         if (r->connector && r->connector->published.run == r->published)
                 r->connector->published.run = NULL;
         r->timer = sd_event_source_disable_unref(r->timer);
+        r->event_timer = sd_event_source_disable_unref(r->event_timer);
         r->engine = NULL;
 }
 
@@ -169,6 +170,7 @@ static int put(EngineRun *r, RunRecordFlags flags, RunChange changes, RunLogEntr
                 r->run->updated_usec = engine_now(engine, CLOCK_REALTIME);
                 r->run->last_seq = ++engine->last_seq;
                 r->event_usec = engine_now(engine, CLOCK_MONOTONIC);
+                r->owes_event = false;
                 k = event_make(r->run, r->run->last_seq, r->run->updated_usec, &event);
                 if (k < 0)
                         return k;

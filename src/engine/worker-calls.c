@@ -247,12 +247,48 @@ int worker_calls_put_accounts(EngineRun *r, const RunReport *report)
         return 0;
 }
 
+static bool may_tell_progress(const EngineRun *r)
+{
+        return run_is_active(r->run) && r->run->outcome < 0;
+}
+
+static int on_event_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        EngineRun *r = userdata;
+
+        if (r->owes_event && may_tell_progress(r))
+                run_record(r, RUN_RECORD_EVENT, 0, RUN_LOG_NONE);
+        return 0;
+}
+
+/* Where nothing more comes: the newest progress is told at the end of the interval. */
+static int owe_event(EngineRun *r)
+{
+        if (r->owes_event)
+                return 0;
+        r->owes_event = true;
+        return engine_set_timer(r->engine, &r->event_timer, CLOCK_MONOTONIC,
+                                usec_add(r->event_usec, PROGRESS_INTERVAL_USEC), TIMER_ACCURACY_USEC, on_event_timer,
+                                r);
+}
+
+/* Return: 1 an event tells of it now; 0 none, or a later one does; negative errno. */
+static int tell_now(EngineRun *r, ReportNews news)
+{
+        if (news & REPORT_NEWS_STAGE)
+                return 1;
+        if (!news || !may_tell_progress(r))
+                return 0;
+        if (engine_now(r->engine, CLOCK_MONOTONIC) >= usec_add(r->event_usec, PROGRESS_INTERVAL_USEC))
+                return 1;
+        return owe_event(r);
+}
+
 int engine_worker_report(Engine *engine, const char *connector, const char *run_id, uint64_t sequence,
                          const RunReport *report, EngineReply reply, void *userdata)
 {
         _cleanup_(reply_freep) Reply *answer = NULL;
         ReportNews news = 0;
-        bool event;
         EngineRun *r;
         int k;
 
@@ -263,11 +299,10 @@ int engine_worker_report(Engine *engine, const char *connector, const char *run_
                 return k;
         if (r) {
                 k = worker_calls_apply(r, report, &news);
+                if (k >= 0)
+                        k = tell_now(r, news);
                 r->run->report_sequence = sequence;
-                event = (news & REPORT_NEWS_STAGE) ||
-                        (news && run_is_active(r->run) && r->run->outcome < 0 &&
-                         engine_now(engine, CLOCK_MONOTONIC) >= usec_add(r->event_usec, PROGRESS_INTERVAL_USEC));
-                run_record(r, event ? RUN_RECORD_EVENT : 0,
+                run_record(r, k > 0 ? RUN_RECORD_EVENT : 0,
                            RUN_CHANGE_PROGRESS | (news & REPORT_NEWS_STAGE ? RUN_CHANGE_STATE : 0), RUN_LOG_NONE);
                 if (k >= 0)
                         k = worker_calls_put_accounts(r, report);

@@ -96,6 +96,33 @@ static void test_events(void **state)
         assert_non_null(strstr(json, "\"items_total\":200"));
 }
 
+/* A worker that hangs after its last word: what it said too soon after an event is told all the same, once. */
+static void test_last_progress_is_told(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = open_running(f);
+        RunReport report = RUN_REPORT_INIT, success = report_success();
+
+        report.stage = SYNC_STAGE_FETCHING;
+        expect_ok(fixture_report(f, "bank", a.run_id, 1, &report));
+        for (uint64_t i = 1; i <= 3; i++) {
+                report.items_processed = i;
+                expect_ok(fixture_report(f, "bank", a.run_id, 1 + i, &report));
+        }
+        fixture_run_until(f,
+                          fixture_sql(f, "SELECT count(*) FROM events WHERE json ->> '$.items_processed' = 3") == 1);
+
+        report.items_processed = 4; /* within the interval of that one */
+        expect_ok(fixture_report(f, "bank", a.run_id, 5, &report));
+        expect_ok(fixture_finish(f, "bank", a.run_id, 6, &success));
+        fixture_worker_ends(f, "bank", NULL);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM events WHERE json ->> '$.items_processed' = 3"), 1);
+        assert_int_equal(fixture_sql(f, "SELECT json ->> '$.items_processed' = 4 AND json ->> '$.stage' = 'completed' "
+                                        "FROM events "
+                                        "ORDER BY seq DESC LIMIT 1"),
+                         1);
+}
+
 static void test_accounts(void **state)
 {
         EngineFixture *f = *state;
@@ -359,6 +386,7 @@ int main(void)
         static const struct CMUnitTest tests[] = {
                 ENGINE_TEST(test_sequence),
                 ENGINE_TEST(test_events),
+                ENGINE_TEST(test_last_progress_is_told),
                 ENGINE_TEST(test_accounts),
                 ENGINE_TEST(test_bad_lines_are_in_the_message),
                 ENGINE_TEST(test_finish_repeated),
