@@ -9,6 +9,7 @@
 #define SYSTEMD_NAME          "org.freedesktop.systemd1"
 #define SYSTEMD_PATH          "/org/freedesktop/systemd1"
 #define SYSTEMD_PATH_UNIT     SYSTEMD_PATH "/unit"
+#define SYSTEMD_PATH_JOB      SYSTEMD_PATH "/job/"
 #define SYSTEMD_IFACE_MANAGER "org.freedesktop.systemd1.Manager"
 #define SYSTEMD_IFACE_UNIT    "org.freedesktop.systemd1.Unit"
 #define SYSTEMD_IFACE_SERVICE "org.freedesktop.systemd1.Service"

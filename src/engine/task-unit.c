@@ -2,7 +2,7 @@
 
 /* A oneshot unit is "activating" as long as its program runs, and its start job ends with it: JobRemoved says how
  * it went. What the program says of itself is its STATUS= of sd_notify(3), which PID 1 tells as StatusText before.
- * To start one that runs already gives the job that it has, and so takes it up after the daemon's start. */
+ * One that runs is taken up after the daemon's start by the job that it has. */
 
 #include "engine/task-unit.h"
 
@@ -197,7 +197,8 @@ static int call_start(UnitTask *task)
                                  &task->call);
 }
 
-/* Of one that has ended unseen PID 1 knows only where it failed. */
+/* Of one that has ended unseen PID 1 knows only where it failed. To start one that runs would give its job, too, but
+ * would begin it anew where it has ended meanwhile. */
 static void on_adopt_reply(int error, sd_bus_message *reply, void *userdata)
 {
         UnitProperties p = UNIT_PROPERTIES_INIT;
@@ -206,8 +207,8 @@ static void on_adopt_reply(int error, sd_bus_message *reply, void *userdata)
 
         task->call = NULL;
         r = pid1_read_properties(error, reply, &p);
-        if (r >= 0 && streq(p.active_state, "activating")) {
-                r = call_start(task);
+        if (r >= 0 && streq(p.active_state, "activating") && startswith(p.job, SYSTEMD_PATH_JOB)) {
+                r = free_and_strdup(&task->job, p.job);
                 if (r >= 0)
                         return;
         }

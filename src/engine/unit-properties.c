@@ -24,6 +24,19 @@ static int read_invocation(sd_bus_message *m, char ret[static INVOCATION_TEXT_MA
         return 0;
 }
 
+static int read_job(sd_bus_message *m, char ret[static JOB_PATH_SIZE])
+{
+        const char *path;
+        uint32_t id;
+        int r;
+
+        r = sd_bus_message_read(m, "(uo)", &id, &path);
+        if (r < 0)
+                return r;
+        (void) snprintf(ret, JOB_PATH_SIZE, "%s", path);
+        return 0;
+}
+
 static int read_text(sd_bus_message *m, char *ret, size_t size)
 {
         const char *s;
@@ -46,6 +59,7 @@ static const struct {
         { "SubState", "s", offsetof(UnitProperties, sub_state), sizeof(((UnitProperties *) 0)->sub_state) },
         { "Result", "s", offsetof(UnitProperties, result), sizeof(((UnitProperties *) 0)->result) },
         { "InvocationID", "ay", offsetof(UnitProperties, invocation), 0 },
+        { "Job", "(uo)", offsetof(UnitProperties, job), 0 },
         { "MainPID", "u", offsetof(UnitProperties, main_pid), 0 },
         { "UID", "u", offsetof(UnitProperties, uid), 0 },
         { "ExecMainCode", "i", offsetof(UnitProperties, exit_code), 0 },
@@ -71,6 +85,8 @@ static int read_property(sd_bus_message *m, const char *name, UnitProperties *p)
                         r = read_text(m, target, unit_property_table[i].size);
                 else if (streq(signature, "ay"))
                         r = read_invocation(m, target);
+                else if (streq(signature, "(uo)"))
+                        r = read_job(m, target);
                 else
                         r = sd_bus_message_read_basic(m, signature[0], target);
                 return r < 0 ? r : sd_bus_message_exit_container(m);

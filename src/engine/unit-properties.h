@@ -8,12 +8,14 @@
 #include "model/run.h"
 
 #define INVOCATION_TEXT_MAX 33U
+#define JOB_PATH_SIZE       64U /* bytes, with the NUL; PID 1 numbers its jobs with 32 bits */
 
 typedef struct UnitProperties {
         char active_state[16];
         char sub_state[24];
         char result[32];
         char invocation[INVOCATION_TEXT_MAX]; /* "" where it has none */
+        char job[JOB_PATH_SIZE]; /* "/" where it has none */
         uint32_t main_pid;
         uint32_t uid; /* UINT32_MAX: none */
         int32_t exit_code; /* CLD_EXITED, ...; 0: has not ended */

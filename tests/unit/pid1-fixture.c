@@ -2,6 +2,7 @@
 
 #include "unit/pid1-fixture.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/time-util.h"
+#include "engine/pid1.h"
 
 #define UNIT_PATH "/org/freedesktop/systemd1/unit/syncrun_40bank_2eservice"
 #define TURNS_MAX 20000
@@ -25,10 +27,14 @@ static int reply_properties(Pid1Fixture *f, sd_bus_message *m)
 {
         static const uint8_t invocation[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
         sd_bus_message *reply = NULL;
+        char job[64] = "/";
 
+        if (f->job > 0)
+                (void) snprintf(job, sizeof(job), SYSTEMD_PATH_JOB "%" PRIu32, f->job);
         assert_return_code(sd_bus_message_new_method_return(m, &reply), 0);
         assert_return_code(sd_bus_message_open_container(reply, 'a', "{sv}"), 0);
         assert_return_code(sd_bus_message_append(reply, "{sv}", "ActiveState", "s", f->active_state), 0);
+        assert_return_code(sd_bus_message_append(reply, "{sv}", "Job", "(uo)", f->job, job), 0);
         assert_return_code(sd_bus_message_open_container(reply, 'e', "sv"), 0);
         assert_return_code(sd_bus_message_append(reply, "s", "InvocationID"), 0);
         assert_return_code(sd_bus_message_open_container(reply, 'v', "ay"), 0);
@@ -171,11 +177,20 @@ static void on_ended(const char *connector, const WorkerExit *how, void *userdat
         f->how = *how;
 }
 
+static void on_task_ended(TaskKind kind, const char *name, const TaskExit *how, void *userdata)
+{
+        Pid1Fixture *f = userdata;
+
+        f->n_tasks_ended++;
+        f->task_result = how->result;
+}
+
 static const LauncherCallbacks callbacks = {
         .started = on_started,
         .start_failed = on_start_failed,
         .stopping = on_stopping,
         .ended = on_ended,
+        .task_ended = on_task_ended,
 };
 
 void pid1_run_loop(Pid1Fixture *f)

@@ -19,6 +19,7 @@ typedef struct Pid1Fixture {
         Launcher *launcher;
         const char *active_state; /* what GetAll() answers; NULL: an error */
         bool loaded;              /* has an invocation */
+        uint32_t job;             /* of the unit, as GetAll() tells it; 0: none */
         const char *start_error;
         const char *stop_error;
         unsigned n_starts, n_stops, n_kills, n_questions;
@@ -27,7 +28,8 @@ typedef struct Pid1Fixture {
         bool hold;
         unsigned n_held;
         const char *system_state; /* of PID 1; NULL: an error */
-        unsigned n_started, n_stopping, n_ended;
+        unsigned n_started, n_stopping, n_ended, n_tasks_ended;
+        ReconnectResult task_result; /* of the last that ended */
         bool shutdown; /* as on_stopping() was told */
         WorkerExit how;
 } Pid1Fixture;
