@@ -51,6 +51,7 @@ struct ClientAsync {
         unsigned n_calls;
         unsigned round;
         sd_event_source *timer; /* the next attempt: to connect, or to send what waits */
+        sd_event_source *exit;
         usec_t retry_usec;
 };
 
@@ -461,6 +462,15 @@ static void attempt_later(ClientAsync *client, usec_t usec)
                 (void) log_debug_errno(r, "Cannot wait for the bus: %m");
 }
 
+/* Before the connection's own turn, in which it would wait until all is sent: for a bus that says nothing, until that
+ * is given up. */
+static int on_exit_loop(sd_event_source *source, void *userdata)
+{
+        ClientAsync *client = userdata;
+
+        return sd_bus_detach_event(client->bus);
+}
+
 int client_async_new(sd_event *event, const ClientAsyncCallbacks *callbacks, ClientAsync **ret)
 {
         _cleanup_(client_async_freep) ClientAsync *client = calloc(1, sizeof(*client));
@@ -472,6 +482,10 @@ int client_async_new(sd_event *event, const ClientAsyncCallbacks *callbacks, Cli
         client->callbacks = *callbacks;
         client->retry_usec = RETRY_USEC;
         r = sd_event_add_time(event, &client->timer, CLOCK_MONOTONIC, 0, RETRY_ACCURACY_USEC, on_attempt, client);
+        if (r >= 0)
+                r = sd_event_add_exit(event, &client->exit, on_exit_loop, client);
+        if (r >= 0)
+                r = sd_event_source_set_priority(client->exit, SD_EVENT_PRIORITY_IMPORTANT - 1);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(client);
@@ -486,6 +500,7 @@ ClientAsync *client_async_free(ClientAsync *client)
                 (void) client_call_cancel(client->calls);
         close_bus(client);
         sd_event_source_disable_unref(client->timer);
+        sd_event_source_disable_unref(client->exit);
         sd_event_unref(client->event);
         free(client);
         return NULL;

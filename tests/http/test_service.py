@@ -9,11 +9,12 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
-from server import ALICE, TIMEOUT_SEC, add_key, deadline, free_port
+from server import ALICE, TIMEOUT_SEC, Shim, add_key, deadline, free_port
 
 TOP = Path(__file__).resolve().parents[2]
 DOCUMENT = json.loads((TOP / "src/http/openapi.json").read_text())
@@ -354,6 +355,35 @@ def test_listen(bus, daemon, tmp_path):
         process.terminate()
         assert process.wait(TIMEOUT_SEC) == 0
         notify.close()
+
+
+def read_until(end, words):
+    data = b""
+    while words not in data:
+        data += end.recv(4096)
+    return data
+
+
+def test_ends_where_the_bus_says_nothing(bus, tmp_path):
+    """What is still to be sent to the bus, and what it is asked for, is not waited for."""
+    path = bus.folder / "silent"
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(path))
+        silent.listen()
+        silent.settimeout(TIMEOUT_SEC)
+        shim = Shim(SimpleNamespace(folder=bus.folder, address=f"unix:path={path}"), tmp_path)
+        shim.environment["SYSTEMD_BUS_TIMEOUT"] = "1h"
+        shim.start()
+        try:
+            end, _ = silent.accept()
+            with end:
+                end.settimeout(TIMEOUT_SEC)
+                assert b"AUTH EXTERNAL" in read_until(end, b"BEGIN")
+                end.sendall(b"DATA\r\nOK " + b"0" * 31 + b"1\r\nAGREE_UNIX_FD\r\n")
+                read_until(end, b"Hello")
+                assert shim.stop() == 0
+        finally:
+            shim.close()
 
 
 @pytest.mark.parametrize("arguments, words", [
