@@ -71,6 +71,10 @@ int node_list_add(char ***nodes, const char *prefix, const char *id);
 /* The object's name out of a path below @prefix; caller frees. Return: 1; 0 (another path); -ENOMEM. */
 int object_name(const char *path, const char *prefix, char **ret);
 
+/* Whom a call is for that both the object and the manager have: the object at the call's path, or else the first
+ * argument. Caller frees. Return: 0; negative errno, told in @error. */
+int object_of_call(sd_bus_message *m, const char *prefix, char **ret, sd_bus_error *error);
+
 /* Of two interfaces at the same path. */
 int connector_find(sd_bus *b, const char *path, const char *interface, void *userdata, void **ret,
                    sd_bus_error *error);
@@ -108,6 +112,9 @@ void pending_reply(int error, void *userdata);
 
 /* Sends the refusal and frees. */
 void pending_refuse(Pending *pending, int error);
+
+/* The answer was sent, or @r says why it could not be; frees. */
+void pending_answered(Pending *pending, int r);
 
 #define PROPERTIES_MAX 63U /* of one object */
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/string-util.h"
 #include "bus/access.h"
+#include "bus/bus-error.h"
 #include "bus/bus-private.h"
 #include "bus/sender.h"
 
@@ -67,6 +68,20 @@ int node_list_add(char ***nodes, const char *prefix, const char *id)
 int object_name(const char *path, const char *prefix, char **ret)
 {
         return sd_bus_path_decode(path, prefix, ret);
+}
+
+int object_of_call(sd_bus_message *m, const char *prefix, char **ret, sd_bus_error *error)
+{
+        const char *name;
+        int r;
+
+        r = object_name(sd_bus_message_get_path(m), prefix, ret);
+        if (r == 0) {
+                r = sd_bus_message_read(m, "s", &name);
+                if (r >= 0)
+                        r = free_and_strdup(ret, name);
+        }
+        return r < 0 ? bus_refuse(error, r) : 0;
 }
 
 static int add_object(Bus *bus, const BusObject *object)

@@ -37,17 +37,19 @@ void pending_refuse(Pending *pending, int error)
         pending_free(pending);
 }
 
-void pending_reply(int error, void *userdata)
+void pending_answered(Pending *pending, int r)
 {
-        Pending *pending = userdata;
-        int r;
-
-        if (error < 0) {
-                pending_refuse(pending, error);
-                return;
-        }
-        r = sd_bus_reply_method_return(pending->message, NULL);
         if (r < 0)
                 (void) log_debug_errno(r, "Cannot answer %s(): %m", sd_bus_message_get_member(pending->message));
         pending_free(pending);
+}
+
+void pending_reply(int error, void *userdata)
+{
+        Pending *pending = userdata;
+
+        if (error < 0)
+                pending_refuse(pending, error);
+        else
+                pending_answered(pending, sd_bus_reply_method_return(pending->message, NULL));
 }

@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "base/string-util.h"
 #include "bus/access.h"
 #include "bus/bus-error.h"
@@ -183,19 +182,12 @@ static bool is_withdrawal(sd_bus_message *m)
 /* Connection.Reconnect() or Manager.ReconnectConnection(s connection, a{sv} options) */
 static int reconnect_request_read(sd_bus_message *m, char **name, ReconnectOptions *options, sd_bus_error *error)
 {
-        const char *argument;
         int r;
 
         *options = (ReconnectOptions){};
-        r = object_name(sd_bus_message_get_path(m), SYNCRUN_PATH_CONNECTION, name);
-        if (r > 0)
-                return 0;
-        if (r == 0)
-                r = sd_bus_message_read(m, "s", &argument);
-        if (r >= 0)
-                r = free_and_strdup(name, argument);
-        if (r < 0)
-                return bus_refuse(error, r);
+        r = object_of_call(m, SYNCRUN_PATH_CONNECTION, name, error);
+        if (r < 0 || sd_bus_message_at_end(m, true))
+                return r;
         return options_read(m, is_withdrawal(m) ? withdraw_options : reconnect_options, options, NULL, error);
 }
 
@@ -227,14 +219,10 @@ static void reconnect_reply(int error, const ReconnectReply *reply, void *userda
                 r = append_runs(m, reply->runs, reply->n_runs);
         if (r >= 0)
                 r = sd_bus_message_append(m, "b", (int) reply->reconnecting);
-        if (r < 0) {
-                pending_refuse(pending, r);
-                return;
-        }
-        r = sd_bus_send(NULL, m, NULL);
         if (r < 0)
-                (void) log_debug_errno(r, "Cannot answer %s(): %m", sd_bus_message_get_member(pending->message));
-        pending_free(pending);
+                pending_refuse(pending, r);
+        else
+                pending_answered(pending, sd_bus_send(NULL, m, NULL));
 }
 
 static int reconnect_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)

@@ -2,7 +2,6 @@
 
 /* org.syncrun1.Connector at /org/syncrun1/connector/NAME. What its worker calls there is worker-object.c. */
 
-#include "base/log.h"
 #include "base/string-util.h"
 #include "bus/access.h"
 #include "bus/bus-error.h"
@@ -225,17 +224,11 @@ static int start_request_check(StartRequest *request, sd_bus_error *error)
 /* Manager.StartRun(s connector, a{sv} options) or Connector.Start(a{sv} options) */
 static int start_request_read(sd_bus_message *m, StartRequest *request, sd_bus_error *error)
 {
-        const char *name;
         int r;
 
-        r = object_name(sd_bus_message_get_path(m), SYNCRUN_PATH_CONNECTOR, &request->connector);
-        if (r == 0) {
-                r = sd_bus_message_read(m, "s", &name);
-                if (r >= 0)
-                        r = free_and_strdup(&request->connector, name);
-        }
+        r = object_of_call(m, SYNCRUN_PATH_CONNECTOR, &request->connector, error);
         if (r < 0)
-                return bus_refuse(error, r);
+                return r;
         r = options_read(m, start_options, request, NULL, error);
         return r < 0 ? r : start_request_check(request, error);
 }
@@ -269,16 +262,11 @@ static int send_started(sd_bus_message *m, const StartReply *reply, const char *
 static void start_reply(int error, const StartReply *reply, void *userdata)
 {
         Pending *pending = userdata;
-        int r;
 
-        if (error < 0) {
+        if (error < 0)
                 pending_refuse(pending, error);
-                return;
-        }
-        r = send_started(pending->message, reply, NULL);
-        if (r < 0)
-                (void) log_debug_errno(r, "Cannot answer %s(): %m", sd_bus_message_get_member(pending->message));
-        pending_free(pending);
+        else
+                pending_answered(pending, send_started(pending->message, reply, NULL));
 }
 
 /* The same with the body of Repo's answer. */

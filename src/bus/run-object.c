@@ -150,17 +150,11 @@ static void cancel_request_done(CancelRequest *request)
 /* Run.Cancel(), Manager.CancelRun(s id) or Manager.CancelRunWithOptions(s id, a{sv} options) */
 static int cancel_request_read(sd_bus_message *m, CancelRequest *request, sd_bus_error *error)
 {
-        const char *id;
         int r;
 
-        r = object_name(sd_bus_message_get_path(m), SYNCRUN_PATH_RUN, &request->id);
-        if (r == 0) {
-                r = sd_bus_message_read(m, "s", &id);
-                if (r >= 0)
-                        r = free_and_strdup(&request->id, id);
-        }
+        r = object_of_call(m, SYNCRUN_PATH_RUN, &request->id, error);
         if (r < 0)
-                return bus_refuse(error, r);
+                return r;
         return sd_bus_message_at_end(m, true) ? 0 : on_behalf_of_read(m, &request->on_behalf_of, error);
 }
 

@@ -8,6 +8,7 @@
 #include "base/time-util.h"
 #include "base/word.h"
 #include "model/conf-values.h"
+#include "model/definition.h"
 #include "model/settings.h"
 
 static const char *const connection_state_table[] = {
@@ -213,8 +214,7 @@ bool connection_definition_equal(const ConnectionDefinition *a, const Connection
         return !a->path || !b->path || (streq(a->path, b->path) && streq_null(a->load_error, b->load_error));
 }
 
-/* As connection_definition_parse(), with errors of reading the files already in @own. */
-static int make(const char *name, Conf *conf, const char *path, Diagnostics *own, ConnectionDefinition **ret)
+static int make(const char *name, Conf *conf, const char *path, Diagnostics *own, void *ret)
 {
         _cleanup_(connection_definition_unrefp) ConnectionDefinition *definition =
                         calloc(1, sizeof(ConnectionDefinition));
@@ -245,37 +245,21 @@ static int make(const char *name, Conf *conf, const char *path, Diagnostics *own
         }
         definition->conf = *conf;
         *conf = (Conf) {};
-        *ret = TAKE_PTR(definition);
+        *(ConnectionDefinition **) ret = TAKE_PTR(definition);
         return 0;
 }
+
+static const DefinitionType connection_type = { ".connection", make };
 
 int connection_definition_parse(const char *name, Conf *conf, const char *path, Diagnostics *d,
                                 ConnectionDefinition **ret)
 {
-        Diagnostics own = {};
-        int r;
-
-        r = make(name, conf, path, &own, ret);
-        diagnostics_move(d, &own);
-        return r;
+        return definition_parse(&connection_type, name, conf, path, d, ret);
 }
 
 int connection_definition_load(char *const *dirs, const char *name, Diagnostics *d, ConnectionDefinition **ret)
 {
-        _cleanup_free_ char *file = asprintf_or_null("%s.connection", name), *path = NULL;
-        _cleanup_conf_ Conf conf = {};
-        Diagnostics own = {};
-        int r;
-
-        if (!file)
-                return -ENOMEM;
-        r = conf_load_object(&conf, dirs, file, &own, &path);
-        if (r == 0)
-                r = -ENOENT;
-        else if (r != -ENOMEM) /* others are errors in @own by now */
-                r = make(name, &conf, path, &own, ret);
-        diagnostics_move(d, &own);
-        return r;
+        return definition_load(&connection_type, dirs, name, d, ret);
 }
 
 int connection_dirs(char ***ret)

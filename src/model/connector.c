@@ -6,6 +6,7 @@
 
 #include "base/string-util.h"
 #include "model/connector-parse.h"
+#include "model/definition.h"
 #include "model/settings.h"
 
 static const char *const overlap_policy_table[] = {
@@ -74,33 +75,22 @@ bool connector_definition_equal(const ConnectorDefinition *a, const ConnectorDef
         return !a->path || !b->path || (streq(a->path, b->path) && streq_null(a->load_error, b->load_error));
 }
 
+static int make(const char *name, Conf *conf, const char *path, Diagnostics *own, void *ret)
+{
+        return connector_definition_make(name, conf, path, own, ret);
+}
+
+static const DefinitionType connector_type = { ".connector", make };
+
 int connector_definition_parse(const char *name, Conf *conf, const char *path, Diagnostics *d,
                                ConnectorDefinition **ret)
 {
-        Diagnostics own = {};
-        int r;
-
-        r = connector_definition_make(name, conf, path, &own, ret);
-        diagnostics_move(d, &own);
-        return r;
+        return definition_parse(&connector_type, name, conf, path, d, ret);
 }
 
 int connector_definition_load(char *const *dirs, const char *name, Diagnostics *d, ConnectorDefinition **ret)
 {
-        _cleanup_free_ char *file = asprintf_or_null("%s.connector", name), *path = NULL;
-        _cleanup_conf_ Conf conf = {};
-        Diagnostics own = {};
-        int r;
-
-        if (!file)
-                return -ENOMEM;
-        r = conf_load_object(&conf, dirs, file, &own, &path);
-        if (r == 0)
-                r = -ENOENT;
-        else if (r != -ENOMEM) /* others are errors in @own by now */
-                r = connector_definition_make(name, &conf, path, &own, ret);
-        diagnostics_move(d, &own);
-        return r;
+        return definition_load(&connector_type, dirs, name, d, ret);
 }
 
 int connector_dirs(char ***ret)
