@@ -175,7 +175,9 @@ static int note_work(Db *db, const StepWrite *w)
                                        " hold_upto = (SELECT max(d.key) FROM webhook_deliveries AS d"
                                        "  WHERE d.endpoint = webhook_endpoints.key AND d." IS_ON_ITS_WAY ")"
                                        " WHERE id = ?1 AND ?2 IS NOT NULL";
-        static const char recovery_sql[] = "UPDATE webhook_endpoints SET recover_after = 0, recover_since_usec = ?2"
+        /* One that is not done yet is done along with it: from the start, and of both what was asked for. */
+        static const char recovery_sql[] = "UPDATE webhook_endpoints SET recover_after = 0,"
+                                           " recover_since_usec = min(ifnull(recover_since_usec, ?2), ?2)"
                                            " WHERE id = ?1";
         static const char removal_sql[] = "UPDATE webhook_endpoints SET removed = 1 WHERE id = ?1 AND ?2 IS NOT NULL";
         static const char secrets_sql[] = "DELETE FROM webhook_secrets WHERE ?2 IS NOT NULL AND endpoint ="

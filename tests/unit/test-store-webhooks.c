@@ -316,6 +316,28 @@ static void test_hold_and_recovery_in_steps(void **state)
         assert_int_equal(count_states(f, "waiting"), (MANY - 4) / 2);
 }
 
+/* Whichever was asked for first, and whatever of it was done before the other came. */
+static void test_two_recoveries_at_once(void **state)
+{
+        static const unsigned since[][2] = { { 3, MANY - 2 }, { MANY - 2, 3 }, { 3, WEBHOOK_STEP_ROWS / 2 } };
+        StoreFixture *f = *state;
+
+        put_endpoint(f, "ep_1", 0, NULL, false);
+        put_many(f);
+        for (size_t i = 0; i < ELEMENTSOF(since); i++) {
+                expect_ok(store_put_webhook_hold(f->store, "ep_1"));
+                make_steps(f);
+                assert_int_equal(count_states(f, "held"), MANY);
+                for (size_t j = 0; j < ELEMENTSOF(since[0]); j++) {
+                        expect_ok(store_put_webhook_recovery(f->store, "ep_1", A_TIME + since[i][j], A_TIME + 2000));
+                        store_fixture_commit(f);
+                }
+                assert_true(count_states(f, "held") > 3);
+                make_steps(f);
+                assert_int_equal(count_states(f, "held"), 3);
+        }
+}
+
 static void test_removal_in_steps(void **state)
 {
         StoreFixture *f = *state;
@@ -375,6 +397,7 @@ int main(void)
                 STORE_TEST(test_keys_are_never_given_twice),
                 STORE_TEST(test_run_ids_that_come_again),
                 STORE_TEST(test_hold_and_recovery_in_steps),
+                STORE_TEST(test_two_recoveries_at_once),
                 STORE_TEST(test_removal_in_steps),
                 STORE_TEST(test_clock_step),
         };
