@@ -150,6 +150,7 @@ struct Engine {
         unsigned n_finished;
         sd_event_source *finished_timer;
         unsigned n_outside; /* active runs from outside */
+        struct NewUser *new_users; /* those that are on their way to the disk */
 
         ProviderQueue *providers;
         ProviderQueue *turn; /* round of those with something to start */

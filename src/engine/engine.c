@@ -13,6 +13,7 @@
 #include "engine/connector-table.h"
 #include "engine/lifecycle.h"
 #include "engine/log-reader.h"
+#include "engine/new-users.h"
 #include "engine/outside-runs.h"
 #include "engine/publication.h"
 #include "engine/reconcile.h"
@@ -285,6 +286,7 @@ Engine *engine_free(Engine *engine)
         connection_table_free(engine);
         webhooks_free(engine);
         api_keys_done(engine);
+        new_users_done(engine);
         engine->store = store_close(engine->store);
         strv_free(engine->config_dirs);
         strv_free(engine->connection_dirs);

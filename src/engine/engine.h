@@ -258,7 +258,8 @@ int engine_withdraw_consent(Engine *engine, const char *connection, const Withdr
                             void *userdata) _must_check_;
 
 /* Events of syncs that run elsewhere, all or none. Refusals: -ESTALE (after the end), -EINVAL (@ret_why says what does
- * not fit the run that is known), -ENOBUFS (Settings.max_open_runs), -E2BIG (REPORT_EVENTS_MAX), -EROFS, -ENOMEM. */
+ * not fit the run that is known), -ENOBUFS (Settings.max_open_runs), -E2BIG (REPORT_EVENTS_MAX; with @ret_why
+ * Settings.max_users), -EROFS, -ENOMEM. */
 int engine_report_outside(Engine *engine, const OutsideEvent *events, size_t n, const char *requested_by,
                           EngineReply reply, void *userdata, char **ret_why) _must_check_;
 

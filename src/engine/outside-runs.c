@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/lifecycle.h"
+#include "engine/new-users.h"
 #include "engine/publication.h"
 #include "engine/run-end.h"
 #include "engine/run-record.h"
@@ -22,19 +23,31 @@ typedef struct Prospect {
         UT_hash_handle hh;
 } Prospect;
 
+typedef struct NewName {
+        const char *user_id;
+        bool lost;
+        UT_hash_handle hh;
+} NewName;
+
 typedef struct Check {
         Engine *engine;
         Prospect *prospects;
+        NewName *names; /* of users that become known */
 } Check;
 
 static void check_done(Check *check)
 {
         Prospect *prospect, *next;
+        NewName *name, *next_name;
 
         HASH_ITER(hh, check->prospects, prospect, next) {
                 HASH_DEL(check->prospects, prospect);
                 run_free(prospect->stored);
                 free(prospect);
+        }
+        HASH_ITER(hh, check->names, name, next_name) {
+                HASH_DEL(check->names, name);
+                free(name);
         }
 }
 
@@ -144,6 +157,45 @@ static unsigned count_left_open(const Check *check)
         return n;
 }
 
+static int add_name(Check *check, const char *user_id)
+{
+        NewName *name;
+        int k;
+
+        HASH_FIND_STR(check->names, user_id, name);
+        if (name)
+                return 0;
+        k = user_is_known(check->engine, user_id);
+        if (k != 0)
+                return MIN(k, 0);
+        name = calloc(1, sizeof(NewName));
+        if (!name)
+                return -ENOMEM;
+        name->user_id = user_id;
+        HASH_ADD_KEYPTR(hh, check->names, name->user_id, strlen(name->user_id), name);
+        if (!name->lost)
+                return 0;
+        free(name);
+        return -ENOMEM;
+}
+
+static int check_users(Check *check, char **ret_why)
+{
+        int k = 0;
+
+        for (const Prospect *p = check->prospects; k >= 0 && p; p = p->hh.next)
+                if (p->first)
+                        k = add_name(check, p->first->user_id);
+        if (k >= 0 && check->names)
+                k = users_have_room(check->engine, HASH_COUNT(check->names));
+        if (k == -E2BIG && ret_why)
+                *ret_why = asprintf_or_null("user_id: %s is new, and at most %u users may be known. Raise MaxUsers= "
+                                            "in [Reports] of syncrun.conf, or report it again when users without runs "
+                                            "have been forgotten.",
+                                            check->names->user_id, check->engine->settings->max_users);
+        return k;
+}
+
 static int check_events(Engine *engine, const OutsideEvent *events, size_t n, char **ret_why)
 {
         _cleanup_(check_done) Check check = { .engine = engine };
@@ -156,7 +208,9 @@ static int check_events(Engine *engine, const OutsideEvent *events, size_t n, ch
                         return k;
         }
         left_open = count_left_open(&check);
-        return left_open == 0 || (left_open <= room && engine->n_outside <= room - left_open) ? 0 : -ENOBUFS;
+        if (left_open > 0 && (left_open > room || engine->n_outside > room - left_open))
+                return -ENOBUFS;
+        return check_users(&check, ret_why);
 }
 
 /* ---- Applying */
@@ -175,7 +229,7 @@ static int begin(Engine *engine, const OutsideEvent *event, const char *requeste
         run->source = event->source;
         run->trigger = RUN_TRIGGER_REMOTE;
         run->created_usec = engine_now(engine, CLOCK_REALTIME);
-        k = store_put_user(engine->store, run->user_id, run->created_usec);
+        k = user_make_known(engine, run->user_id, run->created_usec);
         if (k >= 0)
                 k = engine_run_new(engine, run, ret);
         if (k < 0)

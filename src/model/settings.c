@@ -70,6 +70,7 @@ static const ConfItem items[] = {
 
         ITEM("Reports", "SilenceTimeoutSec", conf_parse_timeout, silence_timeout_usec),
         ITEM("Reports", "MaxOpenRuns", conf_parse_count, max_open_runs),
+        ITEM("Reports", "MaxUsers", conf_parse_count, max_users),
 
         ITEM("Webhooks", "MaxRequests", conf_parse_count, webhook_max_requests),
         ITEM("Webhooks", "MaxRequestsPerEndpoint", conf_parse_count, webhook_max_requests_per_endpoint),
@@ -105,6 +106,7 @@ void settings_init(Settings *settings)
                 .activity_max_account_rows = 250,
                 .silence_timeout_usec = USEC_PER_HOUR,
                 .max_open_runs = 10000,
+                .max_users = 100000,
                 .webhook_max_requests = 64,
                 .webhook_max_requests_per_endpoint = 4,
                 .webhook_rules.timeout_usec = WEBHOOK_TIMEOUT_USEC,

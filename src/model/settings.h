@@ -55,6 +55,7 @@ typedef struct Settings {
         /* [Reports] */
         usec_t silence_timeout_usec; /* a run reported from outside that says nothing for so long has failed */
         unsigned max_open_runs;      /* reported runs that have not ended; further ones are refused */
+        unsigned max_users;          /* when so many are known, reports of others are refused */
 
         /* [Webhooks] */
         unsigned webhook_max_requests;              /* under way at the same time */

@@ -143,23 +143,14 @@ static int forget(Db *db, Query *row)
         return r < 0 ? r : write_number(db, floor_sql, query_get_int(row));
 }
 
-int event_loss_trim(Db *db, size_t limit, size_t *ret_n)
+/* The rows that @list has. */
+static int forget_each(Db *db, Query *list, size_t *ret_n)
 {
-        static const char count_sql[] = "SELECT count(*) FROM lost_events";
-        static const char list_sql[] = "SELECT user, provider, connector, seq FROM lost_events ORDER BY seq LIMIT ?";
-        _cleanup_query_ Query count = query_begin(db, count_sql), list = query_begin(db, list_sql);
-        size_t n = 0, n_rows, n_wanted;
+        size_t n = 0;
         int r;
 
-        r = query_step(&count);
-        if (r < 0)
-                return r;
-        n_rows = (size_t) query_get_uint(&count);
-        n_wanted = n_rows > LOST_EVENTS_MAX ? MIN(n_rows - LOST_EVENTS_MAX, limit) : 0;
-        if (n_wanted > 0)
-                query_bind_uint(&list, n_wanted);
-        while (n < n_wanted && (r = query_step(&list)) > 0) {
-                r = forget(db, &list);
+        while ((r = query_step(list)) > 0) {
+                r = forget(db, list);
                 if (r < 0)
                         return r;
                 n++;
@@ -168,4 +159,35 @@ int event_loss_trim(Db *db, size_t limit, size_t *ret_n)
                 return r;
         *ret_n = n;
         return 0;
+}
+
+int event_loss_trim(Db *db, size_t limit, size_t *ret_n)
+{
+        static const char count_sql[] = "SELECT count(*) FROM lost_events";
+        static const char list_sql[] = "SELECT user, provider, connector, seq FROM lost_events ORDER BY seq LIMIT ?";
+        _cleanup_query_ Query count = query_begin(db, count_sql), list = query_begin(db, list_sql);
+        size_t n_rows;
+        int r;
+
+        r = query_step(&count);
+        if (r < 0)
+                return r;
+        n_rows = (size_t) query_get_uint(&count);
+        if (n_rows <= LOST_EVENTS_MAX) {
+                *ret_n = 0;
+                return 0;
+        }
+        query_bind_uint(&list, MIN(n_rows - LOST_EVENTS_MAX, limit));
+        return forget_each(db, &list, ret_n);
+}
+
+int event_loss_forget_user(Db *db, int64_t user, size_t limit, size_t *ret_n)
+{
+        static const char sql[] = "SELECT user, provider, connector, seq FROM lost_events WHERE user = ?"
+                                  " ORDER BY seq LIMIT ?";
+        _cleanup_query_ Query list = query_begin(db, sql);
+
+        query_bind_int(&list, user);
+        query_bind_uint(&list, limit);
+        return forget_each(db, &list, ret_n);
 }

@@ -12,3 +12,6 @@ int event_loss_remember(Db *db, int64_t seq) _must_check_;
 
 /* Forgets whose the oldest losses were beyond LOST_EVENTS_MAX, at most @limit of them. Return: 0; negative errno. */
 int event_loss_trim(Db *db, size_t limit, size_t *ret_n) _must_check_;
+
+/* Forgets whose the losses of a user were, at most @limit of them. Return: 0; negative errno. */
+int event_loss_forget_user(Db *db, int64_t user, size_t limit, size_t *ret_n) _must_check_;

@@ -25,6 +25,7 @@ const Migration store_migrations[] = {
         { 13, schema_v13 },
         { 14, schema_v14 },
         { 15, schema_v15 },
+        { 16, schema_v16 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

@@ -18,6 +18,7 @@ typedef enum RetainPhase {
         RETAIN_OLD_RUNS,
         RETAIN_CONNECTORS_RUNS,
         RETAIN_USERS_RUNS, /* from outside */
+        RETAIN_IDLE_USERS,
         RETAIN_WEBHOOK_MESSAGES,
         RETAIN_RECORD_ATTEMPTS,
         RETAIN_LOSSES,
@@ -35,6 +36,8 @@ struct Retention {
         KeySet event_users;
         KeySet run_connectors;
         KeySet run_users;
+        KeySet idle_users;
+        usec_t idle_users_usec; /* when all were looked at last */
 };
 
 /* One step, and how many rows it may still touch. */
@@ -77,6 +80,7 @@ void retention_reset(Retention *retention)
         key_set_clear(&retention->event_users);
         key_set_clear(&retention->run_connectors);
         key_set_clear(&retention->run_users);
+        key_set_clear(&retention->idle_users);
         retention->more = false;
         start_round(retention);
 }
@@ -442,6 +446,31 @@ static int users_runs(Step *step)
         return each_key(step, &step->retention->run_users, next_user_sql, outside_runs_of_user);
 }
 
+static int idle_user(Step *step, int64_t user)
+{
+        size_t n;
+        int r;
+
+        r = user_forget_idle(step->db, user, step->budget, &n);
+        if (r < 0)
+                return r;
+        step->budget -= n;
+        return 0;
+}
+
+/* All of them once a day, since many things name users. */
+static int idle_users(Step *step)
+{
+        Retention *retention = step->retention;
+        usec_t then = retention->idle_users_usec;
+
+        if (step->now_usec < then || step->now_usec - then >= IDLE_USERS_INTERVAL_USEC) {
+                key_set_clear(&retention->idle_users);
+                retention->idle_users_usec = step->now_usec;
+        }
+        return each_key(step, &retention->idle_users, next_user_sql, idle_user);
+}
+
 /* From the oldest on, so that keys have no gaps and their number is the newest less the oldest. */
 static int webhook_messages(Step *step)
 {
@@ -509,8 +538,8 @@ int retention_step(Retention *retention, Db *db, const RetentionPolicy *policy, 
         static int (*const phases[])(Step *step) = {
                 [RETAIN_OLD_EVENTS] = old_events,           [RETAIN_USERS_EVENTS] = users_events,
                 [RETAIN_OLD_RUNS] = old_runs,               [RETAIN_CONNECTORS_RUNS] = connectors_runs,
-                [RETAIN_USERS_RUNS] = users_runs,           [RETAIN_WEBHOOK_MESSAGES] = webhook_messages,
-                [RETAIN_RECORD_ATTEMPTS] = record_attempts,
+                [RETAIN_USERS_RUNS] = users_runs,           [RETAIN_IDLE_USERS] = idle_users,
+                [RETAIN_WEBHOOK_MESSAGES] = webhook_messages, [RETAIN_RECORD_ATTEMPTS] = record_attempts,
                 [RETAIN_LOSSES] = losses,
         };
         Step step = { .retention = retention, .db = db, .now_usec = now_usec, .budget = RETAIN_STEP_ROWS };

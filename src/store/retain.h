@@ -12,6 +12,9 @@
 /* Rows looked at and deleted in one step. */
 #define RETAIN_STEP_ROWS 64U
 
+/* So often it is looked which users nothing names any more. */
+#define IDLE_USERS_INTERVAL_USEC USEC_PER_DAY
+
 Retention *retention_new(void);
 Retention *retention_free(Retention *retention);
 

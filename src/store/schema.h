@@ -586,3 +586,14 @@ static const char schema_v15[] =
         /* Of a run that is active: since when its time limit counts, on CLOCK_MONOTONIC of that boot. */
         "ALTER TABLE runs ADD COLUMN clock_boot_id TEXT;"
         "ALTER TABLE runs ADD COLUMN clock_usec INTEGER;";
+
+static const char schema_v16[] =
+        /* users: how many there are. */
+        "INSERT INTO meta SELECT 'users', count(*) FROM users;"
+        "CREATE TRIGGER users_added AFTER INSERT ON users"
+        "  BEGIN UPDATE meta SET value = value + 1 WHERE name = 'users'; END;"
+        "CREATE TRIGGER users_removed AFTER DELETE ON users"
+        "  BEGIN UPDATE meta SET value = value - 1 WHERE name = 'users'; END;"
+        "CREATE INDEX connectors_by_user ON connectors (user_id) WHERE user_id IS NOT NULL;"
+        "CREATE INDEX api_keys_by_user ON api_keys (user) WHERE user IS NOT NULL;"
+        "CREATE INDEX webhook_endpoints_by_user ON webhook_endpoints (user_id) WHERE user_id IS NOT NULL;";

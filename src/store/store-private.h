@@ -75,6 +75,10 @@ int user_ensure(Db *db, const char *id, usec_t first_seen_usec) _must_check_;
 int connector_ensure(Db *db, const char *name, const char *id, usec_t first_seen_usec) _must_check_;
 int accounts_write(Db *db, const char *run_id, const Account *accounts, size_t n) _must_check_;
 
+/* For retain.c: a user whom nothing names any more goes, with at most @limit rows. Return: 0; negative errno. */
+int user_forget_idle(Db *db, int64_t key, size_t limit, size_t *ret_n) _must_check_;
+const char *user_idle_sql(void) _const_; /* static; of a key: whether nothing names the user */
+
 /* For run-list.c and run-store.c. */
 int accounts_read(Db *db, Run *run) _must_check_;
 int64_t store_find_key(Db *db, const char *sql, const char *text) _must_check_; /* 0: none; negative errno */

@@ -21,7 +21,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 15
+#define STORE_SCHEMA_VERSION 16
 
 /* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {
@@ -364,6 +364,7 @@ typedef struct UserRecord {
 } UserRecord;
 int store_put_user(Store *store, const char *user_id, usec_t now_usec) _must_check_; /* known: nothing happens */
 int store_user_exists(Store *store, const char *user_id); /* 1, 0 or negative errno */
+int store_count_users(Store *store, uint64_t *ret) _must_check_;
 #define USERS_PAGE_MAX 10000U
 /* By id. @after_id: the last of the page before; NULL: from the first. Return: 0; -EINVAL (limit); negative errno. */
 int store_list_users(Store *store, const char *after_id, unsigned limit, UserRecord **ret, size_t *ret_n) _must_check_;

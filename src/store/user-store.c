@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/string-util.h"
+#include "store/event-loss.h"
 #include "store/store-private.h"
 
 typedef struct UserWrite {
@@ -65,6 +66,64 @@ int store_user_exists(Store *store, const char *user_id)
         key = store_find_key(store->reader, sql, user_id);
         return key < 0 ? (int) key : key > 0;
 }
+
+int store_count_users(Store *store, uint64_t *ret)
+{
+        static const char sql[] = "SELECT value FROM meta WHERE name = 'users'";
+        _cleanup_query_ Query query = query_begin(store->reader, sql);
+        int r;
+
+        r = query_step(&query);
+        if (r < 0)
+                return r;
+        *ret = query_get_uint(&query);
+        return query_error(&query);
+}
+
+/* ---- The writer's thread */
+
+const char *user_idle_sql(void)
+{
+        return "SELECT 1 FROM users WHERE key = ? AND n_runs = 0"
+               " AND NOT EXISTS (SELECT 1 FROM events INDEXED BY events_by_user WHERE events.user = users.key)"
+               " AND NOT EXISTS (SELECT 1 FROM api_keys INDEXED BY api_keys_by_user WHERE api_keys.user = users.key)"
+               " AND NOT EXISTS (SELECT 1 FROM connectors INDEXED BY connectors_by_user"
+               "                 WHERE connectors.user_id = users.id)"
+               " AND NOT EXISTS (SELECT 1 FROM webhook_endpoints INDEXED BY webhook_endpoints_by_user"
+               "                 WHERE webhook_endpoints.user_id = users.id)";
+}
+
+int user_forget_idle(Db *db, int64_t key, size_t limit, size_t *ret_n)
+{
+        static const char delete_sql[] = "DELETE FROM users WHERE key = ?";
+        _cleanup_query_ Query idle = query_begin(db, user_idle_sql()), query = {};
+        size_t n;
+        int r;
+
+        query_bind_int(&idle, key);
+        r = query_step(&idle);
+        if (r <= 0) {
+                *ret_n = 0;
+                return r;
+        }
+        query_end(&idle);
+        /* Whoever gets the number next has lost nothing. */
+        r = event_loss_forget_user(db, key, limit, &n);
+        if (r < 0)
+                return r;
+        if (n < limit) {
+                query = query_begin(db, delete_sql);
+                query_bind_int(&query, key);
+                r = query_run(&query);
+                if (r < 0)
+                        return r;
+                n++;
+        }
+        *ret_n = n;
+        return 0;
+}
+
+/* ---- Lists */
 
 void user_records_free(UserRecord *users, size_t n)
 {

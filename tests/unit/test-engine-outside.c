@@ -262,6 +262,43 @@ static void test_limits(void **state)
         expect_ok(fixture_outside(f, events, REPORT_EVENTS_MAX));
 }
 
+/* So many users may be known, also while they are on their way to the disk; who is known goes on. */
+static void test_users_limit(void **state)
+{
+        EngineFixture *f = *state;
+        OutsideEvent events[] = {
+                event_of("run_1", SYNC_STAGE_COMPLETED, SYNC_STATUS_SUCCESS),
+                event_of("run_2", SYNC_STAGE_COMPLETED, SYNC_STATUS_SUCCESS),
+                event_of("run_3", SYNC_STAGE_COMPLETED, SYNC_STATUS_SUCCESS),
+                event_of("run_4", SYNC_STAGE_COMPLETED, SYNC_STATUS_SUCCESS),
+        };
+        _cleanup_free_ char *why = NULL;
+        Answer answer = {};
+
+        events[1].user_id = (char *) OTHER;
+        events[2].user_id = (char *) "6f1ed002-ab5d-4f2b-9c3b-000000000003";
+        f->settings.max_users = 2;
+        fixture_open(f);
+        expect_errno(fixture_outside(f, events, 3), -E2BIG);
+        assert_null(engine_find_run(f->engine, "run_1"));
+        expect_ok(engine_report_outside(f->engine, &events[0], 1, NULL, on_answer, &answer, NULL));
+        expect_ok(engine_report_outside(f->engine, &events[1], 1, NULL, on_answer, &answer, NULL));
+        expect_errno(engine_report_outside(f->engine, &events[2], 1, NULL, on_answer, &answer, &why), -E2BIG);
+        assert_string_equal(why, "user_id: 6f1ed002-ab5d-4f2b-9c3b-000000000003 is new, and at most 2 users may be "
+                                 "known. Raise MaxUsers= in [Reports] of syncrun.conf, or report it again when users "
+                                 "without runs have been forgotten.");
+        expect_ok(engine_report_outside(f->engine, &events[3], 1, NULL, on_answer, &answer, NULL));
+        fixture_run_until(f, answer.n == 3);
+        expect_errno(fixture_outside(f, &events[2], 1), -E2BIG);
+        fixture_close(f);
+        f->settings.max_users = 3;
+        fixture_open(f);
+        expect_ok(fixture_outside(f, &events[2], 1));
+        events[0].run_id = (char *) "run_5";
+        events[0].user_id = (char *) "6f1ed002-ab5d-4f2b-9c3b-000000000004";
+        expect_errno(fixture_outside(f, events, 1), -E2BIG);
+}
+
 /* Finished runs are forgotten when there are too many: the oldest first. */
 static void test_finished_limit(void **state)
 {
@@ -336,7 +373,7 @@ int main(void)
                 ENGINE_TEST(test_times_ahead),
                 ENGINE_TEST(test_life),           ENGINE_TEST(test_one_shot), ENGINE_TEST(test_after_the_end),
                 ENGINE_TEST(test_does_not_fit),   ENGINE_TEST(test_counts),
-                 ENGINE_TEST(test_batches),  ENGINE_TEST(test_limits),
+                 ENGINE_TEST(test_batches),  ENGINE_TEST(test_limits), ENGINE_TEST(test_users_limit),
                 ENGINE_TEST(test_finished_limit), ENGINE_TEST(test_silence),  ENGINE_TEST(test_silence_over_restart),
         };
 

@@ -41,6 +41,7 @@ static void test_defaults(void **state)
         assert_int_equal(s.activity_max_account_rows, 250);
         assert_int_equal(s.silence_timeout_usec, USEC_PER_HOUR);
         assert_int_equal(s.max_open_runs, 10000);
+        assert_int_equal(s.max_users, 100000);
         assert_int_equal(s.authorization_timeout_usec, 2 * USEC_PER_MINUTE);
         settings_done(&s);
         assert_null(s.state_directory);
@@ -58,7 +59,7 @@ static void test_everything(void **state)
               "FailedRunsMaxAgeSec=2w\nFailedRunsMaxPerConnector=infinity\n"
               "SkippedRunsMaxAgeSec=1h\nSkippedRunsMaxPerConnector=9\n"
               "[Activity]\nMaxRuns=5\nMaxAccountRows=infinity\n"
-              "[Reports]\nSilenceTimeoutSec=infinity\nMaxOpenRuns=5\n", &d, &s);
+              "[Reports]\nSilenceTimeoutSec=infinity\nMaxOpenRuns=5\nMaxUsers=6\n", &d, &s);
         assert_int_equal(d.n_items, 0);
         assert_int_equal(s.max_concurrent_runs, UINT_MAX);
         assert_int_equal(s.max_concurrent_runs_per_provider, 1);
@@ -78,6 +79,7 @@ static void test_everything(void **state)
         assert_int_equal(s.activity_max_account_rows, UINT_MAX);
         assert_true(s.silence_timeout_usec == USEC_INFINITY);
         assert_int_equal(s.max_open_runs, 5);
+        assert_int_equal(s.max_users, 6);
         settings_done(&s);
 }
 

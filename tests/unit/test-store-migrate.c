@@ -295,6 +295,9 @@ static void check_version(StoreFixture *f, unsigned version)
                                            "SELECT count(*) FROM connectors WHERE n_ended = 0 AND n_failed = 1"
                                            " AND n_skipped = 1"),
                          1);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM meta WHERE name = 'users'"
+                                                    " AND value > 0 AND value = (SELECT count(*) FROM users)"),
+                         1);
         assert_true(schema_sum(f->path) == schema_sum(fresh));
         assert_int_equal(store_fixture_sql(f->path, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
 }

@@ -9,6 +9,7 @@
 
 #include "base/string-util.h"
 #include "store/retain.h"
+#include "store/store-private.h"
 #include "unit/store-fixture.h"
 
 #define NOW (A_TIME + 1000 * USEC_PER_DAY)
@@ -18,22 +19,32 @@ static int64_t sql(StoreFixture *f, const char *text)
         return store_fixture_sql(f->path, text);
 }
 
+static int64_t count_rows(StoreFixture *f)
+{
+        return sql(f, "SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM runs) + (SELECT count(*) FROM users)");
+}
+
 /* Step by step until there is no more. Return: the steps. */
-static unsigned retain(StoreFixture *f, RetentionPolicy policy)
+static unsigned retain_at(StoreFixture *f, RetentionPolicy policy, usec_t now_usec)
 {
         unsigned n_steps = 0;
 
         store_fixture_commit(f);
         do {
-                int64_t before = sql(f, "SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM runs)"), after;
+                int64_t before = count_rows(f), after;
 
-                expect_ok(store_retain(f->store, &policy, NOW));
+                expect_ok(store_retain(f->store, &policy, now_usec));
                 store_fixture_commit(f);
-                after = sql(f, "SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM runs)");
+                after = count_rows(f);
                 assert_in_range(before - after, 0, RETAIN_STEP_ROWS);
                 n_steps++;
         } while (store_retain_more(f->store));
         return n_steps;
+}
+
+static unsigned retain(StoreFixture *f, RetentionPolicy policy)
+{
+        return retain_at(f, policy, NOW);
 }
 
 static void put_ended(StoreFixture *f, const char *connector, const char *user, unsigned number, usec_t age_usec,
@@ -447,6 +458,74 @@ static void test_no_policy_deletes_nothing(void **state)
         assert_int_equal(sql(f, "SELECT count(*) FROM events"), 100);
 }
 
+static void name_user(unsigned number, char ret[static UUID_TEXT_MAX])
+{
+        (void) snprintf(ret, UUID_TEXT_MAX, "33333333-3333-4333-8333-%012u", number);
+}
+
+static void expect_users(StoreFixture *f, int64_t n)
+{
+        uint64_t counted;
+
+        expect_ok(store_count_users(f->store, &counted));
+        assert_int_equal(counted, n);
+        assert_int_equal(sql(f, "SELECT count(*) FROM users"), n);
+}
+
+/* Whom nothing names any more is forgotten, in steps, once a day. */
+static void test_users(void **state)
+{
+        const unsigned n_idle = 3 * RETAIN_STEP_ROWS;
+        const RetentionPolicy policy = { .runs_max_age_usec = USEC_PER_DAY };
+        ConnectorRecord record = CONNECTOR_RECORD_INIT;
+        ApiKey key = { .name = (char *) "key", .hash = { 1 }, .scopes = API_SCOPE_BIT(API_SCOPE_READ) };
+        char of_connector[UUID_TEXT_MAX], of_key[UUID_TEXT_MAX], of_endpoint[UUID_TEXT_MAX], id[UUID_TEXT_MAX];
+        StoreFixture *f = *state;
+
+        name_user(0, of_connector);
+        name_user(1, of_key);
+        name_user(2, of_endpoint);
+        for (unsigned i = 0; i < n_idle + 3; i++) {
+                name_user(i, id);
+                expect_ok(store_put_user(f->store, id, A_TIME));
+        }
+        put_ended(f, NULL, USER_1, 1, 0, RUN_SUCCEEDED);
+        put_events(f, USER_2, 2, 5, 2 * USEC_PER_DAY);
+        key.user_id = of_key;
+        expect_ok(store_put_api_key(f->store, &key));
+        record.name = (char *) "bank";
+        record.id = (char *) USER_1;
+        record.user_id = of_connector;
+        expect_ok(store_put_connector(f->store, &record));
+        store_fixture_commit(f);
+        (void) sql(f, "INSERT INTO webhook_endpoints (id, url, types, user_id, created_usec, updated_usec)"
+                      " VALUES ('e', 'u', '', '33333333-3333-4333-8333-000000000002', 1, 1)");
+        expect_users(f, n_idle + 5);
+
+        assert_in_range(retain(f, policy), 2 * n_idle / RETAIN_STEP_ROWS, 4 * n_idle / RETAIN_STEP_ROWS);
+        expect_users(f, 4);
+        assert_int_equal(store_user_exists(f->store, USER_1), 1);
+        assert_int_equal(store_user_exists(f->store, of_connector), 1);
+        assert_int_equal(store_user_exists(f->store, of_key), 1);
+        assert_int_equal(store_user_exists(f->store, of_endpoint), 1);
+
+        /* A number that is given again brings no losses with it: those of whom it was are everybody's. */
+        assert_int_equal(sql(f, "SELECT count(*) FROM lost_events"), 0);
+        assert_int_equal(lost(f, USER_1, NULL, NULL, 1), 5);
+
+        expect_ok(store_delete_api_key(f->store, "key"));
+        record.user_id = NULL;
+        expect_ok(store_put_connector(f->store, &record));
+        store_fixture_commit(f);
+        (void) sql(f, "DELETE FROM webhook_endpoints");
+        (void) retain_at(f, policy, NOW + IDLE_USERS_INTERVAL_USEC - 1);
+        expect_users(f, 4);
+        (void) retain_at(f, policy, NOW + IDLE_USERS_INTERVAL_USEC);
+        expect_users(f, 1);
+        (void) retain_at(f, policy, NOW + 3 * IDLE_USERS_INTERVAL_USEC);
+        expect_users(f, 0);
+}
+
 /* However long the history is, what goes is found at once. */
 static void test_the_oldest_are_found_by_indexes(void **state)
 {
@@ -454,6 +533,7 @@ static void test_the_oldest_are_found_by_indexes(void **state)
 
         assert_plan(f, retain_oldest_run_sql(false), "INDEX runs_by_connector_kind (connector=? AND <expr>=?)", false);
         assert_plan(f, retain_oldest_run_sql(true), "INDEX runs_by_user_kind (user=? AND <expr>=?)", false);
+        assert_plan(f, user_idle_sql(), "INDEX connectors_by_user (user_id=?)", false);
         assert_plan(f, retain_event_sql(false), "INDEX events_by_user (user=?)", false);
         assert_plan(f, retain_event_sql(true), "INDEX events_by_user (user=? AND rowid<?)", false);
 }
@@ -474,6 +554,7 @@ int main(void)
                 STORE_TEST(test_counts_follow_transitions),
                 STORE_TEST(test_losses_are_remembered),
                 STORE_TEST(test_losses_are_bounded),
+                STORE_TEST(test_users),
                 STORE_TEST(test_the_oldest_are_found_by_indexes),
                 STORE_TEST(test_no_policy_deletes_nothing),
         };
