@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd-util.h"
+#include "base/log.h"
 #include "base/string-util.h"
 #include "worker/destination.h"
 #include "worker/line-reader.h"
@@ -46,6 +47,7 @@ typedef struct ExecDestination {
         bool told;      /* it counts by itself */
         bool ended;     /* the callback was called */
         bool end_warned;
+        bool long_line_told;
         JsonIndex index; /* of a line of its output */
 } ExecDestination;
 
@@ -138,6 +140,21 @@ static void handle_output(ExecDestination *d, JsonSlice line)
         }
 }
 
+/* Once a run: what it says in such lines is not a state, or is one that is lost. */
+static void tell_long_line(ExecDestination *d)
+{
+        const char *name = process_name(d->process);
+        _cleanup_free_ char *text = NULL;
+
+        if (d->long_line_told)
+                return;
+        text = asprintf_or_null("A line of %s cannot be used (" LINE_TOO_LONG "), nor any other such", name);
+        if (!text)
+                return;
+        log_relay_line(d->destination.context.relay, log_identifier(), 0, LOG_WARNING, text, strlen(text));
+        d->long_line_told = true;
+}
+
 static void read_output(ExecDestination *d, unsigned n_reads)
 {
         Line line;
@@ -146,7 +163,9 @@ static void read_output(ExecDestination *d, unsigned n_reads)
                 int r = line_reader_fill(d->reader);
 
                 while (line_reader_next(d->reader, &line) > 0)
-                        if (!line.too_long)
+                        if (line.too_long)
+                                tell_long_line(d);
+                        else
                                 handle_output(d, (JsonSlice){ line.data, line.size });
                 if (r == -EAGAIN)
                         return;

@@ -89,9 +89,6 @@ void intake_done(Intake *intake);
  */
 int intake_line(Intake *intake, JsonSlice line) _must_check_;
 
-/* Why a line of more than LINE_MAX_BYTES cannot be used. */
-#define LINE_TOO_LONG "longer than 16 MiB"
-
 /** intake_bad_line() - count a line that could not be taken, and log its beginning */
 void intake_bad_line(Intake *intake, JsonSlice head, const char *why);
 

@@ -10,6 +10,7 @@
 /* A line may have this many bytes, its newline (or CR LF) not counted. A longer one is passed over, never stored
  * whole. */
 #define LINE_MAX_BYTES (16U * MIB)
+#define LINE_TOO_LONG  "longer than 16 MiB" /* why one cannot be used */
 
 /* So much of a line that is too long is kept, to show it. */
 #define LINE_HEAD_BYTES 256U

@@ -146,6 +146,16 @@ def test_a_long_line_and_a_last_one_without_newline(bench):
     assert lines == 3 and size == len(json.dumps(schema())) + len(long) + len(json.dumps(record(2))) + 3
 
 
+def test_a_line_of_the_target_that_is_too_long_is_told_once(bench):
+    target = bench.python("""
+for line in sys.stdin:
+    print("x" * (16 << 20)); print("y" * (1 + (16 << 20))); print("z" * (17 << 20)); print(line, flush=True)
+""", "target.py")
+    end = bench.pull([state(1)], destination=to(target))
+    assert end["outcome"] == "succeeded" and bench.daemon.cursor == "1"
+    assert bench.last.stderr.count("A line of target.py cannot be used (longer than 16 MiB)") == 1
+
+
 def test_what_comes_back_after_a_bad_line_is_saved_at_the_end_or_never(bench):
     target = to(bench.python(TARGET, "target.py"), "%S/kept")
     end = bench.pull([record(1), state(1), "garbage", state(2)], destination=target)
