@@ -18,11 +18,16 @@ static int raise_attention(Attention *attention, AttentionCategory category, con
         return !same || r > 0;
 }
 
+static bool is_in_need(const Account *account)
+{
+        return account->status == ACCOUNT_FAILED && account->category >= 0;
+}
+
 /* What one of the run's accounts needs, where the run itself names nothing. */
 static const Account *account_in_need(const Run *run)
 {
         for (size_t i = 0; i < run->n_accounts; i++)
-                if (run->accounts[i].status == ACCOUNT_FAILED && run->accounts[i].category >= 0)
+                if (is_in_need(&run->accounts[i]))
                         return &run->accounts[i];
         return NULL;
 }
@@ -41,39 +46,68 @@ static int raise_lasting(ConnectorRecord *record, const Run *run, AttentionCateg
         return raise_attention(&record->attention, category, message, run);
 }
 
-/* NotifyAfter= counts runs, and a retry is one. Without it: no retry follows, or there were as many failures as
- * retries would have been: a schedule, or a person, that comes before each retry begins a first attempt every time. */
-static bool lasts(const ConnectorRecord *record, unsigned retry_max, unsigned notify_after)
+static bool was_got(const Run *run, const char *name)
 {
-        if (notify_after > 0)
-                return record->consecutive_failures >= notify_after;
-        return record->retry_at_usec == 0 || record->consecutive_failures > retry_max;
+        for (size_t i = 0; i < run->n_accounts; i++)
+                if (streq(run->accounts[i].name, name))
+                        return run->accounts[i].status == ACCOUNT_SUCCESS ||
+                               run->accounts[i].status == ACCOUNT_NO_DATA;
+        return false;
 }
 
-int attention_apply(ConnectorRecord *record, const Run *run, AttentionCategory lasting, unsigned retry_max,
-                    unsigned notify_after)
+/* What @raised needed, @run needs no longer: the accounts in need, or where it was no account's, the run as a whole.
+ */
+static bool is_past(const Run *raised, const Run *run)
+{
+        if (!raised)
+                return false;
+        for (size_t i = 0; i < raised->n_accounts; i++) {
+                const Account *account = &raised->accounts[i];
+
+                if (is_in_need(account) && !was_got(run, account->name))
+                        return false;
+        }
+        return true;
+}
+
+static int clear_attention(Attention *attention)
+{
+        bool had = attention->category >= 0;
+
+        attention_done(attention);
+        attention->category = _ATTENTION_INVALID;
+        return had;
+}
+
+/* The provider said when it wants to be asked again: that needs nobody. */
+static bool is_put_off(const ConnectorRecord *record)
+{
+        return record->retry_at_usec > 0 && record->retry_is_absolute;
+}
+
+int attention_apply(ConnectorRecord *record, const Run *run, AttentionCategory lasting, unsigned notify_after,
+                    const Run *raised)
 {
         const Account *account = account_in_need(run);
         AttentionCategory category = run->category >= 0 ? run->category : account ? account->category : run->category;
         const char *message = run->category < 0 && account && account->error ? account->error : run->error;
-        bool had;
 
         switch (run->outcome) {
         case RUN_SUCCEEDED:
                 record->consecutive_failures = 0;
-                had = record->attention.category >= 0;
-                attention_done(&record->attention);
-                record->attention.category = _ATTENTION_INVALID;
-                return had;
+                return clear_attention(&record->attention);
         case RUN_PARTIAL:
                 record->consecutive_failures = 0;
-                return category >= 0 ? raise_attention(&record->attention, category, message, run) : 0;
+                if (category >= 0)
+                        return raise_attention(&record->attention, category, message, run);
+                return is_past(raised, run) ? clear_attention(&record->attention) : 0;
         case RUN_FAILED:
                 if (record->consecutive_failures < UINT32_MAX)
                         record->consecutive_failures++;
                 if (category >= 0)
                         return raise_attention(&record->attention, category, message, run);
-                if (lasting >= 0 && record->attention.category < 0 && lasts(record, retry_max, notify_after))
+                if (lasting >= 0 && record->attention.category < 0 && record->consecutive_failures >= notify_after &&
+                    !is_put_off(record))
                         return raise_lasting(record, run, lasting);
                 return 0;
         default:

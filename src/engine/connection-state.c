@@ -160,7 +160,7 @@ static int recovered(ConnectionEntry *connection, ConnectorEntry *c, const Run *
         return reconnect_others(connection, c);
 }
 
-int connection_run_ended(ConnectorEntry *c, const Run *run)
+int connection_run_ended(ConnectorEntry *c, const Run *run, bool cleared)
 {
         const Attention *attention = &c->record.attention;
         ConnectionEntry *connection = c->connection;
@@ -168,7 +168,7 @@ int connection_run_ended(ConnectorEntry *c, const Run *run)
 
         if (!connection || connection->record.withdrawn)
                 return 0;
-        if (run->outcome == RUN_SUCCEEDED)
+        if (run->outcome == RUN_SUCCEEDED || cleared)
                 return recovered(connection, c, run);
         if (!connection_concerns(attention->category) || !streq_null(attention->run_id, run->id))
                 return 0;

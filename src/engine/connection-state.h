@@ -18,8 +18,9 @@ int connection_set_state(ConnectionEntry *connection, ConnectionState state, con
 void connection_changed(ConnectionEntry *connection, ConnectionNews news);
 
 /* A run of one of its connectors has ended, and the connector's attention follows it already: the state may move; when
- * it is active again, the other connectors that waited for it run. Return: 0; negative errno. */
-int connection_run_ended(ConnectorEntry *c, const Run *run) _must_check_;
+ * it is active again, the other connectors that waited for it run. @cleared: the run has cleared that attention.
+ * Return: 0; negative errno. */
+int connection_run_ended(ConnectorEntry *c, const Run *run, bool cleared) _must_check_;
 
 /* After files were read: what nobody says any more does not hold, and the clock is looked at. */
 void connection_state_settle_all(Engine *engine);

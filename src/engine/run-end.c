@@ -181,6 +181,8 @@ static int judge_destination(EngineRun *r, const RunEnd *end)
         }
         if (record->destination_failures < UINT32_MAX)
                 record->destination_failures++;
+        if (limit > 0)
+                r->lasting = _ATTENTION_INVALID; /* no connection that was lost, and told when it is switched off */
         if (limit == 0 || record->destination_failures < limit || !connector_is_active(c))
                 return 0;
         record->active_override = c->definition->enabled ? 0 : -1;
@@ -255,6 +257,20 @@ static bool end_accounts(Run *run)
         return changed;
 }
 
+/* Only what succeeded in part is compared with what was wrong before. */
+static int attention_follow(EngineRun *r, ConnectorRecord *record)
+{
+        _cleanup_(run_freep) Run *raised = NULL;
+        int k;
+
+        if (r->run->outcome == RUN_PARTIAL && record->attention.category >= 0 && record->attention.run_id) {
+                k = store_get_run(r->engine->store, record->attention.run_id, true, &raised);
+                if (k < 0 && k != -ESRCH)
+                        return k;
+        }
+        return attention_apply(record, r->run, r->lasting, r->definition->notify_after, raised);
+}
+
 static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_news)
 {
         ConnectorRecord *record = &c->record;
@@ -269,7 +285,7 @@ static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_new
         k = free_and_strdup(&record->last_run_id, r->id);
         if (k < 0)
                 return k;
-        k = attention_apply(record, r->run, r->lasting, r->definition->retry_max, r->definition->notify_after);
+        k = attention_follow(r, record);
         if (k < 0)
                 return k;
         *ret_news = k > 0 ? CONNECTOR_NEWS_ATTENTION : 0;
@@ -284,6 +300,7 @@ static void connector_run_ended(EngineRun *r)
 {
         ConnectorEntry *c = r->connector;
         ConnectorNews news = 0;
+        bool cleared;
         int k;
 
         c->run = NULL;
@@ -291,7 +308,8 @@ static void connector_run_ended(EngineRun *r)
         if (k >= 0) {
                 scheduler_update(c, SCHEDULE_RUN_CHANGED);
                 connector_save(c, news);
-                k = is_of_record(r) ? connection_run_ended(c, r->run) : 0;
+                cleared = (news & CONNECTOR_NEWS_ATTENTION) && c->record.attention.category < 0;
+                k = is_of_record(r) ? connection_run_ended(c, r->run, cleared) : 0;
         }
         if (k >= 0)
                 k = follow_up_begin(c, r->run);

@@ -29,8 +29,8 @@ void run_conclude(EngineRun *r, const RunEnd *end);
 /**
  * run_fail() - conclude a run that the engine itself finds to have failed; what run_conclude() is for a worker's word
  * @error:   for a person
- * @lasting: the category under which the connector needs attention where the run names none, no retry is left and
- *           NotifyAfter= is reached. Only what fits the cause: a transient one must not have people mend settings.
+ * @lasting: the category under which the connector needs attention where the run names none and NotifyAfter= is
+ *           reached. Only what fits the cause: a transient one must not have people mend settings.
  *           connection_lost where the provider's side did not answer, as with every failure that a worker tells of
  *           without a category; configuration_error where a setting was in the way; _ATTENTION_INVALID where the
  *           machine was (the run was lost), which nobody mends at the connector.

@@ -413,7 +413,7 @@ int connector_definition_make(const char *name, Conf *conf, const char *path, Di
 
         if (!definition)
                 return -ENOMEM;
-        *definition = (ConnectorDefinition) {
+        *definition = (ConnectorDefinition){
                 .n_ref = 1,
                 .source = RUN_SOURCE_PULL,
                 .enabled = true,
@@ -424,6 +424,7 @@ int connector_definition_make(const char *name, Conf *conf, const char *path, Di
                 .retry_max = 3,
                 .retry_usec = 30 * USEC_PER_SEC,
                 .retry_max_usec = USEC_PER_HOUR,
+                .notify_after = 1,
                 .disable_after = CONNECTOR_DISABLE_AFTER_DEFAULT,
                 .destination = DESTINATION_SQLITE,
         };

@@ -87,7 +87,7 @@ typedef struct ConnectorDefinition {
         unsigned retry_max;
         usec_t retry_usec;
         usec_t retry_max_usec;
-        unsigned notify_after; /* 0: when no retry is left */
+        unsigned notify_after;
 
         /* [Pipeline]; specifiers are checked, not expanded, in all of it (model/command-line.h) */
         char **exec_pull;        /* words; NULL: runs happen elsewhere and are reported (not with source pull) */

@@ -75,7 +75,7 @@ static void test_defaults(void **state)
         ConnectorDefinition *c = parse("[Pipeline]\nExecPull=/bin/pull\n", &d);
 
         expect_shown(c, "bank loaded '' bank pull - - yes; every 0 delay 0 persistent yes skip;"
-                        " timeout 3600 stall 600 retry 3 30 3600 notify 0; pull</bin/pull> environment in %S config -;"
+                        " timeout 3600 stall 600 retry 3 30 3600 notify 1; pull</bin/pull> environment in %S config -;"
                         " sqlite %S/items.db store - - keys");
         assert_int_equal(d.n_items, 0);
         assert_null(c->load_error);

@@ -27,34 +27,32 @@ static void test_rules(void **state)
         static const struct {
                 RunOutcome outcome;
                 AttentionCategory category;
-                bool final;
                 int changed;
                 AttentionCategory attention;
                 unsigned failures;
         } steps[] = {
-                /* RetryMax=3, NotifyAfter=2 */
-                { RUN_FAILED, _ATTENTION_INVALID, true, 0, _ATTENTION_INVALID, 1 },
-                { RUN_SUCCEEDED, _ATTENTION_INVALID, true, 0, _ATTENTION_INVALID, 0 },
-                { RUN_FAILED, _ATTENTION_INVALID, false, 0, _ATTENTION_INVALID, 1 },
-                { RUN_CANCELLED, _ATTENTION_INVALID, true, 0, _ATTENTION_INVALID, 1 },
-                { RUN_FAILED, _ATTENTION_INVALID, false, 1, ATTENTION_CONNECTION_LOST, 2 }, /* though a retry follows */
-                { RUN_FAILED, _ATTENTION_INVALID, true, 0, ATTENTION_CONNECTION_LOST, 3 },
-                { RUN_FAILED, ATTENTION_CONSENT_EXPIRED, true, 1, ATTENTION_CONSENT_EXPIRED, 4 },
-                { RUN_FAILED, ATTENTION_CONSENT_EXPIRED, true, 0, ATTENTION_CONSENT_EXPIRED, 5 }, /* the same */
-                { RUN_FAILED, _ATTENTION_INVALID, true, 0, ATTENTION_CONSENT_EXPIRED, 6 },
-                { RUN_PARTIAL, _ATTENTION_INVALID, true, 0, ATTENTION_CONSENT_EXPIRED, 0 },
-                { RUN_PARTIAL, ATTENTION_CONNECTION_LOST, true, 1, ATTENTION_CONNECTION_LOST, 0 },
-                { RUN_SUCCEEDED, _ATTENTION_INVALID, true, 1, _ATTENTION_INVALID, 0 },
-                { RUN_FAILED, ATTENTION_DESTINATION_DELETED, true, 1, ATTENTION_DESTINATION_DELETED, 1 }, /* at once */
-                { RUN_SUCCEEDED, ATTENTION_DATA_ERROR, true, 1, _ATTENTION_INVALID, 0 },
+                /* NotifyAfter=2 */
+                { RUN_FAILED, _ATTENTION_INVALID, 0, _ATTENTION_INVALID, 1 },
+                { RUN_SUCCEEDED, _ATTENTION_INVALID, 0, _ATTENTION_INVALID, 0 },
+                { RUN_FAILED, _ATTENTION_INVALID, 0, _ATTENTION_INVALID, 1 },
+                { RUN_CANCELLED, _ATTENTION_INVALID, 0, _ATTENTION_INVALID, 1 },
+                { RUN_FAILED, _ATTENTION_INVALID, 1, ATTENTION_CONNECTION_LOST, 2 },
+                { RUN_FAILED, _ATTENTION_INVALID, 0, ATTENTION_CONNECTION_LOST, 3 },
+                { RUN_FAILED, ATTENTION_CONSENT_EXPIRED, 1, ATTENTION_CONSENT_EXPIRED, 4 },
+                { RUN_FAILED, ATTENTION_CONSENT_EXPIRED, 0, ATTENTION_CONSENT_EXPIRED, 5 }, /* the same */
+                { RUN_FAILED, _ATTENTION_INVALID, 0, ATTENTION_CONSENT_EXPIRED, 6 },
+                { RUN_PARTIAL, _ATTENTION_INVALID, 0, ATTENTION_CONSENT_EXPIRED, 0 },
+                { RUN_PARTIAL, ATTENTION_CONNECTION_LOST, 1, ATTENTION_CONNECTION_LOST, 0 },
+                { RUN_SUCCEEDED, _ATTENTION_INVALID, 1, _ATTENTION_INVALID, 0 },
+                { RUN_FAILED, ATTENTION_DESTINATION_DELETED, 1, ATTENTION_DESTINATION_DELETED, 1 }, /* at once */
+                { RUN_SUCCEEDED, ATTENTION_DATA_ERROR, 1, _ATTENTION_INVALID, 0 },
         };
         ConnectorRecord record = CONNECTOR_RECORD_INIT;
 
         for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
                 const Run run = ended(steps[i].outcome, steps[i].category);
 
-                record.retry_at_usec = steps[i].final ? 0 : 1;
-                assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 3, 2), steps[i].changed);
+                assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 2, NULL), steps[i].changed);
                 assert_int_equal(record.attention.category, steps[i].attention);
                 assert_int_equal(record.consecutive_failures, steps[i].failures);
         }
@@ -66,13 +64,13 @@ static void test_message(void **state)
         ConnectorRecord record = CONNECTOR_RECORD_INIT;
         Run run = ended(RUN_FAILED, _ATTENTION_INVALID);
 
-        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONFIGURATION_ERROR, 0, 1), 1);
+        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONFIGURATION_ERROR, 1, NULL), 1);
         assert_string_equal(record.attention.message, "no");
         assert_int_equal(record.attention.since_usec, 7);
         assert_string_equal(record.attention.run_id, "run");
         attention_done(&record.attention);
         record.attention.category = _ATTENTION_INVALID;
-        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONFIGURATION_ERROR, 0, 1), 1);
+        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONFIGURATION_ERROR, 1, NULL), 1);
         assert_string_equal(record.attention.message, "Failed 2 times in a row: no");
 
         /* Other words for the same need are news; since when is not. */
@@ -80,7 +78,7 @@ static void test_message(void **state)
         run.error = (char *) "no such account";
         run.finished_usec = 9;
         run.id = (char *) "run2";
-        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 0, 1), 1);
+        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 1, NULL), 1);
         assert_int_equal(record.attention.since_usec, 7);
         assert_string_equal(record.attention.run_id, "run2");
         connector_record_done(&record);
@@ -93,10 +91,24 @@ static void test_lasting_without_a_category(void **state)
         Run run = ended(RUN_FAILED, _ATTENTION_INVALID);
 
         for (int i = 0; i < 3; i++)
-                assert_int_equal(attention_apply(&record, &run, _ATTENTION_INVALID, 0, 1), 0);
+                assert_int_equal(attention_apply(&record, &run, _ATTENTION_INVALID, 1, NULL), 0);
         assert_int_equal(record.attention.category, _ATTENTION_INVALID);
         assert_int_equal(record.consecutive_failures, 3);
-        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 0, 4), 1);
+        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 4, NULL), 1);
+        connector_record_done(&record);
+}
+
+/* What the provider says itself, when to come again, nobody else can mend; but that no retry is left. */
+static void test_put_off_by_the_provider(void **state)
+{
+        ConnectorRecord record = CONNECTOR_RECORD_INIT;
+        Run run = ended(RUN_FAILED, _ATTENTION_INVALID);
+
+        record.retry_at_usec = 9;
+        record.retry_is_absolute = true;
+        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 1, NULL), 0);
+        record.retry_at_usec = 0;
+        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 1, NULL), 1);
         connector_record_done(&record);
 }
 
@@ -154,18 +166,59 @@ static void test_notify_after_and_retries(void **state)
         char id[RUN_ID_MAX + 1];
 
         fixture_write_connector(f, "bank", CONNECTOR("[Run]\nRetryMax=5\nRetrySec=1h\nNotifyAfter=2\n"));
-        fixture_write_connector(f, "mail", CONNECTOR("[Run]\nRetryMax=1\nRetrySec=1h\n"));
+        fixture_write_connector(f, "mail", CONNECTOR("[Run]\nRetrySec=1h\n"));
         fixture_open(f);
         for (unsigned n = 1; n <= 2; n++) {
-                static const char *const names[] = { "bank", "mail" };
-
-                for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                        fixture_whole_run(f, names[i], &report, id);
-                        assert_int_equal(fixture_connector(f, names[i])->record.attention.category,
-                                         n < 2 ? _ATTENTION_INVALID : ATTENTION_CONNECTION_LOST);
-                }
+                fixture_whole_run(f, "bank", &report, id);
+                assert_int_equal(fixture_connector(f, "bank")->record.attention.category,
+                                 n < 2 ? _ATTENTION_INVALID : ATTENTION_CONNECTION_LOST);
         }
         assert_true(fixture_connector(f, "bank")->record.retry_at_usec > 0);
+        fixture_whole_run(f, "mail", &report, id); /* as it is where nothing is set */
+        assert_int_equal(fixture_connector(f, "mail")->record.attention.category, ATTENTION_CONNECTION_LOST);
+        assert_true(fixture_connector(f, "mail")->record.retry_at_usec > 0);
+}
+
+static void partial_run(EngineFixture *f, AccountStatus checking, AttentionCategory category, AccountStatus savings)
+{
+        Account accounts[] = {
+                { .name = (char *) "checking", .status = checking, .error = (char *) "no", .category = category },
+                { .name = (char *) "savings", .status = savings, .category = _ATTENTION_INVALID },
+        };
+        RunReport report = RUN_REPORT_INIT;
+        char id[RUN_ID_MAX + 1];
+
+        report.outcome = RUN_PARTIAL;
+        report.accounts = accounts;
+        report.n_accounts = ELEMENTSOF(accounts);
+        fixture_whole_run(f, "bank", &report, id);
+}
+
+/* Where accounts fail that need nothing, what was wrong before is past, unless it was theirs. */
+static void test_partial_clears_what_it_got(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport failure = report_failure("HTTP 503", true);
+        const Attention *attention;
+        char id[RUN_ID_MAX + 1];
+
+        fixture_write_connector(f, "bank", CONNECTOR("[Connector]\nConnection=acme\n[Run]\nRetrySec=1h\n"));
+        fixture_open(f);
+        attention = &fixture_connector(f, "bank")->record.attention;
+        fixture_whole_run(f, "bank", &failure, id); /* no account's */
+        assert_int_equal(attention->category, ATTENTION_CONNECTION_LOST);
+        assert_int_equal(fixture_sql(f, "SELECT state = 'lost' FROM connections"), 1);
+        fixture_forget(f);
+        partial_run(f, ACCOUNT_SUCCESS, _ATTENTION_INVALID, ACCOUNT_FAILED);
+        assert_true(fixture_has(f->news, "attention bank -"));
+        assert_int_equal(fixture_sql(f, "SELECT state = 'active' FROM connections"), 1);
+
+        partial_run(f, ACCOUNT_FAILED, ATTENTION_CONSENT_EXPIRED, ACCOUNT_SUCCESS);
+        assert_int_equal(attention->category, ATTENTION_CONSENT_EXPIRED);
+        partial_run(f, ACCOUNT_FAILED, _ATTENTION_INVALID, ACCOUNT_SUCCESS);
+        assert_int_equal(attention->category, ATTENTION_CONSENT_EXPIRED);
+        partial_run(f, ACCOUNT_NO_DATA, _ATTENTION_INVALID, ACCOUNT_FAILED);
+        assert_int_equal(attention->category, _ATTENTION_INVALID);
 }
 
 /* A schedule that always comes before the retry: every run is a first attempt, and the failure lasts all the same. */
@@ -175,7 +228,7 @@ static void test_schedule_before_retries(void **state)
         RunReport failure = report_failure("HTTP 503", true), success = report_success();
         char id[RUN_ID_MAX + 1];
 
-        fixture_write_connector(f, "bank", CONNECTOR("[Run]\nRetryMax=2\nRetrySec=1h\n"));
+        fixture_write_connector(f, "bank", CONNECTOR("[Run]\nRetryMax=2\nRetrySec=1h\nNotifyAfter=3\n"));
         fixture_open(f);
         for (int round = 0; round < 2; round++) {
                 for (int i = 0; i < 2; i++) {
@@ -476,8 +529,11 @@ int main(void)
                 cmocka_unit_test(test_rules),
                 cmocka_unit_test(test_message),
                 cmocka_unit_test(test_lasting_without_a_category),
+                cmocka_unit_test(test_put_off_by_the_provider),
                 ENGINE_TEST(test_raised_and_cleared),
-                ENGINE_TEST(test_notify_after), ENGINE_TEST(test_notify_after_and_retries),
+                ENGINE_TEST(test_notify_after),
+                ENGINE_TEST(test_notify_after_and_retries),
+                ENGINE_TEST(test_partial_clears_what_it_got),
                 ENGINE_TEST(test_schedule_before_retries),
                 ENGINE_TEST(test_lost_runs_raise_nothing),
                 ENGINE_TEST(test_lasting_by_cause),
