@@ -45,6 +45,7 @@ class Page {
     this.pending = false;
     this.pressed = false; // a click is under way: what is under it stays
     this.timers = /** @type {number[]} */ ([]);
+    this.told = ""; // why one is still signed in
     this.changed = () => this.schedule();
   }
 
@@ -93,25 +94,24 @@ class Page {
     this.session = session;
     this.model = new Model(this.changed);
     this.liveState = "none";
+    this.told = "";
+    this.stopTimers();
     if (this.may("read")) {
       this.model.load();
-      this.follow(session);
+      this.follow(session, this.model);
     }
     const left = session.expiresAt ? Date.parse(session.expiresAt) - Date.now() : Infinity;
-    this.timers = [
-      setInterval(this.changed, TICK_MS),
-      setInterval(() => this.refresh(), RELOAD_MS),
-    ];
+    this.timers.push(setInterval(this.changed, TICK_MS), setInterval(() => this.refresh(), RELOAD_MS));
     if (left < Infinity) this.timers.push(setTimeout(() => this.signedOut("Your session has ended. Sign in again."), Math.max(0, left)));
     this.show();
   }
 
-  /** @param {api.Session} session */
-  follow(session) {
+  /** @param {api.Session} session @param {Model} model */
+  follow(session, model) {
     const path = session.user ? `api/v1/users/${session.user}/sync/stream` : "api/v1/sync/stream";
     if (!session.user && !this.may("admin")) {
       this.liveState = "polling";
-      this.timers.push(setInterval(() => document.hidden || this.refresh(), POLL_MS));
+      this.timers.push(setInterval(() => document.hidden || this.poll(model), POLL_MS));
       return;
     }
     this.liveState = "connecting";
@@ -122,8 +122,8 @@ class Page {
   signedOut(reason) {
     localStorage.removeItem(SIGNED_IN);
     this.live?.close();
-    this.timers.forEach(clearTimeout);
-    this.timers = [];
+    this.stopTimers();
+    this.told = "";
     this.live = this.session = this.model = null;
     this.view?.close?.();
     this.view = new SignIn(this, reason);
@@ -131,8 +131,24 @@ class Page {
     this.root.querySelector("input")?.focus();
   }
 
+  stopTimers() {
+    this.timers.forEach(clearTimeout);
+    this.timers = [];
+  }
+
+  /** A session that may still be open is not said to be over. */
   async signOut() {
-    await api.session.end().catch(() => {});
+    this.told = "";
+    try {
+      await api.session.end();
+    } catch (error) {
+      const refusal = /** @type {api.Refusal} */ (error);
+      if (refusal.status !== 401) {
+        this.told = `Not signed out: ${refusal.message}. The session is still open.`;
+        this.changed();
+        return;
+      }
+    }
     this.signedOut("");
   }
 
@@ -146,13 +162,37 @@ class Page {
 
   /** @param {import("./live.js").LiveState} state */
   onLive(state) {
-    if (this.liveState === "lost" && state === "live") say("Live again");
+    this.sayLive(state);
     if (state === "lost") {
-      say("Not live: the connection to the server is lost");
       api.session.get().catch((error) => error.status === 401 && this.session && this.signedOut("Your session has ended. Sign in again."));
     }
     this.liveState = state;
     if (state === "live") this.refresh();
+    this.changed();
+  }
+
+  /** @param {typeof this.liveState} state */
+  sayLive(state) {
+    if (state === this.liveState) return;
+    if (state === "lost") say("Not live: the connection to the server is lost");
+    else if (this.liveState === "lost") say(state === "live" ? "Live again" : "The server answers again");
+  }
+
+  /** What no stream tells of; without an answer until it is asked anew what is shown may be old. @param {Model} model */
+  async poll(model) {
+    if (model.loading) {
+      this.polled("lost");
+      return;
+    }
+    this.view?.refresh?.();
+    await model.load();
+    if (this.model === model) this.polled(model.error ? "lost" : "polling");
+  }
+
+  /** @param {"lost" | "polling"} state */
+  polled(state) {
+    this.sayLive(state);
+    this.liveState = state;
     this.changed();
   }
 
@@ -200,7 +240,7 @@ class Page {
     const title = `${view.title} · syncrun`;
     if (document.title !== title) document.title = title;
     const had = document.activeElement, isOurs = had !== this.root && this.root.contains(had);
-    morph(this.root, this.session ? h("div", { id: "page" }, this.head(), view.render()) : h("div", { id: "page" }, view.render()));
+    morph(this.root, this.session ? h("div", { id: "page" }, this.head(), this.told && h("p", { class: "notice bad aside", role: "alert" }, this.told), view.render()) : h("div", { id: "page" }, view.render()));
     view.shown?.(this.root);
     if (!isOurs || !(had instanceof HTMLElement) || document.activeElement === had) return;
     if (had.isConnected) had.focus({ preventScroll: true });

@@ -24,6 +24,9 @@ export class Model {
     /** @type {Error | null} */
     this.error = null;
     this.version = 0; // of the connectors
+    this.clock = 0; // counts requests and news
+    /** @type {Map<string, number>} by connector, when it was last heard of, or asked for with success */
+    this.asOf = new Map();
     /** @type {Set<string>} */
     this.wanted = new Set();
     this.underWay = 0;
@@ -41,22 +44,22 @@ export class Model {
     this.again = this.loading;
     if (this.loading) return;
     this.loading = true;
-    const seen = new Set();
+    const seen = new Set(), begun = ++this.clock;
     try {
       let cursor = null;
       do {
-        const first = seen.size === 0;
+        const first = seen.size === 0, asked = ++this.clock;
         const page = await api.listConnectors({ cursor, outcomes: first ? 30 : 0, limit: first ? FIRST_PAGE : PAGE });
         for (const connector of page.connectors) {
           seen.add(connector.name);
-          this.put(connector);
+          this.put(connector, asked);
         }
         cursor = page.nextCursor;
         this.error = null;
         if (this.loaded === "none") this.loaded = "some";
         this.note();
       } while (cursor);
-      for (const name of [...this.connectors.keys()]) if (!seen.has(name)) this.connectors.delete(name);
+      for (const name of [...this.connectors.keys()]) if (!seen.has(name)) this.remove(name, begun);
       this.loaded = "all";
     } catch (error) {
       this.error = /** @type {Error} */ (error);
@@ -66,14 +69,38 @@ export class Model {
     if (this.again && !this.error) await this.load();
   }
 
-  /** A strip that is known is kept where the news has none, while the last run is the same. @param {Connector} connector */
-  put(connector) {
+  /** Whether an answer to what was asked then is the newest that is known. @param {string} name @param {number} asked */
+  isNews(name, asked) {
+    return asked >= (this.asOf.get(name) ?? 0);
+  }
+
+  /** @param {string} name @param {number} asked */
+  remove(name, asked) {
+    if (!this.isNews(name, asked)) return;
+    this.connectors.delete(name);
+    this.asOf.delete(name);
+  }
+
+  /**
+   * A strip that is known is kept where the news has none, while the last run is the same. An answer that something else
+   * has overtaken is no news: where that was an event, what it asked for is still to come.
+   * @param {Connector} connector @param {number} asked
+   */
+  put(connector, asked) {
+    if (!this.isNews(connector.name, asked)) return;
+    this.asOf.set(connector.name, asked);
     const known = this.connectors.get(connector.name);
     if (!connector.outcomes && known?.outcomes && known.lastRun?.id === connector.lastRun?.id) connector.outcomes = known.outcomes;
     this.connectors.set(connector.name, connector);
     for (const id of this.progress.keys()) {
       if (this.progress.get(id)?.event?.metadata.connector === connector.name && id !== connector.activeRunId) this.progress.delete(id);
     }
+  }
+
+  /** Something has happened to it: no answer to what was asked before counts any more. @param {string} name */
+  hear(name) {
+    this.asOf.set(name, ++this.clock);
+    this.want(name);
   }
 
   /** Asks for a connector anew, with its strip. @param {string} name */
@@ -87,9 +114,10 @@ export class Model {
       if (this.underWay === AT_ONCE) return;
       this.wanted.delete(name);
       this.underWay++;
+      const asked = ++this.clock;
       api.getConnector(name).then(
-        (connector) => this.put(connector),
-        (error) => error.status === 404 && this.connectors.delete(name),
+        (connector) => this.put(connector, asked),
+        (error) => error.status === 404 && this.remove(name, asked),
       ).finally(() => {
         this.underWay--;
         this.note();
@@ -104,12 +132,12 @@ export class Model {
     if (typeof name !== "string") return; // of a sync that runs elsewhere
     if (event.status !== "in_progress") {
       this.progress.delete(event.run_id);
-      this.want(name);
+      this.hear(name);
     } else if (!connector) {
-      this.want(name);
+      this.hear(name);
     } else if (!connector.lastRun || event.run_id > connector.lastRun.id) { // ids grow with time
       const begins = connector.activeRunId !== event.run_id;
-      if (begins) this.want(name);
+      if (begins) this.hear(name);
       connector.activeRunId = event.run_id;
       if (connector.status === "Active") connector.status = "Syncing";
       this.progressOf(event.run_id).add(event);
@@ -127,8 +155,8 @@ export class Model {
 
   /** Until all that was asked for is there. For the views' first sight of a connector. @param {string} name */
   async see(name) {
-    const connector = await api.getConnector(name);
-    this.put(connector);
+    const asked = ++this.clock, connector = await api.getConnector(name);
+    this.put(connector, asked);
     this.note();
     return connector;
   }

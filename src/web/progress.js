@@ -28,19 +28,27 @@ export class Progress {
     this.startedAt = null;
     /** @type {{time: number, processed: number}[]} */
     this.samples = [];
+    this.isWhole = false; // its past is known, too
     this.heardAt = Date.now(); // by our clock, not the server's
   }
 
   /** @param {SyncEvent} event */
   add(event) {
     const time = Date.parse(event.timestamp);
-    if (this.event && Date.parse(this.event.timestamp) > time) return;
-    this.event = event;
-    this.heardAt = Date.now();
+    if (!this.event || Date.parse(this.event.timestamp) <= time) {
+      this.event = event;
+      this.heardAt = Date.now();
+    }
     if (event.stage !== "queued") this.startedAt ??= event.timestamp;
-    if (event.items_processed === null) return;
-    this.samples.push({ time, processed: event.items_processed });
-    while (this.samples.length > SAMPLES_MAX || (this.samples.length > 2 && time - this.samples[0].time > WINDOW_MS)) this.samples.shift();
+    if (event.items_processed !== null) this.sample({ time, processed: event.items_processed });
+  }
+
+  /** In the order of time, whichever is told of first: the stream's newest comes before the past. @param {{time: number, processed: number}} sample */
+  sample(sample) {
+    const at = this.samples.findLastIndex(({ time }) => time <= sample.time) + 1;
+    this.samples.splice(at, 0, sample);
+    const newest = /** @type {{time: number}} */ (this.samples.at(-1)).time;
+    while (this.samples.length > SAMPLES_MAX || (this.samples.length > 2 && newest - this.samples[0].time > WINDOW_MS)) this.samples.shift();
   }
 
   /** A run that has begun is not queued any more. */

@@ -4,19 +4,42 @@
 import itertools
 import os
 import signal
+import statistics
+import subprocess
 import time
 
-from browser import TIME_ZONE, Keys
+from browser import HERE, TIME_ZONE, Keys
 from sites import finish
 
 AT_ONCE_SEC = 1
 # What a browser says of requests that do not arrive, or arrive where there is no daemon.
 REFUSED = ("net::ERR_", "503 (Service Unavailable)")
-LOOKS, LOOKS_MAX = 5, 60  # of which one has to be as quick: the machine may have others to serve
+LOOKS = 9
+
+# How long the page takes from an event's arrival to what it shows of it: no other's business slows that down much.
+WATCH = """
+    window.took = [];
+    const due = [], shown = () => parseInt(document.querySelector(".percent")?.textContent ?? "-1");
+    const Plain = EventSource;
+    window.EventSource = class extends Plain {
+      addEventListener(type, listener) {
+        super.addEventListener(type, (message) => {
+          const event = type === "sync.status" ? JSON.parse(message.data) : {}, percent = Math.floor(100 * event.items_processed / event.items_total);
+          if (percent > shown()) due.push({at: performance.now(), percent});
+          listener(message);
+        });
+      }
+    };
+    new MutationObserver(() => {
+      while (due[0]?.percent <= shown()) window.took.push(performance.now() - due.shift().at);
+    }).observe(document, {subtree: true, childList: true, characterData: true});"""
 
 
 def test_a_run_from_beginning_to_end(page, site):
     page.go("#/syncs/live-two")
+    watch = page.cdp("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
+    page.refresh()
+    page.cdp("Page.removeScriptToEvaluateOnNewDocument", watch)
     page.find(".is-live", "Live")
     worker = site.run("live-two")
     page.find(".running")
@@ -24,15 +47,15 @@ def test_a_run_from_beginning_to_end(page, site):
     worker.report(next(sequence), stage="fetching", processed=0, total=800)
     page.find(".steps .here", "Fetching")
     page.find(".percent", "0 %")
-    for percent in range(1, LOOKS_MAX + 1):
+    for percent in range(1, LOOKS + 1):
         begun = time.monotonic()  # a worker reports again and again, and of what comes too soon there is no event
         page.until(lambda: worker.report(n := next(sequence), processed=8 * percent, total=800, message=f"Page {n} of many")
                    or page.has(".percent", f"{percent} %"), "the progress")
         took.append(time.monotonic() - begun)
-        if percent >= LOOKS and min(took) < AT_ONCE_SEC:
-            break
-    print("seen within", " ".join(f"{sec:.3f}" for sec in took), "s")
-    assert min(took) < AT_ONCE_SEC
+    shown = [ms / 1000 for ms in page.script("return window.took")]
+    for what, times in (("from the report to the look", took), ("from the event to the page", shown)):
+        print(what, " ".join(f"{sec:.3f}" for sec in times), "s")
+    assert len(shown) >= LOOKS // 2 and statistics.median(shown) < AT_ONCE_SEC
     done = itertools.count(500)
     page.until(lambda: worker.report(next(sequence), processed=next(done), total=800)
                or page.script("return document.querySelector('progress').value > 0.6 && document.querySelector('.facts').innerText.includes('items/s')"), "the rate")
@@ -48,6 +71,11 @@ def test_a_run_from_beginning_to_end(page, site):
     page.find(".entry.warn", "Partial")
     page.find(".entry.warn", "no such account")
     page.find("#said", "Run of live-two: Partial")
+
+
+def test_answers_that_are_overtaken():
+    done = subprocess.run(["node", HERE / "overtaken.mjs"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_in_the_list(page, site):
@@ -210,6 +238,22 @@ def test_a_connection_that_is_dead(page, site):
     finally:
         os.kill(site.shim.process.pid, signal.SIGCONT)
     page.find(".is-live", "Live")
+    page.who = None
+
+
+def test_a_reload_during_a_run(page, site):
+    """What was known of it is known again: its rate, and what is left."""
+    page.go("#/syncs/live-two")
+    page.find("[data-action=sync-now]:enabled")
+    worker = site.run("live-two")
+    page.find(".running")
+    sequence = itertools.count(1)
+    page.until(lambda: worker.report(n := next(sequence), stage="fetching", processed=n, total=4000) or "items/s" in page.text(".facts"), "the rate")
+    page.refresh()
+    page.find(".running .facts", "items/s")  # without a further event
+    page.find(".running .facts", "left")
+    finish(worker, next(sequence), outcome="succeeded")
+    page.gone(".running")
     page.who = None
 
 

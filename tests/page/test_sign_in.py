@@ -15,6 +15,7 @@ def test_a_wrong_key_and_a_right_one(browser, site, keys):
     assert browser.console() == []
     browser.press(Keys.ENTER)
     browser.find("[role=alert]", "Enter a key")
+    assert "sync:read,sync:write,sync:admin" in browser.text(".hint") and "--user" in browser.text(".hint")
     browser.press("sk-00000000000000000000000000000000", Keys.ENTER)
     browser.find("[role=alert]", "not valid")
     browser.has_focus("key")
@@ -31,6 +32,49 @@ def test_a_wrong_key_and_a_right_one(browser, site, keys):
     browser.refresh()
     browser.find("h1", "Sign in")
     assert browser.script("return fetch('v1/session').then((r) => r.status)") == 401
+
+
+def test_a_sign_out_that_fails(browser, site, keys):
+    """Nobody is told that a session is over which is not."""
+    browser.sign_in(site, keys["all"])
+    browser.find(".cell-name", "watch")
+    browser.cdp("Network.enable", {})
+    browser.cdp("Network.setBlockedURLs", {"urls": ["*v1/session"]})
+    try:
+        browser.click("[data-action=sign-out]")
+        browser.find("[role=alert]", "Not signed out: The server cannot be reached")
+    finally:
+        browser.cdp("Network.setBlockedURLs", {"urls": []})
+    browser.find(".cell-name", "watch")
+    browser.state("not-signed-out", whole=False)
+    browser.click("[data-action=sign-out]")
+    browser.find("#key")
+    assert browser.script("return fetch('v1/session').then((r) => r.status)") == 401
+    assert browser.console_but("net::ERR_BLOCKED_BY_CLIENT", "401 (Unauthorized)") == []
+
+
+# Which intervals go on.
+INTERVALS = """
+    window.ticking = new Set();
+    const begin = setInterval, endInterval = clearInterval, endTimeout = clearTimeout;
+    window.setInterval = (...given) => { const id = begin(...given); window.ticking.add(id); return id; };
+    window.clearInterval = (id) => { window.ticking.delete(id); endInterval(id); };
+    window.clearTimeout = (id) => { window.ticking.delete(id); endTimeout(id); };"""
+
+
+def test_nothing_goes_on_after_it(browser, site, keys):
+    browser.open(site.address)
+    browser.find("#key")
+    browser.script(INTERVALS)
+    for name, mark in (("reader", ".is-polling"), ("all", ".is-live")):
+        browser.focus("#key")
+        browser.press(keys[name], Keys.ENTER)
+        browser.find(mark)
+        assert browser.script("return window.ticking.size") == 3
+        browser.click("[data-action=sign-out]")
+        browser.find("#key")
+        assert browser.script("return window.ticking.size") == 0
+    assert browser.console() == []
 
 
 def test_a_session_that_ends(browser, site):
@@ -85,6 +129,29 @@ def test_a_key_that_may_only_read(browser, site, keys):
     worker.exit()
     browser.gone(".running")  # it asks by itself
     assert browser.console() == []
+
+
+def test_a_key_that_polls_without_a_server(browser, site, keys):
+    browser.sign_in(site, keys["reader"], "#/connections")
+    browser.find(".is-polling")
+    browser.find(".connection")
+    site.shim.stop()  # what is asked meanwhile waits for an answer
+    browser.find(".is-lost", "Not live")
+    site.shim.start()
+    browser.find(".is-polling")
+    browser.cdp("Network.enable", {})
+    browser.cdp("Network.setBlockedURLs", {"urls": ["*v1/*"]})
+    try:
+        browser.find(".is-lost", "Not live")
+        browser.find("[role=alert]", "What is shown may be old: The server cannot be reached")
+        browser.find(".connection")
+        browser.go("#/")
+        browser.find("[role=alert]", "The list may be old")
+    finally:
+        browser.cdp("Network.setBlockedURLs", {"urls": []})
+    browser.find(".is-polling")
+    browser.gone("[role=alert]", "old")
+    assert browser.console_but("net::ERR_") == []
 
 
 def test_a_key_that_may_not_read(browser, site, keys):

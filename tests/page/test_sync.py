@@ -84,10 +84,19 @@ def test_opened_while_it_runs(page, site):
     page.find(".entry.busy .log p", "HTTP 401")
     worker.report(1, stage="fetching", message="Almost there")
     page.find(".entry.busy .events li", "Almost there")
-    finish(worker, 2, outcome="succeeded")
+    worker.report(2, stage="saving", message="Nearly done")
+    page.becomes(".entry.busy .events .stage", "all.map((e) => e.textContent).slice(0, 2)", ["Saving", "Fetching"])  # the newest above
+    shown = page.texts(".entry.busy .events li")
+    page.refresh()
+    page.click(".entry.busy [data-more=events] summary")
+    page.becomes(".entry.busy .events li", "all.map((e) => e.textContent.trim().replace(/\\s+/g, ' '))", shown)
+    page.click(".entry.busy [data-more=log] summary")
+    page.find(".entry.busy .log p", "HTTP 401")
+    finish(worker, 3, outcome="succeeded")
     page.find(".entry.good [data-more=events][open] .events li", "Completed")
     page.find(".entry.good [data-more=log][open] .log p", "HTTP 401")
     page.gone(".entry .waiting")
+    page.becomes(".entry:first-of-type .events .stage", "all.map((e) => e.textContent).slice(0, 3)", ["Completed", "Saving", "Fetching"])
 
 
 def test_very_long(page):
@@ -179,12 +188,22 @@ def test_deliveries(page, site):
     assert "250 records" in rows[0] and "secret-path" not in page.text()
     assert page.count("[data-action=resend]") == 2  # what was taken need not be sent again
     page.state("deliveries")
+    page.cdp("Network.enable", {})
+    page.cdp("Network.setBlockedURLs", {"urls": ["*/resend"]})
+    page.click("[data-action=resend]")
+    page.find(".deliveries [role=status]", "Not sent: The server cannot be reached")
+    page.cdp("Network.setBlockedURLs", {"urls": []})
+    assert page.count("[data-action=resend]") == 2  # one can try again
+    assert page.console_but("net::ERR_BLOCKED_BY_CLIENT") == []
     page.click("[data-action=resend]")
     page.find(".deliveries [role=status]", "On its way")
     worker = site.worker("hooks")
     worker.attach()
-    finish(worker, 1, outcome="succeeded")
+    deliver(worker, 1, ("datt_4", 200, None))
+    finish(worker, 2, outcome="succeeded")
     page.find(".pill", "Active")
+    page.becomes(".deliveries tbody tr", "all.length", 4)
+    page.gone(".deliveries [role=status]")  # it has come
     page.refresh()
     page.find(".deliveries tbody tr")
     assert page.script("return location.hash") == "#/syncs/hooks/deliveries"

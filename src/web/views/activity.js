@@ -11,8 +11,8 @@ import { stageWord } from "../progress.js";
 
 /**
  * @typedef {{timestamp: string, priority: number, identifier: string, pid: number | null, message: string}} Line
- * @typedef {{ended?: boolean, events?: SyncEvent[] | Error | null, log?: {available: boolean, reason: string | null, lines: Line[]} | Error | null}} More
- *   of a run; null: asked for; ended: whether that was after its end
+ * @typedef {{ended?: boolean, events?: SyncEvent[] | Error | null, news?: SyncEvent[], log?: {available: boolean, reason: string | null, lines: Line[]} | Error | null}} More
+ *   of a run; null: asked for; ended: whether that was after its end; news: events since they were asked for
  */
 
 const ROWS_SHOWN = 10;

@@ -124,7 +124,8 @@ export class Connections {
       return emptiness("link", "No connections", "Syncs that share an account at a provider name it with ", h("code", null, "Connection="), ".");
     }
     const may = this.page.may("write"), worst = (/** @type {Connection} */ c) => (c.status === "Active" ? 1 : 0);
-    return h("div", { class: "cards loose" }, [...this.connections].sort((a, b) => worst(a) - worst(b))
-      .map((c) => connectionCard(c, { may, ...this.reconnections.of(c.name) })));
+    const old = this.error && h("p", { class: "notice bad", role: "alert" }, `What is shown may be old: ${this.error.message}.`);
+    return [old, h("div", { class: "cards loose" }, [...this.connections].sort((a, b) => worst(a) - worst(b))
+      .map((c) => connectionCard(c, { may, ...this.reconnections.of(c.name) })))];
   }
 }

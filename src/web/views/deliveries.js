@@ -9,6 +9,7 @@ import { button, emptiness, icon, when } from "../parts.js";
  * @typedef {{id: string, kind: "records" | "lifecycle", runId: string | null, type: string, url: string, attemptedAt: string,
  *   succeeded: boolean, statusCode: number | null, responseTimeMs: number, retryCount: number, records: number | null,
  *   error: string | null, response: string | null}} Delivery
+ * @typedef {{told: string, failed: boolean, after?: Set<string>}} Resending after: the deliveries that were known before it
  */
 
 /** @param {Delivery} d */
@@ -26,7 +27,7 @@ function placeOf(url) {
   }
 }
 
-/** @param {Delivery} d @param {{may: boolean, told: string | undefined}} state */
+/** @param {Delivery} d @param {{may: boolean, told: Resending | undefined}} state */
 function row(d, { may, told }) {
   const words = d.error ?? d.response;
   return h("tr", { "data-key": d.id },
@@ -37,14 +38,14 @@ function row(d, { may, told }) {
     h("td", null, h("span", { class: "type" }, d.type), h("span", { class: "sub" }, d.kind === "records" ? `${d.records === null ? "" : `${count(d.records)} `}records` : "lifecycle message")),
     h("td", null, h("span", { class: "url", title: d.url }, placeOf(d.url)),
       words && h("details", { class: "words", "data-key": "words" }, h("summary", null, d.error ? "Why it failed" : "What was answered"), h("p", null, words))),
-    may && h("td", { class: "act" }, told ? h("span", { class: "sub", role: "status" }, told)
-      : !d.succeeded && button("resend", "Resend", { class: "button small", "data-id": d.id, "aria-label": `Resend ${d.type} to ${placeOf(d.url)}` })));
+    may && h("td", { class: "act" }, told && h("span", { class: told.failed ? "sub wrong" : "sub", role: "status" }, told.told),
+      (!told || told.failed) && !d.succeeded && button("resend", "Resend", { class: "button small", "data-id": d.id, "aria-label": `Resend ${d.type} to ${placeOf(d.url)}` })));
 }
 
 /**
  * @param {Delivery[]} deliveries
  * @param {boolean} may send again
- * @param {Map<string, string>} told what came of it, by delivery
+ * @param {Map<string, Resending>} told what came of it, by delivery
  */
 export function deliveryTable(deliveries, may, told) {
   if (deliveries.length === 0) return emptiness("out", "Nothing was sent yet", "Each attempt to deliver to a webhook will be here.");

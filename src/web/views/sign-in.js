@@ -60,7 +60,9 @@ export class SignIn {
           placeholder: "sk-…", required: true, autofocus: true, "aria-invalid": String(Boolean(this.wrong)), "aria-describedby": "key-help key-wrong" }),
         h("p", { id: "key-wrong", class: "wrong", role: "alert" }, this.wrong && [icon("warning"), this.wrong]),
         h("button", { type: "submit", class: "button primary wide", disabled: this.busy }, this.busy ? "Signing in…" : "Sign in"),
-        h("p", { id: "key-help", class: "hint" }, "An administrator makes one: ",
-          h("code", null, "syncrunctl key add NAME --scope sync:read,sync:write"))));
+        h("div", { id: "key-help", class: "hint" }, h("p", null, "An administrator makes one: "),
+          h("code", null, "syncrunctl key add NAME --scope sync:read,sync:write,sync:admin"),
+          h("p", null, "For the syncs of one user: ", h("b", null, "--user ID"), " in place of ", h("b", null, "sync:admin"),
+            ". A key with neither sees all syncs, but is not live: this page then looks every 5 seconds."))));
   }
 }

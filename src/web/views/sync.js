@@ -15,6 +15,7 @@ import { banner, charts, destinationCard, running, scheduleCard } from "./sync-p
 /** @typedef {import("./activity.js").More} More */
 /** @typedef {"activity" | "deliveries"} Tab */
 
+const DELIVERY_LOOKS_MS = [1000, 3000, 8000, 20000]; // after what may bring deliveries, of which no event tells
 const RUN_LOOK_MS = 2000; // so often the rows of a run that is under way are read anew
 
 export class Sync {
@@ -39,11 +40,14 @@ export class Sync {
     this.deliveries = null;
     /** @type {Map<string, More>} */
     this.more = new Map();
-    /** @type {Map<string, string>} */
+    /** @type {Map<string, import("./deliveries.js").Resending>} */
     this.resent = new Map();
+    this.asked = 0; // counts requests, of which a later one may be answered first
+    this.newest = { detail: 0, entries: 0, deliveries: 0 };
     this.busy = ""; // the action that is under way
     this.told = ""; // what came of the last one, where it failed
-    this.lookTimer = 0;
+    this.isClosed = false;
+    this.lookTimer = this.deliveryTimer = 0;
     this.reconnections = new Reconnections(page.changed, () => this.refresh());
     this.actions = {
       "sync-now": () => void this.act("sync-now", () => api.syncNow(this.name), "Sync started"),
@@ -62,7 +66,9 @@ export class Sync {
   }
 
   close() {
+    this.isClosed = true;
     clearTimeout(this.lookTimer);
+    clearTimeout(this.deliveryTimer);
   }
 
   get dialog() {
@@ -86,12 +92,24 @@ export class Sync {
     await Promise.all([this.readDetail(), this.readActivity(), this.readDeliveries()]);
   }
 
+  /** Whether the answer to that request is newer than what is shown. @param {keyof typeof this.newest} what @param {number} asked */
+  isNews(what, asked) {
+    if (asked < this.newest[what]) return false;
+    this.newest[what] = asked;
+    return true;
+  }
+
   async readDetail() {
+    const asked = ++this.asked;
     try {
-      this.detail = /** @type {Detail} */ (await this.model.see(this.name));
+      const detail = /** @type {Detail} */ (await this.model.see(this.name));
+      if (!this.isNews("detail", asked)) return;
+      this.detail = detail;
       this.error = null;
-      if (this.detail.activeRunId && !this.model.progress.has(this.detail.activeRunId)) await this.readProgress(this.detail.activeRunId);
+      const run = this.activeRunId;
+      if (run && !this.model.progressOf(run).isWhole) await this.readProgress(run);
     } catch (error) {
+      if (!this.isNews("detail", asked)) return;
       this.error = /** @type {Error} */ (error);
     }
     this.page.changed();
@@ -100,14 +118,19 @@ export class Sync {
   /** How a run stands that began before one came here. @param {string} id */
   async readProgress(id) {
     const run = await api.getRun(id), progress = this.model.progressOf(id);
+    if (progress.isWhole) return;
+    progress.isWhole = true;
     progress.startedAt = run.startedAt;
-    for (const event of [...run.events].reverse()) progress.add(event);
+    for (const event of run.events) progress.add(event);
   }
 
   async readActivity() {
+    const asked = ++this.asked;
     try {
-      this.entries = await api.listActivity(this.name);
-      for (const { id, outcome } of this.entries) if (outcome) this.complete(id);
+      const entries = await api.listActivity(this.name);
+      if (!this.isNews("entries", asked)) return;
+      this.entries = entries;
+      for (const { id, outcome } of entries) if (outcome) this.complete(id);
     } catch (error) {
       this.entries ??= /** @type {Error} */ (error);
     }
@@ -115,12 +138,31 @@ export class Sync {
   }
 
   async readDeliveries() {
+    const asked = ++this.asked;
     try {
-      this.deliveries = await api.listDeliveries(this.name);
+      const deliveries = await api.listDeliveries(this.name);
+      if (!this.isNews("deliveries", asked)) return;
+      this.deliveries = deliveries;
+      for (const [id, { after }] of this.resent) if (after && deliveries.some((d) => !after.has(d.id))) this.resent.delete(id);
     } catch (error) {
       this.deliveries ??= /** @type {Error} */ (error);
     }
     this.page.changed();
+  }
+
+  /** Again and again for a while; what has not come by then is no longer said to be on its way. @param {number} [look] */
+  awaitDeliveries(look = 0) {
+    clearTimeout(this.deliveryTimer);
+    this.deliveryTimer = setTimeout(async () => {
+      await this.readDeliveries();
+      if (this.isClosed) return;
+      if (look + 1 < DELIVERY_LOOKS_MS.length) {
+        this.awaitDeliveries(look + 1);
+        return;
+      }
+      for (const [id, { after }] of this.resent) if (after) this.resent.delete(id);
+      this.page.changed();
+    }, DELIVERY_LOOKS_MS[look]);
   }
 
   /** @param {HTMLDetailsElement} details what was opened */
@@ -134,9 +176,10 @@ export class Sync {
     const known = this.more.get(id) ?? { ended: this.entries instanceof Array && this.entries.some((entry) => entry.id === id && entry.outcome) };
     this.more.set(id, known);
     known[what] ??= null;
+    if (what === "events") known.news = [];
     this.page.changed();
     try {
-      if (what === "events") known.events = (await api.getRun(id)).events;
+      if (what === "events") known.events = newestFirst((await api.getRun(id)).events, known.news ?? []);
       else known.log = await api.getLog(id);
     } catch (error) {
       known[what] ??= /** @type {Error} */ (error);
@@ -156,8 +199,9 @@ export class Sync {
   /** @param {api.SyncEvent} event */
   event(event) {
     if (event.metadata.connector !== this.name) return;
-    const events = this.more.get(event.run_id)?.events;
-    if (events instanceof Array && !events.some((known) => known.event_id === event.event_id)) events.unshift(event);
+    const known = this.more.get(event.run_id);
+    known?.news?.push(event);
+    if (known?.events instanceof Array) known.events = newestFirst(known.events.toReversed(), [event]);
     if (event.status === "in_progress") {
       if (this.entries instanceof Array && !this.entries.some((entry) => entry.id === event.run_id)) this.readActivity();
       else this.lookTimer ||= setTimeout(() => {
@@ -168,6 +212,7 @@ export class Sync {
       say(`Run of ${this.name}: ${wordOfOutcome(event.metadata.outcome ?? OUTCOMES[event.status] ?? event.status)}`);
       this.told = "";
       this.refresh();
+      this.awaitDeliveries();
     }
   }
 
@@ -192,14 +237,16 @@ export class Sync {
 
   /** @param {string} id */
   async resend(id) {
-    this.resent.set(id, "Sending…");
+    const after = new Set(this.deliveries instanceof Array ? this.deliveries.map((d) => d.id) : []);
+    this.resent.set(id, { told: "Sending…", failed: false });
     this.page.changed();
     try {
       await api.resendDelivery(this.name, id);
-      this.resent.set(id, "On its way");
+      this.resent.set(id, { told: "On its way", failed: false, after });
       say("The delivery is on its way");
+      this.awaitDeliveries();
     } catch (error) {
-      this.resent.set(id, `Not sent: ${/** @type {Error} */ (error).message}`);
+      this.resent.set(id, { told: `Not sent: ${/** @type {Error} */ (error).message}.`, failed: true });
     }
     this.page.changed();
   }
@@ -273,6 +320,12 @@ export class Sync {
       h("p", { id: "dialog-text" }, "A full resync forgets how far the sync has come and reads every item anew. What is known is updated, and not doubled. It may take long, and count against the provider's limits."),
       h("div", { class: "dialog-acts" }, button("dialog-no", "Keep as it is", { autofocus: true }), button("dialog-yes", "Full resync", { class: "button danger solid" })));
   }
+}
+
+/** Of both, each once. @param {api.SyncEvent[]} some oldest first @param {api.SyncEvent[]} others oldest first, and later where the time is the same */
+function newestFirst(some, others) {
+  const byId = new Map([...some, ...others].map((event) => [event.event_id, event]));
+  return [...byId.values()].sort((a, b) => Date.parse(a.timestamp) - Date.parse(b.timestamp)).reverse();
 }
 
 /** @type {Record<string, string>} events' words for outcomes */
