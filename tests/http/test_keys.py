@@ -139,9 +139,9 @@ def test_memory_is_not_dumped(shim, bus, key):
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     assert shim.get(RUNS, key).status == 200
     resource.prlimit(shim.process.pid, resource.RLIMIT_CORE, (most, most))
-    shim.process.send_signal(signal.SIGQUIT)
+    shim.process.send_signal(signal.SIGABRT)
     _, status = os.waitpid(shim.process.pid, 0)
-    assert os.WTERMSIG(status) == signal.SIGQUIT and not os.WCOREDUMP(status)
+    assert os.WTERMSIG(status) == signal.SIGABRT and not os.WCOREDUMP(status)
     shim.process = None
 
 
