@@ -16,15 +16,14 @@ TEST_DEPS = clang clang-tidy clang-format cppcheck libclang-rt-14-dev systemd-co
 	python3-dbusmock python3-gi python3-dbus gir1.2-glib-2.0 libglib2.0-bin sqlite3 man-db strace \
 	xmlstarlet openssl iproute2 python3-jsonschema python3-prometheus-client python3-jwt \
 	python3-cryptography nginx-light caddy chromium chromium-driver python3-selenium fonts-inter
-PACKAGES = $(DEPS) $(TEST_DEPS)
-demo: PACKAGES = $(DEPS)
 
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help deps build demo check bench fuzz torture soak install clean
+.PHONY: help deps test-deps build demo check bench fuzz torture soak install clean
 
 help:
-	@echo 'make deps      install what is missing of the Debian packages that the rest needs'
+	@echo 'make deps      install what is missing of the Debian packages that building and the demo need'
+	@echo 'make test-deps those, and what all tests and benchmarks need (make check calls it)'
 	@echo 'make build     compile into $(BUILD)/'
 	@echo 'make demo      three connectors on real local data and the page, on a private bus, without root'
 	@echo 'make check     build with -Werror and run every test, also under ASan and UBSan'
@@ -35,12 +34,13 @@ help:
 	@echo 'make install   install from $(BUILD)/ (DESTDIR= is respected)'
 	@echo 'make clean     remove all build folders'
 
-deps:
-	@missing=; for package in $(PACKAGES); do \
+# Installs those of $(1) that are missing.
+define install
+	@missing=; for package in $(1); do \
 		dpkg-query -W -f='$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || \
 			missing="$$missing $$package"; \
 	done; \
-	$(if $(filter python3-pytest,$(PACKAGES)),command -v npm >/dev/null || missing="$$missing nodejs npm";) \
+	$(if $(filter python3-pytest,$(1)),command -v npm >/dev/null || missing="$$missing nodejs npm";) \
 	[ -z "$$missing" ] || { \
 		echo "Installing:$$missing"; \
 		$(SUDO) apt-get update -q && \
@@ -51,6 +51,13 @@ deps:
 			esac; \
 		done; \
 	}
+endef
+
+deps:
+	$(call install,$(DEPS))
+
+test-deps:
+	$(call install,$(DEPS) $(TEST_DEPS))
 
 $(BUILD)/build.ninja:
 	meson setup $(BUILD)
@@ -61,27 +68,27 @@ build: $(BUILD)/build.ninja
 demo: deps build
 	@$(PYTHON) src/demo/demo.py --build $(BUILD)
 
-check: deps
+check: test-deps
 	@$(PYTHON) tests/check.py
 
 # What the HTTP server is measured beside.
 bench: DEPS += libnginx-mod-nchan redis-server python3-fastapi python3-uvicorn python3-uvloop python3-httptools python3-redis
-bench: deps
+bench: test-deps
 	[ -e build-bench/build.ninja ] || meson setup build-bench --buildtype=release
 	ninja -C build-bench
 	meson test -C build-bench --benchmark --no-rebuild --verbose
 
-fuzz: deps
+fuzz: test-deps
 	[ -e build-fuzz/build.ninja ] || CC=clang meson setup build-fuzz -Dfuzzers=true \
 		-Db_sanitize=address,undefined -Db_lundef=false
 	ninja -C build-fuzz
 	@$(PYTHON) tests/fuzz/run.py --seconds $(FUZZ_SECONDS) build-fuzz
 
-torture: deps build
+torture: test-deps build
 	@SYNCRUND=$(abspath $(BUILD))/src/daemon/syncrund SYNCRUN_WORKER_PROGRAM=$(abspath $(BUILD))/src/worker/syncrun-worker \
 		$(PYTHON) tests/fault/campaign.py --kills=$(COUNT) $(if $(SEED),--seed=$(SEED))
 
-soak: deps build
+soak: test-deps build
 	@SYNCRUND=$(abspath $(BUILD))/src/daemon/syncrund SYNCRUN_WORKER_PROGRAM=$(abspath $(BUILD))/src/worker/syncrun-worker \
 		SYNCRUN_HTTP=$(abspath $(BUILD))/src/http/syncrun-http $(PYTHON) tests/fault/soak.py --minutes=$(MINUTES)
 
