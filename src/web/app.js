@@ -242,9 +242,19 @@ class Page {
     const had = document.activeElement, isOurs = had !== this.root && this.root.contains(had);
     morph(this.root, this.session ? h("div", { id: "page" }, this.head(), this.told && h("p", { class: "notice bad aside", role: "alert" }, this.told), view.render()) : h("div", { id: "page" }, view.render()));
     view.shown?.(this.root);
+    this.markScrollers();
     if (!isOurs || !(had instanceof HTMLElement) || document.activeElement === had) return;
     if (had.isConnected) had.focus({ preventScroll: true });
     else this.focusHeading();
+  }
+
+  /** Keys reach what scrolls, and stop nowhere else. */
+  markScrollers() {
+    for (const element of this.root.querySelectorAll(".scroller")) {
+      const scrolls = element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight + 1;
+      if (scrolls && element.checkVisibility()) element.setAttribute("tabindex", "0");
+      else element.removeAttribute("tabindex");
+    }
   }
 
   /** Where one goes on from who came to another view, or whose element is gone. */
@@ -316,7 +326,9 @@ class Page {
       const field = /** @type {HTMLInputElement} */ (event.target);
       this.view?.inputs?.[field.name]?.(field);
     });
+    addEventListener("resize", () => this.markScrollers());
     this.root.addEventListener("toggle", (event) => {
+      this.markScrollers();
       if (event.target instanceof HTMLDetailsElement && event.target.open) this.view?.opened?.(event.target);
     }, true);
     addEventListener("keydown", (event) => this.view?.keys?.(event));

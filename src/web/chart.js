@@ -53,7 +53,7 @@ export function chart({ title, bars, columns, axis, legend = [], outcomes = [], 
           }));
       })),
     h("details", { class: "as-table", "data-key": `${title}-table` }, h("summary", null, "As a table"),
-      h("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": `${title}, as a table` },
+      h("div", { class: "scroller", role: "region", "aria-label": `${title}, as a table` },
         h("table", null, h("thead", null, h("tr", null, columns.map((word) => h("th", { scope: "col" }, word)))),
           h("tbody", null, [...bars].reverse().map((bar) => h("tr", null, h("th", { scope: "row" }, bar.label), bar.cells.map((cell) => h("td", null, cell)))))))));
 }

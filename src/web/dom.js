@@ -47,7 +47,7 @@ export function s(tag, attributes = null, ...children) {
 
 /** What the person does, or a view sets by itself: it stays as it is. @param {Element} element @param {string} name */
 function isLeftAlone(element, name) {
-  return name === "open" || name === "style" || (name === "value" && element instanceof HTMLInputElement);
+  return name === "open" || name === "style" || (name === "tabindex" && element.classList.contains("scroller")) || (name === "value" && element instanceof HTMLInputElement);
 }
 
 /** @param {Element} element @param {Element} wanted */

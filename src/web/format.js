@@ -3,26 +3,50 @@
 
 const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
-const atMinute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
-const whole = new Intl.NumberFormat();
-const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
+// The page speaks English, so its times and numbers do, too; of its kinds the person's own, and always with 24 hours.
+const LOCALE = navigator.language?.startsWith("en") ? navigator.language : "en-GB", hourCycle = "h23";
 
-/** "5 min. ago", "in 2 hr.", and beyond a month the date. @param {string} iso @param {number} [now] */
+const relative = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto", style: "short" });
+const atMinute = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short", hourCycle });
+const atSecond = new Intl.DateTimeFormat(LOCALE, { timeStyle: "medium", hourCycle });
+const date = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short", year: "numeric" });
+const weekday = new Intl.DateTimeFormat(LOCALE, { weekday: "long", day: "numeric", month: "long" });
+const weekdayOfYear = new Intl.DateTimeFormat(LOCALE, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const exact = new Intl.DateTimeFormat(LOCALE, { dateStyle: "full", timeStyle: "long", hourCycle });
+const whole = new Intl.NumberFormat(LOCALE);
+const short = new Intl.NumberFormat(LOCALE, { notation: "compact", maximumFractionDigits: 1 });
+
+/** Midnights between then and now, in the person's zone; after now they count the other way. @param {string} iso @param {number} now */
+function daysUntil(iso, now) {
+  /** @param {number} time */
+  const midnight = (time) => new Date(time).setHours(0, 0, 0, 0);
+  return Math.round((midnight(Date.parse(iso)) - midnight(now)) / DAY);
+}
+
+/** "5 min. ago", "in 2 hr.", from a day on as the calendar has it, and beyond a month the date. @param {string} iso @param {number} [now] */
 export function ago(iso, now = Date.now()) {
   const ms = Date.parse(iso) - now, size = Math.abs(ms);
   if (size < 10 * SECOND) return ms > 0 ? "in a moment" : "just now";
-  if (size < MINUTE) return relative.format(Math.round(ms / SECOND), "second");
-  if (size < HOUR) return relative.format(Math.round(ms / MINUTE), "minute");
-  if (size < DAY) return relative.format(Math.round(ms / HOUR), "hour");
-  if (size < 30 * DAY) return relative.format(Math.round(ms / DAY), "day");
+  if (size < MINUTE) return relative.format(Math.trunc(ms / SECOND), "second");
+  if (size < HOUR) return relative.format(Math.trunc(ms / MINUTE), "minute");
+  if (size < DAY) return relative.format(Math.trunc(ms / HOUR), "hour");
+  if (size < 30 * DAY) return relative.format(daysUntil(iso, now), "day");
   return date.format(new Date(iso));
 }
 
 /** The exact time, for where one points at. @param {string} iso */
 export const exactly = (iso) => exact.format(new Date(iso));
+
+/** "11:45:30". @param {string} iso */
+export const clock = (iso) => atSecond.format(new Date(iso));
+
+/** The day, in words: "Today", "Sunday 22 November". @param {string} iso @param {number} [now] */
+export function dayOf(iso, now = Date.now()) {
+  const days = daysUntil(iso, now), then = new Date(iso);
+  if (days === 0) return "Today";
+  if (days === -1) return "Yesterday";
+  return (then.getFullYear() === new Date(now).getFullYear() ? weekday : weekdayOfYear).format(then);
+}
 
 /** "22 Nov 2026, 11:45". @param {string} iso */
 export const moment = (iso) => atMinute.format(new Date(iso));

@@ -63,9 +63,9 @@ def test_a_run_from_beginning_to_end(page, site):
     assert "of 800 items" in facts and "left" in facts and "running for" in facts
     page.find(".running", "of many")
     page.state("running")
-    worker.report(next(sequence), accounts=[{"account": "one", "status": "success", "discovered": 4, "added": 3, "updated": 1, "deduped": 0},
+    worker.report(next(sequence), accounts=[{"account": "one", "status": "success", "discovered": 700, "added": 640, "updated": 60, "deduped": 0},
                                             {"account": "two", "status": "failed", "error": "no such account"}])
-    finish(worker, next(sequence), outcome="partial", error="two: no such account", counts={"discovered": 4, "added": 3, "updated": 1})
+    finish(worker, next(sequence), outcome="partial", error="two: no such account", counts={"discovered": 700, "added": 640, "updated": 60})
     page.gone(".running")
     page.find(".pill", "Active")
     page.find(".entry.warn", "Partial")
@@ -75,6 +75,11 @@ def test_a_run_from_beginning_to_end(page, site):
 
 def test_answers_that_are_overtaken():
     done = subprocess.run(["node", HERE / "overtaken.mjs"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_times_in_words():
+    done = subprocess.run(["node", HERE / "words.mjs"], capture_output=True, text=True, env={**os.environ, "TZ": TIME_ZONE})
     assert done.returncode == 0, done.stderr
 
 

@@ -94,8 +94,9 @@ def test_by_keys_alone(browser, site, keys):
     browser.has_focus("Skip to content")
     browser.press(Keys.ENTER)
     browser.when("return document.activeElement.id === 'main'")
-    browser.press("/")
-    browser.has_focus("search")
+    browser.press("/")  # no single letter does anything
+    browser.when("return document.activeElement.id === 'main'")
+    browser.focus("[name=search]")
     browser.press("savi")
     browser.becomes(".cell-name a", "all.map((a) => a.textContent)", ["savings"])
     browser.press(Keys.ARROW_DOWN)
@@ -136,6 +137,28 @@ def test_little_moves_for_those_who_want_it_so(page, site):
     page.look()
     finish(worker, 1, outcome="succeeded")
     page.gone(".running")
+
+
+def test_nothing_is_left_out(page):
+    """Where there is little room, also on a wide screen that is magnified."""
+    page.find("[data-key=giro-account] svg.strip")
+    for width in (1360, 1100, 900, 680, 390, 320):
+        page.look("light", (width, 900))
+        page.when("""
+            const row = all(".rows .row[data-key=giro-account]")[0], within = row.getBoundingClientRect();
+            const boxes = [...row.children].map((cell) => [cell.className, cell.getBoundingClientRect()]);
+            const apart = ([, a], [, b]) => a.right <= b.left + 1 || b.right <= a.left + 1 || a.bottom <= b.top + 1 || b.bottom <= a.top + 1;
+            return boxes.length === 7 && boxes.every(([, box]) => box.width > 20 && box.top >= within.top - 1 && box.bottom <= within.bottom + 1 && box.right <= within.right)
+                && boxes.every((a, i) => boxes.slice(i + 1).every((b) => apart(a, b)));""", what=f"all cells at {width}")
+    page.look()
+    page.go("#/syncs/giro-account")
+    page.find(".entry")
+    assert page.script("return document.querySelectorAll('.scroller[tabindex]').length") == 0  # what does not scroll is no stop
+    names = page.script("return [...document.querySelectorAll('article')].map((a) => a.getAttribute('aria-labelledby').split(' ').map((id) => document.getElementById(id).textContent).join(' '))")
+    assert len(names) == 25 and len(set(names)) > 20 and all("ago" in name or "day" in name for name in names)
+    page.look("light", NARROW)
+    page.when("return all('.entry .scroller').length && all('.entry .scroller').every((e) => e.scrollWidth <= e.clientWidth)", what="accounts that are as narrow")
+    page.look()
 
 
 def test_narrow_targets(browser, site, keys):

@@ -24,6 +24,8 @@ def test_what_needs_attention(page, site):
     assert page.has(".banner [data-action=sync-now]", "Retry now")
     page.go("#/syncs/broken")
     page.find(".banner", "Sync configuration error")
+    assert "Since" not in page.text(".banner") and "Cannot run" in page.text("[aria-label=Schedule]")
+    assert "cannot be used" in page.get("[data-action=sync-now]:disabled", "e.title")
     assert "ExecPull" in page.text(".banner") and not page.has(".banner [data-action=sync-now]")
     page.find("[data-action=sync-now]:disabled")
 

@@ -36,7 +36,7 @@ def test_rows(page):
     assert len(heights) == 30 and len(set(heights)) > 20 and max(heights) == 28
     assert row(page, "quiet")["last"] == "Never" and row(page, "quiet")["next"] == "On demand" and row(page, "quiet")["strip"] == "No runs yet"
     assert row(page, "old-mail")["status"] == "Inactive" and row(page, "old-mail")["next"] == "Off"
-    assert row(page, "broken")["status"] == "Needs attention"
+    assert row(page, "broken")["status"] == "Needs attention" and row(page, "broken")["next"] == "Cannot run"
     assert row(page, "watch")["last"].startswith("Partial")
 
 
@@ -51,8 +51,7 @@ def test_filter_search_and_order(page, site, keys):
     page.click(".chip", "Needs attention")
     page.becomes(NAMES, TEXTS, broken)
     assert page.script("return location.hash") == "#/?status=Needs+attention"
-    page.press("/")
-    page.has_focus("search")
+    page.focus("[name=search]")
     page.press("finbridge HOUSEHOLD")
     page.becomes(NAMES, TEXTS, ["giro-account"])
     page.find("#said", "1 sync shown")

@@ -2,7 +2,7 @@
 // The Activity Feed: one entry a run, one row an account; its events and its last log lines when they are asked for.
 
 import { h } from "../dom.js";
-import { count, exactly, plural, span } from "../format.js";
+import { clock, count, dayOf, exactly, plural, span } from "../format.js";
 import { emptiness, longText, lookOfOutcome, outcomeMark, waiting, when } from "../parts.js";
 import { stageWord } from "../progress.js";
 
@@ -36,8 +36,9 @@ function account(entry, row) {
     h("tr", { "data-key": row.account },
       h("th", { scope: "row" }, row.account),
       h("td", null, row.status ? outcomeMark(ACCOUNT_OUTCOMES[row.status] ?? null, row.status) : outcomeMark(null)),
-      [row.added, row.updated, row.deduped].map((n) => h("td", { class: n ? "number" : "number quiet" }, count(n))),
-      h("td", { class: "number" }, row.durationMs === null ? "–" : span(row.durationMs))),
+      Object.entries({ Added: row.added, Updated: row.updated, Deduped: row.deduped })
+        .map(([word, n]) => h("td", { class: n ? "number" : "number quiet", "data-label": word }, count(n))),
+      h("td", { class: "number", "data-label": "Duration" }, row.durationMs === null ? "–" : span(row.durationMs))),
     row.errorMessage && row.errorMessage !== entry.errorMessage && h("tr", { class: "why-failed", "data-key": `${row.account} error` },
       h("td", { colspan: 6 }, longText(row.errorMessage, "words"))),
   ];
@@ -54,7 +55,7 @@ function accounts(entry) {
 
 /** @param {Entry} entry */
 function accountTable(entry) {
-  return h("div", { class: "scroller", tabindex: 0, role: "group", "aria-label": "Accounts" },
+  return h("div", { class: "scroller", role: "group", "aria-label": "Accounts" },
     h("table", { class: "accounts" },
       h("thead", null, h("tr", null, ["Account", "Status"].map((word) => h("th", { scope: "col" }, word)),
         ["Added", "Updated", "Deduped", "Duration"].map((word) => h("th", { scope: "col", class: "number" }, word)))),
@@ -68,14 +69,11 @@ function eventList(events) {
   if (events instanceof Error) return h("p", { class: "wrong", role: "alert" }, `The events cannot be read: ${events.message}.`);
   if (events.length === 0) return h("p", { class: "quiet" }, "Its events are no longer kept.");
   return h("ol", { class: "events" }, events.map((event) => h("li", { "data-key": event.event_id },
-    h("time", { datetime: event.timestamp, title: exactly(event.timestamp) }, clockOf(event.timestamp)),
+    h("time", { datetime: event.timestamp, title: exactly(event.timestamp) }, clock(event.timestamp)),
     h("span", { class: "stage" }, stageWord(event.stage)),
     h("span", null, [event.message, event.items_processed !== null && `${count(event.items_processed)}${event.items_total ? ` of ${count(event.items_total)}` : ""} items`, event.error]
       .filter(Boolean).join(" · ")))));
 }
-
-/** @param {string} iso */
-const clockOf = (iso) => new Date(iso).toLocaleTimeString(undefined, { hour12: false });
 
 /** @param {More["log"]} log */
 function logLines(log) {
@@ -85,36 +83,32 @@ function logLines(log) {
   if (log.lines.length === 0) return h("p", { class: "quiet" }, "The journal has no lines of this run.");
   return h("div", { class: "log", tabindex: 0, role: "log", "aria-live": "off", "aria-label": "Log lines" }, log.lines.map((line) => h("p", {
     class: line.priority <= ERROR_PRIORITY ? "bad" : line.priority === WARNING_PRIORITY ? "warn" : "",
-  }, h("time", { datetime: line.timestamp, title: exactly(line.timestamp) }, clockOf(line.timestamp)), " ",
+  }, h("time", { datetime: line.timestamp, title: exactly(line.timestamp) }, clock(line.timestamp)), " ",
   h("span", { class: "from" }, line.identifier), " ", line.message)));
+}
+
+/** When exactly, also for those who cannot point at it. @param {Entry} entry */
+function times(entry) {
+  return h("p", { class: "sub times" }, `Began ${exactly(entry.startedAt ?? entry.createdAt)}`, entry.finishedAt && `, ended ${exactly(entry.finishedAt)}`);
 }
 
 /** @param {Entry} entry @param {More} more */
 function entryOf(entry, more) {
   const look = lookOfOutcome(entry.outcome), startedAt = entry.startedAt ?? entry.createdAt;
   const totals = [[entry.added, "added"], [entry.updated, "updated"], [entry.deduped, "deduped"]];
-  return h("article", { class: `entry ${look}`, "data-key": entry.id, "aria-labelledby": `entry-${entry.id}` },
+  return h("article", { class: `entry ${look}`, "data-key": entry.id, "aria-labelledby": `entry-${entry.id} at-${entry.id}` },
     h("div", { class: "entry-head" },
       h("h3", { id: `entry-${entry.id}` }, outcomeMark(entry.outcome)),
       h("span", { class: "why" }, reasonOf(entry), entry.fullResync && h("span", { class: "tag" }, "Full resync")),
       h("span", { class: "totals" }, totals.map(([n, word]) => h("span", { class: n ? "" : "quiet" }, h("b", null, count(Number(n))), ` ${word}`))),
       h("span", { class: "duration", title: "Duration" }, entry.durationMs === null ? "" : span(entry.durationMs)),
-      h("span", { class: "at" }, when(startedAt))),
+      h("span", { class: "at", id: `at-${entry.id}` }, when(startedAt))),
     entry.errorMessage && longText(entry.errorMessage, `${entry.id}-error`),
     !entry.errorMessage && entry.message && h("p", { class: "sub message" }, entry.message),
     entry.accounts.length > 0 && accounts(entry),
     h("div", { class: "entry-foot" },
-      h("details", { "data-key": "events", "data-more": "events", "data-run": entry.id }, h("summary", null, "Events"), more.events !== undefined && eventList(more.events)),
+      h("details", { "data-key": "events", "data-more": "events", "data-run": entry.id }, h("summary", null, "Events"), times(entry), more.events !== undefined && eventList(more.events)),
       h("details", { "data-key": "log", "data-more": "log", "data-run": entry.id }, h("summary", null, "Log"), more.log !== undefined && logLines(more.log))));
-}
-
-/** The day of a run, in words. @param {string} iso */
-function dayOf(iso) {
-  const then = new Date(iso), now = new Date(), day = 86400000;
-  const days = Math.round((new Date(now.toDateString()).getTime() - new Date(then.toDateString()).getTime()) / day);
-  if (days === 0) return "Today";
-  if (days === 1) return "Yesterday";
-  return then.toLocaleDateString(undefined, { weekday: "long", day: "numeric", month: "long", year: now.getFullYear() === then.getFullYear() ? undefined : "numeric" });
 }
 
 /**

@@ -3,7 +3,7 @@
 
 import * as api from "../api.js";
 import { h, say } from "../dom.js";
-import { plural } from "../format.js";
+import { moment, plural } from "../format.js";
 import { button, emptiness, failure, icon, longText, waiting, when } from "../parts.js";
 import { addressOfSync } from "../router.js";
 
@@ -36,8 +36,8 @@ export function connectionCard(c, { may, busy, told, here, said = false }) {
   const others = c.connectors.filter((name) => name !== here);
   return h("section", { class: "card connection", "data-key": c.name, "aria-label": `Connection ${c.name}` },
     h("div", { class: "card-head" }, icon("link"), h("h2", null, c.name), connectionPill(c.status)),
-    c.since && c.status !== "Active" && h("p", { class: "sub" }, "Since ", when(c.since)),
-    c.consentExpiresAt && h("p", { class: "sub" }, "Consent ends ", when(c.consentExpiresAt)),
+    c.since && c.status !== "Active" && h("p", { class: "sub" }, "Since ", when(c.since), `, ${moment(c.since)}`),
+    c.consentExpiresAt && h("p", { class: "sub" }, "Consent ends ", when(c.consentExpiresAt), `, ${moment(c.consentExpiresAt)}`),
     c.advice && !said && h("p", null, c.advice),
     c.message && !said && longText(c.message, `${c.name}-message`),
     c.accounts.length > 0 && h("p", { class: "sub" }, `For ${listed(c.accounts)}`),

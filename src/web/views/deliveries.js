@@ -2,7 +2,7 @@
 // What was sent to the webhooks of a sync, newest first: one row an attempt.
 
 import { h } from "../dom.js";
-import { count, span } from "../format.js";
+import { count, moment, span } from "../format.js";
 import { button, emptiness, icon, when } from "../parts.js";
 
 /**
@@ -31,7 +31,7 @@ function placeOf(url) {
 function row(d, { may, told }) {
   const words = d.error ?? d.response;
   return h("tr", { "data-key": d.id },
-    h("td", null, when(d.attemptedAt)),
+    h("td", null, when(d.attemptedAt), h("span", { class: "sub" }, moment(d.attemptedAt))),
     h("td", null, result(d)),
     h("td", { class: "number", "data-label": "Response time" }, d.responseTimeMs < 1000 ? `${d.responseTimeMs} ms` : span(d.responseTimeMs)),
     h("td", { class: "number", "data-label": "Retries" }, count(d.retryCount)),
@@ -49,7 +49,7 @@ function row(d, { may, told }) {
  */
 export function deliveryTable(deliveries, may, told) {
   if (deliveries.length === 0) return emptiness("out", "Nothing was sent yet", "Each attempt to deliver to a webhook will be here.");
-  return h("div", { class: "scroller card flush", tabindex: 0, role: "region", "aria-label": "Deliveries" },
+  return h("div", { class: "scroller card flush", role: "region", "aria-label": "Deliveries" },
     h("table", { class: "deliveries" },
       h("thead", null, h("tr", null, h("th", { scope: "col" }, "When"), h("th", { scope: "col" }, "Status code"),
         h("th", { scope: "col", class: "number" }, "Response time"), h("th", { scope: "col", class: "number" }, "Retries"),

@@ -32,7 +32,7 @@ export function banner(c, may) {
       h("p", null, attention.advice),
       attention.message && longText(attention.message, "attention-message"),
       IN_THE_SETTINGS.includes(attention.category) && c.settingsPath && h("p", null, "Settings: ", h("code", { class: "path" }, c.settingsPath)),
-      h("p", { class: "sub" }, "Since ", when(attention.since), c.consecutiveFailures > 1 && `, ${plural(c.consecutiveFailures, "failure")} in a row`)),
+      attention.since && h("p", { class: "sub" }, "Since ", when(attention.since), `, ${moment(attention.since)}`, c.consecutiveFailures > 1 && `, ${plural(c.consecutiveFailures, "failure")} in a row`)),
     may && h("div", { class: "banner-acts" },
       RECONNECTABLE.includes(attention.category) && c.connections.map((connection) => button("reconnect", "Reconnect",
         { class: "button primary", "data-name": connection.name, "aria-label": `Reconnect ${connection.name}` })),
@@ -88,7 +88,7 @@ export function scheduleCard(c) {
   return h("section", { class: "card", "aria-label": "Schedule" },
     h("div", { class: "card-head" }, icon("clock"), h("h2", null, "Schedule")),
     h("dl", null,
-      h("dt", null, "Next run"), h("dd", null, !c.active ? "Off" : c.nextRunAt ? [when(c.nextRunAt), h("span", { class: "sub" }, moment(c.nextRunAt))] : "On demand"),
+      h("dt", null, "Next run"), h("dd", null, !c.active ? "Off" : c.loadState !== "loaded" ? "Cannot run" : c.nextRunAt ? [when(c.nextRunAt), h("span", { class: "sub" }, moment(c.nextRunAt))] : "On demand"),
       times.length > 0 && [h("dt", null, "When"), h("dd", null, times.map((time) => h("code", { class: "path" }, time)))],
       h("dt", null, "Provider"), h("dd", null, c.provider, h("span", { class: "sub" }, c.source)),
       c.userId && [h("dt", null, "User"), h("dd", null, h("span", { class: "id", title: c.userId }, c.userId))]));
@@ -115,7 +115,7 @@ export function charts(entries) {
         parts: [{ outcome: e.outcome, value: Number(e.durationMs) }], cells: [wordOfOutcome(e.outcome), span(Number(e.durationMs))],
       })),
     }),
-    chart({
+    ended.some((e) => e.added + e.updated + e.deduped > 0) && chart({
       title: "Items", axis: brief, columns: ["Run", "Added", "Updated", "Deduped"],
       legend: [["added", "Added"], ["updated", "Updated"], ["deduped", "Deduped"]],
       bars: ended.map((e) => ({

@@ -284,7 +284,7 @@ export class Sync {
 
   /** @param {Detail} c @param {boolean} may @param {string | null} run */
   heading(c, may, run) {
-    const off = !c.active || c.loadState !== "loaded", why = off ? "This sync is not active" : run ? "This sync is running" : null;
+    const off = !c.active || c.loadState !== "loaded", why = !c.active ? "This sync is not active" : off ? "The file of this sync cannot be used" : run ? "This sync is running" : null;
     return h("div", { class: "heading", "data-key": "heading" },
       h("div", null, h("h1", { tabindex: "-1" }, c.name, " ", pill(c.status)), c.description && h("p", { class: "lead" }, c.description)),
       may && h("div", { class: "acts" },

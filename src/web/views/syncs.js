@@ -139,7 +139,7 @@ export class Syncs {
       h("div", { class: "chips", role: "group", "aria-label": "Status" }, chip(""), STATUSES.map(chip)),
       h("div", { class: "fields" },
         h("label", { class: "search" }, icon("search"), h("span", { class: "unseen" }, "Search"),
-          h("input", { type: "search", name: "search", placeholder: "Search", autocomplete: "off", spellcheck: "false", "aria-keyshortcuts": "/", value: filter.words })),
+          h("input", { type: "search", name: "search", placeholder: "Search", autocomplete: "off", spellcheck: "false", value: filter.words })),
         providers.length > 1 && this.choice("provider", "Provider", [["", "All providers"], ...providers.map((p) => [p, p])], filter.provider),
         this.choice("order", "Order", Object.entries(ORDERS).map(([name, { word }]) => [name, word]), filter.order)));
   }
@@ -185,7 +185,7 @@ export class Syncs {
   /** @param {Connector} c */
   nextRun(c) {
     if (!c.active) return h("span", { class: "quiet" }, "Off");
-    if (!c.nextRunAt) return h("span", { class: "quiet" }, "On demand");
+    if (!c.nextRunAt) return h("span", { class: "quiet" }, c.attention?.category === "configuration_error" ? "Cannot run" : "On demand");
     return Date.parse(c.nextRunAt) <= Date.now() ? "Due" : when(c.nextRunAt);
   }
 
@@ -224,10 +224,7 @@ export class Syncs {
   keys(event) {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "/" && !(target instanceof HTMLInputElement)) {
-      event.preventDefault();
-      /** @type {HTMLElement | null} */ (document.querySelector("main [name=search]"))?.focus();
-    } else if (event.key === "Escape" && target instanceof HTMLInputElement && target.name === "search") {
+    if (event.key === "Escape" && target instanceof HTMLInputElement && target.name === "search") {
       this.choose(() => { this.filter.words = ""; }, { fields: true });
     } else if (target.dataset.row !== undefined || (target instanceof HTMLInputElement && event.key === "ArrowDown")) {
       this.moveTo(event, target.dataset.row === undefined ? -1 : Number(target.dataset.row));
