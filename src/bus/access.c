@@ -52,7 +52,8 @@ const AccessRow access_table[] = {
         { SYNCRUN_IFACE_MANAGER, "ListEvents" },
         { SYNCRUN_IFACE_MANAGER, "WatchChanges" },
         { SYNCRUN_IFACE_MANAGER, "DescribeDeliveries" },
-        { SYNCRUN_IFACE_MANAGER, "ResendDelivery", POLKIT_ACTION_TRIGGER, NULL, SHIM_ON_BEHALF },
+        { SYNCRUN_IFACE_MANAGER, "ResendDelivery", POLKIT_ACTION_TRIGGER, POLKIT_ACTION_MANAGE_WEBHOOKS,
+          SHIM_ON_BEHALF },
         { SYNCRUN_IFACE_CONNECTOR, "Start", POLKIT_ACTION_TRIGGER, POLKIT_ACTION_FULL_RESYNC, SHIM_ON_BEHALF },
         { SYNCRUN_IFACE_CONNECTOR, "SetActive", POLKIT_ACTION_CONFIGURE },
         { SYNCRUN_IFACE_CONNECTOR, "Describe" },
@@ -331,13 +332,13 @@ int access_ask(Bus *bus, sd_bus_message *m, const AccessSubject *subject, Access
 {
         const AccessRow *row = access_find(sd_bus_message_get_interface(m), sd_bus_message_get_member(m));
         const char *sender = sd_bus_message_get_sender(m);
+        bool full = subject->full_resync || subject->lifecycle;
         _cleanup_(query_freep) AccessQuery *query = NULL;
         int r;
 
         if (!row || !sender || (row->shim == SHIM_AS_OTHERS && (!row->action || subject->on_behalf)))
                 return bus_refuse(error, -EACCES);
-        r = query_new(bus, m, subject->full_resync && row->action_full ? row->action_full : row->action, subject,
-                      granted, &query);
+        r = query_new(bus, m, full && row->action_full ? row->action_full : row->action, subject, granted, &query);
         if (r < 0)
                 return bus_refuse(error, r);
         query->for_shim = row->shim == SHIM_ALONE || subject->on_behalf;

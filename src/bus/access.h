@@ -26,7 +26,7 @@ typedef struct AccessRow {
         const char *interface;
         const char *member;
         const char *action;      /* of polkit; NULL: everyone may, or (org.syncrun1.Worker) the worker alone */
-        const char *action_full; /* instead, for a full resync; NULL: the same */
+        const char *action_full; /* instead, for a full resync, or a lifecycle delivery; NULL: the same */
         ShimAccess shim;
 } AccessRow;
 
@@ -48,6 +48,7 @@ typedef struct AccessSubject {
         const char *connector;
         const char *run;
         bool full_resync;
+        bool lifecycle; /* a delivery to a webhook endpoint */
         bool on_behalf; /* the call has on_behalf_of */
 } AccessSubject;
 

@@ -58,12 +58,14 @@ typedef struct ResendRequest {
         const char *id;
         const char *user;
         const char *on_behalf_of;
+        bool only_records;
         char user_id[UUID_TEXT_MAX];
 } ResendRequest;
 
 static const OptionRow resend_options[] = {
         { "user", OPTION_STRING, offsetof(ResendRequest, user) },
         { "on_behalf_of", OPTION_STRING, offsetof(ResendRequest, on_behalf_of) },
+        { "only_records", OPTION_BOOL, offsetof(ResendRequest, only_records) },
         { 0 },
 };
 
@@ -76,6 +78,11 @@ static int resend_request_read(sd_bus_message *m, ResendRequest *request, sd_bus
                 return bus_refuse(error, r);
         r = options_read(m, resend_options, request, NULL, error);
         return r < 0 ? r : filter_user(&request->user, request->user_id, error);
+}
+
+static bool is_lifecycle(Bus *bus, const Connector *connector, const ResendRequest *request)
+{
+        return engine_delivery_kind(bus->engine, connector, request->user, request->id) == DELIVERY_LIFECYCLE;
 }
 
 static int resend_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_bus_error *error)
@@ -94,6 +101,8 @@ static int resend_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_
         connector = describe_find_connector(bus, request.connector, request.user);
         if (!connector)
                 return bus_refuse(error, -ENXIO);
+        if (request.only_records && is_lifecycle(bus, connector, &request))
+                return bus_refuse_text(error, -EACCES, "Only who may manage webhooks may do this.");
 
         const StartOptions options = {
                 .trigger = request.on_behalf_of ? RUN_TRIGGER_REMOTE : RUN_TRIGGER_MANUAL,
@@ -119,12 +128,16 @@ int method_resend_delivery(sd_bus_message *m, void *userdata, sd_bus_error *erro
 {
         Bus *bus = bus_current(sd_bus_message_get_bus(m));
         ResendRequest request = { 0 };
+        const Connector *connector;
         AccessSubject subject;
         int r;
 
         r = resend_request_read(m, &request, error);
         if (r < 0)
                 return r;
-        subject = (AccessSubject) { .connector = request.connector, .on_behalf = request.on_behalf_of != NULL };
+        connector = describe_find_connector(bus, request.connector, request.user);
+        subject = (AccessSubject) { .connector = request.connector,
+                                    .lifecycle = connector && is_lifecycle(bus, connector, &request),
+                                    .on_behalf = request.on_behalf_of != NULL };
         return access_ask(bus, m, &subject, resend_granted, error);
 }

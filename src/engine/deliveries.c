@@ -60,6 +60,15 @@ static int start_run(Engine *engine, const Connector *connector, const StartOpti
         return r;
 }
 
+int engine_delivery_kind(Engine *engine, const Connector *connector, const char *user_id, const char *id)
+{
+        _cleanup_(found_delivery_done) FoundDelivery found = {};
+        int r;
+
+        r = store_find_delivery(engine->store, connector->record.name, user_id, id, &found);
+        return r > 0 ? (int) found.kind : r < 0 ? r : -ENOMSG;
+}
+
 int engine_resend_delivery(Engine *engine, const Connector *connector, const char *user_id, const char *id,
                            const StartOptions *options, EngineReply reply, void *userdata)
 {

@@ -19,6 +19,10 @@
 int engine_describe_deliveries(Engine *engine, const Connector *connector, const char *user_id, unsigned limit,
                                char **ret_json) _must_check_;
 
+/* Of which kind an attempt is. Return: a DeliveryKind; -ENOMSG (there is none); negative errno of reading. */
+int engine_delivery_kind(Engine *engine, const Connector *connector, const char *user_id,
+                         const char *id) _must_check_;
+
 /**
  * engine_resend_delivery() - what an attempt was for is sent once more
  * @options: of the run that sends records

@@ -16,6 +16,7 @@
 
 #define NO_MEMORY_PAUSE_USEC USEC_PER_SEC
 #define CONNECTIONS_KEPT_MAX 64U
+#define HURRY_INTERVAL_USEC  USEC_PER_SEC
 #define DUE_AT_ONCE_MAX      64U /* rows that one look at the history begins */
 
 struct Delivery {
@@ -23,6 +24,7 @@ struct Delivery {
         DeliveryRequest *request; /* NULL: it has ended, and waits for its commit */
         DueDelivery due; /* its body is the request's */
         usec_t started_usec; /* CLOCK_REALTIME */
+        bool unwanted;       /* it was not sent, which says nothing of the endpoint */
         char *url;           /* that the endpoint had then */
         Delivery *prev, *next;
 };
@@ -167,13 +169,15 @@ static int record(Delivery *delivery, DeliveryOutcome *outcome)
 {
         WebhookEntry *entry = delivery->entry;
         Engine *engine = entry->engine;
-        DeliveryVerdict verdict = delivery_judge(engine->settings, outcome, delivery->due.n_attempts, engine_random());
+        DeliveryVerdict verdict = { .state = DELIVERY_FAILED };
         AttemptPublication *p = calloc(1, sizeof(AttemptPublication));
         int r;
 
         if (!p)
                 return -ENOMEM;
         p->delivery = delivery;
+        if (!delivery->unwanted)
+                verdict = delivery_judge(engine->settings, outcome, delivery->due.n_attempts, engine_random());
         r = fill_attempt(delivery, outcome, &p->attempt);
         /* What the old address says of a message, other than that it has it, is nothing that the new one says. */
         if (r >= 0 && p->attempt.outdated && !p->attempt.succeeded)
@@ -181,7 +185,7 @@ static int record(Delivery *delivery, DeliveryOutcome *outcome)
         if (r >= 0)
                 r = store_put_webhook_attempt(engine->store, &delivery->due, &p->attempt, verdict.state,
                                               usec_add(engine_now(engine, CLOCK_REALTIME), verdict.delay_usec));
-        if (r >= 0 && !p->attempt.outdated)
+        if (r >= 0 && !p->attempt.outdated && !delivery->unwanted)
                 r = judge_endpoint(entry, &verdict);
         if (r < 0) {
                 webhook_attempt_done(&p->attempt);
@@ -254,6 +258,30 @@ static int begin_request(Delivery *delivery)
         return delivery_loop_add(webhooks->loop, handle);
 }
 
+/* What somebody asked for is sent whether the endpoint wants it or not. */
+static bool is_wanted(const Delivery *delivery)
+{
+        const DueDelivery *due = &delivery->due;
+
+        return due->manual || due->type == WEBHOOK_TEST ||
+               webhook_endpoint_wants(&delivery->entry->endpoint, due->type, due->user_id);
+}
+
+/* The endpoint has another user by now, or other types. */
+static int drop_unwanted(Delivery *delivery)
+{
+        _cleanup_(delivery_outcome_done) DeliveryOutcome outcome = {};
+
+        if (is_wanted(delivery))
+                return 0;
+        outcome.error = strdup("Not sent: the endpoint does not want it any longer.");
+        if (!outcome.error)
+                return -ENOMEM;
+        delivery->unwanted = true;
+        conclude(delivery, &outcome);
+        return 1;
+}
+
 /* What the administrator does not allow, or no longer, fails without a request. */
 static int refuse_url(Delivery *delivery)
 {
@@ -287,7 +315,9 @@ static int send_due(WebhookEntry *entry, DueDelivery *due)
         DL_APPEND(entry->deliveries, delivery);
         entry->n_deliveries++;
         entry->engine->webhooks->n_deliveries++;
-        r = refuse_url(delivery);
+        r = drop_unwanted(delivery);
+        if (r == 0)
+                r = refuse_url(delivery);
         if (r == 0)
                 r = begin_request(delivery);
         if (r < 0) {
@@ -432,6 +462,19 @@ void delivery_unpause(WebhookEntry *entry)
 {
         entry->paused_usec = 0;
         delivery_wake(entry);
+}
+
+void delivery_hurry(WebhookEntry *entry)
+{
+        usec_t boot = engine_now(entry->engine, CLOCK_BOOTTIME);
+
+        if (entry->n_failures > 0 && entry->hurried_usec > 0 &&
+            boot < usec_add(entry->hurried_usec, HURRY_INTERVAL_USEC)) {
+                delivery_wake(entry);
+                return;
+        }
+        entry->hurried_usec = boot;
+        delivery_unpause(entry);
 }
 
 static void on_wake_publication(Engine *engine, Publication *publication, int error)

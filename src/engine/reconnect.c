@@ -68,6 +68,7 @@ static int run_reconnected(ConnectorEntry *c, const char *user_id, const char *r
         return 0;
 }
 
+/* It is active again for everybody who shares it; who asked is told of their own alone, and named in those. */
 static void run_affected(Engine *engine, ConnectionEntry *connection, const char *user_id, const char *requested_by,
                          ReconnectPublication *p)
 {
@@ -75,9 +76,11 @@ static void run_affected(Engine *engine, ConnectionEntry *connection, const char
         int k;
 
         DL_FOREACH(connection->members, c) {
-                if (!is_of_user(c, user_id) || !is_affected(c))
+                bool own = is_of_user(c, user_id);
+
+                if (!is_affected(c))
                         continue;
-                k = run_reconnected(c, user_id, requested_by, p);
+                k = run_reconnected(c, user_id, own ? requested_by : NULL, own ? p : NULL);
                 if (k < 0) {
                         engine_break(engine, k);
                         return;

@@ -317,7 +317,7 @@ int engine_test_webhook(Engine *engine, const char *id, EngineWebhookTestReply r
         p->reply = reply;
         p->userdata = userdata;
         (void) memcpy(p->message_id, message.id, strlen(message.id) + 1);
-        delivery_unpause(entry);
+        delivery_hurry(entry);
         engine->n_replies++;
         publication_queue(engine, &TAKE_PTR(p)->publication, on_test_reply);
         return 0;
@@ -341,7 +341,7 @@ int engine_resend_webhook(Engine *engine, const char *id, const char *message_id
         if (r < 0)
                 return r;
         break_if(engine, delivery_wake_when_committed(engine));
-        delivery_unpause(entry);
+        delivery_hurry(entry);
         reply_queue(engine, TAKE_PTR(answer), 0);
         return 0;
 }
@@ -361,7 +361,7 @@ int engine_recover_webhook(Engine *engine, const char *id, usec_t since_usec, En
                 return r;
         break_if(engine, webhooks_go_on(engine));
         break_if(engine, delivery_wake_when_committed(engine));
-        delivery_unpause(entry);
+        delivery_hurry(entry);
         reply_queue(engine, TAKE_PTR(answer), 0);
         return 0;
 }

@@ -18,6 +18,7 @@ typedef struct WebhookEntry {
         unsigned n_deliveries;
         unsigned n_failures;      /* in a row, since the daemon began */
         usec_t paused_usec;       /* CLOCK_BOOTTIME until which it is left alone */
+        usec_t hurried_usec;      /* CLOCK_BOOTTIME at which somebody last had it asked at once; 0: never */
         bool ready;               /* something may be due */
         sd_event_source *timer;
         struct WebhookEntry *prev, *next;
@@ -78,8 +79,11 @@ void delivery_wake(WebhookEntry *entry);
 void delivery_wake_all(Engine *engine);
 int delivery_wake_when_committed(Engine *engine) _must_check_; /* of any endpoint; 0 or -ENOMEM */
 
-/* Somebody asked: it is not left alone any longer. */
+/* It is not left alone any longer. */
 void delivery_unpause(WebhookEntry *entry);
+
+/* Somebody asked for a message: the same, of an endpoint that fails once a second at most. */
+void delivery_hurry(WebhookEntry *entry);
 
 /* What is being sent is broken off; what waits for its commit loses its endpoint. */
 void delivery_forget(WebhookEntry *entry);

@@ -103,6 +103,8 @@ static void on_accepted(Request *request, const ClientAnswer *answer)
 {
         if (answer->error == -ENOMSG)
                 surface_refuse(request, MHD_HTTP_NOT_FOUND, "Delivery not found");
+        else if (answer->error == -EACCES)
+                surface_refuse(request, MHD_HTTP_FORBIDDEN, "News of runs are sent again by who manages webhooks");
         else if (answer->error < 0)
                 backend_refuse(request, answer);
         else
@@ -114,6 +116,9 @@ static void resend_delivery(Request *request)
         const ClientOption options[] = {
                 { .name = "on_behalf_of", .type = 's', .s = request->principal->name },
                 { .name = "user", .type = 's', .s = bound_user(request) },
+                { .name = "only_records",
+                  .type = 'b',
+                  .b = bound_user(request) || !principal_may(request->principal, API_SCOPE_ADMIN) },
         };
 
         backend_call(request,

@@ -195,6 +195,7 @@ void view_delivery_attempt(JsonWriter *w, const char *key, const DeliveryAttempt
         else
                 json_write_null(w, "records");
         json_write_string(w, "error", attempt->error);
-        json_write_string(w, "response", attempt->answer);
+        /* What an endpoint answers is for those who manage webhooks: DescribeWebhookAttempts has it. */
+        json_write_string(w, "response", attempt->kind == DELIVERY_RECORDS ? attempt->answer : NULL);
         json_close_object(w);
 }

@@ -33,6 +33,10 @@ static void write_fields_of_document(JsonWriter *w, const WebhookEndpoint *endpo
         json_write_string(w, "description", strempty(endpoint->description));
         write_types(w, endpoint->types);
         json_write_string(w, "user_id", endpoint->user_id);
+        json_write_bool(w, "disabled", endpoint->disabled >= 0);
+        json_write_string(w, "disabled_reason", webhook_disabled_to_string(endpoint->disabled));
+        json_write_timestamp(w, "disabled_at", endpoint->disabled_usec);
+        json_write_timestamp(w, "failing_since", endpoint->failing_usec);
 }
 
 void view_webhook_endpoint_of_document(JsonWriter *w, const char *key, const WebhookEndpoint *endpoint)
@@ -46,10 +50,6 @@ void view_webhook_endpoint(JsonWriter *w, const char *key, const WebhookEndpoint
 {
         json_open_object(w, key);
         write_fields_of_document(w, endpoint);
-        json_write_bool(w, "disabled", endpoint->disabled >= 0);
-        json_write_string(w, "disabled_reason", webhook_disabled_to_string(endpoint->disabled));
-        json_write_timestamp(w, "disabled_at", endpoint->disabled_usec);
-        json_write_timestamp(w, "failing_since", endpoint->failing_usec);
         json_write_timestamp(w, "created_at", endpoint->created_usec);
         json_write_timestamp(w, "updated_at", endpoint->updated_usec);
         json_close_object(w);

@@ -2,7 +2,8 @@
 #pragma once
 
 /* Webhooks as JSON. Endpoints in syncrun's own view have every field but the secrets, in that of Open Wearables its
- * document's five (C32); messages and attempts have the one shape that Svix gave them. */
+ * document's five (C32) and, behind them, whether it is enabled; messages and attempts have the one shape that Svix
+ * gave them. */
 
 #include "base/json-writer.h"
 #include "model/webhook.h"

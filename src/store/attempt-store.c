@@ -13,6 +13,7 @@
 void due_delivery_done(DueDelivery *delivery)
 {
         free(delivery->message_id);
+        free(delivery->user_id);
         free(delivery->body);
         *delivery = (DueDelivery) {};
 }
@@ -38,6 +39,8 @@ static int read_due(Query *query, DueDelivery **deliveries, size_t *n)
                 d = &(*deliveries)[(*n)++];
                 d->key = query_get_int(query);
                 d->message_id = query_get_text(query);
+                d->type = webhook_type_from_string(query_get_borrowed(query));
+                d->user_id = query_get_text(query);
                 d->body = query_get_text(query);
                 d->due_usec = query_get_uint(query);
                 d->n_attempts = (unsigned) query_get_uint(query);
@@ -52,7 +55,7 @@ static int read_due(Query *query, DueDelivery **deliveries, size_t *n)
 int store_list_due_deliveries(Store *store, const char *endpoint_id, unsigned limit, DueDelivery **ret, size_t *ret_n)
 {
         static const char sql[] =
-                "SELECT d.key, m.id, m.body, d.due_usec, d.n_attempts, d.manual, d.generation"
+                "SELECT d.key, m.id, m.type, m.user_id, m.body, d.due_usec, d.n_attempts, d.manual, d.generation"
                 " FROM webhook_deliveries AS d INDEXED BY webhook_deliveries_due"
                 " JOIN webhook_messages AS m ON m.key = d.message"
                 " WHERE d.endpoint = (SELECT key FROM webhook_endpoints WHERE id = ? AND hold_upto IS NULL)"

@@ -61,6 +61,8 @@ int store_put_webhook_clock_step(Store *store, int64_t step_usec, usec_t latest_
 typedef struct DueDelivery {
         int64_t key;
         char *message_id;
+        WebhookType type;
+        char *user_id; /* NULL */
         char *body;
         usec_t due_usec;
         unsigned n_attempts; /* before */

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from harness import (CONNECTION, CONNECTOR, MANAGER, NAME, PATH, RUN, TIMEOUT_SEC, SlowPolkit, connector_path, path_of, run_path,
                      wait_for)
+from webhooks import LOCAL, Webhooks
 
 TOP = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -109,6 +110,25 @@ def test_each_method_asks_for_its_action_and_no_other(run, daemon, polkit, nobod
         _, error = process.communicate(timeout=TIMEOUT_SEC)
         refusals = ("No program reconnects", "has ended", "There is no such", "no such webhook endpoint")
         assert process.returncode == 0 or any(text in error for text in refusals), (words, error)
+
+
+def test_a_lifecycle_delivery_is_sent_again_by_who_manages_webhooks(run, daemon, client, polkit, nobody):
+    daemon.write("syncrun.conf", LOCAL.format(retry="1h", more=""))
+    client.manager("Reload")
+    hooks = Webhooks(client)
+    hooks.add("http://127.0.0.1:1/", types=["sync.started"])
+    worker = daemon.worker()
+    worker.attach()
+    hooks.wait_attempts(1)
+    (delivery,) = client.describe("DescribeDeliveries", connector="bank")["deliveries"]
+    words = (PATH, MANAGER, "ResendDelivery", "ssa{sv}", "bank", delivery["id"], "0")
+    polkit("SetAllowed", "(as)", ["org.syncrun1.trigger"])
+    assert "(org.syncrun1.manage-webhooks)" in error_of(nobody(*words))
+    polkit("SetAllowed", "(as)", ["org.syncrun1.manage-webhooks"])
+    _, error = (process := nobody(*words)).communicate(timeout=TIMEOUT_SEC)
+    assert process.returncode == 0, error
+    hooks.wait_attempts(2)
+    worker.exit()
 
 
 def test_every_method_is_a_reader_or_asks(run):

@@ -9,7 +9,7 @@ import threading
 import pytest
 from harness import wait_for
 from receiver import answer, hang
-from webhooks import Webhooks, report
+from webhooks import OTHER, USER, Webhooks, report
 
 
 def history(daemon):
@@ -131,6 +131,27 @@ def test_what_waits_survives_a_restart(begin, receivers, new_daemon, client):
     webhooks.call("ResendWebhookMessage", endpoint, message)
     webhooks.wait_attempts(2)
     assert receiver.ids == [message, message]
+
+
+def test_what_is_no_longer_wanted_is_not_sent(begin, receivers, new_daemon, client):
+    """The endpoint has another user by now, or other types; what was on its way says so, and does not count against it."""
+    receiver = receivers(answer(500))
+    webhooks = begin(retry="1s")
+    endpoint = webhooks.add(receiver.url(), user=USER, types=["sync.started", "sync.failed"], disabled=True)
+    for run in ("r1", "r2"):
+        report(client, run, "started" if run == "r1" else "failed")
+    webhooks.call("UpdateWebhookEndpoint", endpoint, disabled=False, user=OTHER)
+    client.manager("RecoverWebhook", "(sta{sv})", endpoint, 0, {})
+    webhooks.wait_attempts(2)
+    webhooks.call("UpdateWebhookEndpoint", endpoint, user=USER, types=["sync.failed"])
+    client.manager("RecoverWebhook", "(sta{sv})", endpoint, 0, {})
+    webhooks.wait_attempts(5)  # of which two are the one that is taken at last
+    assert receiver.types == ["sync.failed"] * 2
+    dropped = [attempt for attempt in webhooks.attempts() if attempt["statusText"].startswith("Not sent")]
+    assert len(dropped) == 3 and {attempt["responseStatusCode"] for attempt in dropped} == {0}
+    states = {message["eventType"]: message["statusText"] for message in webhooks.messages(endpoint=endpoint)}
+    assert states == {"sync.started": "failed", "sync.failed": "succeeded"}
+    assert webhooks.describe(endpoint)["failing_since"] is None
 
 
 def test_one_that_hangs_holds_up_nobody(begin, receivers, new_daemon, client):

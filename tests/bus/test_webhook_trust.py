@@ -11,6 +11,9 @@ from webhooks import USER, Webhooks, refusal
 SECURE = "[Webhooks]\nAllowAddressLiterals=yes\nAllowPrivateAddresses=yes\nRetrySec=\nCertificateAuthorityFile={ca}\n"
 
 
+ENABLED = {"disabled": False, "disabled_reason": None, "disabled_at": None, "failing_since": None}
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("ca") / "authority")
@@ -124,11 +127,12 @@ def test_what_an_endpoint_is_made_of(new_daemon, client):
     endpoint = webhooks.add("https://example.com/", description="x" * 1024, types=["sync.failed"], user=USER)
     assert webhooks.describe(endpoint, view="open-wearables") == {
         "id": endpoint, "url": "https://example.com/", "description": "x" * 1024, "filter_types": ["sync.failed"],
-        "user_id": USER}
+        "user_id": USER, **ENABLED}
     for values in ({"description": "x" * 1025}, {"types": ["webhook.test"]}, {"user": "me"}, {"view": "repo"}):
         assert refusal(webhooks.call, "UpdateWebhookEndpoint", endpoint, **values).name == "InvalidArgument"
     body = json.loads(webhooks.call("UpdateWebhookEndpoint", endpoint, description="", types=[], user="", view="open-wearables"))
-    assert body == {"id": endpoint, "url": "https://example.com/", "description": "", "filter_types": None, "user_id": None}
+    assert body == {"id": endpoint, "url": "https://example.com/", "description": "", "filter_types": None, "user_id": None,
+                    **ENABLED}
     listed = json.loads(webhooks.call("DescribeWebhookEndpoints", view="open-wearables"))
     assert listed == {"data": [body], "done": True, "iterator": None, "prevIterator": None}
     for limit in (0, 251):

@@ -6,6 +6,7 @@ import json
 import pytest
 from server import ALICE, BOB, add_key
 from test_service import check
+from webhooks import LOCAL, Webhooks
 
 LIST = "/v1/connectors/{name}/deliveries"
 RESEND = f"{LIST}/{{id}}/resend"
@@ -46,6 +47,27 @@ def test_resend(shim, key, told):
     assert ask(shim, "POST", RESEND, key, "datt_1").status == 409
     missing = ask(shim, "POST", RESEND, key, "datt_9")
     assert (missing.status, missing.json()["error"]) == (404, "Delivery not found")
+
+
+def test_news_are_sent_again_by_who_manages_webhooks(daemon, client, shim, key):
+    """Others see that there was an attempt, but neither what came back, nor may they have it made again."""
+    daemon.write("syncrun.conf", LOCAL.format(retry="1h", more=""))
+    client.manager("Reload", "()")
+    hooks = Webhooks(client)
+    hooks.add("http://127.0.0.1:1/", types=["sync.started"])
+    client.start("bank")
+    worker = daemon.worker()
+    worker.attach()
+    hooks.wait_attempts(1)
+    (news,) = ask(shim, "GET", LIST, key).json()["deliveries"]
+    assert (news["kind"], news["response"]) == ("lifecycle", None)
+    writer = add_key(client, "writer", scopes=["sync:read", "sync:write"])
+    alice = add_key(client, "alice", user=ALICE, scopes=["sync:read", "sync:write", "sync:admin"])
+    for other in (writer, alice):
+        assert ask(shim, "POST", RESEND, other, news["id"]).status == 403
+    assert ask(shim, "POST", RESEND, key, news["id"]).status == 202
+    hooks.wait_attempts(2)
+    worker.exit()
 
 
 def test_who_may(shim, client, told):

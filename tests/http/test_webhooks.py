@@ -3,7 +3,7 @@
 
 import pytest
 from harness import MANAGER, wait_for
-from receiver import Receiver
+from receiver import Receiver, answer
 from server import ALICE, BOB, add_key
 from test_service import check
 from webhooks import LOCAL
@@ -16,6 +16,7 @@ ACTIONS = [("GET", ONE), ("PATCH", ONE), ("DELETE", ONE), ("GET", f"{ONE}/secret
            ("GET", f"{ONE}/attempts"), ("GET", f"{ONE}/messages"), ("POST", f"{ONE}/messages/{{message_id}}/resend"),
            ("POST", f"{ONE}/test"), ("POST", f"{ONE}/recover")]
 KEYS = ["id", "url", "description", "filter_types", "user_id"]
+STATE = {"disabled": False, "disabled_reason": None, "disabled_at": None, "failing_since": None}
 
 
 @pytest.fixture
@@ -55,18 +56,37 @@ def test_endpoints(ask):
     wish = {"url": "https://hooks.example.net/a", "description": "mine", "filter_types": ["sync.failed"], "user_id": ALICE.upper()}
     made = ask("POST", LIST, body=wish)
     endpoint = made.json()
-    assert (made.status, list(endpoint)) == (201, KEYS)
-    assert endpoint == {**wish, "id": endpoint["id"], "user_id": ALICE}
+    assert (made.status, list(endpoint)) == (201, [*KEYS, *STATE])
+    assert endpoint == {**wish, **STATE, "id": endpoint["id"], "user_id": ALICE}
     assert made.headers["Location"] == f"{LIST}/{endpoint['id']}"
     other = add(ask)
     page = ask("GET", LIST).json()
     assert page["data"][0] == endpoint and [e["id"] for e in page["data"]] == [endpoint["id"], other]
     assert (page["done"], page["iterator"], page["prevIterator"]) == (True, None, None)
     assert ask("GET", ONE, other).json() == {
-        "id": other, "url": "https://hooks.example.net/", "description": "", "filter_types": None, "user_id": None}
+        "id": other, "url": "https://hooks.example.net/", "description": "", "filter_types": None, "user_id": None,
+        **STATE}
     assert ask("DELETE", ONE, endpoint["id"]).status == 204
     assert ask("GET", ONE, endpoint["id"]).status == 404
     assert [e["id"] for e in ask("GET", LIST).json()["data"]] == [other]
+
+
+def test_whether_it_is_enabled(ask, receiver, wait_attempts):
+    """Switched off by hand, and by the service, which says so and why; and what comes before that."""
+    endpoint = add(ask, receiver.url(), disabled=True)
+    seen = ask("GET", ONE, endpoint).json()
+    assert (seen["disabled"], seen["disabled_reason"], seen["failing_since"]) == (True, "by-hand", None)
+    assert seen["disabled_at"] is not None
+    receiver.script += [answer(500), answer(410)]
+    assert ask("PATCH", ONE, endpoint, {"disabled": False}).json().items() >= STATE.items()
+    ask("POST", f"{ONE}/test", endpoint)
+    wait_attempts(1)
+    failing = ask("GET", ONE, endpoint).json()
+    assert not failing["disabled"] and failing["failing_since"] is not None
+    wait_attempts(2)
+    (gone,) = ask("GET", LIST).json()["data"]
+    assert (gone["disabled"], gone["disabled_reason"]) == (True, "gone")
+    assert gone["disabled_at"] >= gone["failing_since"] == failing["failing_since"]
 
 
 def test_patch(ask, client):

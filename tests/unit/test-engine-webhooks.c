@@ -320,6 +320,30 @@ static void test_a_fresh_beginning(void **state)
         }
 }
 
+/* Who asks for a message has an endpoint asked that fails, but not more than once a second. */
+static void test_who_asks_again_and_again(void **state)
+{
+        EngineFixture *f = *state;
+        WebhookEntry *entry;
+
+        fixture_stop_clock(BEGIN);
+        fixture_open(f);
+        (void) add_endpoint(f, -1);
+        entry = f->engine->webhooks->entries;
+        for (unsigned n_failures = 0; n_failures < 2; n_failures++) {
+                entry->n_failures = n_failures;
+                for (int i = 0; i < 4; i++) {
+                        usec_t pause = fixture_now(CLOCK_BOOTTIME) + USEC_PER_HOUR;
+
+                        entry->paused_usec = pause;
+                        delivery_hurry(entry);
+                        assert_true(entry->paused_usec == (n_failures > 0 && i % 2 ? pause : 0));
+                        if (i % 2)
+                                entry->hurried_usec -= USEC_PER_SEC; /* so long ago */
+                }
+        }
+}
+
 /* Somebody who takes a connection and says nothing, until it is closed. */
 static int listen_silently(char ret_url[static 64])
 {
@@ -373,6 +397,7 @@ int main(void)
                 ENGINE_TEST(test_a_url_that_is_no_longer_allowed), ENGINE_TEST(test_clock_steps),
                 ENGINE_TEST(test_a_later_attempt),   ENGINE_TEST(test_clock_step_during_a_request),
                 ENGINE_TEST(test_idle_is_not_failing), ENGINE_TEST(test_a_fresh_beginning),
+                ENGINE_TEST(test_who_asks_again_and_again),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
