@@ -157,10 +157,12 @@ class Promises:
 # ---- Items: what the destination has beside what the history says
 
 
-def read_items(path):
-    """(highest item, items, {run: new items}, runs whose end the worker knows to be recorded) of a connector."""
+@contextmanager
+def worker_items(path):
+    """The database of a connector's items, None where there is none yet."""
     if not path.exists():
-        return 0, 0, {}, set()
+        yield None
+        return
     with live(path) as database:
         try:
             made = database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'run'").fetchone()
@@ -169,30 +171,33 @@ def read_items(path):
             if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
                 raise
             made = None
-        if not made:
-            return 0, 0, {}, set()  # killed before its first word
-        added = dict(database.execute("SELECT run_id, count(item.id) FROM run LEFT JOIN item ON first_run = run.id"
-                                      " GROUP BY run.id"))
-        settled = {run for run, in database.execute("SELECT run_id FROM run WHERE settled")}
-        number, highest = database.execute("SELECT count(*), ifnull(max(json ->> 'id'), 0) FROM item").fetchone()
-    return highest, number, added, settled
+        yield database if made else None  # killed before its first word
+
+
+def number_and_highest(items):
+    return items.execute("SELECT count(*), ifnull(max(json ->> 'id'), 0) FROM item").fetchone() if items else (0, 0)
 
 
 def check_cursor(history, name, path):
     """The cursor was read before the items, and its worker is dead: it must not be ahead of them."""
     row = history.execute("SELECT cursor FROM cursors JOIN connectors ON key = connector WHERE name = ?", (name,)).fetchone()
     cursor = json.loads(row[0])["n"] if row else 0
-    highest = read_items(path)[0]
+    with worker_items(path) as items:
+        _, highest = number_and_highest(items)
     expect(cursor <= highest, "the cursor of", name, "is", cursor, "and its items end at", highest)
 
 
 def check_items(history, name, path, exact):
-    """Counts equal the items: of runs whose end the worker knows to be recorded, or (exact) of all."""
-    highest, number, added, settled = read_items(path)
-    expect(highest == number, name, "has", number, "items up to", highest)
-    told = dict(history.execute("SELECT runs.id, added FROM runs JOIN connectors ON key = connector WHERE name = ?", (name,)))
-    for run, n in added.items():
-        if exact or run in settled:
-            expect(told.get(run) == n, "run", run, "of", name, "stored", n, "items and is recorded with", told.get(run))
-        else:
-            expect(told.get(run, 0) <= n, "run", run, "of", name, "stored", n, "items and is recorded with", told.get(run))
+    """Counts equal the items: of runs whose end the worker knows to be recorded, or (exact) of all. Its worker may run on: what
+    follows is read after what it follows."""
+    with worker_items(path) as items:
+        number, highest = number_and_highest(items)
+        expect(highest == number, name, "has", number, "items up to", highest)
+        if not items:
+            return
+        settled = {run for run, in items.execute("SELECT run_id FROM run WHERE settled")}
+        told = dict(history.execute("SELECT runs.id, added FROM runs JOIN connectors ON key = connector WHERE name = ?", (name,)))
+        added = items.execute("SELECT run_id, count(item.id) FROM run LEFT JOIN item ON first_run = run.id GROUP BY run.id")
+        for run, n in added.fetchall():
+            counts = ("run", run, "of", name, "stored", n, "items and is recorded with", told.get(run))
+            expect(told.get(run) == n if exact or run in settled else told.get(run, 0) <= n, *counts)

@@ -92,9 +92,11 @@ def test_power_losses(own):
 def test_kills(own):
     """The daemon and its workers, by turns, while all connectors run."""
     machine, promises = own.machine, Promises()
-    add_all(own, 30)
     for victim in ("syncrund", "syncrun@busy1", "syncrund", "syncrun@busy2", "syncrun@busy3"):
         before = machine.now()
+        add_all(own, 30)
+        if victim != "syncrund":  # a worker that is still there when it is killed
+            own.add(victim.partition("@")[2], "/usr/local/bin/source 1000000 20")
         start_all(own, promises)
         own.wait("RUN_STARTED", f"SYNCRUN_CONNECTOR={victim.partition('@')[2] or NAMES[-2]}", after=before)
         machine.run("systemctl", "kill", "--signal=KILL", f"{victim}.service", check=False)
@@ -106,8 +108,8 @@ def test_kills(own):
         check(own, promises, exact=False)
     end_all(own, promises)
     assert machine.properties("syncrund.service", "NRestarts")["NRestarts"] == "2"
-    failed = [entry for entry in machine.journal(f"MESSAGE_ID={MSG['RUN_FAILED']}")]
-    assert failed and all(entry["SYNCRUN_ERROR"] for entry in failed)
+    failed = [entry for what in ("RUN_LOST", "RUN_FAILED") for entry in machine.journal(f"MESSAGE_ID={MSG[what]}")]
+    assert len(failed) >= 3 and all(entry["SYNCRUN_ERROR"] for entry in failed)
 
 
 HISTORY = "/var/lib/syncrun/history.db"
