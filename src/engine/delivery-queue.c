@@ -468,12 +468,13 @@ void delivery_hurry(WebhookEntry *entry)
 {
         usec_t boot = engine_now(entry->engine, CLOCK_BOOTTIME);
 
-        if (entry->n_failures > 0 && entry->hurried_usec > 0 &&
-            boot < usec_add(entry->hurried_usec, HURRY_INTERVAL_USEC)) {
-                delivery_wake(entry);
-                return;
+        if (entry->n_failures > 0) {
+                if (entry->hurried_usec > 0 && boot < usec_add(entry->hurried_usec, HURRY_INTERVAL_USEC)) {
+                        delivery_wake(entry);
+                        return;
+                }
+                entry->hurried_usec = boot;
         }
-        entry->hurried_usec = boot;
         delivery_unpause(entry);
 }
 

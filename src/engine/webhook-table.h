@@ -18,7 +18,7 @@ typedef struct WebhookEntry {
         unsigned n_deliveries;
         unsigned n_failures;      /* in a row, since the daemon began */
         usec_t paused_usec;       /* CLOCK_BOOTTIME until which it is left alone */
-        usec_t hurried_usec;      /* CLOCK_BOOTTIME at which somebody last had it asked at once; 0: never */
+        usec_t hurried_usec;      /* CLOCK_BOOTTIME of the last time that somebody lifted a pause; 0: never */
         bool ready;               /* something may be due */
         sd_event_source *timer;
         struct WebhookEntry *prev, *next;

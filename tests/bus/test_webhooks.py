@@ -240,14 +240,16 @@ def test_an_endpoint_that_never_wants_a_message(begin, receivers, client):
 def test_removing_one_that_holds_all_places(begin, receivers, client):
     """Others that waited for its requests to end are sent to, though none of these has ended."""
     held, other = receivers(then=hang), receivers()
+    arrived = threading.Event()
+    held.notice = lambda request: arrived.set()
     webhooks = begin(more="MaxRequests=1\nTimeoutSec=1h")
     endpoint = webhooks.add(held.url(), types=["sync.started"])
     report(client, "r1", "started")
-    wait_for(lambda: held.requests, "the request that hangs")
+    assert arrived.wait(30)
     webhooks.add(other.url(), types=["sync.failed"])
     report(client, "r1", "failed")
     webhooks.call("RemoveWebhookEndpoint", endpoint)
-    wait_for(lambda: other.requests, "the request that waited")
+    webhooks.wait_attempts(1)
     assert other.types == ["sync.failed"]
 
 
@@ -255,10 +257,10 @@ def test_asked_for_once_more_during_its_attempt(begin, receivers, client):
     receiver = receivers()
     webhooks = begin()
     endpoint = webhooks.add(receiver.url(), types=["sync.started"])
-    held, release = [], threading.Event()
-    receiver.script.append(lambda connection, closing: (held.append(True), release.wait(30), answer()(connection, closing)))
+    held, release = threading.Event(), threading.Event()
+    receiver.script.append(lambda connection, closing: (held.set(), release.wait(30), answer()(connection, closing)))
     report(client, "r1", "started")
-    wait_for(lambda: held, "the request")
+    assert held.wait(30)
     (message,) = webhooks.messages()
     webhooks.call("ResendWebhookMessage", endpoint, message["id"])
     release.set()
