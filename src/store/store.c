@@ -136,31 +136,33 @@ static int examine(Store *store, const char *path, unsigned *ret_version)
         return check_integrity(db);
 }
 
-static int load_last_seq(Store *store)
+static int load_number(Store *store, const char *sql, uint64_t *ret)
 {
-        static const char sql[] = "SELECT max(ifnull((SELECT max(seq) FROM events), 0),"
-                                  " (SELECT value FROM meta WHERE name = 'last_seq'))";
         _cleanup_query_ Query query = query_begin(store->reader, sql);
+        uint64_t number;
         int r;
 
         r = query_step(&query);
         if (r < 0)
                 return r;
-        store->last_seq = query_get_uint(&query);
-        return query_error(&query);
+        number = query_get_uint(&query);
+        r = query_error(&query);
+        if (r >= 0)
+                *ret = number;
+        return r;
+}
+
+static int load_last_seq(Store *store)
+{
+        return load_number(store,
+                           "SELECT max(ifnull((SELECT max(seq) FROM events), 0),"
+                           " (SELECT value FROM meta WHERE name = 'last_seq'))",
+                           &store->last_seq);
 }
 
 static int load_history(Store *store)
 {
-        static const char sql[] = "SELECT value FROM meta WHERE name = 'history'";
-        _cleanup_query_ Query query = query_begin(store->reader, sql);
-        int r;
-
-        r = query_step(&query);
-        if (r < 0)
-                return r;
-        store->history = query_get_uint(&query);
-        return query_error(&query);
+        return load_number(store, "SELECT value FROM meta WHERE name = 'history'", &store->history);
 }
 
 static int on_turn_end(sd_event_source *source, void *userdata)
