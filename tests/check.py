@@ -6,7 +6,10 @@ Two builds: one under ASan and UBSan for the suites that run our code in the pro
 and a plain one for all others, which run the programs as they are installed. The sanitizers' build is made, and its
 tests are run, beside the plain one's tests, which mostly wait. A test program that prints TAP, or is pytest, counts as
 the cases it contains. A build that breaks, and a test program that dies without naming a failed case, count as one failure each.
-Nothing is run a second time. What is above the last line names each failed case again, for logs that are cut.
+A few programs that fail, while most of the machine is busy with others, are run once more by themselves: what is good then counts
+as good and is named UNSTEADY, with what it said the first time, because it is a fault all the same, of the test or of ours.
+Nothing is forgiven to a program that died, or in which a sanitizer or an assert() spoke.
+What is above the last line names each such case and each failed one again, for logs that are cut.
 """
 
 import json
@@ -25,6 +28,8 @@ REASON_LINES = 3  # of a failed case, in the summary
 WIDTH = 220
 PROGRESS_SEC = 60
 SLOWEST_SHOWN = 8
+AGAIN_MAX = 3  # programs in all; where more fail, it is not by chance
+NEVER_AGAIN = r"Sanitizer|: runtime error: |Assertion `|core dumped|Segmentation fault"
 
 SANITIZED_SUITES = ["unit", "fuzz", "bus", "ctl", "http", "worker"]
 
@@ -69,6 +74,10 @@ def failed_cases(text):
     return cases
 
 
+def output_of(test):
+    return test.get("stdout", "") + "\n" + test.get("stderr", "")
+
+
 class Half:
     """A build folder, and the suites that are run in it."""
 
@@ -79,6 +88,8 @@ class Half:
         self.test_options = test_options
         self.passed = self.failed = 0
         self.failures = []  # as failed_cases() gives them
+        self.unsteady = []  # the same
+        self.tests = []  # as meson tells of them
         self.text = []  # what is printed of it at the end
         self.seconds = {}  # of each step
 
@@ -105,25 +116,39 @@ class Half:
 
     def test(self):
         begin = time.monotonic()
+        self.tests, status = self.run_tests(*self.test_options)
+        self.seconds["tested"] = time.monotonic() - begin
+        if status != 0 and not self.bad():
+            self.fail(f"meson test exited with {status}")
+
+    def run_tests(self, *options):
+        """Return: what meson tells of each test program, and its exit status."""
         log = self.build / "meson-logs" / "testlog.json"
         log.unlink(missing_ok=True)
-        command = ["meson", "test", "-C", str(self.build), "--no-rebuild", *self.test_options]
+        command = ["meson", "test", "-C", str(self.build), "--no-rebuild", "--timeout-multiplier=3", *options]
         process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    text=True)
-        told = begin
+        told = time.monotonic()
         for line in process.stdout:
             done = re.match(r" *(\d+)/(\d+) (.*?) +(OK|SKIP|EXPECTEDFAIL|[A-Z]{3,}) ", line)
             if done and (done[4] not in ("OK", "SKIP") or time.monotonic() > told + PROGRESS_SEC):
                 told = time.monotonic()
                 say(f"{self.folder}: {line.strip()}")
         status = process.wait()
-        self.seconds["tested"] = time.monotonic() - begin
-        tests = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-        for test in tests:
-            self.take(test)
-        if status != 0 and self.failed == 0:
-            self.fail(f"meson test exited with {status}")
-        self.finish(tests)
+        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else [], status
+
+    def bad(self):
+        return [test for test in self.tests if test["result"] not in ("OK", "SKIP", "EXPECTEDFAIL")]
+
+    def again(self):
+        """Run what failed by itself; what is good now replaces what was said before."""
+        for test in self.bad():
+            if test["returncode"] < 0 or re.search(NEVER_AGAIN, output_of(test)):
+                continue
+            tests, _ = self.run_tests(test["name"].rpartition(" / ")[2])
+            if [(new["name"], new["result"]) for new in tests] == [(test["name"], "OK")]:
+                self.tell_bad(test, self.unsteady)
+                self.tests[self.tests.index(test)] = tests[0]
 
     def take(self, test):
         name, stdout = test["name"], test.get("stdout", "")
@@ -137,17 +162,23 @@ class Half:
         if skipped:
             self.text.append(f"-- {self.folder}: {skipped} cases skipped in {name}")
         if not good:
-            how = f"{name}: {test['result']}, exit status {test['returncode']}, {test['duration']:.0f} s"
-            output = stdout + "\n" + test.get("stderr", "")
-            self.text.append(f"-- {self.folder}: {how}; its last lines:")
-            self.text += output.splitlines()[-LOG_LINES_SHOWN:]
-            self.failures += [[f"{name}: {case}", *why] for case, *why in failed_cases(output)] or [
-                [how, *output.split("\n")[-REASON_LINES - 1:]]]
+            self.tell_bad(test, self.failures)
 
-    def finish(self, tests):
-        slowest = sorted(tests, key=lambda test: -test["duration"])[:SLOWEST_SHOWN]
+    def tell_bad(self, test, cases):
+        """Add its failed cases, and its last lines to what is printed at the end."""
+        how = f"{test['name']}: {test['result']}, exit status {test['returncode']}, {test['duration']:.0f} s"
+        output = output_of(test)
+        self.text.append(f"-- {self.folder}: {how}; its last lines:")
+        self.text += output.splitlines()[-LOG_LINES_SHOWN:]
+        cases += [[f"{test['name']}: {case}", *why] for case, *why in failed_cases(output)] or [
+            [how, *output.split("\n")[-REASON_LINES - 1:]]]
+
+    def finish(self):
+        for test in self.tests:
+            self.take(test)
+        slowest = sorted(self.tests, key=lambda test: -test["duration"])[:SLOWEST_SHOWN]
         names = ", ".join(f"{test['name'].rpartition(' / ')[2]} {test['duration']:.0f}" for test in slowest)
-        say(f"== {self.folder}: {len(tests)} programs: {self.passed} passed, {self.failed} failed; " +
+        say(f"== {self.folder}: {len(self.tests)} programs: {self.passed} passed, {self.failed} failed; " +
             ", ".join(f"{step} in {seconds:.0f} s" for step, seconds in self.seconds.items()) + f"; slowest: {names}")
 
     def run(self):
@@ -163,11 +194,11 @@ def summary(halves):
     """The failed cases, as many lines as a cut log still shows."""
     lines = []
     for half in halves:
-        for name, *why in half.failures:
-            lines.append(f"FAILED {half.folder}: {name}"[:WIDTH])
+        for word, name, *why in [("UNSTEADY", *case) for case in half.unsteady] + [("FAILED", *case) for case in half.failures]:
+            lines.append(f"{word} {half.folder}: {name}"[:WIDTH])
             lines += [f"        {line.strip()}"[:WIDTH] for line in why if line.strip()][:REASON_LINES]
     if len(lines) > SUMMARY_LINES:  # the names alone
-        lines = [line for line in lines if line.startswith("FAILED")]
+        lines = [line for line in lines if line.startswith(("FAILED", "UNSTEADY"))]
     hidden = len(lines) - SUMMARY_LINES
     return lines[:SUMMARY_LINES] + ([f"... and {hidden} more"] if hidden > 0 else [])
 
@@ -176,10 +207,9 @@ def main():
     sanitized = [f"--suite={suite}" for suite in SANITIZED_SUITES]
     others = [f"--no-suite={suite}" for suite in SANITIZED_SUITES]
     halves = [
-        Half("build-check", ["-Dwerror=true"], [*others, "--timeout-multiplier=3"]),
+        Half("build-check", ["-Dwerror=true"], others),
         # No -Werror with the sanitizers: their checks make gcc warn of paths that cannot be taken.
-        Half("build-asan", ["-Db_sanitize=address,undefined", "-Db_lundef=false"],
-             [*sanitized, "--timeout-multiplier=3"]),
+        Half("build-asan", ["-Db_sanitize=address,undefined", "-Db_lundef=false"], sanitized),
     ]
     begin = time.monotonic()
     plain_tests = None
@@ -189,6 +219,11 @@ def main():
     halves[1].run()
     if plain_tests:
         plain_tests.join()
+    if sum(len(half.bad()) for half in halves) <= AGAIN_MAX:
+        for half in halves:
+            half.again()
+    for half in halves:
+        half.finish()
     for half in halves:
         for line in half.text:
             say(line)

@@ -58,13 +58,18 @@ class Syncrun:
     def call(self, method, *arguments, path="/org/syncrun1", interface="org.syncrun1.Manager", **options):
         """A method call: what `busctl call` exits with. Arguments as busctl takes them, signature first."""
         command = ["busctl", "--json=short", "call", "org.syncrun1", path, interface, method, *map(str, arguments)]
-        done = self.machine.run(*command, **{**options, "check": False})
-        # A read that met a daemon which was just killed: as any client, ask the next one.
-        while method.startswith(("Get", "Describe")) and "without replying" in done.stderr:
-            done = self.machine.run(*command, **{**options, "check": False})
+        ask = self.read if method.startswith(("Get", "Describe")) else self.machine.run
+        done = ask(*command, **{**options, "check": False})
         if options.get("check", True) and done.returncode != 0:
             raise AssertionError(f"{command} exited with {done.returncode}\n{done.stderr}\n{self.machine.log_tail()}")
         return done
+
+    def read(self, *command, **options):
+        """What changes nothing. One that met a daemon which was just killed is put to the next one, as any client would."""
+        while True:
+            done = self.machine.run(*command, **{**options, "check": False})
+            if "without replying" not in done.stderr:
+                return done
 
     def data(self, *arguments, **options):
         """The values of a method's reply."""
@@ -72,7 +77,9 @@ class Syncrun:
 
     def property(self, name, path="/org/syncrun1", interface="org.syncrun1.Manager"):
         command = ["busctl", "--json=short", "get-property", "org.syncrun1", path, interface, name]
-        return json.loads(self.machine.output(*command))["data"]
+        done = self.read(*command)
+        assert done.returncode == 0, f"{command}: {done.stderr}\n{self.machine.log_tail()}"
+        return json.loads(done.stdout)["data"]
 
     def add(self, name, pull, provider="test", reload=True, **sections):
         """A connector, loaded; sections: lines for connector, schedule, run, pipeline."""
