@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* What happens to the runs, and whether it is them that were asked for. */
+
 #include "ctl/progress.h"
 
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,186 +11,14 @@
 #include "base/names.h"
 #include "base/string-util.h"
 #include "base/time-util.h"
-#include "client/heartbeat.h"
-#include "ctl/sync-view.h"
+#include "ctl/progress-internal.h"
 
-#define BAR_WIDTH        24U /* gives way to the numbers where the terminal is narrow */
-#define BAR_WIDTH_MIN    4U
-#define PERCENT_WIDTH    5U
-#define STAGE_WIDTH      10
 #define EXIT_INTERRUPTED 130 /* as a shell says of a program that SIGINT ended */
 #define REDRAW_USEC      USEC_PER_SEC
-#define RATE_AFTER_USEC  (USEC_PER_SEC / 2) /* a rate of less time would jump */
-
-typedef struct Entry {
-        char *connector;
-        char *run_id; /* NULL: what follows has no run yet */
-        char *old_run_id;
-        bool follows; /* what was asked for becomes the next run */
-        bool full;    /* and that is a full resync */
-        bool ended;
-        SyncStatus status;
-        SyncStage stage; /* the newest, for the bar, as the next three */
-        double progress;
-        uint64_t processed;
-        uint64_t total;
-        usec_t begun_usec;           /* CLOCK_MONOTONIC: when we began to look */
-        uint64_t processed_at_begin; /* COUNT_UNKNOWN until the first count */
-} Entry;
-
-struct Progress {
-        Ctl *ctl;
-        Client *client;
-        sd_event *loop;
-        sd_bus_slot *events_slot;
-        sd_bus_slot *owner_slot;
-        ClientHeartbeat *heartbeat;
-        bool live;
-        bool silent; /* --quiet, or JSON at the end */
-        bool interrupted;
-        bool unanswered; /* the service hangs */
-        unsigned n_drawn; /* lines of the live display that stand above the cursor */
-        unsigned name_width;
-        Entry *entries;
-        size_t n_entries;
-};
-
-/* ---- The live display */
-
-/* Items a second since we look, and from that the time left. */
-static void write_rate(FILE *out, const Entry *entry)
-{
-        usec_t passed = usec_sub(now_usec(CLOCK_MONOTONIC), entry->begun_usec);
-        char text[TIMESPAN_TEXT_MAX];
-        double rate = 0;
-
-        if (entry->processed != COUNT_UNKNOWN && passed >= RATE_AFTER_USEC &&
-            entry->processed > entry->processed_at_begin)
-                rate = (double) (entry->processed - entry->processed_at_begin) * (double) USEC_PER_SEC /
-                       (double) passed;
-        if (rate > 0)
-                (void) fprintf(out, " %s %.0f/s", glyph(GLYPH_DOT), rate);
-        if (rate > 0 && entry->total != COUNT_UNKNOWN && entry->total > entry->processed) {
-                usec_t left = (usec_t) ((double) (entry->total - entry->processed) / rate * (double) USEC_PER_SEC);
-
-                (void) fprintf(out, " %s %s left", glyph(GLYPH_DOT),
-                               timespan_format(text, sizeof(text), left,
-                                               left >= 2 * USEC_PER_DAY ? USEC_PER_DAY
-                                               : left >= USEC_PER_HOUR  ? USEC_PER_MINUTE
-                                                                        : USEC_PER_SEC));
-        } else if (passed >= USEC_PER_SEC)
-                (void) fprintf(out, " %s %s", glyph(GLYPH_DOT),
-                               timespan_format(text, sizeof(text), passed, USEC_PER_SEC));
-}
-
-/* @width: of the bar alone, which is not drawn where little is left for it. */
-static void write_bar(FILE *out, const Entry *entry, unsigned width)
-{
-        double fraction = entry->progress;
-        unsigned full;
-
-        if (fraction < 0 && entry->processed != COUNT_UNKNOWN && entry->total != COUNT_UNKNOWN && entry->total > 0)
-                fraction = MIN((double) entry->processed / (double) entry->total, 1.0);
-        if (fraction < 0)
-                return;
-        full = (unsigned) (fraction * width + 0.5);
-        if (width >= BAR_WIDTH_MIN) {
-                (void) fputs(colour(COLOUR_BLUE), out);
-                for (unsigned i = 0; i < width; i++)
-                        (void) fputs(glyph(i < full ? GLYPH_BAR_FULL : GLYPH_BAR_EMPTY), out);
-                (void) fprintf(out, "%s ", colour(COLOUR_NORMAL));
-        }
-        (void) fprintf(out, "%3.0f%% ", fraction * 100);
-}
-
-/* What stands at the right of the bar; freed by the caller, NULL when out of memory. */
-static char *numbers(const Entry *entry)
-{
-        char *text = NULL;
-        size_t size;
-        FILE *out = open_memstream(&text, &size);
-
-        if (!out)
-                return NULL;
-        if (entry->processed != COUNT_UNKNOWN) {
-                (void) fprintf(out, "%" PRIu64, entry->processed);
-                if (entry->total != COUNT_UNKNOWN)
-                        (void) fprintf(out, "/%" PRIu64, entry->total);
-        }
-        write_rate(out, entry);
-        if (fclose(out) == 0)
-                return text;
-        free(text);
-        return NULL;
-}
-
-/* One line, cut where the terminal ends, the bar before the numbers: a longer one would break, and could not be
- * written over. */
-static void draw_entry(const Progress *p, const Entry *entry)
-{
-        _cleanup_free_ char *line = NULL, *tail = numbers(entry);
-        unsigned width = terminal_width() - 1, others = p->name_width + STAGE_WIDTH + PERCENT_WIDTH + 3;
-        size_t size;
-        FILE *out = open_memstream(&line, &size);
-
-        if (!out)
-                return;
-        others += text_width(strempty(tail));
-        (void) fprintf(out, "%s%-*s%s %-*s ", colour(COLOUR_BOLD), (int) p->name_width, entry->connector,
-                       colour(COLOUR_NORMAL), STAGE_WIDTH,
-                       entry->run_id ? strempty(sync_stage_to_string(entry->stage)) : "queued");
-        write_bar(out, entry, MIN(BAR_WIDTH, width > others ? width - others : 0));
-        (void) fputs(strempty(tail), out);
-        if (fclose(out) == 0)
-                (void) text_print(stdout, line, width);
-        (void) fputs("\x1b[K\n", stdout);
-}
-
-static void erase(Progress *p)
-{
-        if (p->n_drawn > 0)
-                (void) printf("\x1b[%uA\r\x1b[J", p->n_drawn);
-        p->n_drawn = 0;
-}
-
-static void draw(Progress *p)
-{
-        unsigned room = MAX(terminal_height(), 3U) - 2;
-        size_t hidden = 0;
-
-        if (!p->live)
-                return;
-        if (p->n_drawn > 0)
-                (void) printf("\x1b[%uA\r", p->n_drawn);
-        p->n_drawn = 0;
-        for (size_t i = 0; i < p->n_entries; i++) {
-                if (p->entries[i].ended)
-                        continue;
-                if (p->n_drawn >= room) {
-                        hidden++;
-                        continue;
-                }
-                draw_entry(p, &p->entries[i]);
-                p->n_drawn++;
-        }
-        if (hidden > 0) {
-                (void) printf("%sand %zu more%s\x1b[K\n", colour(COLOUR_GREY), hidden, colour(COLOUR_NORMAL));
-                p->n_drawn++;
-        }
-        (void) printf("\x1b[J");
-        (void) fflush(stdout);
-}
-
-/* A line that stays, above the live ones. */
-static void print_view(Progress *p, const SyncView *view)
-{
-        if (p->silent)
-                return;
-        erase(p);
-        sync_view_print(view);
-        draw(p);
-        (void) fflush(stdout);
-}
+#define STATES_MATCH                                                                    \
+        "type='signal',sender='" SYNCRUN_BUS_NAME "',path_namespace='" SYNCRUN_PATH_RUN \
+        "',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',arg0='" SYNCRUN_IFACE_RUN "'"
+#define RUNS_SOUGHT 100U /* of the newest: what was asked for is one of the first after another's end */
 
 /* ---- What happens to the runs */
 
@@ -202,7 +31,7 @@ static bool all_ended(const Progress *p)
 }
 
 /* A run that has no end yet is followed from here on. */
-static int adopt(Entry *entry, const char *run_id)
+static int adopt(ProgressEntry *entry, const char *run_id)
 {
         char *id = strdup(run_id);
 
@@ -214,12 +43,13 @@ static int adopt(Entry *entry, const char *run_id)
         entry->stage = _SYNC_STAGE_INVALID;
         entry->progress = PROGRESS_UNKNOWN;
         entry->processed = entry->total = entry->processed_at_begin = COUNT_UNKNOWN;
+        entry->stopping = false;
         entry->begun_usec = now_usec(CLOCK_MONOTONIC);
         return 0;
 }
 
 /* What is new of an entry's run. Return: whether it has ended just now. */
-static bool update(Progress *p, Entry *entry, const SyncView *view)
+static bool update(Progress *p, ProgressEntry *entry, const SyncView *view)
 {
         bool ended = sync_status_is_terminal(view->status), new_stage = view->stage != entry->stage;
 
@@ -233,42 +63,86 @@ static bool update(Progress *p, Entry *entry, const SyncView *view)
         if (ended && !entry->follows)
                 entry->ended = true;
         if (ended || (new_stage && !p->live))
-                print_view(p, view);
+                progress_print(p, view);
         else
-                draw(p);
+                progress_draw(p);
         return ended;
 }
 
-static void look(Progress *p, Entry *entry);
+static void look(Progress *p, ProgressEntry *entry);
 
-static bool is_what_follows(const Entry *entry, const char *run_id, bool full_resync)
+/* A run that was skipped has done nothing, and one that is owed was begun for another's sake. */
+static bool is_asked_for(const ProgressEntry *entry, struct json_object *run)
 {
-        return (full_resync || !entry->full) && !streq_null(run_id, entry->old_run_id);
+        return run && !streq_null(json_text(run, "id"), entry->old_run_id) &&
+               run_trigger_from_string(json_text(run, "trigger")) != RUN_TRIGGER_RETRY &&
+               run_outcome_from_string(json_text(run, "outcome")) != RUN_SKIPPED &&
+               (!entry->full || json_flag(run, "full_resync"));
 }
 
-/* The run that was active has ended: what was asked for is the connector's newest run, or about to be. */
-static void follow(Progress *p, Entry *entry)
+/* The first of them after the run that was active. @runs: newest first. Borrowed; NULL: none. */
+static struct json_object *find_asked_for(const ProgressEntry *entry, struct json_object *connector,
+                                          struct json_object *runs)
 {
-        const ClientOption filter[] = { { "connector", 's', .s = entry->connector }, { "limit", 'u', .u = 1 } };
-        _cleanup_json_ struct json_object *answer = NULL, *connector = NULL;
+        struct json_object *found = json_member(connector, "active_run"), *run;
+
+        if (!is_asked_for(entry, found))
+                found = NULL;
+        for (size_t i = 0; (run = json_element(runs, "runs", i)); i++) {
+                if (streq_null(json_text(run, "id"), entry->old_run_id))
+                        break;
+                if (is_asked_for(entry, run))
+                        found = run;
+        }
+        return found;
+}
+
+/* Somebody changed their mind. */
+static void give_up(const Progress *p, ProgressEntry *entry)
+{
+        entry->ended = true;
+        entry->status = SYNC_STATUS_CANCELLED;
+        if (!p->ctl->options.quiet)
+                (void) fprintf(stderr,
+                               "What was asked for of %s was taken back meanwhile. See 'syncrunctl status %s'.\n",
+                               entry->connector, entry->connector);
+}
+
+/* The connector is asked first: a run that is active no longer is then among the others. */
+static void seek(Progress *p, ProgressEntry *entry)
+{
+        const ClientOption filter[] = { { "connector", 's', .s = entry->connector },
+                                        { "limit", 'u', .u = RUNS_SOUGHT } };
+        _cleanup_json_ struct json_object *connector = NULL, *runs = NULL;
         struct json_object *run;
 
+        if (ctl_ask_connector(p->ctl, entry->connector, &connector) != 0 ||
+            ctl_ask(p->ctl, "DescribeRuns", filter, ELEMENTSOF(filter), &runs) != 0) {
+                entry->ended = true;
+                entry->status = SYNC_STATUS_FAILED;
+                return;
+        }
+        run = find_asked_for(entry, connector, runs);
+        if (run) {
+                if (adopt(entry, json_text(run, "id")) >= 0)
+                        look(p, entry);
+        } else if (json_member(connector, "follow_up")) {
+                free(entry->passed_id);
+                entry->passed_id = strdup(json_text(json_member(connector, "active_run"), "id"));
+        } else
+                give_up(p, entry);
+}
+
+/* The run that was active has ended: what was asked for comes next, or when what is owed has run. */
+static void follow(Progress *p, ProgressEntry *entry)
+{
         entry->follows = false;
         free(entry->old_run_id);
         entry->old_run_id = TAKE_PTR(entry->run_id);
-        if (ctl_ask(p->ctl, "DescribeRuns", filter, ELEMENTSOF(filter), &answer) != 0 ||
-            ctl_ask_connector(p->ctl, entry->connector, &connector) != 0)
-                entry->ended = true;
-        run = json_element(answer, "runs", 0);
-        if (run && is_what_follows(entry, json_text(run, "id"), json_flag(run, "full_resync"))) {
-                if (adopt(entry, json_text(run, "id")) >= 0)
-                        look(p, entry);
-        } else if (entry->full ? !json_flag(connector, "full_resync_pending") : !json_member(connector, "follow_up")) {
-                entry->ended = true; /* somebody changed their mind */
-        }
+        seek(p, entry);
 }
 
-static void apply(Progress *p, Entry *entry, const SyncView *view)
+static void apply(Progress *p, ProgressEntry *entry, const SyncView *view)
 {
         bool follows = entry->follows;
 
@@ -286,20 +160,21 @@ static void on_event(uint64_t seq, const char *user_id, const char *run_id, cons
                 return;
         view = sync_view_from_event(event);
         for (size_t i = 0; i < p->n_entries; i++) {
-                Entry *entry = &p->entries[i];
+                ProgressEntry *entry = &p->entries[i];
 
                 if (entry->ended)
                         continue;
-                if (!entry->run_id && streq(view.name, entry->connector) &&
-                    is_what_follows(entry, run_id, view.full_resync) && adopt(entry, run_id) < 0)
-                        continue;
                 if (streq_null(run_id, entry->run_id))
                         apply(p, entry, &view);
+                else if (!entry->run_id && streq(view.name, entry->connector) &&
+                         !streq_null(run_id, entry->old_run_id) &&
+                         (sync_status_is_terminal(view.status) || !streq_null(run_id, entry->passed_id)))
+                        seek(p, entry);
         }
 }
 
 /* The run as it is now: events before we listened, or while the daemon was away, are made up for. */
-static void look(Progress *p, Entry *entry)
+static void look(Progress *p, ProgressEntry *entry)
 {
         _cleanup_json_ struct json_object *run = NULL;
         SyncView view;
@@ -307,6 +182,7 @@ static void look(Progress *p, Entry *entry)
         if (entry->ended || !entry->run_id || ctl_ask_run(p->ctl, entry->run_id, &run) != 0 || !run)
                 return;
         view = sync_view_from_run(run);
+        entry->stopping = view.stopping;
         apply(p, entry, &view);
 }
 
@@ -318,8 +194,55 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *err
         if (sd_bus_message_read(m, "sss", &name, &before, &now) < 0 || !streq(name, SYNCRUN_BUS_NAME) ||
             now[0] == '\0')
                 return 0;
-        for (size_t i = 0; i < p->n_entries; i++)
-                look(p, &p->entries[i]);
+        for (size_t i = 0; i < p->n_entries; i++) {
+                ProgressEntry *entry = &p->entries[i];
+
+                if (!entry->ended && !entry->run_id)
+                        seek(p, entry);
+                else
+                        look(p, entry);
+        }
+        return 0;
+}
+
+/* The state in @m, a dictionary of changed properties; borrowed from it. Return: 1; 0 it did not change; negative
+ * errno. */
+static int read_state(sd_bus_message *m, const char **ret)
+{
+        const char *interface, *key;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &interface);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(m, "s", &key);
+                if (r >= 0 && streq(key, "State"))
+                        return sd_bus_message_read(m, "v", "s", ret);
+                if (r >= 0)
+                        r = sd_bus_message_skip(m, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return r;
+}
+
+/* Events tell of stages alone: that a run is being stopped is a state. */
+static int on_state_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        _cleanup_free_ char *run_id = NULL;
+        Progress *p = userdata;
+        const char *state;
+
+        if (sd_bus_path_decode(sd_bus_message_get_path(m), SYNCRUN_PATH_RUN, &run_id) <= 0 ||
+            read_state(m, &state) <= 0)
+                return 0;
+        for (size_t i = 0; i < p->n_entries; i++) {
+                if (!streq_null(p->entries[i].run_id, run_id))
+                        continue;
+                p->entries[i].stopping |= run_state_from_string(state) == RUN_STOPPING;
+                progress_draw(p);
+        }
         return 0;
 }
 
@@ -327,7 +250,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
         int r;
 
-        draw(userdata);
+        progress_draw(userdata);
         r = sd_event_source_set_time_relative(source, REDRAW_USEC);
         return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -357,10 +280,12 @@ Progress *progress_free(Progress *p)
                 free(p->entries[i].connector);
                 free(p->entries[i].run_id);
                 free(p->entries[i].old_run_id);
+                free(p->entries[i].passed_id);
         }
         free(p->entries);
         sd_bus_slot_unref(p->events_slot);
         sd_bus_slot_unref(p->owner_slot);
+        sd_bus_slot_unref(p->states_slot);
         client_heartbeat_free(p->heartbeat);
         sd_event_unref(p->loop);
         free(p);
@@ -382,6 +307,11 @@ int progress_new(Ctl *ctl, Client *client, Progress **ret)
         r = sd_event_new(&p->loop);
         if (r < 0)
                 return ctl_fail_errno(r, "Could not make an event loop");
+        if (p->live) {
+                r = sd_bus_add_match(client_bus(client), &p->states_slot, STATES_MATCH, on_state_changed, p);
+                if (r < 0)
+                        return ctl_fail_errno(r, "Could not watch the sync service");
+        }
         r = sd_bus_match_signal(client_bus(client), &p->owner_slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
                                 "org.freedesktop.DBus", "NameOwnerChanged", on_owner_changed, p);
         if (r < 0)
@@ -394,8 +324,8 @@ int progress_new(Ctl *ctl, Client *client, Progress **ret)
 
 int progress_add(Progress *p, const char *connector, const ClientStarted *started)
 {
-        Entry *longer = reallocarray(p->entries, p->n_entries + 1, sizeof(Entry));
-        Entry entry = {
+        ProgressEntry *longer = reallocarray(p->entries, p->n_entries + 1, sizeof(ProgressEntry));
+        ProgressEntry entry = {
                 .connector = strdup(connector),
                 .follows = started->follow_up_pending,
                 .full = started->full_resync_pending,

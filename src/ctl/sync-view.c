@@ -33,7 +33,6 @@ SyncView sync_view_from_event(struct json_object *event)
                 .message = json_text(event, "message"),
                 .error = json_text(event, "error"),
                 .time_usec = json_time(event, "timestamp"),
-                .full_resync = json_flag(metadata, "full_resync"),
         };
 
         if (view.status < 0)
@@ -46,7 +45,7 @@ SyncView sync_view_from_run(struct json_object *run)
         bool finished = streq(json_text(run, "state"), "finished");
         RunOutcome outcome = run_outcome_from_string(json_text(run, "outcome"));
 
-        return (SyncView) {
+        return (SyncView){
                 .run_id = json_text(run, "id"),
                 .name = run_name(run),
                 .stage = sync_stage_from_string(json_text(run, "stage")),
@@ -59,7 +58,7 @@ SyncView sync_view_from_run(struct json_object *run)
                 .message = json_text(run, "message"),
                 .error = json_text(run, "error"),
                 .time_usec = json_time(run, "updated_at"),
-                .full_resync = json_flag(run, "full_resync"),
+                .stopping = run_state_from_string(json_text(run, "state")) == RUN_STOPPING,
         };
 }
 
@@ -104,7 +103,9 @@ void sync_view_print(const SyncView *view)
                       strempty(timestamp_format_local(time_text, sizeof(time_text), view->time_usec)),
                       colour(COLOUR_NORMAL), colour(COLOUR_BOLD), strempty(name), colour(COLOUR_NORMAL),
                       colour(status_colour(view->status)),
-                      ended ? sync_status_to_string(view->status) : strempty(sync_stage_to_string(view->stage)),
+                      ended            ? sync_status_to_string(view->status)
+                      : view->stopping ? "stopping"
+                                       : strempty(sync_stage_to_string(view->stage)),
                       colour(COLOUR_NORMAL));
         print_counts(view);
         if (!isempty(words))

@@ -20,7 +20,7 @@ typedef struct SyncView {
         const char *message;
         const char *error;
         usec_t time_usec;
-        bool full_resync;
+        bool stopping; /* of a run; an event does not tell */
 } SyncView;
 
 SyncView sync_view_from_event(struct json_object *event);

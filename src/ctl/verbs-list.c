@@ -17,8 +17,10 @@ static const char *connector_status(struct json_object *connector, Colour *ret)
         struct json_object *run = json_member(connector, "active_run");
 
         if (run) {
-                *ret = streq(json_text(run, "state"), "queued") ? COLOUR_GREY : COLOUR_BLUE;
-                return streq(json_text(run, "state"), "queued") ? "queued" : "syncing";
+                RunState state = run_state_from_string(json_text(run, "state"));
+
+                *ret = state == RUN_QUEUED ? COLOUR_GREY : COLOUR_BLUE;
+                return state == RUN_QUEUED || state == RUN_STOPPING ? run_state_to_string(state) : "syncing";
         }
         if (streq(json_text(connector, "load_state"), "bad-setting")) {
                 *ret = COLOUR_RED;

@@ -28,7 +28,15 @@ static int print_started(const Ctl *ctl, const char *connector, const ClientStar
         return 0;
 }
 
-static void tell_active(const char *connector, const ClientStarted *started)
+static bool is_stopping(Ctl *ctl, const char *run_id)
+{
+        _cleanup_json_ struct json_object *run = NULL;
+
+        return ctl_ask_run(ctl, run_id, &run) == 0 && run &&
+               run_state_from_string(json_text(run, "state")) == RUN_STOPPING;
+}
+
+static void tell_active(Ctl *ctl, const char *connector, const ClientStarted *started)
 {
         if (started->full_resync_pending)
                 (void) fprintf(stderr,
@@ -38,6 +46,10 @@ static void tell_active(const char *connector, const ClientStarted *started)
                 (void) fprintf(stderr,
                                "%s is running already, for other accounts (%s). What was asked for is remembered and "
                                "becomes its next run.\n",
+                               connector, started->run_id);
+        else if (started->already_active && is_stopping(ctl, started->run_id))
+                (void) fprintf(stderr,
+                               "%s is stopping (%s). When it no longer does ('syncrunctl list'), start it again.\n",
                                connector, started->run_id);
         else if (started->already_active)
                 (void) fprintf(stderr, "%s is running already.\n", connector);
@@ -53,13 +65,13 @@ static int start_one(Ctl *ctl, Client *client, const char *connector, Progress *
 
         if (o->accounts && strv_split(o->accounts, ",", &accounts) < 0)
                 return ctl_oom();
-        options[0] = (ClientOption) { "full_resync", 'b', .b = option_given(o, OPTION_FULL) };
-        options[1] = (ClientOption) { "reason", 's', .s = o->reason };
-        options[2] = (ClientOption) { "accounts", 'a', .as = accounts };
+        options[0] = (ClientOption){ "full_resync", 'b', .b = option_given(o, OPTION_FULL) };
+        options[1] = (ClientOption){ "reason", 's', .s = o->reason };
+        options[2] = (ClientOption){ "accounts", 'a', .as = accounts };
         if (client_start_run(client, connector, options, ELEMENTSOF(options), &started, &e) < 0)
                 return ctl_fail(&e, "Could not start %s", connector);
         if (!o->quiet)
-                tell_active(connector, &started);
+                tell_active(ctl, connector, &started);
         if (started.full_resync_owed && !o->quiet)
                 (void) fprintf(stderr, "A full resync of %s is still owed. See 'syncrunctl status %s'.\n", connector,
                                connector);

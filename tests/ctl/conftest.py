@@ -48,6 +48,11 @@ class Puppet:
         self.name, full = self.stream.readline().split()
         self.full_resync = full == "1"
 
+    def worker(self):
+        """The process that runs it."""
+        pid, _, _ = struct.unpack("3i", self.connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return int(re.search(r"^PPid:\s+(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.M)[1])
+
     def say(self, **message):
         self.stream.write(json.dumps(message) + "\n")
         self.stream.flush()

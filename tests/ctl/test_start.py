@@ -142,6 +142,40 @@ def test_other_accounts_asked_for_meanwhile_are_waited_for(puppets, ctl):
     assert waiting.returncode == 0 and run["id"] != first and run["only_accounts"] == ["giro"]
 
 
+def test_owed_resync_is_not_what_was_asked_for(world, ctl):
+    """What is owed goes before the other accounts that were asked for meanwhile, and may fail as it likes."""
+    world.puppet_connector("one", text="[Run]\nRetryMax=0\n")
+    world.start()
+    failing = ctl.begin("start", "--wait", "-q", "--full", "--accounts=loan", "one")
+    world.puppet().exit(1)
+    assert failing.wait(TIMEOUT_SEC) == 1
+    ctl.both("start", "--accounts=visa", "one")
+    puppet = world.puppet()
+    waiting = ctl.begin("start", "--wait", "--accounts=giro", "one", "--json=short")
+    assert "for other accounts" in waiting.stderr.readline()
+    puppet.exit()
+    owed = world.puppet()
+    assert owed.full_resync
+    owed.exit(1)
+    own = world.puppet()
+    assert not own.full_resync
+    own.exit()
+    out, err = waiting.communicate(timeout=TIMEOUT_SEC)
+    assert (waiting.returncode, json.loads(out)["only_accounts"]) == (0, ["giro"]), err
+
+
+def test_what_follows_may_be_taken_back(puppets, ctl):
+    ctl.run("start", "one")
+    puppet = puppets.puppet()
+    waiting = ctl.begin("start", "--wait", "--full", "one")
+    assert "becomes its next run" in waiting.stderr.readline()
+    ctl.run("disable", "one")
+    puppet.exit()
+    _, err = waiting.communicate(timeout=TIMEOUT_SEC)
+    assert (waiting.returncode, err) == (
+        4, "What was asked for of one was taken back meanwhile. See 'syncrunctl status one'.\n")
+
+
 def test_interrupt_leaves_the_run_alone(puppets, ctl):
     waiting = ctl.begin("start", "--wait", "one")
     puppet = puppets.puppet()

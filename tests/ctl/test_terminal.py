@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """On a terminal: colours, widths, the pager, and the live bar."""
 
+import os
+import signal
+
 import pytest
 from conftest import COLOURS, plain, record, schema
 
@@ -170,6 +173,26 @@ def test_live_bars_of_several(puppets, ctl):
     both["second"].exit(1)
     assert screen.wait() == 1
     assert screen.text.count("success") == 1
+
+
+def test_run_that_is_being_stopped(puppets, ctl):
+    """Its worker does not hear it at once: all that show the run say what it waits for."""
+    screen = ctl.screen("start", "--wait", "one")
+    puppet = puppets.puppet()
+    puppet.say(type="PROGRESS", stage="fetching", processed=10, total=40)
+    screen.wait_for("fetching")
+    worker = puppet.worker()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        ctl.run("cancel", "one")
+        screen.wait_for(r"one\x1b\[0m stopping ")
+        assert [row[1] for row in ctl.rows("list")] == ["stopping", "active"]
+        status, _, err = ctl.both("start", "one")
+        assert status == 0 and err.startswith("one is stopping (") and "'syncrunctl list'" in err
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert screen.wait() == 4
+    puppet.connection.close()
 
 
 def live_lines(screen):
