@@ -326,6 +326,7 @@ static int start_engine(Daemon *d)
                 .config_dirs = d->connector_dirs,
                 .connection_dirs = d->connection_dirs,
                 .database = d->database,
+                .events_after_seq = now_usec(CLOCK_REALTIME),
                 .bus = children ? NULL : d->bus,
                 .launch_children = children,
                 .worker_path = d->arguments->worker_path,

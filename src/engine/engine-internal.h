@@ -168,6 +168,7 @@ struct Engine {
 
         uint64_t announced_ticket; /* as the store says */
         uint64_t committed_ticket; /* as publications go by: stands still while broken */
+        uint64_t events_after_seq; /* numbers of events are above this one */
         uint64_t last_seq;         /* given to the newest event, committed or not */
         uint64_t published_seq;    /* of the newest that was told */
 

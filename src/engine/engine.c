@@ -216,6 +216,7 @@ int engine_new(const EngineOptions *options, const EngineObserver *observer, cha
         engine->event = sd_event_ref(options->event);
         engine->settings = options->settings;
         engine->connections_due_usec = USEC_INFINITY;
+        engine->events_after_seq = options->events_after_seq;
         engine->now = options->now ?: now_usec;
         read_boot_id(engine);
         engine->statistics.since_usec = engine_now(engine, CLOCK_REALTIME);

@@ -96,6 +96,11 @@ typedef struct EngineOptions {
         char *const *config_dirs;     /* of connector files; NULL: connector_dirs() */
         char *const *connection_dirs; /* of connection files; NULL: connection_dirs() */
         const char *database;     /* path */
+
+        /* Events get numbers above this one: the time of the start, in microseconds since 1970, so that no number is
+         * given twice, also where the history is replaced by an older copy, or by a new one. */
+        uint64_t events_after_seq;
+
         sd_bus *bus;              /* for the unit launcher; NULL with the child launcher */
         bool launch_children;
         const char *worker_path;      /* child launcher */

@@ -256,9 +256,9 @@ int engine_reconcile(Engine *engine)
         int k;
 
         forget_working_copies(engine);
-        engine->last_seq = store_last_seq(engine->store);
+        engine->last_seq = MAX(store_last_seq(engine->store), engine->events_after_seq);
         if (!engine->started)
-                engine->published_seq = engine->last_seq;
+                engine->published_seq = store_last_seq(engine->store);
         k = api_keys_read(engine);
         if (k >= 0)
                 k = webhooks_read(engine);

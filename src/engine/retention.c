@@ -44,7 +44,7 @@ static void wait_for_age(Engine *engine)
         usec_t interval = EVENTS_INTERVAL_USEC;
         int r;
 
-        if (store_first_seq(engine->store, &first) >= 0 && first > engine->last_seq)
+        if (store_first_seq(engine->store, &first) >= 0 && first > store_last_seq(engine->store))
                 interval = RUNS_INTERVAL_USEC;
         r = engine_set_timer(engine, &engine->retention_timer, CLOCK_MONOTONIC,
                              usec_add(engine_now(engine, CLOCK_MONOTONIC), interval), RETENTION_ACCURACY_USEC,

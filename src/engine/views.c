@@ -163,8 +163,14 @@ int engine_replay_events(Engine *engine, const EventFilter *filter, EventReplay 
                 .limit_bytes = filter->limit_bytes,
         };
         uint64_t first, lost;
+        bool is_foreign;
         int r;
 
+        r = store_has_given_seq(engine->store, filter->after_seq);
+        if (r < 0)
+                return r;
+        /* It is below the numbers that are given here now: what came next to it came in another history. */
+        is_foreign = r == 0 && filter->after_seq < engine->last_seq;
         r = engine_keep_young(engine, &young, &first);
         if (r >= 0)
                 r = store_lost_seq(engine->store, filter, first, &lost);
@@ -174,6 +180,8 @@ int engine_replay_events(Engine *engine, const EventFilter *filter, EventReplay 
                 return r;
         /* What is committed, but not told yet, will be told. */
         replay.whole_from = MIN(MAX(lost, replay.page.too_old), replay.last) + 1;
+        if (is_foreign)
+                replay.whole_from = MAX(replay.whole_from, filter->after_seq + 2);
         replay.next = replay.page.next > 0 && !young.newest_first ? replay.page.next : replay.last;
         if (young.newest_first)
                 reverse(&replay.page);

@@ -53,15 +53,14 @@ int sse_page_each(sd_bus_message *reply,
         return r;
 }
 
-/* What was seen before may be of another history, whose numbers went further. */
-bool sse_page_is_of_another_history(const SsePage *page, uint64_t after)
-{
-        return page->last < after;
-}
-
 bool sse_page_has_gap(const SsePage *page, uint64_t after)
 {
-        return page->whole_from > after + 1 || sse_page_is_of_another_history(page, after);
+        return page->whole_from > after + 1 || sse_page_is_beyond(page, after);
+}
+
+bool sse_page_is_beyond(const SsePage *page, uint64_t after)
+{
+        return page->last < after && page->whole_from <= after;
 }
 
 void sse_page_write(uint64_t seq, const char *user_id, const char *json, void *userdata)
@@ -159,7 +158,7 @@ static void take_page(SseStream *stream, sd_bus_message *reply)
                 sse_hub_drop(stream);
                 return;
         }
-        if (sse_page_is_of_another_history(&page, stream->position)) {
+        if (sse_page_is_beyond(&page, stream->position)) {
                 stream->owes_gap = true;
                 stream->position = 0; /* from its beginning */
                 sse_catch_up_stream(stream);
@@ -283,7 +282,7 @@ static void begin_anew(SseHub *hub)
 
 static void take_hub_page(SseHub *hub, const SsePage *page, sd_bus_message *reply)
 {
-        if (sse_page_is_of_another_history(page, hub->position)) {
+        if (sse_page_is_beyond(page, hub->position)) {
                 begin_anew(hub);
                 return;
         }
@@ -291,6 +290,7 @@ static void take_hub_page(SseHub *hub, const SsePage *page, sd_bus_message *repl
         if (sse_page_has_gap(page, hub->position)) {
                 sse_hub_fall_behind(hub);
                 ask_for_streams(hub);
+                hub->position = MIN(hub->position, page->last); /* it may have been of another history */
         }
         if (!hub->knows_position)
                 return; /* there is no stream left */

@@ -49,8 +49,11 @@ int sse_page_each(sd_bus_message *reply,
 /* Whether events after @after that the reader would be given are lost. */
 bool sse_page_has_gap(const SsePage *page, uint64_t after) _pure_;
 
-/* Whether @after is a number that this history has not come to. */
-bool sse_page_is_of_another_history(const SsePage *page, uint64_t after) _pure_;
+/* Whether @after is a number that this history has not come to, nor will before it has told others below it: it is of
+ * another one, and nothing is known of where the reader stands in this. Numbers of others that are below those that
+ * are given now are none of that: what this history has behind them, all of it new to the reader, goes on from there,
+ * and the daemon says that something is lost. */
+bool sse_page_is_beyond(const SsePage *page, uint64_t after) _pure_;
 
 /* Events of a page that a filter wants, into a text. */
 typedef struct SsePageWriter {

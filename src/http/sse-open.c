@@ -161,7 +161,7 @@ static int make_first(const Request *request, sd_bus_message *reply, SsePage *pa
                 sse_text_add_comment(first, SSE_GAP_COMMENT);
         if (!sse_catch_up_has_room(request->app->hub))
                 r = put_off(opening, reply, page);
-        else if (!opening->resumes || !sse_page_is_of_another_history(page, opening->after))
+        else if (!opening->resumes || !sse_page_is_beyond(page, opening->after))
                 r = sse_page_each(reply, sse_page_write, &writer);
         if (r < 0)
                 return r;
@@ -209,7 +209,7 @@ static void begin_stream(Request *request, SseText *head, SseText *first, const 
         if (opening->resumes && sse_page_has_gap(page, opening->after))
                 begin.told_whole_from = page->whole_from;
         /* The client's last event may be of another history: it gets all of this one. */
-        if (opening->resumes && sse_page_is_of_another_history(page, opening->after)) {
+        if (opening->resumes && sse_page_is_beyond(page, opening->after)) {
                 begin.in_step = false;
                 begin.position = 0;
         }

@@ -33,6 +33,8 @@ struct Store {
         uint64_t committed; /* last announced, or dropped */
         uint64_t last_seq;
         uint64_t history;
+        uint64_t young_seq;      /* the last answer of store_first_seq_since() */
+        usec_t young_since_usec; /* to this question */
         bool failed;        /* told so, and not yet told of the recovery */
         bool abandoned;     /* by the owner */
         bool retain_more;

@@ -339,6 +339,11 @@ int store_first_seq(Store *store, uint64_t *ret) _must_check_;
  * but where the clock was set back: a filter by time is needed besides. */
 int store_first_seq_since(Store *store, usec_t since_usec, uint64_t *ret) _must_check_;
 
+/* Whether events of this history have come to a number: one has it, or the next, or a later one was deleted. A number
+ * that none of them has come to is that of another history, where numbers are not given in a row. Return: 1, 0;
+ * negative errno. */
+int store_has_given_seq(Store *store, uint64_t seq) _must_check_;
+
 /* Of so many triples of user, provider and connector it is known which event was the last to be deleted. Beyond it the
  * oldest losses become everybody's: a reader may be told of one that it had no part in, never the other way round. */
 #define LOST_EVENTS_MAX 50000U

@@ -303,22 +303,42 @@ def test_whole_from_is_about_whom_it_is_asked(daemon, client):
         report(client, f"polar{n}", provider="polar", metadata=json.dumps({"connector": "watch"}))
         report(client, f"other{n}", user=OTHER)
     seqs, whole_from, _, last = list_events(client)
-    assert whole_from == seqs[0] == 1
+    first = seqs[0]
+    assert whole_from == 1
     retained(daemon, client, "RunsMaxPerConnector=1\n", 8)
     left, whole_from, following, _ = list_events(client)
-    assert set(seqs) - set(left) == {1} and whole_from == 2 and following == last
-    assert list_events(client, user=USER)[1] == 2
+    assert set(seqs) - set(left) == {first} and whole_from == first + 1 and following == last
+    assert list_events(client, user=USER)[1] == first + 1
     assert list_events(client, user=OTHER)[1] == 1
-    assert list_events(client, provider="garmin")[1] == 2
+    assert list_events(client, provider="garmin")[1] == first + 1
     assert list_events(client, provider="polar")[1] == list_events(client, connector="watch")[1] == 1
     # A later reader is told the same: what was lost stands in the history.
     for n in range(3):
         report(client, f"polar{n}", provider="polar", metadata=json.dumps({"connector": "watch"}), **end)
+    newest = list_events(client)[3]
     retained(daemon, client, "RunsMaxPerConnector=1\n", 6)
-    assert list_events(client, user=USER)[1] == list_events(client, connector="watch")[1] == 12
-    assert list_events(client, user=USER, provider="garmin")[1] == 5
+    assert list_events(client, user=USER)[1] == list_events(client, connector="watch")[1] == newest
+    assert list_events(client, user=USER, provider="garmin")[1] == first + 4
     assert list_events(client, user=OTHER)[1] == 1
     assert list_events(client, user=NOBODY)[1] == 1
+
+
+def test_numbers_of_another_history(daemon, client):
+    """A start goes on from the time of day: whoever knows a number that was not given here has lost something."""
+    begun = time.time_ns() // 1000
+    report(client, "r1")
+    report(client, "r1")
+    daemon.restart()
+    report(client, "r1")
+    first, second, third = list_events(client)[0]
+    assert second == first + 1 and first < begun < third
+    for after, has_lost in ((0, False), (first - 1, False), (second, False), (third - 1, False), (third, False),
+                            (1, True), (first - 2, True), (second + 1, True), (third - 2, True)):
+        seqs, whole_from, following, last = list_events(client, after=after)
+        assert (whole_from > after + 1) == has_lost, after
+        assert seqs == [seq for seq in (first, second, third) if seq > after]
+        assert following == last == third
+    assert list_events(client, after=third + 1)[1:] == (1, third, third)
 
 
 def test_an_answer_that_looked_far_says_where_it_stopped(daemon, client):
@@ -328,16 +348,17 @@ def test_an_answer_that_looked_far_says_where_it_stopped(daemon, client):
             [{"run_id": "r1", "user_id": USER, "provider": "garmin", "source": "sdk", "stage": "fetching",
               "status": "in_progress", "items_processed": begin + i} for i in range(50)]))
     report(client, "r2", user=USER, provider="polar")
+    last = client.get("/org/syncrun1", MANAGER, "LastSequence")
     answer = client.describe("DescribeEvents", user=USER, provider="polar")
-    assert (answer["events"], answer["next"], answer["last"]) == ([], 5000, 5001)
+    assert (answer["events"], answer["next"], answer["last"]) == ([], last - 1, last)
     answer = client.describe("DescribeEvents", user=USER, provider="polar", after=answer["next"])
-    assert ([event["seq"] for event in answer["events"]], answer["next"]) == ([5001], None)
+    assert ([event["seq"] for event in answer["events"]], answer["next"]) == ([last], None)
     report(client, "r1")
     answer = client.describe("DescribeEvents", provider="garmin", newest_first=True, limit=1)
-    assert ([event["seq"] for event in answer["events"]], answer["next"]) == ([5002], 5002)
+    assert ([event["seq"] for event in answer["events"]], answer["next"]) == ([last + 1], last + 1)
     answer = client.describe("DescribeEvents", newest_first=True, limit=1, before=answer["next"])
-    assert ([event["seq"] for event in answer["events"]], answer["next"]) == ([5001], 5001)
-    assert list_events(client, user=USER, limit=10000)[2] == 5000
+    assert ([event["seq"] for event in answer["events"]], answer["next"]) == ([last], last)
+    assert list_events(client, user=USER, limit=10000)[2] == last - 1
 
 
 def test_an_answer_of_list_events_ends_at_so_many_bytes(daemon, client):
@@ -513,6 +534,7 @@ def test_c26_age_counts_for_each_event_before_it_is_deleted(new_daemon, client):
     daemon = new_daemon.start()
     report(client, "old")
     report(client, "both", items_processed=1)
+    expired = client.get("/org/syncrun1", MANAGER, "LastSequence")
     daemon.stop()
     database = sqlite3.connect(daemon.state / "history.db")
     database.execute("UPDATE events SET time_usec = time_usec - 86400 * 1000000")
@@ -524,4 +546,4 @@ def test_c26_age_counts_for_each_event_before_it_is_deleted(new_daemon, client):
     assert [run["run_id"] for run in wearables(client, "DescribeRuns", user=USER)] == ["both"]
     assert [event["event"]["items_processed"] for event in client.describe("DescribeEvents")["events"]] == [2]
     [kept], whole_from, following, last = list_events(client, user=USER)
-    assert kept == whole_from == following == last
+    assert whole_from == expired + 1 and kept == following == last

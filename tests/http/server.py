@@ -268,6 +268,10 @@ class Reporter:
     def say(self, *messages, user=ALICE, **more):
         self.report(*(self.event(user, message, **more) for message in messages))
 
+    def last_id(self):
+        """The number of the newest event of all."""
+        return self.client.get("/org/syncrun1", "org.syncrun1.Manager", "LastSequence")
+
     def big(self, n, begin=0):
         """Events as large as they can be, 16 KiB each, in reports as large as they may be; their messages."""
         messages = [f"{i}" for i in range(begin, begin + n)]

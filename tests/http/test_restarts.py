@@ -123,9 +123,10 @@ def test_clients_resume_over_kills_of_the_server(shim, daemon, key, reporter):
 
 
 def test_a_stream_that_catches_up_over_a_kill(shim, daemon, key, reporter):
+    last = reporter.last_id()
     for begin in range(0, 3000, 1000):
         reporter.say(*(f"e{i}" for i in range(begin, begin + 1000)))
-    with shim.stream(PATH + "?last_event_id=1", key, receive_buffer=4096) as stream:
+    with shim.stream(f"{PATH}?last_event_id={last}", key, receive_buffer=4096) as stream:
         assert stream.messages(10) == [f"e{i}" for i in range(10)]
         daemon.kill9()
         daemon.start()
@@ -135,7 +136,7 @@ def test_a_stream_that_catches_up_over_a_kill(shim, daemon, key, reporter):
 
 def test_streams_that_come_and_go_over_restarts(shim, daemon, key, reporter):
     """What the server asked for on behalf of streams that have gone is not told to those that come."""
-    last, expected, seen = 1, [], []
+    last, expected, seen = reporter.last_id(), [], []
     for i in range(6):
         stream = shim.stream(f"{PATH}?last_event_id={last}", key)
         assert stream.block() == ": connected"
@@ -160,7 +161,7 @@ GAP = ": gap: some of the events since then are no longer kept"
 
 @pytest.mark.parametrize("is_copy", [True, False], ids=["an older copy", "another with more"])
 def test_another_history(shim, daemon, key, reporter, is_copy):
-    """Numbers begin lower than streams have come, or count other events: they are told, and are sent all that there is."""
+    """Streams are told, and sent what is new: of a copy what comes after it, of another history all that there is."""
     daemon.stop()
     history = daemon.state / "history.db"
     before = history.read_bytes()
@@ -188,12 +189,48 @@ def test_another_history(shim, daemon, key, reporter, is_copy):
             # A stream that came to the new history in time is not told of another.
             with shim.stream(PATH, key) as later:
                 assert later.messages(1 + len(new)) == ["first", *new]
+                common = [] if is_copy else ["first"]
                 for stream in (told, waits):
-                    assert stream.messages(1 + len(new)) == ["first", *new]
-                assert wide.messages(2 + len(new)) == ["first", "first", *new]
+                    assert stream.messages(len(common + new)) == common + new
+                assert wide.messages(len(2 * common + new)) == 2 * common + new
                 reporter.say("live")
                 for stream in (told, wide, waits, later):
                     assert stream.messages(1) == ["live"]
+
+
+@pytest.mark.parametrize("is_copy", [True, False], ids=["an older copy", "a new one"])
+def test_a_client_that_comes_back_to_another_history(shim, daemon, key, reporter, client, is_copy):
+    """It was away when the history was replaced, and this one has more events than that had: it is told, has all that came
+    since, and nothing twice; what it is told last it may come back with again."""
+    history = daemon.state / "history.db"
+    daemon.stop()
+    before = history.read_bytes()
+    daemon.start()
+    reporter.say("old 1", "old 2")
+    last = reporter.last_id()
+    daemon.stop()
+    if is_copy:
+        history.write_bytes(before)
+    else:
+        history.unlink()
+    daemon.start()
+    if not is_copy:
+        key = add_key(client)
+    new = [f"new {i}" for i in range(20)]
+    reporter.say(*new)
+    for path in (PATH, ALL, f"{ALL}?provider=test"):
+        with shim.stream(path, key, headers={"Last-Event-ID": str(last)}) as stream:
+            assert stream.block() == ": connected"
+            assert stream.block() == GAP
+            assert stream.messages(len(new)) == new
+    for restart in (False, True):
+        if restart:
+            daemon.restart()
+        with shim.stream(PATH, key, headers={"Last-Event-ID": str(reporter.last_id())}) as stream:
+            assert stream.block() == ": connected"
+            reporter.say("live")
+            block = stream.block()
+            assert block.startswith("event: ") and '"live"' in block
 
 
 def test_a_key_that_was_revoked_unheard(shim, daemon, client, key, reporter):

@@ -207,9 +207,10 @@ def test_resume(shim, key, reporter):
 
 def test_resume_from_far_behind(shim, key, reporter):
     """Page after page, while events go on coming."""
+    last = reporter.last_id()
     for begin in (0, 900):
         reporter.say(*(f"e{i}" for i in range(begin, begin + 900)))
-    with shim.stream(PATH + "?last_event_id=1", key) as stream:
+    with shim.stream(f"{PATH}?last_event_id={last}", key) as stream:
         reporter.say(*(f"e{i}" for i in range(1800, 1900)))
         assert stream.block() == ": connected"
         assert stream.messages(1900) == [f"e{i}" for i in range(1900)]
@@ -224,10 +225,13 @@ def test_resume_header_wins_and_nonsense_is_none(shim, key, reporter):
 
 
 def test_resume_after_another_history(shim, key, reporter):
-    """The client comes from a history with higher numbers: it is told so, and gets all of this one."""
-    with shim.stream(PATH, key, headers={"Last-Event-ID": "123456789"}) as stream:
-        assert stream.block() == ": connected"
-        assert stream.block() == GAP
+    """The client's number is not of this history, and lower or higher than all here: it is told so, and gets all."""
+    for last in (1, reporter.last_id() + 10 ** 15):
+        with shim.stream(PATH, key, headers={"Last-Event-ID": str(last)}) as stream:
+            assert stream.block() == ": connected"
+            assert stream.block() == GAP
+            assert stream.messages(1) == ["first"]
+    with shim.stream(PATH, key, headers={"Last-Event-ID": str(last)}) as stream:
         assert stream.messages(1) == ["first"]
         reporter.say("live")
         assert stream.messages(1) == ["live"]
@@ -295,9 +299,10 @@ def test_a_gap_in_the_middle_is_told_to_those_who_miss_it(shim, key, reporter, d
 
 def test_a_later_gap_of_a_stream_is_told(shim, key, reporter, daemon, client):
     """A reader that takes its time: what is deleted before it came to it is told, once, where it would have been."""
+    last = reporter.last_id()
     for _ in range(40):
         reporter.say(*(f"e{i}" + "x" * 900 for i in range(50)))
-    with shim.stream(PATH, key, headers={"Last-Event-ID": "1"}, local=True) as stream:
+    with shim.stream(PATH, key, headers={"Last-Event-ID": str(last)}, local=True) as stream:
         assert stream.block() == ": connected"
         retain(daemon, client, "EventsMaxPerUser=5", 5, user=ALICE)
         kept = [event[0] for event in client.manager("ListEvents", "(a{sv})", options(user=ALICE))[0]]
@@ -316,23 +321,23 @@ def test_what_was_lost_while_the_daemon_was_away(shim, key, reporter, daemon, cl
             shim.stream(ALL, key) as everybody:
         for stream, n in ((alice, 1), (bob, 1), (everybody, 2)):
             assert stream.messages(n) == ["first"] * n
+        last = reporter.last_id()
         daemon.stop()
         history = sqlite3.connect(daemon.state / "history.db")
-        history.execute("INSERT INTO events SELECT 3, run, user, time_usec, replace(json, 'first', 'second') FROM events"
-                        " WHERE user = (SELECT key FROM users WHERE id = ?)", (ALICE,))
-        history.execute("INSERT INTO lost_events SELECT key, 'test', '', 4 FROM users WHERE id = ?", (BOB,))
-        history.execute("UPDATE meta SET value = 4 WHERE name = 'last_seq'")
+        history.execute("INSERT INTO events SELECT ?, run, user, time_usec, replace(json, 'first', 'second') FROM events"
+                        " WHERE user = (SELECT key FROM users WHERE id = ?)", (last + 1, ALICE))
+        history.execute("INSERT INTO lost_events SELECT key, 'test', '', ? FROM users WHERE id = ?", (last + 2, BOB))
+        history.execute("UPDATE meta SET value = ? WHERE name = 'last_seq'", (last + 2,))
         history.commit()
         history.close()
         daemon.start()
-        assert alice.block().startswith("event: sync.status\nid: 3\n")
+        assert alice.block().startswith(f"event: sync.status\nid: {last + 1}\n")
         assert bob.block() == GAP
         assert everybody.block() == GAP
         assert everybody.messages(1) == ["second"]
-        for user in (ALICE, BOB):
+        for user, stream in ((ALICE, alice), (BOB, bob)):
             reporter.say("live", user=user)
-        assert alice.block().startswith("event: sync.status\nid: 5\n")
-        assert bob.block().startswith("event: sync.status\nid: 6\n")
+            assert stream.block().startswith(f"event: sync.status\nid: {reporter.last_id()}\n")
         assert everybody.messages(2) == ["live", "live"]
 
 

@@ -144,6 +144,61 @@ static void test_first_event_that_is_young_enough(void **state)
         run_free(run);
 }
 
+/* Each start of the daemon leaves very many numbers out; and what was found is where the next question begins. */
+static void test_first_young_event_of_numbers_with_gaps(void **state)
+{
+        StoreFixture *f = *state;
+        Run *run = make_run(NULL, USER_1, 1, A_TIME);
+        uint64_t numbers[60], seq = 0;
+
+        expect_ok(store_put_run(f->store, run, false));
+        for (unsigned i = 0; i < ELEMENTSOF(numbers); i++) {
+                Event event;
+
+                seq = i % 20 == 0 ? seq + UINT64_C(1) * 1000 * 1000 * 1000 * 1000 : seq + 1;
+                numbers[i] = seq;
+                expect_ok(event_make(run, seq, A_TIME + i, &event));
+                expect_ok(store_put_event(f->store, run, &event));
+                event_done(&event);
+        }
+        store_fixture_commit(f);
+        for (unsigned i = 0; i < ELEMENTSOF(numbers); i++)
+                check_first_since(f, A_TIME + i, numbers[i]);
+        check_first_since(f, A_TIME + 100, seq + 1);
+        for (unsigned i = ELEMENTSOF(numbers); i > 0; i -= 10)
+                check_first_since(f, A_TIME + i - 1, numbers[i - 1]);
+        run_free(run);
+}
+
+static void check_given(StoreFixture *f, uint64_t seq, bool expected)
+{
+        assert_int_equal(store_has_given_seq(f->store, seq), expected);
+}
+
+static void test_which_numbers_were_given(void **state)
+{
+        StoreFixture *f = *state;
+        Run *run = make_run(NULL, USER_1, 1, A_TIME);
+        Event event;
+
+        check_given(f, 0, true);
+        check_given(f, 1, false);
+        expect_ok(store_put_run(f->store, run, false));
+        expect_ok(event_make(run, 100, A_TIME, &event));
+        expect_ok(store_put_event(f->store, run, &event));
+        event_done(&event);
+        store_fixture_commit(f);
+        check_given(f, 98, false);
+        check_given(f, 99, true); /* a reader stands before the first one */
+        check_given(f, 100, true);
+        check_given(f, 101, false);
+        /* Once 100 is deleted, what was below it may have been. */
+        (void) store_fixture_sql(f->path, "DELETE FROM events; UPDATE meta SET value = 100 WHERE name = 'last_seq'");
+        check_given(f, 98, true);
+        check_given(f, 101, false);
+        run_free(run);
+}
+
 /* The page ends before the event that would be too much, and has one in any case. */
 static void test_events_within_so_many_bytes(void **state)
 {
@@ -228,6 +283,8 @@ int main(void)
                 STORE_TEST(test_c27_each_run_once_by_its_newest_event),
                 STORE_TEST(test_a_run_behind_very_many_events_of_others),
                 STORE_TEST(test_first_event_that_is_young_enough),
+                STORE_TEST(test_first_young_event_of_numbers_with_gaps),
+                STORE_TEST(test_which_numbers_were_given),
                 STORE_TEST(test_events_within_so_many_bytes),
                 STORE_TEST(test_runs_in_short),
         };
