@@ -2,6 +2,7 @@
 
 #include "http/connection.h"
 
+#include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include "base/log.h"
 #include "base/string-util.h"
 #include "base/time-util.h"
+#include "http/farewell.h"
 
 /* Deadlines are looked at so often, at most. */
 #define TICK_USEC (50 * USEC_PER_MSEC)
@@ -115,11 +117,13 @@ static void arm(Connections *all)
 /* libmicrohttpd sees the end of the connection and closes it. */
 static void time_out(Connection *connection)
 {
-        static const char text[] = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-
         connection->all->n_timeouts++;
-        if (connection->phase != CONNECTION_IDLE && connection->phase != CONNECTION_SEND)
-                (void) send(connection->fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (connection->phase != CONNECTION_IDLE && connection->phase != CONNECTION_SEND) {
+                _cleanup_free_ char *text = farewell_write(MHD_HTTP_REQUEST_TIMEOUT, connection->request,
+                                                           connection->all->settings);
+
+                (void) send(connection->fd, strempty(text), strlen(strempty(text)), MSG_DONTWAIT | MSG_NOSIGNAL);
+        }
         (void) shutdown(connection->fd, SHUT_RDWR);
         connection_set_phase(connection, CONNECTION_WORK);
 }

@@ -14,8 +14,7 @@
 #include "base/log.h"
 #include "base/string-util.h"
 #include "base/time-util.h"
-
-#define RETRY_AFTER_SEC 1
+#include "http/respond.h"
 
 typedef struct Farewell Farewell;
 struct Farewell {
@@ -28,6 +27,7 @@ struct Farewell {
 
 struct Farewells {
         sd_event *event;
+        const HttpSettings *settings;
         Farewell *list; /* the oldest first */
         unsigned n;
         sd_event_source *timer;
@@ -77,7 +77,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-int farewells_new(sd_event *event, Farewells **ret)
+int farewells_new(sd_event *event, const HttpSettings *settings, Farewells **ret)
 {
         _cleanup_(farewells_freep) Farewells *all = calloc(1, sizeof(*all));
         int r;
@@ -85,6 +85,7 @@ int farewells_new(sd_event *event, Farewells **ret)
         if (!all)
                 return -ENOMEM;
         all->event = sd_event_ref(event);
+        all->settings = settings;
         r = sd_event_add_time(event, &all->timer, CLOCK_MONOTONIC, 0, 100 * USEC_PER_MSEC, on_timer, all);
         if (r >= 0)
                 r = sd_event_source_set_enabled(all->timer, SD_EVENT_OFF);
@@ -106,20 +107,26 @@ Farewells *farewells_free(Farewells *all)
         return NULL;
 }
 
-void farewell_say(Farewells *all, int fd, unsigned status, const char *cors)
+char *farewell_write(unsigned status, const Request *request, const HttpSettings *settings)
 {
+        _cleanup_free_ char *cors = respond_cors_lines(request, settings);
         const char *reason = MHD_get_reason_phrase_for(status);
-        char body[FAREWELL_TEXT_MAX / 2], retry[64] = "";
-        _cleanup_free_ char *text = NULL;
+        char body[FAREWELL_BODY_MAX], retry[64] = "";
         int size;
 
         /* Which surface was meant is not known yet: both of their words. */
         size = snprintf(body, sizeof(body), "{\"error\":\"%s\",\"detail\":\"%s\"}", reason, reason);
         if (status == MHD_HTTP_SERVICE_UNAVAILABLE || status == MHD_HTTP_TOO_MANY_REQUESTS)
-                (void) snprintf(retry, sizeof(retry), "Retry-After: %d\r\n", RETRY_AFTER_SEC);
-        text = asprintf_or_null("HTTP/1.1 %u %s\r\nConnection: close\r\n%s%sContent-Type: application/json\r\n"
+                (void) snprintf(retry, sizeof(retry), "Retry-After: " RETRY_AFTER_SEC "\r\n");
+        return asprintf_or_null("HTTP/1.1 %u %s\r\nConnection: close\r\n%s%sContent-Type: application/json\r\n"
                                 "Content-Length: %d\r\n\r\n%s",
-                                status, reason, retry, cors, size, body);
+                                status, reason, retry, strempty(cors), size, body);
+}
+
+void farewell_say(Farewells *all, int fd, unsigned status, const Request *request)
+{
+        _cleanup_free_ char *text = farewell_write(status, request, all->settings);
+
         farewell_say_text(all, fd, strempty(text), strlen(strempty(text)));
 }
 

@@ -155,12 +155,19 @@ int respond_preflight(Request *request, const HttpSettings *settings, const char
         return 0;
 }
 
+/* Its head may not have come that far. What is answered then is the same to everybody, and so for everybody. */
+static bool is_origin_known(const Request *request)
+{
+        return request && (request->begun || request_header(request, MHD_HTTP_HEADER_ORIGIN));
+}
+
 char *respond_cors_lines(const Request *request, const HttpSettings *settings)
 {
-        const char *origin = allowed_origin(request, settings);
+        const char *origin;
 
         if (!settings->allow_origin)
                 return strdup("");
+        origin = is_origin_known(request) ? allowed_origin(request, settings) : "*";
         if (!origin)
                 return strdup("Vary: Origin\r\n");
         return asprintf_or_null("Access-Control-Allow-Origin: %s\r\n"

@@ -103,12 +103,11 @@ int server_dup_socket(const Request *request)
  * from the answer. */
 static enum MHD_Result refuse_early(Request *request, unsigned status)
 {
-        _cleanup_free_ char *cors = respond_cors_lines(request, request->server->settings);
         int fd = server_dup_socket(request);
 
         request->answer.status = status;
         if (fd >= 0)
-                farewell_say(request->server->farewells, fd, status, strempty(cors));
+                farewell_say(request->server->farewells, fd, status, request);
         return MHD_NO;
 }
 
@@ -435,7 +434,7 @@ static void add_connection(Server *server, int fd, const struct sockaddr *addres
         status = connections_admit(server->connections, fd, &peer, &server->accepting);
         if (status != 0) {
                 server->n_refused++;
-                farewell_say(server->farewells, fd, status, "");
+                farewell_say(server->farewells, fd, status, NULL);
                 return;
         }
         server->n_accepted++;
@@ -525,7 +524,7 @@ int server_new(sd_event *event, const HttpSettings *settings, Listeners *listene
         server->callbacks = *callbacks;
         server->listeners = *listeners;
         *listeners = (Listeners){};
-        r = farewells_new(event, &server->farewells);
+        r = farewells_new(event, settings, &server->farewells);
         if (r >= 0)
                 r = connections_new(event, settings, callbacks->idle_changed, callbacks->userdata,
                                     &server->connections);

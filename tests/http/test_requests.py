@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """HTTP itself: methods, conditions, compression, origins, keep-alive, bodies, sizes. Requests that are made to hurt: test_hostile.py."""
 
+import contextlib
 import gzip
 import json
+import re
 import socket
 import subprocess
 
@@ -145,6 +147,44 @@ def test_origins(new_shim, key, reporter):
         assert answer.status in (401, 413)
         assert (answer.headers["Access-Control-Allow-Origin"], answer.headers["Access-Control-Expose-Headers"]) == (
             "https://app.example.org", exposed)
+
+
+EARLY = [  # settings; what is sent; the status of what is answered by other means than the rest; whether Origin was read
+    ("[Limits]\nHeadTimeoutSec=100ms\n", [
+        (b"GET / HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\nX-A", 408, False),
+        (b"", 408, False)]),
+    ("[Limits]\nBodyTimeoutSec=100ms\nHeadMaxBytes=2000\n", [
+        (b"POST /v1/session HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\nContent-Length: 9\r\n\r\n1", 408, True),
+        (b"POST /v1/session HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\nContent-Length: 99999999\r\n\r\n", 413, True),
+        (b"GET /" + b"a" * 2048 + b" HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\n\r\n", 414, False),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\nX-A: " + b"a" * 2048 + b"\r\n\r\n", 431, True),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\nOrigin: %s\r\n\r\n", 400, True)]),
+    ("[Limits]\nConnectionsPerAddressMax=1\n", [(None, 429, False)]),
+    ("[Limits]\nConnectionsMax=1\n", [(None, 503, False)]),
+]
+
+
+@pytest.mark.parametrize("settings, cases", EARLY, ids=["head", "body", "address", "connections"])
+def test_origins_of_early_errors(new_shim, settings, cases):
+    """All errors are to be read by the page; those that come before its Origin was read hold nothing but their status."""
+    shim = new_shim("[Server]\nAllowOrigin=https://app.example.org\nAllowOrigin=https://other.example.org\n" + settings)
+    with contextlib.ExitStack() as held:
+        if cases[0][0] is None:
+            held.enter_context(shim.connect())
+        for data, status, is_read in cases:
+            for origin in (b"https://other.example.org", b"https://evil.example.org"):
+                fields, _, body = shim.raw((data or b"").replace(b"%s", origin)).partition(b"\r\n\r\n")
+                assert int(fields.split()[1]) == status
+                allowed = re.findall(rb"^Access-Control-Allow-Origin: (.*)\r$", fields, re.M)
+                assert allowed == ([b"*"] if not is_read else [origin] if b"other" in origin else [])
+                assert b"\r\nVary: Origin\r\n" in fields
+                assert list(json.loads(body)) == ["error", "detail"]
+
+
+def test_early_errors_without_origins(new_shim):
+    shim = new_shim("[Limits]\nHeadTimeoutSec=100ms\n")
+    answer = shim.raw(b"GET / HTTP/1.1\r\nOrigin: https://app.example.org\r\n")
+    assert answer.startswith(b"HTTP/1.1 408 ") and b"Access-Control" not in answer and b"Vary" not in answer
 
 
 def test_all_origins(new_shim, key):
