@@ -65,11 +65,15 @@ static int append_settings(sd_bus_message *reply, const Conf *settings)
 /* What the administrator allows to requests that go out. */
 static int append_rules(sd_bus_message *reply, const WebhookRules *rules)
 {
+        _cleanup_free_ char *private = NULL;
         int r;
 
-        r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}", "webhook_allow_http", "b", (int) rules->allow_http,
-                                  "webhook_allow_literals", "b", (int) rules->allow_literals, "webhook_allow_private",
-                                  "b", (int) rules->allow_private, "webhook_timeout_usec", "t", rules->timeout_usec);
+        r = networks_to_text(&rules->private_networks, &private);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}", "webhook_allow_http", "b",
+                                          (int) rules->allow_http, "webhook_allow_literals", "b",
+                                          (int) rules->allow_literals, "webhook_private_networks", "s", private,
+                                          "webhook_timeout_usec", "t", rules->timeout_usec);
         if (r >= 0 && rules->ca_file)
                 r = sd_bus_message_append(reply, "{sv}", "webhook_ca_file", "s", rules->ca_file);
         return r;

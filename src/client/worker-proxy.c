@@ -197,8 +197,8 @@ static int read_rule(sd_bus_message *m, const char *name, WebhookRules *rules)
         } flags[] = {
                 { "webhook_allow_http", &rules->allow_http },
                 { "webhook_allow_literals", &rules->allow_literals },
-                { "webhook_allow_private", &rules->allow_private },
         };
+        _cleanup_free_ char *why = NULL;
         const char *text;
         int r, flag;
 
@@ -211,10 +211,14 @@ static int read_rule(sd_bus_message *m, const char *name, WebhookRules *rules)
                 }
         if (streq(name, "webhook_timeout_usec"))
                 return sd_bus_message_read(m, "v", "t", &rules->timeout_usec);
-        if (!streq(name, "webhook_ca_file"))
+        if (!streq(name, "webhook_ca_file") && !streq(name, "webhook_private_networks"))
                 return sd_bus_message_skip(m, "v");
         r = sd_bus_message_read(m, "v", "s", &text);
-        return r < 0 ? r : MIN(free_and_strdup(&rules->ca_file, text), 0);
+        if (r < 0)
+                return r;
+        if (streq(name, "webhook_ca_file"))
+                return MIN(free_and_strdup(&rules->ca_file, text), 0);
+        return networks_add(&rules->private_networks, text, &why);
 }
 
 static int read_options(sd_bus_message *m, WorkerAttachment *attachment)

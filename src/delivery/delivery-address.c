@@ -9,11 +9,6 @@
 #include "base/string-util.h"
 #include "model/webhook.h"
 
-typedef struct Network {
-        uint8_t bytes[16];
-        unsigned bits;
-} Network;
-
 /* Of the IANA's special-purpose registries, what is not globally reachable, and multicast. */
 static const Network ipv4_networks[] = {
         { { 0 }, 8 },
@@ -48,22 +43,10 @@ static const Network ipv6_mapped[] = {
         { { 0x00, 0x64, 0xff, 0x9b }, 96 },
 };
 
-static bool is_in(const uint8_t *address, const Network *network)
-{
-        for (unsigned bit = 0; bit < network->bits; bit += 8) {
-                unsigned n = MIN(network->bits - bit, 8U);
-                uint8_t mask = (uint8_t) (0xff << (8 - n));
-
-                if ((address[bit / 8] & mask) != network->bytes[bit / 8])
-                        return false;
-        }
-        return true;
-}
-
 static bool is_in_any(const uint8_t *address, const Network *networks, size_t n)
 {
         for (size_t i = 0; i < n; i++)
-                if (is_in(address, &networks[i]))
+                if (network_has(&networks[i], address))
                         return true;
         return false;
 }
@@ -80,17 +63,28 @@ bool address_is_public(const struct sockaddr *address)
                 bytes = (const uint8_t *) &((const struct sockaddr_in6 *) (const void *) address)->sin6_addr;
                 if (is_in_any(bytes, ipv6_mapped, ELEMENTSOF(ipv6_mapped)))
                         return !is_in_any(bytes + 12, ipv4_networks, ELEMENTSOF(ipv4_networks));
-                return is_in(bytes, &ipv6_global) && !is_in_any(bytes, ipv6_networks, ELEMENTSOF(ipv6_networks));
+                return network_has(&ipv6_global, bytes) && !is_in_any(bytes, ipv6_networks, ELEMENTSOF(ipv6_networks));
         default:
                 return false;
         }
 }
 
-bool delivery_address_is_allowed(bool allow_private, const struct sockaddr *address)
+bool delivery_address_is_allowed(const Networks *private, const struct sockaddr *address)
 {
-        if (address->sa_family != AF_INET && address->sa_family != AF_INET6)
+        uint8_t bytes[16] = { [10] = 0xff, [11] = 0xff };
+
+        switch (address->sa_family) {
+        case AF_INET:
+                (void) memcpy(bytes + NETWORK_IPV4_START,
+                              &((const struct sockaddr_in *) (const void *) address)->sin_addr, 4);
+                break;
+        case AF_INET6:
+                (void) memcpy(bytes, &((const struct sockaddr_in6 *) (const void *) address)->sin6_addr, 16);
+                break;
+        default:
                 return false;
-        return allow_private || address_is_public(address);
+        }
+        return address_is_public(address) || networks_have(private, bytes);
 }
 
 /* ---- URLs */

@@ -16,8 +16,8 @@
  */
 int delivery_check_url(const WebhookRules *rules, const char *url, char **ret_why) _must_check_;
 
-/* Whether a connection to this address may be made. */
-bool delivery_address_is_allowed(bool allow_private, const struct sockaddr *address);
+/* Whether a connection to this address may be made. @private: those that may be beside what is public. */
+bool delivery_address_is_allowed(const Networks *private, const struct sockaddr *address);
 
 /* An address that everybody on the internet means the same host by; those that are mapped into IPv6 are looked at as
  * what they stand for. */

@@ -24,7 +24,7 @@
 #define USER_AGENT "syncrun/" SYNCRUN_VERSION
 
 struct DeliveryRequest {
-        bool allow_private;
+        Networks private_networks; /* of the rules */
         CURL *handle;
         struct curl_slist *headers;
         char *body;
@@ -45,7 +45,8 @@ static curl_socket_t on_open_socket(void *userdata, curlsocktype purpose, struct
 {
         DeliveryRequest *request = userdata;
 
-        if (purpose != CURLSOCKTYPE_IPCXN || !delivery_address_is_allowed(request->allow_private, &address->addr)) {
+        if (purpose != CURLSOCKTYPE_IPCXN ||
+            !delivery_address_is_allowed(&request->private_networks, &address->addr)) {
                 (void) getnameinfo(&address->addr, address->addrlen, request->refused, sizeof(request->refused), NULL,
                                    0, NI_NUMERICHOST);
                 return CURL_SOCKET_BAD;
@@ -60,9 +61,9 @@ static bool may_be_peer(const DeliveryRequest *request, const char *text)
         struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6 };
 
         if (inet_pton(AF_INET, text, &ipv4.sin_addr) == 1)
-                return delivery_address_is_allowed(request->allow_private, (const struct sockaddr *) &ipv4);
+                return delivery_address_is_allowed(&request->private_networks, (const struct sockaddr *) &ipv4);
         return inet_pton(AF_INET6, text, &ipv6.sin6_addr) == 1 &&
-               delivery_address_is_allowed(request->allow_private, (const struct sockaddr *) &ipv6);
+               delivery_address_is_allowed(&request->private_networks, (const struct sockaddr *) &ipv6);
 }
 
 /* Also of a connection that was kept, and made when more was allowed. */
@@ -230,7 +231,7 @@ int delivery_request_new(const WebhookRules *rules, const char *url, const Deliv
 
         if (!request)
                 return -ENOMEM;
-        request->allow_private = rules->allow_private;
+        request->private_networks = rules->private_networks;
         request->body = body;
         r = fill(request, rules, url, headers, n_headers);
         if (r < 0) {
@@ -287,7 +288,8 @@ usec_t delivery_parse_retry_after(const char *value, usec_t now_usec)
 static char *error_text(const DeliveryRequest *request, CURLcode code, long status, bool refused)
 {
         if (refused)
-                return asprintf_or_null("%s is no public address (AllowPrivateAddresses= is off).", request->refused);
+                return asprintf_or_null("%s is no public address, and AllowPrivateAddresses= does not name it.",
+                                        request->refused);
         if (request->too_large)
                 return strdup("The headers of the answer are too large.");
         if (code != CURLE_OK && !request->cut) {

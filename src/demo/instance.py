@@ -54,7 +54,7 @@ class Instance:
         self.state.mkdir()
         (self.folder / "etc" / "syncrun.conf").write_text(
             f"[Daemon]\nLauncher=child\nStateDirectory={self.state}\n"
-            "[Webhooks]\nAllowHTTP=yes\nAllowAddressLiterals=yes\nAllowPrivateAddresses=yes\n")
+            "[Webhooks]\nAllowHTTP=yes\nAllowAddressLiterals=yes\nAllowPrivateAddresses=localhost\n")
         self.environment = {
             **{name: value for name, value in os.environ.items() if name != "STATE_DIRECTORY"},
             "SYNCRUN_BUS_ADDRESS": f"unix:path={self.folder}/bus",

@@ -48,6 +48,19 @@ static int parse_retries(const ConfAssignment *a, void *data, char **ret_why)
         return 0;
 }
 
+/* Networks. What a boolean says is said of all. */
+static int parse_networks(const ConfAssignment *a, void *data, char **ret_why)
+{
+        int r = parse_boolean(a->value);
+        Networks *networks = data;
+
+        if (r >= 0 || isempty(a->value))
+                networks->n = 0;
+        if (r == 0)
+                return 0;
+        return networks_add(networks, r > 0 ? NETWORKS_ALL : a->value, ret_why);
+}
+
 static const ConfItem items[] = {
         ITEM("Daemon", "MaxConcurrentRuns", conf_parse_count, max_concurrent_runs),
         ITEM("Daemon", "MaxConcurrentRunsPerProvider", conf_parse_count, max_concurrent_runs_per_provider),
@@ -79,7 +92,7 @@ static const ConfItem items[] = {
         ITEM("Webhooks", "DisableAfterSec", conf_parse_timeout, webhook_disable_after_usec),
         ITEM("Webhooks", "AllowHTTP", conf_parse_bool, webhook_rules.allow_http),
         ITEM("Webhooks", "AllowAddressLiterals", conf_parse_bool, webhook_rules.allow_literals),
-        ITEM("Webhooks", "AllowPrivateAddresses", conf_parse_bool, webhook_rules.allow_private),
+        ITEM("Webhooks", "AllowPrivateAddresses", parse_networks, webhook_rules.private_networks),
         ITEM("Webhooks", "CertificateAuthorityFile", conf_parse_path, webhook_rules.ca_file),
         ITEM("Webhooks", "MessagesMaxAgeSec", conf_parse_timeout, webhook_messages_max_age_usec),
         ITEM("Webhooks", "MessagesMax", conf_parse_count, webhook_messages_max),

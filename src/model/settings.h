@@ -5,6 +5,7 @@
 
 #include "base/conf.h"
 #include "base/string-table.h"
+#include "model/network.h"
 
 /* How runs are started. */
 typedef enum LauncherType {
@@ -24,8 +25,8 @@ typedef struct WebhookRules {
         usec_t timeout_usec; /* of one request, from its beginning to the end of the answer */
         bool allow_http;
         bool allow_literals; /* addresses in URLs */
-        bool allow_private;  /* addresses that are not public */
-        char *ca_file;       /* NULL: the system's authorities */
+        Networks private_networks; /* beside what is public */
+        char *ca_file; /* NULL: the system's authorities */
 } WebhookRules;
 
 /* Numbers are UINT_MAX, and spans USEC_INFINITY, where there shall be no limit. */

@@ -31,7 +31,7 @@ def main():
     receiver = Receiver()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(bus, Path(folder))
-        bench.daemon.rules = {"webhook_allow_http": True, "webhook_allow_literals": True, "webhook_allow_private": True}
+        bench.daemon.rules = {"webhook_allow_http": True, "webhook_allow_literals": True, "webhook_private_networks": "localhost"}
         bench.settings(bench.lines([schema(), *(record(i, text=TEXT) for i in range(n))]),
                        destination=[("Type", "webhook"), ("Url", receiver.url())])
         measure(bench, "new", n)

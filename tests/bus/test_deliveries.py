@@ -195,11 +195,12 @@ def destination(client):
 
 def test_switched_off_after_so_many_failures(daemon, client):
     daemon.add("bank", HOOK)
-    daemon.write("syncrun.conf", "[Webhooks]\nAllowHTTP=yes\nTimeoutSec=3s\nCertificateAuthorityFile=/srv/ca.pem\n")
+    daemon.write("syncrun.conf", "[Webhooks]\nAllowHTTP=yes\nAllowPrivateAddresses=10.1.2.3/8 fd00::/8\n"
+                 "TimeoutSec=3s\nCertificateAuthorityFile=/srv/ca.pem\n")
     client.manager("Reload")
     failed = {"outcome": "failed", "error": "It did not take it.", "retry": True, "destination_failed": True}
     run, given = run_once(daemon, client, **failed)
-    assert given == {"webhook_allow_http": True, "webhook_allow_literals": False, "webhook_allow_private": False,
+    assert given == {"webhook_allow_http": True, "webhook_allow_literals": False, "webhook_private_networks": "10.0.0.0/8 fd00::/8",
                      "webhook_timeout_usec": 3000000, "webhook_ca_file": "/srv/ca.pem"}
     shown = destination(client)
     assert shown["destination"] == {"type": "webhook", "target": "https://hooks.example.net", "state": "failing", "failures": 1}

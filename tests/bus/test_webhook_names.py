@@ -150,6 +150,19 @@ def test_private_where_it_is_allowed(island, receiver, begin):
     assert send(webhooks, webhooks.add(receiver.url("inside.example")), 1)["status"] == 0
 
 
+def test_private_of_one_network(island, receiver, begin):
+    """What is named is allowed, by the address that is connected to, and nothing beside it."""
+    webhooks = begin("AllowPrivateAddresses=10.9.0.0/16")
+    endpoint = webhooks.add(receiver.url("inside.example"))
+    for n, (address, status) in enumerate(((PRIVATE, 0), ("127.0.0.1", 2), (PUBLIC, 0)), 1):
+        island.server.names["inside.example"] = [address]
+        attempt = send(webhooks, endpoint, n)
+        assert attempt["status"] == status
+        if status:
+            assert f"{address} is no public address, and AllowPrivateAddresses= does not name it" in attempt["statusText"]
+    assert len(receiver.requests) == 2
+
+
 def test_no_such_name(island, receiver, begin):
     webhooks = begin()
     attempt = send(webhooks, webhooks.add("http://nowhere.example/"), 1)

@@ -148,20 +148,39 @@ static void test_longest_delay(void **state)
 
 /* ---- Addresses */
 
+static const Networks *private(const char *text)
+{
+        static Networks networks;
+        char *why = NULL;
+
+        networks.n = 0;
+        expect_ok(networks_add(&networks, text, &why));
+        return &networks;
+}
+
+static const struct sockaddr *read_address(const char *text)
+{
+        static union {
+                struct sockaddr any;
+                struct sockaddr_in ipv4;
+                struct sockaddr_in6 ipv6;
+        } address;
+
+        address.any.sa_family = strchr(text, ':') ? AF_INET6 : AF_INET;
+        assert_int_equal(strchr(text, ':') ? inet_pton(AF_INET6, text, &address.ipv6.sin6_addr)
+                                           : inet_pton(AF_INET, text, &address.ipv4.sin_addr),
+                         1);
+        return &address.any;
+}
+
 static void check_address(const char *text, bool public)
 {
-        struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6 };
-        struct sockaddr_in ipv4 = { .sin_family = AF_INET };
-        const struct sockaddr *address = strchr(text, ':') ? (const struct sockaddr *) &ipv6
-                                                           : (const struct sockaddr *) &ipv4;
+        const struct sockaddr *address = read_address(text);
 
-        assert_int_equal(strchr(text, ':') ? inet_pton(AF_INET6, text, &ipv6.sin6_addr)
-                                           : inet_pton(AF_INET, text, &ipv4.sin_addr),
-                         1);
         if (address_is_public(address) != public)
                 fail_msg("%s must%s be public", text, public ? "" : " not");
-        assert_int_equal(delivery_address_is_allowed(false, address), public);
-        assert_true(delivery_address_is_allowed(true, address));
+        assert_int_equal(delivery_address_is_allowed(&(Networks) {}, address), public);
+        assert_true(delivery_address_is_allowed(private(NETWORKS_ALL), address));
 }
 
 static void test_addresses(void **state)
@@ -195,8 +214,54 @@ static void test_other_families(void **state)
 {
         struct sockaddr address = { .sa_family = AF_UNIX };
 
-        assert_false(delivery_address_is_allowed(false, &address));
-        assert_false(delivery_address_is_allowed(true, &address));
+        assert_false(delivery_address_is_allowed(&(Networks) {}, &address));
+        assert_false(delivery_address_is_allowed(private(NETWORKS_ALL), &address));
+}
+
+/* What is named is allowed, and nothing beside it: the last address of a network, and the next one. */
+static void test_named_networks(void **state)
+{
+        static const struct {
+                const char *networks, *address;
+                bool allowed;
+        } cases[] = {
+                { "10.0.0.0/8", "10.0.0.0", true },
+                { "10.0.0.0/8", "10.255.255.255", true },
+                { "10.0.0.0/8", "192.168.0.1", false },
+                { "10.0.0.0/8", "127.0.0.1", false },
+                { "10.0.0.0/8", "0.0.0.0", false },
+                { "10.0.0.0/8", "::ffff:10.1.2.3", true },
+                { "10.0.0.0/8", "::ffff:11.0.0.0", true }, /* public */
+                { "10.0.0.0/8", "::ffff:127.0.0.1", false },
+                { "10.0.0.0/8", "64:ff9b::10.0.0.1", false },
+                { "10.0.0.0/8", "fd00::1", false },
+                { "10.0.0.0/8", "8.8.8.8", true },
+                { "172.16.4.0/22", "172.16.7.255", true },
+                { "172.16.4.0/22", "172.16.8.0", false },
+                { "172.16.4.0/22", "172.16.3.255", false },
+                { "192.168.1.20", "192.168.1.20", true },
+                { "192.168.1.20", "192.168.1.21", false },
+                { "fd00::/8", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true },
+                { "fd00::/8", "fc00::1", false },
+                { "fd00::/8", "10.0.0.1", false },
+                { "::/0", "10.0.0.1", false },
+                { "::/0", "::1", true },
+                { "0.0.0.0/0", "10.0.0.1", true },
+                { "0.0.0.0/0", "::1", false },
+                { "fd00::1 192.168.0.0/16", "192.168.9.9", true },
+                { "localhost", "127.255.255.255", true },
+                { "localhost", "::1", true },
+                { "localhost", "::2", false },
+                { "localhost", "10.0.0.1", false },
+                { "link-local", "169.254.169.254", true },
+                { "link-local", "fe80::1", true },
+                { "link-local", "127.0.0.1", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                if (delivery_address_is_allowed(private(cases[i].networks), read_address(cases[i].address)) !=
+                    cases[i].allowed)
+                        fail_msg("%s of %s", cases[i].address, cases[i].networks);
 }
 
 static void check_url(const Settings *s, const char *url, bool good)
@@ -233,7 +298,7 @@ static void test_urls(void **state)
         check_url(&s, "http://example.com/", false);
         for (size_t i = 0; i < ELEMENTSOF(literals); i++)
                 check_url(&s, literals[i], false);
-        s.webhook_rules.allow_http = s.webhook_rules.allow_literals = s.webhook_rules.allow_private = true;
+        s.webhook_rules.allow_http = s.webhook_rules.allow_literals = true;
         check_url(&s, "http://example.com/", true);
         for (size_t i = 0; i < ELEMENTSOF(literals); i++)
                 check_url(&s, literals[i], true);
@@ -264,6 +329,7 @@ int main(void)
                 cmocka_unit_test(test_retry_after),   cmocka_unit_test(test_the_end_of_it),
                 cmocka_unit_test(test_pauses),        cmocka_unit_test(test_longest_delay),
                 cmocka_unit_test(test_addresses),     cmocka_unit_test(test_other_families),
+                cmocka_unit_test(test_named_networks),
                 cmocka_unit_test(test_urls),          cmocka_unit_test(test_length_of_a_url),
         };
 

@@ -372,8 +372,8 @@ static void test_clock_step_during_a_request(void **state)
         fixture_stop_clock(BEGIN);
         engine_clock_changed(f->engine);
         f->settings.webhook_retries[0] = USEC_PER_HOUR;
-        f->settings.webhook_rules.allow_http = f->settings.webhook_rules.allow_literals =
-                        f->settings.webhook_rules.allow_private = true;
+        f->settings.webhook_rules.allow_http = f->settings.webhook_rules.allow_literals = true;
+        expect_ok(networks_add(&f->settings.webhook_rules.private_networks, "localhost", &why));
         expect_ok(engine_add_webhook(f->engine, &(WebhookWish) { .url = url, .disabled = -1 }, on_endpoint, &endpoint,
                                      &why));
         fixture_run_until(f, endpoint.n > 0);

@@ -111,6 +111,14 @@ static void test_retries(void **state)
         diagnostics_done(&d);
 }
 
+static void check_networks(const Settings *s, const char *expected)
+{
+        _cleanup_free_ char *text = NULL;
+
+        expect_ok(networks_to_text(&s->webhook_rules.private_networks, &text));
+        assert_string_equal(text, expected);
+}
+
 static void test_webhooks(void **state)
 {
         Diagnostics d = {};
@@ -121,7 +129,7 @@ static void test_webhooks(void **state)
         assert_int_equal(s.webhook_max_requests_per_endpoint, 4);
         assert_true(s.webhook_rules.timeout_usec == 15 * USEC_PER_SEC);
         assert_true(s.webhook_disable_after_usec == 5 * USEC_PER_DAY);
-        assert_false(s.webhook_rules.allow_http || s.webhook_rules.allow_literals || s.webhook_rules.allow_private);
+        assert_false(s.webhook_rules.allow_http || s.webhook_rules.allow_literals || s.webhook_rules.private_networks.n > 0);
         assert_null(s.webhook_rules.ca_file);
         assert_true(s.webhook_messages_max_age_usec == 14 * USEC_PER_DAY);
         assert_int_equal(s.webhook_messages_max, 200000);
@@ -134,11 +142,70 @@ static void test_webhooks(void **state)
         assert_int_equal(s.webhook_max_requests_per_endpoint, 2);
         assert_true(s.webhook_rules.timeout_usec == 3 * USEC_PER_SEC);
         assert_true(s.webhook_disable_after_usec == USEC_INFINITY);
-        assert_true(s.webhook_rules.allow_http && s.webhook_rules.allow_literals && s.webhook_rules.allow_private);
+        assert_true(s.webhook_rules.allow_http && s.webhook_rules.allow_literals);
+        check_networks(&s, NETWORKS_ALL);
         assert_string_equal(s.webhook_rules.ca_file, "/srv/ca.pem");
         assert_true(s.webhook_messages_max_age_usec == USEC_PER_HOUR);
         assert_int_equal(s.webhook_messages_max, UINT_MAX);
         settings_done(&s);
+}
+
+static void apply_private(const char *lines, Diagnostics *d, Settings *ret)
+{
+        _cleanup_free_ char *text = asprintf_or_null("[Webhooks]\n%s\n", lines);
+
+        apply(text, d, ret);
+}
+
+static void check_private(const char *lines, unsigned n_wrong, const char *networks)
+{
+        Diagnostics d = {};
+        Settings s;
+
+        apply_private(lines, &d, &s);
+        assert_int_equal(d.n_items, n_wrong);
+        check_networks(&s, networks);
+        diagnostics_done(&d);
+        settings_done(&s);
+}
+
+#define P "AllowPrivateAddresses="
+
+static void test_private_networks(void **state)
+{
+        _cleanup_free_ char *all = NULL, *beyond = NULL;
+        _cleanup_buffer_ Buffer most = {};
+        Diagnostics d = {};
+        Settings s;
+
+        check_private("", 0, "");
+        check_private(P "no", 0, "");
+        check_private(P "1", 0, NETWORKS_ALL);
+        check_private(P "10.9.8.7/8\tfd00:1::1/8 192.168.1.20 ::1 ::ffff:10.0.0.0/104", 0,
+                      "10.0.0.0/8 fd00::/8 192.168.1.20/32 ::1/128 10.0.0.0/8");
+        check_private(P "localhost link-local", 0, "127.0.0.0/8 ::1/128 169.254.0.0/16 fe80::/10");
+        check_private(P "10.0.0.0/8\n" P "fd00::/8", 0, "10.0.0.0/8 fd00::/8");
+        check_private(P "10.0.0.0/8\n" P "\n" P "fd00::/8", 0, "fd00::/8");
+        check_private(P "10.0.0.0/8\n" P "no", 0, "");
+        check_private(P "10.0.0.0/8\n" P "yes", 0, NETWORKS_ALL);
+        /* A wrong word leaves all as it was. */
+        check_private(P "localhost\n" P "10.0.0.0/8 fd00::/129", 1, "127.0.0.0/8 ::1/128");
+        check_private(P "10.0.0.0/33\n" P "10.0.0/8\n" P "10.0.0.0/\n" P "/8\n" P "10.0.0.0/-1\n" P "yes localhost\n"
+                      P "example.com\n" P "10.0.0.0,::1", 8, "");
+        buffer_append_string(&most, P);
+        for (unsigned i = 0; i < NETWORKS_MAX; i++)
+                buffer_append_string(&most, " 10.0.0.1");
+        expect_ok(buffer_take(&most, &all));
+        beyond = asprintf_or_null("%s\n" P "::1", all);
+        apply_private(all, &d, &s);
+        assert_int_equal(d.n_items, 0);
+        assert_int_equal(s.webhook_rules.private_networks.n, NETWORKS_MAX);
+        settings_done(&s);
+        apply_private(beyond, &d, &s);
+        assert_int_equal(d.n_items, 1);
+        assert_int_equal(s.webhook_rules.private_networks.n, NETWORKS_MAX);
+        settings_done(&s);
+        diagnostics_done(&d);
 }
 
 static void test_wrong(void **state)
@@ -248,7 +315,8 @@ static void test_dirs(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything), cmocka_unit_test(test_retries), cmocka_unit_test(test_webhooks), cmocka_unit_test(test_wrong),
+                cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything), cmocka_unit_test(test_retries), cmocka_unit_test(test_webhooks), cmocka_unit_test(test_private_networks),
+                cmocka_unit_test(test_wrong),
                 cmocka_unit_test(test_state_directory), cmocka_unit_test(test_load), cmocka_unit_test(test_dirs),
         };
 

@@ -19,7 +19,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "bus"))
 from receiver import Receiver, answer, drip, hang, pour, reset  # noqa: E402
 
 SECRET = b"a secret, as it is: whsec_not_decoded"
-ALLOWED = {"webhook_allow_http": True, "webhook_allow_literals": True, "webhook_allow_private": True,
+ALLOWED = {"webhook_allow_http": True, "webhook_allow_literals": True, "webhook_private_networks": "10.0.0.0/8 127.0.0.0/8",
            "webhook_timeout_usec": 2000000}
 GIVE_UP = answer(503, Retry_After="3600")  # more time than a run has: no further attempt
 
@@ -252,7 +252,7 @@ def test_huge_answers_are_cut(bench, hook):
 
 @pytest.mark.parametrize("rules, words", [
     ({"webhook_allow_http": False}, "AllowHTTP= is off"), ({"webhook_allow_literals": False}, "AllowAddressLiterals= is off"),
-    ({"webhook_allow_private": False}, "AllowPrivateAddresses= is off")])
+    ({"webhook_private_networks": "10.0.0.0/8"}, "AllowPrivateAddresses= does not name it")])
 def test_rules(bench, hook, rules, words):
     receiver = hook(rules=rules)
     end = pull(bench, [schema(), record("a")])
