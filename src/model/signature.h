@@ -14,7 +14,8 @@
 /* A new random secret as text. Return: 0; negative errno where the system has no randomness. */
 int signature_secret_new(char ret[static SIGNATURE_SECRET_TEXT_MAX]) _must_check_;
 
-/* `whsec_` and the base64 of 24 to 64 bytes. */
+/* `whsec_` and the base64 of 24 to 64 bytes, filled up with `=`; bits of the last letter that stand for nothing are
+ * passed over, as by those who verify. */
 bool signature_secret_is_valid(const char *secret);
 
 /**

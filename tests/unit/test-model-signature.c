@@ -46,6 +46,40 @@ static void test_vectors(void **state)
         }
 }
 
+/* One bit of the first vector's: the receiver's library calls it invalid, and so it is none of ours. */
+static void test_the_invalid_vector(void **state)
+{
+        const char *secrets[] = { a_secret };
+        char *signature = sign(secrets, 1, 0);
+
+        assert_string_not_equal(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OA=");
+        free(signature);
+}
+
+/* What ends in bits that stand for nothing is read as the receivers' libraries read it, by which these were signed:
+ * as if they were not set. */
+static void test_bits_left_over(void **state)
+{
+#define KEY "whsec_g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1"
+        static const struct {
+                const char *secret, *signature;
+        } cases[] = {
+                { KEY "OA=", "v1,vtukf7o1c8YKDYAmXvlPtUgb9rbH2p20tKxYSPtGudk=" },
+                { KEY "OE=", "v1,6u8PD1o62t05z9bQbk2h0z7xhR8qPU3+lE5vuQ/ZHmc=" },
+                { KEY "OF=", "v1,6u8PD1o62t05z9bQbk2h0z7xhR8qPU3+lE5vuQ/ZHmc=" },
+                { KEY "B==", "v1,Z1fwSyy4jaUjcxCPUzvfX+aOK/HRuLNJJsaxHBf4r2g=" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                char *signature = NULL;
+
+                assert_true(signature_secret_is_valid(cases[i].secret));
+                expect_ok(signature_make(&cases[i].secret, 1, "msg_1", 1000000000, "x", 1, &signature));
+                assert_string_equal(signature, cases[i].signature);
+                free(signature);
+        }
+}
+
 static void test_several_secrets(void **state)
 {
         const char *secrets[] = { "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz", a_secret };
@@ -130,7 +164,8 @@ static void test_what_is_no_base64(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_vectors),    cmocka_unit_test(test_several_secrets),
+                cmocka_unit_test(test_vectors),    cmocka_unit_test(test_the_invalid_vector),
+                cmocka_unit_test(test_bits_left_over), cmocka_unit_test(test_several_secrets),
                 cmocka_unit_test(test_no_secret),  cmocka_unit_test(test_new_secret),
                 cmocka_unit_test(test_lengths),    cmocka_unit_test(test_what_is_no_base64),
         };
