@@ -44,7 +44,7 @@ def test_document_has_every_route():
 
 def test_references_of_the_document():
     text = json.dumps(DOCUMENT)
-    for kind in ("schemas", "responses"):
+    for kind in ("schemas", "responses", "parameters"):
         used = set(re.findall(rf'"#/components/{kind}/(\w+)"', text))
         assert used == set(DOCUMENT["components"][kind])
     for schema in DOCUMENT["components"]["schemas"].values():

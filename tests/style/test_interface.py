@@ -19,7 +19,7 @@ PROGRAMS = {
     "syncrun-http": ("src/http/syncrun-http", "syncrun-http.8"),
 }
 PAGES = ["syncrund.8", "syncrun-http.8", "syncrun-http.conf.5", "syncrunctl.1", "syncrun.connector.5", "syncrun.connection.5",
-         "syncrun.conf.5", "org.syncrun1.5"]
+         "syncrun.conf.5", "syncrun.webhooks.7", "org.syncrun1.5"]
 COMPLETION = (TOP / "src/ctl/syncrunctl.bash").read_text()
 NAMES = (TOP / "src/base/names.h").read_text()
 
