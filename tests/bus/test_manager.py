@@ -160,7 +160,8 @@ def test_trigger_is_manual_or_remote(daemon, client):
 
 def test_cancel_ends_the_run(daemon, client):
     run, path, *_ = client.start("bank")
-    daemon.worker().attach()
+    worker = daemon.worker()  # lives for as long as somebody has it
+    worker.attach()
     client.manager("CancelRun", "(s)", run)
     wait_for(lambda: client.get(path, RUN, "State") == "finished", "the end")
     assert client.get(path, RUN, "Outcome") == "cancelled"

@@ -233,7 +233,8 @@ def test_run_accounts_are_read_by_name_and_told_to_have_changed(daemon, client):
 
 def test_run_cancel(daemon, client):
     _, path, *_ = client.start("bank")
-    daemon.worker().attach()
+    worker = daemon.worker()  # lives for as long as somebody has it
+    worker.attach()
     client.call(path, RUN, "Cancel")
     wait_for(lambda: client.get(path, RUN, "State") == "finished", "the end")
     assert client.get(path, RUN, "Outcome") == "cancelled"

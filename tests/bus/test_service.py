@@ -267,7 +267,8 @@ def test_log_control(daemon, client):
     assert client.get(path, interface, "LogLevel") == "warning"
     before = daemon.log()
     run = client.start("bank")[0]
-    daemon.worker().attach()
+    worker = daemon.worker()  # lives for as long as somebody has it
+    worker.attach()
     assert run not in daemon.log()[len(before):]
     client.set(path, interface, "LogLevel", "info")
     client.manager("CancelRun", "(s)", run)

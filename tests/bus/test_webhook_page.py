@@ -100,7 +100,8 @@ def test_every_type(webhooks, receiver, new_daemon, client):
     run_bank(new_daemon, client, outcome="failed", attention="consent_expired", error="The consent has expired.")
     run_bank(new_daemon, client, outcome="succeeded", discovered=50, added=3, updated=1, deduped=46)
     run, *_ = client.start("bank")
-    new_daemon.worker().attach()
+    worker = new_daemon.worker()  # lives for as long as somebody has it
+    worker.attach()
     client.manager("CancelRun", "(s)", run)
     webhooks.call("TestWebhook", webhooks.endpoint)
     webhooks.wait_attempts(9)
