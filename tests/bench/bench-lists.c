@@ -51,6 +51,7 @@ static const char less_sql[] = "SELECT group_concat('DROP ' || type || ' ' || na
 typedef struct List {
         const char *what;
         RunFilter filter;
+        bool old; /* pages of the younger half of the time that there is, in turn; the newest page otherwise */
         usec_t usec[SIZES_MAX][N_ROUNDS];
 } List;
 
@@ -120,10 +121,10 @@ static int compare_double(const void *a, const void *b)
         return x < y ? -1 : x > y;
 }
 
-/* The median over pages all over the younger half of the time that there is; by processor time, which a busy machine
- * changes least. */
-static usec_t measure(Store *store, RunFilter filter, uint64_t n_runs)
+/* The median, by processor time, which a busy machine changes least. */
+static usec_t measure(Store *store, const List *list, uint64_t n_runs)
 {
+        RunFilter filter = list->filter;
         static usec_t latencies[N_LISTS];
 
         for (unsigned i = 0; i < N_LISTS; i++) {
@@ -131,7 +132,8 @@ static usec_t measure(Store *store, RunFilter filter, uint64_t n_runs)
                 Run **runs;
                 size_t n;
 
-                filter.until_usec = BEGIN_USEC + n_runs * (N_LISTS + i + 1) / (2 * N_LISTS) * USEC_PER_SEC;
+                if (list->old)
+                        filter.until_usec = BEGIN_USEC + n_runs * (N_LISTS + i + 1) / (2 * N_LISTS) * USEC_PER_SEC;
                 begin_usec = now_usec(CLOCK_THREAD_CPUTIME_ID);
                 if (store_list_runs(store, &filter, &runs, &n, NULL) < 0)
                         die("list", "failed");
@@ -157,14 +159,18 @@ static size_t make_lists(List *lists)
                 lists[n] = (List){ .what = repo_status_to_string(status), .filter = RUN_FILTER_INIT };
                 lists[n++].filter.status = status;
         }
-        return n;
+        for (size_t i = 0; i < n; i++) {
+                lists[n + i] = lists[i];
+                lists[n + i].old = true;
+        }
+        return 2 * n;
 }
 
 static void report(List *list, unsigned n_sizes)
 {
         double ratios[N_ROUNDS];
 
-        (void) printf("50 runs %-16s", list->what);
+        (void) printf("%-6s 50 runs %-16s", list->old ? "older" : "newest", list->what);
         for (unsigned i = 0; i < N_ROUNDS; i++)
                 ratios[i] = (double) list->usec[n_sizes - 1][i] / (double) list->usec[0][i];
         qsort(ratios, N_ROUNDS, sizeof(double), compare_double);
@@ -179,7 +185,7 @@ int main(int argc, char *argv[])
 {
         const char *folder = argc > 1 ? argv[1] : ".";
         unsigned n_sizes = argc > 2 ? (unsigned) argc - 2 : 0;
-        static List lists[5 + _REPO_STATUS_MAX];
+        static List lists[2 * (5 + _REPO_STATUS_MAX)];
         size_t n_lists = make_lists(lists);
         uint64_t n_runs[SIZES_MAX];
         Store *stores[SIZES_MAX];
@@ -201,7 +207,7 @@ int main(int argc, char *argv[])
         for (unsigned round = 0; round < N_ROUNDS; round++)
                 for (size_t k = 0; k < n_lists; k++)
                         for (unsigned i = 0; i < n_sizes; i++)
-                                lists[k].usec[i][round] = measure(stores[i], lists[k].filter, n_runs[i]);
+                                lists[k].usec[i][round] = measure(stores[i], &lists[k], n_runs[i]);
         for (size_t k = 0; k < n_lists; k++)
                 report(&lists[k], n_sizes);
         for (unsigned i = 0; i < n_sizes; i++) {
