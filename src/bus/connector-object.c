@@ -38,8 +38,16 @@ READ(last_finished, number, c->record.last_finished_usec);
 READ(failures, number, c->record.consecutive_failures);
 READ(attention_category, text, attention_category_to_string(c->record.attention.category));
 READ(attention_message, text, c->record.attention.category >= 0 ? c->record.attention.message : NULL);
-READ(attention_advice, text, attention_advice_for(c->record.attention.category, c->definition->connection));
 READ(attention_since, number, c->record.attention.category >= 0 ? c->record.attention.since_usec : 0);
+
+static void read_attention_advice(const void *object, PropertyValue *ret)
+{
+        const Connector *c = object;
+
+        static_assert(sizeof(ret->buffer) >= ATTENTION_ADVICE_MAX, "advice fits a property");
+        ret->text = attention_advice_for(ret->buffer, c->record.attention.category,
+                                         c->definition->connection ? NULL : c->record.name);
+}
 
 static void read_active_run(const void *object, PropertyValue *ret)
 {

@@ -128,6 +128,7 @@ static int describe_one_run(Bus *bus, const RunsRequest *request, char **ret_jso
         _cleanup_buffer_ Buffer json = { 0 };
         JsonWriter w = JSON_WRITER_INIT(&json);
         _cleanup_(run_freep) Run *run = NULL;
+        char advice[ATTENTION_ADVICE_MAX];
         int r;
 
         r = find_run(bus, request, &run);
@@ -136,7 +137,7 @@ static int describe_one_run(Bus *bus, const RunsRequest *request, char **ret_jso
         json_open_object(&w, NULL);
         json_open_array(&w, "runs");
         if (run)
-                view_run(&w, NULL, run, engine_run_advice(bus->engine, run), request->filter.with_accounts);
+                view_run(&w, NULL, run, engine_run_advice(bus->engine, run, advice), request->filter.with_accounts);
         json_close_array(&w);
         json_write_null(&w, "next");
         json_close_object(&w);

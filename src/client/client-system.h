@@ -18,6 +18,27 @@
 int client_unit_text(Client *client, const char *unit, const char *interface, const char *property,
                      char **ret) _must_check_;
 
+/* Which folders of the machine a unit's programs see, and what is shown to them all the same. */
+typedef struct ClientUnitView {
+        bool home_hidden;
+        bool tmp_hidden;
+        bool devices_hidden;
+        char **shown;    /* by BindPaths= and BindReadOnlyPaths= */
+        char **writable; /* by ReadWritePaths= and BindPaths=, "-" and "+" taken off */
+} ClientUnitView;
+
+void client_unit_view_done(ClientUnitView *view);
+#define _cleanup_client_unit_view_ _cleanup_(client_unit_view_done)
+
+/**
+ * client_unit_view() - as the unit's files and drop-ins say it
+ * @ret: set on success only; freed by client_unit_view_done()
+ *
+ * Context: blocks for the answers.
+ * Return: 0; -ENOENT (no such unit); another negative errno.
+ */
+int client_unit_view(Client *client, const char *unit, ClientUnitView *ret) _must_check_;
+
 /**
  * client_count_actions() - how many of our actions polkit knows
  *

@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/names.h"
 #include "base/string-util.h"
 #include "ctl/ctl.h"
+#include "ctl/unit-check.h"
 #include "model/connection.h"
 #include "model/connector.h"
 #include "model/settings.h"
@@ -120,75 +122,105 @@ static int look_at_program(const char *path)
         return S_ISREG(st.st_mode) && (st.st_mode & 0111) ? 0 : -ENOEXEC;
 }
 
-static bool is_in_unit_path(const char *name)
+/* Where a program is found by its name alone; freed by the caller. */
+static char *find_in_unit_path(const char *name)
 {
         _cleanup_strv_free_ char **folders = NULL;
 
         if (strv_split(UNIT_PATH, ":", &folders) < 0)
-                return true;
+                return NULL;
         STRV_FOREACH(folder, folders) {
                 _cleanup_free_ char *path = asprintf_or_null("%s/%s", *folder, name);
 
-                if (!path || look_at_program(path) == 0)
-                        return true;
+                if (path && look_at_program(path) == 0)
+                        return TAKE_PTR(path);
         }
-        return false;
+        return NULL;
+}
+
+/* Return: whether there is such a program, and where; freed by the caller. */
+static char *find_program(Diagnostics *d, const char *file, const char *key, const char *program)
+{
+        char *path = program[0] == '/' ? strdup(program) : find_in_unit_path(program);
+        int r;
+
+        if (!path) {
+                diagnostics_add(d, DIAGNOSTIC_WARNING, file, 0, key, "There is no program '%s' here in " UNIT_PATH ".",
+                                program);
+                return NULL;
+        }
+        r = look_at_program(path);
+        if (r == -ENOEXEC)
+                diagnostics_add(d, DIAGNOSTIC_WARNING, file, 0, key,
+                                "'%s' is no file that can be executed: 'chmod a+rx' makes one of a program.", program);
+        else if (r < 0 && r != -EACCES)
+                diagnostics_add(d, DIAGNOSTIC_WARNING, file, 0, key, "'%s' cannot be executed here: %s.", program,
+                                strerror(-r));
+        return r == 0 ? path : (free(path), NULL);
 }
 
 /* The file may be meant for another machine, or be there before the program is: a warning. @words: may be NULL. What
  * specifiers will be is not known here. */
-static void check_program(Diagnostics *d, const char *file, const char *key, char *const *words)
+static void check_command(UnitCheck *check, const char *key, char *const *words)
 {
-        const char *program = words ? words[0] : NULL;
-        int r;
+        _cleanup_free_ char *path = NULL;
 
-        if (!program || strchr(program, '%'))
+        if (!words || !words[0])
                 return;
-        if (program[0] != '/') {
-                if (!is_in_unit_path(program))
-                        diagnostics_add(d, DIAGNOSTIC_WARNING, file, 0, key,
-                                        "There is no program '%s' here in " UNIT_PATH ".", program);
-                return;
-        }
-        r = look_at_program(program);
-        if (r == -ENOEXEC)
-                diagnostics_add(d, DIAGNOSTIC_WARNING, file, 0, key, "'%s' is no file that can be executed.", program);
-        else if (r < 0 && r != -EACCES)
-                diagnostics_add(d, DIAGNOSTIC_WARNING, file, 0, key, "'%s' cannot be executed here: %s.", program,
-                                strerror(-r));
+        if (!strchr(words[0], '%'))
+                path = find_program(check->diagnostics, check->file, key, words[0]);
+        unit_check_words(check, key, words);
+        if (path)
+                unit_check_program(check, key, path);
 }
 
 static int verify_connection(const Ctl *ctl, char *const *dirs, const char *name, const char *what)
 {
         _cleanup_(connection_definition_unrefp) ConnectionDefinition *definition = NULL;
+        _cleanup_free_ char *unit = asprintf_or_null(SYNCRUN_RECONNECT_UNIT_PREFIX "%s" SYNCRUN_UNIT_SUFFIX, name);
         _cleanup_(diagnostics_done) Diagnostics d = {};
+        _cleanup_unit_check_ UnitCheck check = {};
         int r;
 
-        r = connection_definition_load(dirs, name, &d, &definition);
+        r = unit ? connection_definition_load(dirs, name, &d, &definition) : -ENOMEM;
         if (r == -ENOENT)
                 return bad_file(ctl, what, "There is no such file, or it is empty.");
         if (r < 0)
                 return ctl_oom();
-        check_program(&d, definition->path, "ExecReconnect", definition->exec_reconnect);
+        unit_check_begin(&check, unit, definition->path, &d);
+        check_command(&check, "ExecReconnect", definition->exec_reconnect);
         return print_verdict(ctl, definition->path ?: what, verdict_of(&d, definition->load_state == LOAD_BAD_SETTING),
                              &d);
+}
+
+static void check_connector(UnitCheck *check, const ConnectorDefinition *definition)
+{
+        check_command(check, "ExecPull", definition->exec_pull);
+        for (size_t i = 0; i < definition->n_transforms; i++)
+                check_command(check, "ExecTransform", definition->exec_transforms[i]);
+        check_command(check, "ExecStore", definition->exec_store);
+        unit_check_words(check, "Environment", definition->environment);
+        unit_check_path(check, "WorkingDirectory", definition->working_directory);
+        unit_check_path(check, "Config", definition->config_file);
+        unit_check_path(check, "SecretFile", definition->secret_file);
+        unit_check_written(check, "Path", definition->destination_path);
 }
 
 static int verify_connector(const Ctl *ctl, char *const *dirs, const char *name, const char *what)
 {
         _cleanup_(connector_definition_unrefp) ConnectorDefinition *definition = NULL;
+        _cleanup_free_ char *unit = asprintf_or_null(SYNCRUN_UNIT_PREFIX "%s" SYNCRUN_UNIT_SUFFIX, name);
         _cleanup_(diagnostics_done) Diagnostics d = {};
+        _cleanup_unit_check_ UnitCheck check = {};
         int r;
 
-        r = connector_definition_load(dirs, name, &d, &definition);
+        r = unit ? connector_definition_load(dirs, name, &d, &definition) : -ENOMEM;
         if (r == -ENOENT)
                 return bad_file(ctl, what, "There is no such file, or it is empty.");
         if (r < 0)
                 return ctl_oom();
-        check_program(&d, definition->path, "ExecPull", definition->exec_pull);
-        for (size_t i = 0; i < definition->n_transforms; i++)
-                check_program(&d, definition->path, "ExecTransform", definition->exec_transforms[i]);
-        check_program(&d, definition->path, "ExecStore", definition->exec_store);
+        unit_check_begin(&check, unit, definition->path, &d);
+        check_connector(&check, definition);
         return print_verdict(ctl, definition->path ?: what, verdict_of(&d, definition->load_state == LOAD_BAD_SETTING),
                              &d);
 }

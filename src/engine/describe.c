@@ -14,6 +14,7 @@ int engine_describe_runs(Engine *engine, const RunFilter *filter, char **ret_jso
         _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
         _cleanup_free_ char *next = NULL;
+        char advice[ATTENTION_ADVICE_MAX];
         Run **runs;
         size_t n;
         int r;
@@ -24,7 +25,7 @@ int engine_describe_runs(Engine *engine, const RunFilter *filter, char **ret_jso
         json_open_object(&w, NULL);
         json_open_array(&w, "runs");
         for (size_t i = 0; i < n; i++)
-                view_run(&w, NULL, runs[i], engine_run_advice(engine, runs[i]), filter->with_accounts);
+                view_run(&w, NULL, runs[i], engine_run_advice(engine, runs[i], advice), filter->with_accounts);
         json_close_array(&w);
         json_write_string(&w, "next", next);
         json_close_object(&w);
@@ -32,11 +33,12 @@ int engine_describe_runs(Engine *engine, const RunFilter *filter, char **ret_jso
         return buffer_take(&buffer, ret_json);
 }
 
-const char *engine_run_advice(Engine *engine, const Run *run)
+const char *engine_run_advice(Engine *engine, const Run *run, char buf[static ATTENTION_ADVICE_MAX])
 {
         const Connector *connector = run->connector ? engine_find_connector(engine, run->connector) : NULL;
 
-        return attention_advice_for(run->category, connector && connector->definition->connection);
+        return attention_advice_for(buf, run->category,
+                                    connector && connector->definition->connection ? NULL : run->connector);
 }
 
 int engine_describe_run(Engine *engine, const char *run_id, char **ret_json)
@@ -44,12 +46,13 @@ int engine_describe_run(Engine *engine, const char *run_id, char **ret_json)
         _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
         _cleanup_(run_freep) Run *run = NULL;
+        char advice[ATTENTION_ADVICE_MAX];
         int r;
 
         r = store_get_run(engine->store, run_id, true, &run);
         if (r < 0)
                 return r;
-        view_run(&w, NULL, run, engine_run_advice(engine, run), true);
+        view_run(&w, NULL, run, engine_run_advice(engine, run, advice), true);
         return buffer_take(&buffer, ret_json);
 }
 
@@ -174,13 +177,14 @@ static void write_record(JsonWriter *w, const Connector *c)
         } else
                 json_write_null(w, "retry");
         write_follow_up(w, c);
-        view_attention(w, "attention", &record->attention, c->definition->connection);
+        view_attention(w, "attention", &record->attention, c->definition->connection ? NULL : record->name);
 }
 
 /* @user_id: whose active run is told of; NULL: anybody's. */
 static void write_connector(const Engine *engine, JsonWriter *w, const Connector *c, const char *user_id)
 {
         _cleanup_free_ char *state_directory = launcher_state_directory(engine->launcher, c->record.name);
+        char advice[ATTENTION_ADVICE_MAX];
 
         json_open_object(w, NULL);
         json_write_string(w, "name", c->record.name);
@@ -191,7 +195,7 @@ static void write_connector(const Engine *engine, JsonWriter *w, const Connector
         json_write_bool(w, "deleting_items", c->record.deleting);
         json_write_timestamp(w, "next_elapse", c->next_elapse_usec);
         if (c->run && (!user_id || streq_null(c->run->user_id, user_id)))
-                view_run(w, "active_run", c->run, engine_run_advice(c->engine, c->run), false);
+                view_run(w, "active_run", c->run, engine_run_advice(c->engine, c->run, advice), false);
         else
                 json_write_null(w, "active_run");
         write_record(w, c);

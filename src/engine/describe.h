@@ -20,8 +20,8 @@ int engine_describe_run(Engine *engine, const char *run_id, char **ret_json) _mu
  * EventPage's. Events past their age are left out, whether they were deleted already or not. */
 int engine_describe_events(Engine *engine, const EventFilter *filter, char **ret_json) _must_check_;
 
-/* What the person does about the run's category; NULL: nothing. */
-const char *engine_run_advice(Engine *engine, const Run *run);
+/* What the person does about the run's category; NULL: nothing. @buf: for a text that names the connector. */
+const char *engine_run_advice(Engine *engine, const Run *run, char buf[static ATTENTION_ADVICE_MAX]);
 
 /* Narrows @filter to events within EventsMaxAgeSec=, whether older ones were deleted already or not. @ret_first: the
  * lowest number of those that are kept, or last + 1. */

@@ -290,7 +290,7 @@ static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_new
                 return k;
         *ret_news = k > 0 ? CONNECTOR_NEWS_ATTENTION : 0;
         k = webhooks_tell_attention(r->engine, r->run, before, &record->attention,
-                                    r->definition->connection);
+                                    r->definition->connection ? NULL : record->name);
         if (k < 0)
                 return k;
         return record->retry_at_usec > 0 ? publish_retry(r) : 0;

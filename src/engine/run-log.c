@@ -134,6 +134,8 @@ void run_log_retry(const Run *run, const ConnectorRecord *record, usec_t now_use
 void attention_log(const Connector *connector)
 {
         const Attention *attention = &connector->record.attention;
+        const char *unconnected = connector->definition->connection ? NULL : connector->record.name;
+        char advice[ATTENTION_ADVICE_MAX];
         const LogField fields[] = {
                 { FIELD_CONNECTOR, connector->record.name },
                 { FIELD_RUN_ID, attention->category >= 0 ? attention->run_id : connector->record.last_run_id },
@@ -145,8 +147,7 @@ void attention_log(const Connector *connector)
 
         if (attention->category >= 0)
                 log_fields(LOG_WARNING, MSG_ATTENTION_RAISED, fields, ELEMENTSOF(fields), "%s needs attention: %s%s%s",
-                           connector->record.name,
-                           attention_advice_for(attention->category, connector->definition->connection),
+                           connector->record.name, attention_advice_for(advice, attention->category, unconnected),
                            isempty(attention->message) ? "" : " ", strempty(attention->message));
         else
                 log_fields(LOG_INFO, MSG_ATTENTION_CLEARED, fields, ELEMENTSOF(fields), "%s no longer needs attention",

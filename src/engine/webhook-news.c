@@ -51,15 +51,16 @@ int webhooks_tell_run(Engine *engine, const Run *run, RunLogEntry log)
 }
 
 int webhooks_tell_attention(Engine *engine, const Run *run, AttentionCategory before, const Attention *now,
-                            bool has_connection)
+                            const char *unconnected)
 {
+        char advice[ATTENTION_ADVICE_MAX];
         _cleanup_(webhook_message_done) WebhookMessage message = {};
         WebhookType type = now->category >= 0 ? WEBHOOK_SYNC_NEEDS_ATTENTION : WEBHOOK_SYNC_RECOVERED;
         int r;
 
         if (now->category == before || !anybody_wants(engine, type, run->user_id))
                 return 0;
-        r = webhook_message_of_attention(type, run, now, attention_advice_for(now->category, has_connection),
+        r = webhook_message_of_attention(type, run, now, attention_advice_for(advice, now->category, unconnected),
                                          engine_now(engine, CLOCK_REALTIME), &message);
         return r < 0 ? r : webhooks_put(engine, &message, NULL);
 }

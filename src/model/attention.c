@@ -2,6 +2,8 @@
 
 #include "model/attention.h"
 
+#include <stdio.h>
+
 static const char *const attention_category_table[] = {
         [ATTENTION_DESTINATION_AUTH_EXPIRED] = "destination_auth_expired",
         [ATTENTION_CONNECTION_LOST] = "connection_lost",
@@ -29,11 +31,15 @@ const char *attention_advice(AttentionCategory category)
         return category >= 0 && category < _ATTENTION_MAX ? advice_table[category] : NULL;
 }
 
-const char *attention_advice_for(AttentionCategory category, bool has_connection)
+const char *attention_advice_for(char buf[static ATTENTION_ADVICE_MAX], AttentionCategory category,
+                                 const char *unconnected)
 {
-        if (category == ATTENTION_CONNECTION_LOST && !has_connection)
-                return "See 'syncrunctl log NAME', mend what it says, then 'syncrunctl start NAME'.";
-        return attention_advice(category);
+        if (category != ATTENTION_CONNECTION_LOST || !unconnected)
+                return attention_advice(category);
+        (void) snprintf(buf, ATTENTION_ADVICE_MAX,
+                        "See 'syncrunctl log %s', mend what it says, then 'syncrunctl start %s'.", unconnected,
+                        unconnected);
+        return buf;
 }
 
 void attention_done(Attention *attention)

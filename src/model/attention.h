@@ -21,8 +21,12 @@ DECLARE_STRING_TABLE(attention_category, AttentionCategory);
 /* What the person does about it, one sentence; NULL for _ATTENTION_INVALID. */
 const char *attention_advice(AttentionCategory category) _const_;
 
-/* The same of a connector, which may have no connection that could be renewed. */
-const char *attention_advice_for(AttentionCategory category, bool has_connection) _const_;
+#define ATTENTION_ADVICE_MAX 256
+
+/* The same of a connector, which may have no connection that could be renewed. @buf: for a text that names it.
+ * @unconnected: that connector's name; NULL: it has a connection, or is not one of ours. */
+const char *attention_advice_for(char buf[static ATTENTION_ADVICE_MAX], AttentionCategory category,
+                                 const char *unconnected);
 
 /* Attention as a connector has it. */
 typedef struct Attention {

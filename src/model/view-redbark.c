@@ -82,6 +82,8 @@ static void write_attention(JsonWriter *w, const RedbarkSync *sync)
 {
         const Attention broken = { .category = ATTENTION_CONFIGURATION_ERROR,
                                    .message = sync->definition->load_error };
+        const char *unconnected = sync->definition->connection ? NULL : sync->definition->name;
+        char advice[ATTENTION_ADVICE_MAX];
         const Attention *attention = sync->attention->category >= 0 ? sync->attention : &broken;
 
         if (!redbark_sync_needs_attention(sync)) {
@@ -91,7 +93,7 @@ static void write_attention(JsonWriter *w, const RedbarkSync *sync)
         json_open_object(w, "attention");
         json_write_string(w, "category", attention_category_to_string(attention->category));
         json_write_string(w, "title", title_table[attention->category]);
-        json_write_string(w, "advice", attention_advice_for(attention->category, sync->definition->connection));
+        json_write_string(w, "advice", attention_advice_for(advice, attention->category, unconnected));
         json_write_timestamp(w, "since", attention->since_usec);
         json_write_string(w, "message", attention->message);
         json_write_string(w, "runId", attention->run_id);

@@ -44,8 +44,10 @@ void view_account(JsonWriter *w, const char *key, const Account *account)
         json_close_object(w);
 }
 
-void view_attention(JsonWriter *w, const char *key, const Attention *attention, bool has_connection)
+void view_attention(JsonWriter *w, const char *key, const Attention *attention, const char *unconnected)
 {
+        char advice[ATTENTION_ADVICE_MAX];
+
         if (attention->category < 0) {
                 json_write_null(w, key);
                 return;
@@ -53,7 +55,7 @@ void view_attention(JsonWriter *w, const char *key, const Attention *attention, 
         json_open_object(w, key);
         json_write_string(w, "category", attention_category_to_string(attention->category));
         json_write_string(w, "message", attention->message);
-        json_write_string(w, "advice", attention_advice_for(attention->category, has_connection));
+        json_write_string(w, "advice", attention_advice_for(advice, attention->category, unconnected));
         json_write_timestamp(w, "since", attention->since_usec);
         json_write_string(w, "run_id", attention->run_id);
         json_close_object(w);

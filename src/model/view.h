@@ -25,7 +25,7 @@ void view_run(JsonWriter *w, const char *key, const Run *run, const char *advice
 void view_account(JsonWriter *w, const char *key, const Account *account);
 void view_counts(JsonWriter *w, const char *key, const Counts *counts);
 void view_attention(JsonWriter *w, const char *key, const Attention *attention,
-                    bool has_connection); /* null where none is needed */
+                    const char *unconnected); /* as attention_advice_for(); null where none is needed */
 
 /* Why a run that has ended did not end well: the provider's words, or the run's message; NULL where it did. For the
  * documents, which know no other place for it. */

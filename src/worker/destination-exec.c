@@ -166,7 +166,7 @@ static void read_output(ExecDestination *d, unsigned n_reads)
                         if (line.too_long)
                                 tell_long_line(d);
                         else
-                                handle_output(d, (JsonSlice){ line.data, line.size });
+                                handle_output(d, (JsonSlice) { line.data, line.size });
                 if (r == -EAGAIN)
                         return;
                 if (r <= 0) {
@@ -288,7 +288,8 @@ static int exec_open(Destination *destination)
         r = process_spawn(context->event, &spec, &d->process);
         if (r < 0) {
                 destination->category = ATTENTION_CONFIGURATION_ERROR;
-                return destination_error(destination, r, "cannot run %s: %s", context->command[0], strerror(-r));
+                return destination_error(destination, r, "cannot run %s: %s%s", context->command[0], strerror(-r),
+                                         process_hint(r));
         }
         return watch(d);
 }

@@ -41,6 +41,9 @@ typedef struct ProcessSpec {
  */
 int process_spawn(sd_event *event, const ProcessSpec *spec, Process **ret) _must_check_;
 
+/** process_hint() - what goes behind the text of an error of process_spawn(), "" where there is nothing to add */
+const char *process_hint(int error) _const_;
+
 Process *process_free(Process *process);
 DEFINE_TRIVIAL_CLEANUP_FUNC(Process *, process_free);
 

@@ -23,6 +23,7 @@
 #include "base/time-util.h"
 #include "model/command-line.h"
 #include "model/connection.h"
+#include "worker/process.h"
 
 #define STOP_TIMEOUT_USEC (10 * USEC_PER_SEC) /* from TERM to KILL */
 #define OUTPUT_LINE_MAX   4096U               /* bytes of one line of the program; what is longer is cut */
@@ -294,7 +295,7 @@ static int run(Reconnector *r)
                 k = spawn(r);
         if (k < 0) {
                 free(r->message);
-                r->message = asprintf_or_null("%s cannot be run: %s.", r->words[0], strerror(-k));
+                r->message = asprintf_or_null("%s cannot be run: %s%s.", r->words[0], strerror(-k), process_hint(k));
                 return k;
         }
         k = watch(r);

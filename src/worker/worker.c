@@ -259,8 +259,8 @@ static int start_pipeline(Worker *worker)
         }
         r = pipeline_start(worker->event, &spec, &callbacks, &worker->pipeline, &failed);
         if (r < 0) {
-                worker->start_error =
-                                asprintf_or_null("cannot run %s: %s", worker->setup.commands[failed][0], strerror(-r));
+                worker->start_error = asprintf_or_null("cannot run %s: %s%s", worker->setup.commands[failed][0],
+                                                       strerror(-r), process_hint(r));
                 return r;
         }
         return worker_input_open(worker);
@@ -401,7 +401,7 @@ static void on_attached(Worker *worker, WorkerAttachment *attachment)
 
         worker->attached = true;
         worker->attachment = *attachment;
-        *attachment = (WorkerAttachment){};
+        *attachment = (WorkerAttachment) {};
         r = prepare(worker);
         if (r < 0) {
                 leave(worker, log_error_errno(r, "The run cannot be prepared: %m"));

@@ -89,7 +89,7 @@ def test_program_fails(home, ctl):
 def test_program_cannot_be_run(home, ctl):
     home.daemon.write(FILE, "[Reconnect]\nExecReconnect=/nowhere/renew\n")
     ctl.run("reload")
-    assert "/nowhere/renew cannot be run: No such file or directory." in ctl.both("reconnect", "--wait", "home")[2]
+    assert "/nowhere/renew cannot be run: No such file or directory ('syncrunctl verify' says " in ctl.both("reconnect", "--wait", "home")[2]
     home.daemon.write(FILE, "[Connection]\nUser=me\n[Reconnect]\nExecReconnect=/bin/true\n")
     ctl.run("reload")
     status, _, err = ctl.both("reconnect", "home")

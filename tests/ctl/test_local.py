@@ -89,6 +89,74 @@ def test_programs_that_are_there_or_cannot_be_told(folder, local):
     assert f"warning: {renew}: ExecReconnect=: " in local.run("verify", renew)
 
 
+@pytest.fixture
+def installed(local):
+    """As on a machine where runs are units, and whose systemd cannot be asked."""
+    del local.environment["SYNCRUN_BUS_ADDRESS"]
+    local.environment["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nonexistent"
+    return local
+
+
+PROGRAM = "[Pipeline]\nExecPull={}\n"
+
+
+@pytest.mark.parametrize("text, key, value, setting", [
+    (PROGRAM.format("/home/me/pull"), "ExecPull", "/home/me/pull", "ProtectHome=yes"),
+    (PROGRAM.format("/bin/true /root/papers"), "ExecPull", "/root/papers", "ProtectHome=yes"),
+    (PROGRAM.format("/bin/true --folder=/home/me"), "ExecPull", "/home/me", "ProtectHome=yes"),
+    (PROGRAM.format("/bin/true {there}"), "ExecPull", "{there}", "PrivateTmp=yes"),
+    (PROGRAM.format("/bin/true /dev/no-such-device"), "ExecPull", "/dev/no-such-device", "PrivateDevices=yes"),
+    (GOOD + "ExecTransform=/run/user/1000/filter\n", "ExecTransform", "/run/user/1000/filter", "ProtectHome=yes"),
+    (GOOD + "Environment=VAULT=/root/vault\n", "Environment", "/root/vault", "ProtectHome=yes"),
+    (GOOD + "WorkingDirectory=/home\n", "WorkingDirectory", "/home", "ProtectHome=yes"),
+    (GOOD + "Config=/home/me/config.json\n", "Config", "/home/me/config.json", "ProtectHome=yes"),
+    (GOOD + "[Destination]\nType=exec\nExecStore=/home/me/store\n", "ExecStore", "/home/me/store", "ProtectHome=yes"),
+    (GOOD + "[Destination]\nPath=/srv/items.db\n", "Path", "/srv/items.db", "ProtectSystem=strict"),
+    (GOOD + "[Destination]\nPath=/home/me/items.db\n", "Path", "/home/me/items.db", "ProtectHome=yes"),
+])
+def test_what_the_unit_does_not_see(folder, installed, text, key, value, setting):
+    there = write(folder / "there", "")
+    path = write(folder / "bank.connector", text.format(there=there))
+    out = installed.run("verify", path)
+    (line,) = [line for line in out.splitlines() if "syncrun@bank.service" in line]
+    assert line.startswith(f"warning: {path}: {key}=: '{value.format(there=there)}' ") and f"({setting})" in line
+    assert "'systemctl edit syncrun@bank.service' with [Service] and " in line
+
+
+def test_what_the_unit_does_see(folder, installed):
+    for words in ("%S/home", "/homes/me", "/tmp", "/tmp/not-yet-there", "/dev/null", "/srv", "x=/srv", "/bin/.."):
+        path = write(folder / "a.connector", PROGRAM.format(f"/bin/true {words}"))
+        assert installed.run("verify", path) == f"{path}: good\n"
+    path = write(folder / "b.connector", GOOD + "[Destination]\nPath=%S/x.db\n")
+    assert installed.run("verify", path) == f"{path}: good\n"
+    path = write(folder / "bank.connection", "[Reconnect]\nExecReconnect=/root/renew\n")
+    assert "is not seen by syncrun-reconnect@bank.service" in installed.run("verify", path)
+
+
+def test_runs_of_a_private_bus_see_all(folder, local):
+    path = write(folder / "bank.connector", PROGRAM.format("/bin/true /root /home/me") + "[Destination]\nPath=/srv/x.db\n")
+    assert local.run("verify", path) == f"{path}: good\n"
+
+
+@pytest.mark.parametrize("mode, text, warns", [
+    (0o755, "#!/bin/sh\n", None),
+    (0o711, "\x7fELF", None),
+    (0o700, "\x7fELF", "'chmod a+rx {real}'"),
+    (0o711, "#!/bin/sh\n", "'chmod a+rx {real}'"),
+    (0o755, "#! /root/venv/bin/python -s\n", "What runs it: '/root/venv/bin/python' is not seen by"),
+])
+def test_program_as_another_user_finds_it(folder, installed, mode, text, warns):
+    real = folder / "real"
+    real.write_text(text)
+    real.chmod(mode)
+    link = folder / "link"
+    link.symlink_to(real)
+    path = write(folder / "bank.connector", PROGRAM.format(link))
+    out = installed.run("verify", path)
+    assert f"What it is a link to: '{real}' is not seen by syncrun@bank.service" in out
+    assert out.count("warning: ") == 2 + bool(warns) and (warns or "").format(real=real) in out
+
+
 @pytest.mark.parametrize("line", ["ExecPull=/bin/cat a | /bin/sort", "ExecTransform=/bin/cat > x"])
 def test_words_of_a_shell(folder, local, line):
     path = write(folder / "bank.connector", f"{GOOD}{line}\n")

@@ -68,7 +68,7 @@ def test_lost_connection_of_a_connector_without_one(world, ctl):
     run = ctl.json("start", "--wait", "lost", status=1)["id"]
     for what in ("lost", run):
         text = ctl.run("status", what)
-        assert "Attention: connection_lost" in text and "What to do: See 'syncrunctl log NAME'" in text
+        assert "Attention: connection_lost" in text and "What to do: See 'syncrunctl log lost'" in text
         assert "econnect the connection" not in text
 
 

@@ -51,3 +51,33 @@ def test_commits(machine, syncrun):
     use_example(syncrun, "commits")
     run = syncrun.wait_end(syncrun.start("commits"))
     assert (run["outcome"], run["counts"]["added"]) == ("succeeded", 2)
+
+
+@pytest.mark.parametrize("folder, setting, more", [("/home/me", "ProtectHome=yes", "ProtectHome=tmpfs"), ("/var/tmp/me", "PrivateTmp=yes", "")])
+def test_what_a_run_does_not_see(machine, syncrun, folder, setting, more):
+    """What verify says of it is true, and so is what it says to do."""
+    machine.write(f"{folder}/pull", "#!/bin/sh\nread -r text </proc/self/mountinfo && echo \"$text\" >&2\n", mode=0o755)
+    syncrun.add("hidden", f"{folder}/pull")
+    verify = ["syncrunctl", "verify", "/etc/syncrun/connectors/hidden.connector"]
+    assert f"ExecPull=: '{folder}/pull' is not seen by syncrun@hidden.service" in machine.output(*verify)
+    assert f"({setting})" in machine.output(*verify)
+    run = syncrun.wait_end(syncrun.start("hidden"))
+    assert run["outcome"] == "failed" and "syncrunctl verify" in run["error"]
+    machine.write("/etc/systemd/system/syncrun@hidden.service.d/see.conf",
+                  f"[Service]\nBindReadOnlyPaths={folder}/pull\n{more}\n")
+    machine.run("systemctl", "daemon-reload")
+    assert machine.output(*verify).endswith(": good")
+    assert syncrun.wait_end(syncrun.start("hidden"))["outcome"] == "succeeded"
+    machine.shell("rm -r /etc/systemd/system/syncrun@hidden.service.d; systemctl daemon-reload")
+    syncrun.remove("hidden")
+
+
+def test_what_a_run_may_write(machine, syncrun):
+    syncrun.add("elsewhere", "/bin/true", pipeline="[Destination]\nPath=/srv/elsewhere/items.db")
+    verify = ["syncrunctl", "verify", "/etc/syncrun/connectors/elsewhere.connector"]
+    assert "Path=: '/srv/elsewhere/items.db' cannot be written by syncrun@elsewhere.service" in machine.output(*verify)
+    machine.write("/etc/systemd/system/syncrun@elsewhere.service.d/write.conf", "[Service]\nReadWritePaths=-/srv/elsewhere\n")
+    machine.run("systemctl", "daemon-reload")
+    assert machine.output(*verify).endswith(": good")
+    machine.shell("rm -r /etc/systemd/system/syncrun@elsewhere.service.d; systemctl daemon-reload")
+    syncrun.remove("elsewhere")

@@ -93,7 +93,7 @@ static void test_started_and_fetching(void **state)
         run->attempt = 1;
         run->full_resync = false;
         run->trigger = RUN_TRIGGER_CATCH_UP;
-        run->counts = (Counts){ 6, 1, 2, 3 };
+        run->counts = (Counts) { 6, 1, 2, 3 };
         run->message = copy("Gr\xc3\xbc\xc3\x9f"
                             "e · \"6\"");
         check_event(run, IDENTITY
@@ -243,7 +243,8 @@ static void test_view_of_a_new_run(void **state)
                    "\"outcome\":null,\"stage\":\"queued\",\"message\":null,\"progress\":null,\"items_processed\":null,"
                    "\"items_total\":null,\"counts\":{\"discovered\":0,\"added\":0,\"updated\":0,\"deduped\":0,"
                    "\"ingested\":0},"
-                   "\"error\":null,\"category\":null,\"advice\":null,\"metadata\":{},\"created_at\":\"2026-05-30T20:00:00Z\","
+                   "\"error\":null,\"category\":null,\"advice\":null,\"metadata\":{},\"created_at\":\"2026-05-30T20:"
+                   "00:00Z\","
                    "\"started_at\":null,\"finished_at\":null,\"updated_at\":null,\"last_seq\":0,\"invocation_id\":"
                    "null,"
                    "\"resources\":{\"cpu_usec\":null,\"memory_peak_bytes\":null,\"io_read_bytes\":null,"
@@ -266,7 +267,7 @@ static void test_view_of_a_full_run(void **state)
         run->retry_of = copy("first");
         run->message = copy("m");
         run->items_total = 4;
-        run->counts = (Counts){ 9, 1, 2, 6 };
+        run->counts = (Counts) { 9, 1, 2, 6 };
         run->error = copy("e");
         run->category = ATTENTION_DATA_ERROR;
         run->metadata = copy("{\"k\":1}");
@@ -279,7 +280,7 @@ static void test_view_of_a_full_run(void **state)
         run->io_write_bytes = 4;
         expect_ok(run_find_account(run, "a", true, &account));
         account->status = ACCOUNT_FAILED;
-        account->counts = (Counts){ 5, 1, 1, 3 };
+        account->counts = (Counts) { 5, 1, 1, 3 };
         account->error = copy("ae");
         account->category = ATTENTION_CONNECTION_LOST;
         account->started_usec = A_TIME;
@@ -297,7 +298,8 @@ static void test_view_of_a_full_run(void **state)
                    "\"message\":\"m\",\"progress\":0.25,\"items_processed\":3,\"items_total\":4,"
                    "\"counts\":{\"discovered\":9,\"added\":1,\"updated\":2,\"deduped\":6,\"ingested\":3},\"error\":"
                    "\"e\","
-                   "\"category\":\"data_error\",\"advice\":\"Do this.\",\"metadata\":{\"k\":1},\"created_at\":\"2026-05-30T20:00:00Z\","
+                   "\"category\":\"data_error\",\"advice\":\"Do "
+                   "this.\",\"metadata\":{\"k\":1},\"created_at\":\"2026-05-30T20:00:00Z\","
                    "\"started_at\":\"2026-05-30T20:00:00Z\",\"finished_at\":\"2026-05-30T20:00:02Z\","
                    "\"updated_at\":\"2026-05-30T20:00:03Z\",\"last_seq\":12,"
                    "\"invocation_id\":\"0123456789abcdef0123456789abcdef\",\"resources\":{\"cpu_usec\":1,"
@@ -323,8 +325,8 @@ static void test_view_of_attention(void **state)
         JsonWriter w = JSON_WRITER_INIT(&buffer);
 
         json_open_array(&w, NULL);
-        view_attention(&w, NULL, &none, true);
-        view_attention(&w, NULL, &some, true);
+        view_attention(&w, NULL, &none, NULL);
+        view_attention(&w, NULL, &some, NULL);
         json_close_array(&w);
         expect_ok(buffer_take(&buffer, &text));
         expected = asprintf_or_null(

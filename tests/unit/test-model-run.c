@@ -168,17 +168,21 @@ static void test_account_copy(void **state)
 static void test_attention(void **state)
 {
         Attention attention = { .category = ATTENTION_CONNECTION_LOST, .message = strdup("x"), .run_id = strdup("y") };
+        const char *longest = "a123456789012345678901234567";
+        char buf[ATTENTION_ADVICE_MAX];
 
         for (AttentionCategory c = 0; c < _ATTENTION_MAX; c++)
                 assert_true(endswith(attention_advice(c), "."));
         assert_null(attention_advice(_ATTENTION_INVALID));
         assert_null(attention_advice(_ATTENTION_MAX));
         for (AttentionCategory c = 0; c < _ATTENTION_MAX; c++) {
-                assert_ptr_equal(attention_advice_for(c, true), attention_advice(c));
-                assert_int_equal(streq(attention_advice_for(c, false), attention_advice(c)),
+                assert_ptr_equal(attention_advice_for(buf, c, NULL), attention_advice(c));
+                assert_int_equal(streq(attention_advice_for(buf, c, longest), attention_advice(c)),
                                  c != ATTENTION_CONNECTION_LOST);
         }
-        assert_null(attention_advice_for(_ATTENTION_INVALID, false));
+        assert_null(attention_advice_for(buf, _ATTENTION_INVALID, longest));
+        assert_true(endswith(attention_advice_for(buf, ATTENTION_CONNECTION_LOST, longest),
+                             "then 'syncrunctl start a123456789012345678901234567'."));
         attention_done(&attention);
         assert_int_equal(attention.category, _ATTENTION_INVALID);
         assert_null(attention.message);
