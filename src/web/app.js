@@ -243,7 +243,7 @@ class Page {
     morph(this.root, this.session ? h("div", { id: "page" }, this.head(), this.told && h("p", { class: "notice bad aside", role: "alert" }, this.told), view.render()) : h("div", { id: "page" }, view.render()));
     view.shown?.(this.root);
     this.markScrollers();
-    if (!isOurs || !(had instanceof HTMLElement) || document.activeElement === had) return;
+    if (!isOurs || !(had instanceof HTMLElement) || document.activeElement !== document.body) return;
     if (had.isConnected) had.focus({ preventScroll: true });
     else this.focusHeading();
   }

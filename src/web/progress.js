@@ -34,6 +34,7 @@ export class Progress {
 
   /** @param {SyncEvent} event */
   add(event) {
+    if (this.event?.event_id === event.event_id) return; // read, and told of: no news
     const time = Date.parse(event.timestamp);
     if (!this.event || Date.parse(this.event.timestamp) <= time) {
       this.event = event;

@@ -3,6 +3,7 @@
 same ones."""
 
 import random
+import re
 import sqlite3
 import time
 import uuid
@@ -16,11 +17,15 @@ def run_id(usec, draw):
     return str(uuid.UUID(int=value))
 
 
+OUTCOMES = {"s": "succeeded", "p": "partial", "f": "failed", "c": "cancelled", "k": "skipped"}
+
+
 class History:
-    def __init__(self, state, now=None):
+    def __init__(self, state, connectors):
         self.db = sqlite3.connect(state / "history.db")
         self.db.execute("PRAGMA foreign_keys = ON")
-        self.now = now or time.time()
+        self.connectors = connectors
+        self.now = time.time()
         self.draw = random.Random(7)
 
     def close(self):
@@ -31,46 +36,63 @@ class History:
         marks = ", ".join("?" * len(values))
         return self.db.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", tuple(values.values())).lastrowid
 
-    def add(self, name, outcomes, every_sec=HOUR_SEC, accounts=("main",), usual_sec=20, items=120, error=None, trigger="schedule",
+    def add(self, name, outcomes, every_sec=HOUR_SEC, accounts=("main",), usual_sec=20, items=120, error="The service did not answer (HTTP 503)",
             ago_sec=600, attention=None, message=None, user=None):
-        """Runs of a connector, oldest first, the last `ago_sec` ago. outcomes: a letter each, of s p f c k(skipped)."""
+        """Runs of a connector, oldest first, the last `ago_sec` ago. outcomes: a letter each, see above."""
         key, = self.db.execute("SELECT key FROM connectors WHERE name = ?", (name,)).fetchone()
-        owner = user and self.owner(user)
-        letters = {"s": "succeeded", "p": "partial", "f": "failed", "c": "cancelled", "k": "skipped"}
+        provider = re.search("^Provider=(.*)", (self.connectors / f"{name}.connector").read_text(), re.M)[1]
+        always = {"connector": key, "user": user and self.owner(user), "provider": provider}
+        before = None
         for i, letter in enumerate(outcomes):
-            outcome, newest = letters[letter], i == len(outcomes) - 1
-            begun = int((self.now - ago_sec - (len(outcomes) - 1 - i) * every_sec) * 1e6)
-            duration = 0 if letter == "k" else int(usual_sec * 1e6 * self.draw.lognormvariate(0, 0.45) * (0.3 if letter == "f" else 1))
-            ended = begun + duration
-            run = {"id": run_id(begun, self.draw), "name": name, "provider": name.split("-")[0]}
-            shares = [self.account(account, letter, j, len(accounts), items, error) for j, account in enumerate(accounts)] if letter in "sp" or error else []
-            sums = {what: sum(share[what] for share in shares) for what in ("added", "updated", "deduped")}
-            told = error if letter in "fp" else None
-            row = self.insert("runs", id=run["id"], connector=key, user=owner, provider=run["provider"], source="pull",
-                              trigger="retry" if i and outcomes[i - 1] == "f" else trigger, full_resync=0, attempt=1, created_usec=begun,
-                              state="finished", outcome=outcome, finished_usec=ended, stage={"f": "failed", "c": "cancelled"}.get(letter, "completed"),
-                              message=message if newest else None, discovered=sum(sums.values()), error=told, started_usec=begun,
-                              updated_usec=ended, last_seq=0, report_sequence=0, worker_pid=0, worker_start_ticks=0, **sums)
+            due = int((self.now - ago_sec - (len(outcomes) - 1 - i) * every_sec) * 1e6)
+            if letter == "k":
+                before = self.skipped(before, **always)
+                continue
+            duration = int(usual_sec * 1e6 * self.draw.lognormvariate(0, 0.45) * (0.3 if letter == "f" else 1))
+            shares = [] if letter == "c" else [self.share(account, letter, j, len(accounts), items, error) for j, account in enumerate(accounts)]
+            sums = {what: sum(share[what] for share in shares) for what in ("discovered", "added", "updated", "deduped")}
+            row, run = self.run(OUTCOMES[letter], due, due + duration, **always, **sums, started_usec=due, error=error if letter in "fp" else None,
+                                trigger="retry" if before and before["outcome"] == "failed" else "schedule",
+                                stage={"f": "failed", "c": "cancelled"}.get(letter, "completed"),
+                                message=message if message and i == len(outcomes) - 1 else words_of(letter, shares, sums))
             for share in shares:
-                status = "failed" if share["error"] else "success" if share["added"] + share["updated"] + share["deduped"] else "no_data"
-                self.insert("accounts", run=row, name=share["name"], status=status, discovered=share["added"] + share["updated"] + share["deduped"],
-                            added=share["added"], updated=share["updated"], deduped=share["deduped"], error=share["error"], started_usec=begun,
-                            finished_usec=begun + int(duration * self.draw.uniform(0.4, 1)))
+                self.insert("accounts", run=row, **share, started_usec=due, finished_usec=due + int(duration * self.draw.uniform(0.4, 1)))
+            before = run
         self.db.execute("UPDATE connectors SET last_finished_usec = ?, last_elapse_usec = ?, last_run_id = ?, last_outcome = ?, consecutive_failures = ? WHERE key = ?",
-                        (ended, begun, run["id"], outcome, len(outcomes) - len(outcomes.rstrip("f")), key))
+                        (before["finished_usec"], before["created_usec"], before["id"], before["outcome"], len(outcomes) - len(outcomes.rstrip("f")), key))
         if attention:
             self.db.execute("UPDATE connectors SET attention_category = ?, attention_message = ?, attention_since_usec = ?, attention_run_id = ? WHERE key = ?",
-                            (attention, error, ended, run["id"], key))
+                            (attention, error, before["finished_usec"], before["id"], key))
+
+    def run(self, outcome, created, finished, **values):
+        run = {"id": run_id(created, self.draw), "outcome": outcome, "created_usec": created, "finished_usec": finished, "updated_usec": finished, **values}
+        return self.insert("runs", **run, source="pull", state="finished", full_resync=0, attempt=1, last_seq=0, report_sequence=0, worker_pid=0,
+                           worker_start_ticks=0), run
+
+    def skipped(self, before, **always):
+        """What was due in the midst of the run before: it has never begun, and so has brought nothing."""
+        due = (before["created_usec"] + before["finished_usec"]) // 2
+        return self.run("skipped", due, due, **always, discovered=0, added=0, updated=0, deduped=0, trigger="schedule", stage="completed",
+                        message=f"Skipped: run {before['id']} was still running")[1]
 
     def owner(self, user):
         self.db.execute("INSERT INTO users (id, first_seen_usec) VALUES (?, 0) ON CONFLICT DO NOTHING", (user,))
         return self.db.execute("SELECT key FROM users WHERE id = ?", (user,)).fetchone()[0]
 
-    def account(self, name, letter, i, n, items, error):
-        share = max(1, items // n)
-        last_fails = letter in "fp" and i == n - 1
-        if last_fails or letter == "f":
-            return {"name": name, "added": 0, "updated": 0, "deduped": 0, "error": error if last_fails else None}
-        added = int(share * self.draw.random() ** 2)
-        updated = int(share * self.draw.random() * 0.25)
-        return {"name": name, "added": added, "updated": updated, "deduped": max(0, share - added - updated), "error": None}
+    def share(self, name, letter, i, n, items, error):
+        """What of a run was an account's."""
+        if letter == "f" or (letter == "p" and i == n - 1):
+            return {"name": name, "status": "failed", "discovered": 0, "added": 0, "updated": 0, "deduped": 0, "error": error}
+        found = max(1, items // n)
+        added = int(found * self.draw.random() ** 2)
+        updated = int(found * self.draw.random() * 0.25)
+        deduped = max(0, found - added - updated)
+        return {"name": name, "status": "success", "discovered": added + updated + deduped, "added": added, "updated": updated, "deduped": deduped, "error": None}
+
+
+def words_of(letter, shares, sums):
+    """As the daemon has them."""
+    brought = f"{sums['added']} new, {sums['updated']} updated"
+    n_failed = sum(share["status"] == "failed" for share in shares)
+    return {"s": f"Sync completed · {brought}", "p": f"Sync completed in part · {brought}, {n_failed} of {len(shares)} accounts failed",
+            "f": "Sync failed", "c": "Sync cancelled"}[letter]

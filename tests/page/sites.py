@@ -24,12 +24,14 @@ LONG_TEXT = "The provider says: " + "the answer of the server was not what anybo
 PULL = "[Run]\nRetryMax=0\n[Pipeline]\nExecPull=/bin/true\n"
 
 
-# What the journal is taken to say of each run.
+# What the journal is taken to say of each run: its lines come newest first, and are of the time that is in the run's id.
 JOURNALCTL = r"""#!/bin/sh
+for match; do case $match in SYNCRUN_RUN_ID=*) id=${match#*=};; esac; done
+at=$((0x$(echo "$id" | cut -c 1-8,10-13)))
 cat <<END
-{"__REALTIME_TIMESTAMP":"1763800003000000","PRIORITY":"3","SYSLOG_IDENTIFIER":"connector","_PID":"7","MESSAGE":"HTTP 401: consent_expired"}
-{"__REALTIME_TIMESTAMP":"1763800002000000","PRIORITY":"4","SYSLOG_IDENTIFIER":"connector","_PID":"7","MESSAGE":"The token is <b>old</b>, trying anyway"}
-{"__REALTIME_TIMESTAMP":"1763800001000000","PRIORITY":"6","SYSLOG_IDENTIFIER":"syncrund","_PID":"1","MESSAGE":"Run of giro-account begins"}
+{"__REALTIME_TIMESTAMP":"$((at + 2300))000","PRIORITY":"3","SYSLOG_IDENTIFIER":"connector","_PID":"7","MESSAGE":"HTTP 401: consent_expired"}
+{"__REALTIME_TIMESTAMP":"$((at + 1800))000","PRIORITY":"4","SYSLOG_IDENTIFIER":"connector","_PID":"7","MESSAGE":"The token is <b>old</b>, trying anyway"}
+{"__REALTIME_TIMESTAMP":"$((at + 40))000","PRIORITY":"6","SYSLOG_IDENTIFIER":"syncrund","_PID":"1","MESSAGE":"connector: run $id started"}
 END
 """
 
@@ -130,7 +132,7 @@ def full_site():
     assert site.daemon.stop() == 0
     for path, text in files.items():
         path.write_text(text)
-    history = History(site.daemon.state)
+    history = History(site.daemon.state, site.daemon.connectors)
     accounts = ("Giro", "Joint account", "Credit card")
     history.add("giro-account", "sssssssfsssssssssssspsssssssff", user=ALICE, accounts=accounts, error='The consent for "First Bank" ended on 21 November (HTTP 401: consent_expired)', attention="consent_expired", usual_sec=14)
     history.add("savings", "ssssssssssssssssssssssssssssss", user=ALICE, every_sec=DAY_SEC, accounts=("Savings", "Depot"), usual_sec=6, ago_sec=7 * 3600)

@@ -8,13 +8,14 @@ import statistics
 import subprocess
 import time
 
+import pytest
 from browser import HERE, TIME_ZONE, Keys
 from sites import finish
 
 AT_ONCE_SEC = 1
 # What a browser says of requests that do not arrive, or arrive where there is no daemon.
 REFUSED = ("net::ERR_", "503 (Service Unavailable)")
-LOOKS = 9
+LOOKS = 6
 
 # How long the page takes from an event's arrival to what it shows of it: no other's business slows that down much.
 WATCH = """
@@ -37,9 +38,8 @@ WATCH = """
 
 def test_a_run_from_beginning_to_end(page, site):
     page.go("#/syncs/live-two")
-    watch = page.cdp("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
-    page.refresh()
-    page.cdp("Page.removeScriptToEvaluateOnNewDocument", watch)
+    with page.beforehand(WATCH):
+        page.refresh()
     page.find(".is-live", "Live")
     worker = site.run("live-two")
     page.find(".running")
@@ -73,13 +73,9 @@ def test_a_run_from_beginning_to_end(page, site):
     page.find("#said", "Run of live-two: Partial")
 
 
-def test_answers_that_are_overtaken():
-    done = subprocess.run(["node", HERE / "overtaken.mjs"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_times_in_words():
-    done = subprocess.run(["node", HERE / "words.mjs"], capture_output=True, text=True, env={**os.environ, "TZ": TIME_ZONE})
+@pytest.mark.parametrize("what", ["overtaken", "progress", "words"])
+def test_without_a_browser(what):
+    done = subprocess.run(["node", HERE / f"{what}.mjs"], capture_output=True, text=True, env={**os.environ, "TZ": TIME_ZONE})
     assert done.returncode == 0, done.stderr
 
 
@@ -129,9 +125,8 @@ def test_what_a_person_does_is_left_alone(page, site):
 def test_what_one_clicks_stays_what_it_is(page, site):
     """A run begins between the press of the mouse's button and its release, and puts another button where this one was."""
     page.go("#/syncs/live-one")
-    page.find("[data-action=full-resync]:enabled")
+    where = page.middle("[data-action=full-resync]:enabled")
     page.script("window.pressed = document.querySelector('[data-action=full-resync]')")
-    where = page.script("const r = window.pressed.getBoundingClientRect(); return {x: r.x + r.width / 2, y: r.y + r.height / 2}")
     page.mouse("mousePressed", where)
     worker = site.run("live-one")
     page.when("return (window.seen ??= fetch('v1/connectors/live-one').then((r) => r.json()).then((c) => { window.status = c.connector.status; })) && window.status === 'Syncing'")
@@ -194,7 +189,8 @@ def test_resumed_after_the_last_event(page, site):
     """Each connection but the first asks for what came after the last event that was seen."""
     page.find(".is-live")
     worker = site.run("live-one")
-    page.find(".row .pill", "Syncing")
+    worker.report(1, stage="fetching")
+    page.find(".row .mark", "Fetching")  # which only an event says
     page.script("""
         window.asked = [];
         const Plain = EventSource;
@@ -205,7 +201,7 @@ def test_resumed_after_the_last_event(page, site):
     page.find(".is-live")
     asked = page.script("return window.asked")
     assert asked and all("last_event_id=" in url and "replay" not in url for url in asked)
-    finish(worker, 1, outcome="succeeded")
+    finish(worker, 2, outcome="succeeded")
     page.gone(".row .pill", "Syncing")
     assert page.console_but(*REFUSED) == []
     page.who = None  # the page has what the test put into it
@@ -246,38 +242,38 @@ def test_a_connection_that_is_dead(page, site):
     page.who = None
 
 
-def test_a_reload_during_a_run(page, site):
-    """What was known of it is known again: its rate, and what is left."""
+def run_until_its_rate_is_known(page, site):
+    """The worker, and the number of its next report. What it has told is all shown: nothing comes later by itself."""
     page.go("#/syncs/live-two")
     page.find("[data-action=sync-now]:enabled")
     worker = site.run("live-two")
-    page.find(".running")
-    sequence = itertools.count(1)
-    page.until(lambda: worker.report(n := next(sequence), stage="fetching", processed=n, total=4000) or "items/s" in page.text(".facts"), "the rate")
+    page.find(".steps .here", "Starting")
+    told = []
+
+    def tell():
+        told.append(len(told) + 1)
+        worker.report(told[-1], stage="fetching", processed=told[-1], total=4000)
+        return "items/s" in page.text(".facts")
+
+    page.until(tell, "the rate")
+    page.find(".facts", f"{told[-1]} of 4,000 items")
+    return worker, told[-1] + 1
+
+
+def test_a_reload_during_a_run(page, site):
+    """What was known of it is known again: its rate, and what is left."""
+    worker, sequence = run_until_its_rate_is_known(page, site)
     page.refresh()
     page.find(".running .facts", "items/s")  # without a further event
     page.find(".running .facts", "left")
-    finish(worker, next(sequence), outcome="succeeded")
+    finish(worker, sequence, outcome="succeeded")
     page.gone(".running")
     page.who = None
 
 
 def test_a_run_that_stalls(page, site):
     """The rate of a run that is not heard of is no rate."""
-    page.go("#/syncs/live-two")
-    page.find("[data-action=sync-now]:enabled")
-    worker = site.run("live-two")
-    page.find(".steps .here", "Starting")
-    sequence = itertools.count(1)
-    told = []
-
-    def tell():
-        told.append(next(sequence))
-        worker.report(told[-1], stage="fetching", processed=told[-1], total=4000)
-        return "items/s" in page.text(".facts")
-
-    page.until(tell, "the rate")
-    page.find(".facts", f"{told[-1]} of 4,000 items")  # what is held back shall not come as news
+    worker, sequence = run_until_its_rate_is_known(page, site)
     page.script(CLOCK)
     rate = "parseFloat(all('.facts')[0].innerText.match(/([0-9.]+) items.s/)?.[1] ?? 0)"
     before = page.when(f"return {rate}")
@@ -286,8 +282,8 @@ def test_a_run_that_stalls(page, site):
     page.script("window.later = 40000")
     page.find(".facts .warn", "no news for")
     assert "items/s" not in page.text(".facts")
-    page.state("stalled", axe=False)
-    finish(worker, next(sequence), outcome="succeeded")
+    page.state("stalled")
+    finish(worker, sequence, outcome="succeeded")
     page.gone(".running")
     page.who = None
 

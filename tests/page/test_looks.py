@@ -4,7 +4,7 @@
 from browser import NARROW, Keys
 from sites import N_SYNCS, finish
 
-VIEWS = {  # the rich ones are for people to look at: axe takes its time, and looks at others like them
+VIEWS = {
     "syncs": ("#/", ".cell-name"),
     "sync": ("#/syncs/giro-account", ".entry"),
     "sync-good": ("#/syncs/watch", ".entry"),
@@ -30,7 +30,7 @@ def test_views(page):
         page.go(fragment)
         page.find(css)
         page.find(".is-live")
-        page.state(view, axe=False)
+        page.state(view)
 
 
 def test_small_views(browser, site, keys):

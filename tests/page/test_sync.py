@@ -72,7 +72,7 @@ def test_events_and_log(page, site):
     page.click(".entry [data-more=log] summary")
     page.find(".log p", "HTTP 401")
     lines = page.texts(".log p")
-    assert len(lines) == 3 and lines[0].endswith("syncrund Run of giro-account begins") and "<b>old</b>" in lines[1]
+    assert len(lines) == 3 and lines[0].endswith("started") and "<b>old</b>" in lines[1]
     page.becomes(".log p", "all.map((e) => e.className)", ["", "warn", "bad"])
     page.state("events-and-log")
 
@@ -167,9 +167,10 @@ def test_inactive(page):
 def test_what_was_refused(page, site):
     """Between the look and the click the sync was switched off."""
     page.go("#/syncs/quiet")
-    page.find("[data-action=sync-now]:enabled")
+    where = page.middle("[data-action=sync-now]:enabled")
+    page.mouse("mousePressed", where)  # from now on the button stays as it is
     site.client.call("/org/syncrun1/connector/quiet", "org.syncrun1.Connector", "SetActive", "(b)", False)
-    page.click("[data-action=sync-now]")
+    page.mouse("mouseReleased", where)
     page.find(".heading [role=alert]", "inactive")
     site.client.call("/org/syncrun1/connector/quiet", "org.syncrun1.Connector", "SetActive", "(b)", True)
     assert page.console_but("409 (Conflict)") == []

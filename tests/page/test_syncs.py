@@ -102,7 +102,6 @@ def test_none_and_not_yet(browser, new_site):
         os.kill(site.daemon.process.pid, signal.SIGCONT)
     browser.find("h2", "There is no such sync")
     browser.state("no-such-sync", whole=False)
-    assert browser.console_but("404 (Not Found)") == []
     browser.go("#/syncs/a/b/c")
     browser.find("h2", "nothing at this address")
     browser.go("#/")
@@ -110,9 +109,8 @@ def test_none_and_not_yet(browser, new_site):
     site.client.manager("Reload")
     worker = site.run("first")
     browser.find(".cell-name", "first")  # its first event tells of it
-    worker.finish(1, outcome="succeeded")
-    worker.exit()
-    assert browser.console() == []
+    finish(worker, 1, outcome="succeeded")
+    assert browser.console_but("404 (Not Found)") == []
 
 
 def test_errors(browser, site, keys):

@@ -102,17 +102,19 @@ function roundSpan(ms) {
 
 /** @param {Entry[]} entries newest first */
 export function charts(entries) {
-  const ended = entries.filter((entry) => entry.outcome && entry.durationMs !== null).reverse();
+  const ended = entries.filter((entry) => entry.outcome).reverse();
   if (ended.length < 2) return null;
   /** @param {Entry} e */
   const label = (e) => exactly(e.startedAt ?? e.createdAt);
+  /** What never began took no time. @param {Entry} e */
+  const took = (e) => (e.durationMs === null ? "–" : span(e.durationMs));
   return h("div", { class: "charts", "data-key": "charts" },
     chart({
       title: "Duration", axis: briefSpan, round: roundSpan, columns: ["Run", "Outcome", "Duration"],
       outcomes: OUTCOMES.filter((outcome) => ended.some((e) => e.outcome === outcome)),
       bars: ended.map((e) => ({
-        label: label(e), words: `${wordOfOutcome(e.outcome)}, ${span(Number(e.durationMs))}, ${label(e)}`,
-        parts: [{ outcome: e.outcome, value: Number(e.durationMs) }], cells: [wordOfOutcome(e.outcome), span(Number(e.durationMs))],
+        label: label(e), words: `${wordOfOutcome(e.outcome)}, ${took(e)}, ${label(e)}`,
+        parts: [{ outcome: e.outcome, value: e.durationMs ?? 0 }], cells: [wordOfOutcome(e.outcome), took(e)],
       })),
     }),
     ended.some((e) => e.added + e.updated + e.deduped > 0) && chart({

@@ -39,6 +39,7 @@ export class Syncs {
     this.counts = new Map();
     this.rowsOf = "";
     this.range = { first: 0, end: 0 };
+    this.nextFocus = -1; // the row that gets the focus when it is there
     this.stripTimer = this.sayTimer = 0;
     this.onScroll = () => this.scroll();
     addEventListener("scroll", this.onScroll, { passive: true });
@@ -195,6 +196,7 @@ export class Syncs {
   shown(root) {
     const rows = root.querySelector(".rows"), [before, behind] = /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll(".rows > .space"));
     if (!rows) return;
+    this.giveFocus(rows);
     const height = rows.children[1]?.getBoundingClientRect().height;
     if (height > 1) this.height = height;
     before.style.height = `${this.range.first * this.height}px`;
@@ -240,7 +242,16 @@ export class Syncs {
     const wanted = Math.max(0, Math.min(last, to)), rows = document.querySelector(".rows"), head = document.querySelector(".row.head");
     if (!rows) return;
     bringIntoSight(wanted, this.height, rows.getBoundingClientRect().top, head?.getBoundingClientRect().bottom ?? 0);
+    this.nextFocus = wanted;
+    this.giveFocus(rows);
     this.scroll();
-    setTimeout(() => /** @type {HTMLElement | null} */ (document.querySelector(`[data-row="${wanted}"]`))?.focus({ preventScroll: true }), 32);
+  }
+
+  /** @param {Element} rows */
+  giveFocus(rows) {
+    const link = /** @type {HTMLElement | null} */ (rows.querySelector(`[data-row="${this.nextFocus}"]`));
+    if (!link) return;
+    this.nextFocus = -1;
+    link.focus({ preventScroll: true });
   }
 }
