@@ -280,7 +280,7 @@ class Page {
           s("rect", { width: 32, height: 32, rx: 8 }),
           s("path", { d: "M9.2 14.2A7.2 7.2 0 0 1 22 11.6M22.8 17.8A7.2 7.2 0 0 1 10 20.4M22.9 7.6v4.7h-4.7M9.1 24.4v-4.7h4.7" })),
         "syncrun"),
-      h("nav", { "aria-label": "Main" }, to(ADDRESS_OF_SYNCS, "Syncs", place === "syncs" || place === "sync"),
+      this.may("read") && h("nav", { "aria-label": "Main" }, to(ADDRESS_OF_SYNCS, "Syncs", place === "syncs" || place === "sync"),
         to(ADDRESS_OF_CONNECTIONS, "Connections", place === "connections")),
       this.liveMark(),
       h("div", { class: "who" }, h("span", { class: "who-name", title: this.whoInWords() }, icon("key"), this.session?.name),

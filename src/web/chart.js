@@ -12,6 +12,7 @@ import { wordOfOutcome } from "./parts.js";
  */
 
 const WIDTH = 480, HEIGHT = 132, BOTTOM = 8, TOP = 10, SLOTS = 25, GAP = 3;
+const LEAST = 2; // at the top of the axis
 const LETTER = 8.5, MARGIN = 14; // of the axis' labels, also where they are large
 
 /** A round number not below this one. @param {number} n */
@@ -26,7 +27,7 @@ function roundUp(n) {
  *   outcomes: that the legend explains; axis: how a value is told; columns: of the table; round: to a number that looks well there
  */
 export function chart({ title, bars, columns, axis, legend = [], outcomes = [], round = roundUp }) {
-  const most = round(Math.max(1, ...bars.map((bar) => bar.parts.reduce((sum, part) => sum + part.value, 0))));
+  const most = round(Math.max(LEAST, ...bars.map((bar) => bar.parts.reduce((sum, part) => sum + part.value, 0))));
   const steps = [0, most / 2, most], left = MARGIN + LETTER * Math.max(...steps.map((value) => axis(value).length));
   const slot = (WIDTH - left) / SLOTS, inner = HEIGHT - TOP - BOTTOM;
   /** @param {number} value */

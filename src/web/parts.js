@@ -102,5 +102,5 @@ export function waiting(n, what) {
 /** Text that may be very long: its beginning, and all of it when asked for. @param {string} text @param {string} key */
 export function longText(text, key) {
   if (text.length <= 280) return h("p", { class: "words" }, text);
-  return h("details", { class: "words long", "data-key": key }, h("summary", null, `${text.slice(0, 240)}…`), h("p", { tabindex: 0 }, text));
+  return h("details", { class: "words long", "data-key": key }, h("summary", null, h("span", { class: "more" }, `${text.slice(0, 240)}…`), h("span", { class: "less" }, "Show less")), h("p", { tabindex: 0 }, text));
 }

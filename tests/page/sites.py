@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "bus"), str(HERE.parent / "http")]
 
 from harness import Client, Daemon, PrivateBus  # noqa: E402
-from history import History  # noqa: E402
+from history import HOUR_SEC, History  # noqa: E402
 from server import ALICE, BOB, Shim, add_key  # noqa: E402
 
 CAROL = "ca401000-0000-4000-8000-000000000003"
@@ -114,7 +114,7 @@ def full_site():
     add("notes", "[Schedule]\nEvery=1d\n" + PULL, Description="Pages of the team's notebook", Provider="notion")
     add("photos", "[Schedule]\nEvery=7d\n" + PULL, Description="Albums that are shared with the family", Provider="immich", User=BOB)
     add("ledger", "[Schedule]\nEvery=2h\n" + PULL + "[Destination]\nType=exec\nExecStore=/usr/bin/store-ledger\n", Description="Bookings into the budget", Provider="finbridge", Connection="budget")
-    add("loan", "[Schedule]\nEvery=30d\n" + PULL, Description="The loan on the house", Provider="finbridge", User=CAROL, Connection="second-bank")
+    add("loan", "[Schedule]\nEvery=1d\n" + PULL, Description="The loan on the house", Provider="finbridge", User=CAROL, Connection="second-bank")
     add("letters", "[Schedule]\nEvery=1d\n" + PULL, Description="Letters of the insurance", Provider="imap", User=CAROL)
     add("cellar", PULL, Description="Sensors in the cellar", Provider="mqtt", User=CAROL, Enabled="no")
     add("invoices", "[Schedule]\nEvery=1d\n" + PULL, Description="Invoices of the shop", Provider="stripe")
@@ -134,17 +134,17 @@ def full_site():
         path.write_text(text)
     history = History(site.daemon.state, site.daemon.connectors)
     accounts = ("Giro", "Joint account", "Credit card")
-    history.add("giro-account", "sssssssfsssssssssssspsssssssff", user=ALICE, accounts=accounts, error='The consent for "First Bank" ended on 21 November (HTTP 401: consent_expired)', attention="consent_expired", usual_sec=14)
+    history.add("giro-account", "sssssssfsssssssssssspsssssssff", every_sec=2 * HOUR_SEC, user=ALICE, accounts=accounts, error='The consent for "First Bank" ended on 21 November (HTTP 401: consent_expired)', attention="consent_expired", usual_sec=14)
     history.add("savings", "ssssssssssssssssssssssssssssss", user=ALICE, every_sec=DAY_SEC, accounts=("Savings", "Depot"), usual_sec=6, ago_sec=7 * 3600)
-    history.add("watch", "ssssssssspsssssssscssssssssssp", user=BOB, every_sec=1800, accounts=("steps", "sleep", "workouts"), usual_sec=48, items=900, error="workouts: the service is being maintained", ago_sec=900)
-    history.add("issues", "sssssssssssssssssssssssksssss", every_sec=900, accounts=("core", "web", "infra", "docs"), usual_sec=9, items=60, ago_sec=240, message="4 repositories, 31 issues")
+    history.add("watch", "ssssssssspsssssssscssssssssssp", every_sec=3 * HOUR_SEC, user=BOB, accounts=("steps", "sleep", "workouts"), usual_sec=48, items=900, error="workouts: the service is being maintained", ago_sec=900)
+    history.add("issues", "sssssssssssssssssssssssksssss", every_sec=4 * HOUR_SEC, accounts=("core", "web", "infra", "docs"), usual_sec=9, items=60, ago_sec=240, message="4 repositories, 31 issues")
     history.add("notes", "sssssssssssssss", every_sec=DAY_SEC, usual_sec=95, items=2400, ago_sec=9 * 3600)
     history.add("photos", "sssfsssss", user=BOB, every_sec=7 * DAY_SEC, usual_sec=1800, items=5200, ago_sec=3 * DAY_SEC)
-    history.add("ledger", "ssssssssssssssssssssssssssssff", accounts=("Household",), error="The budget that is written to is gone", attention="destination_deleted", usual_sec=5)
+    history.add("ledger", "ssssssssssssssssssssssssssssff", every_sec=2 * HOUR_SEC, accounts=("Household",), error="The budget that is written to is gone", attention="destination_deleted", usual_sec=5)
     history.add("invoices", "ssssssssssssssssssssssssssssss", every_sec=DAY_SEC, usual_sec=31, items=300, ago_sec=11 * 3600)
     history.add("old-mail", "sssssss", every_sec=DAY_SEC, usual_sec=12, ago_sec=90 * DAY_SEC)
     history.add("many-accounts", "pp", every_sec=DAY_SEC, accounts=[f"Account {i:02} of a person with a rather long name" for i in range(40)], error=LONG_TEXT, usual_sec=200, items=4000, ago_sec=5000)
-    history.add("loan", "spckf", user=CAROL, every_sec=DAY_SEC, accounts=("Loan", "Interest"), error="The consent for \"Second Bank\" has been withdrawn (HTTP 403)", attention="consent_withdrawn", usual_sec=14)
+    history.add("loan", "spckf", every_sec=DAY_SEC, user=CAROL, accounts=("Loan", "Interest"), error="The consent for \"Second Bank\" has been withdrawn (HTTP 403)", attention="consent_withdrawn", usual_sec=14)
     history.add("letters", "ssspsscs", user=CAROL, every_sec=DAY_SEC, usual_sec=20, ago_sec=5 * 3600, error="One letter could not be read", message="12 letters")
     history.add("live-two", "ssss", user=BOB, usual_sec=3)
     history.close()

@@ -164,7 +164,7 @@ def test_a_key_that_polls_without_a_server(browser, site, keys):
 def test_a_key_that_may_not_read(browser, site, keys):
     browser.sign_in(site, keys["writer"])
     browser.find("h2", "may not look at syncs")
-    assert not browser.has(".live")
+    assert not browser.has(".live") and not browser.has(".top nav a")
     browser.state("no-permission", whole=False)
     assert browser.console() == []
 

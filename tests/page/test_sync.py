@@ -107,6 +107,7 @@ def test_very_long(page):
     assert LONG_TEXT not in page.text("main")
     page.click(".entry .words summary")
     page.find(".entry .words[open]", LONG_TEXT.strip()[-60:])
+    assert page.text(".entry .words summary") == "Show less"
     page.click(".all-accounts > summary")
     page.becomes(".entry:first-of-type .accounts tbody tr", "all.length", 40)
     page.find(".all-accounts .mark", "1 failed")

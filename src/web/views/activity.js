@@ -68,11 +68,14 @@ function eventList(events) {
   if (!events) return waiting(2, "events");
   if (events instanceof Error) return h("p", { class: "wrong", role: "alert" }, `The events cannot be read: ${events.message}.`);
   if (events.length === 0) return h("p", { class: "quiet" }, "Its events are no longer kept.");
-  return h("ol", { class: "events" }, events.map((event) => h("li", { "data-key": event.event_id },
-    h("time", { datetime: event.timestamp, title: exactly(event.timestamp) }, clock(event.timestamp)),
-    h("span", { class: "stage" }, stageWord(event.stage)),
-    h("span", null, [event.message, event.items_processed !== null && `${count(event.items_processed)}${event.items_total ? ` of ${count(event.items_total)}` : ""} items`, event.error]
-      .filter(Boolean).join(" · ")))));
+  return h("ol", { class: "events" }, events.map((event) => {
+    const items = event.items_processed !== null && `${count(event.items_processed)}${event.items_total ? ` of ${count(event.items_total)}` : ""} items`;
+    const words = [event.message, items, event.error].filter(Boolean).join(" · ");
+    return h("li", { "data-key": event.event_id },
+      h("time", { datetime: event.timestamp, title: exactly(event.timestamp) }, clock(event.timestamp)),
+      h("span", { class: "stage" }, stageWord(event.stage)),
+      words && h("span", { class: "what" }, words));
+  }));
 }
 
 /** @param {More["log"]} log */

@@ -117,7 +117,7 @@ export function charts(entries) {
         parts: [{ outcome: e.outcome, value: e.durationMs ?? 0 }], cells: [wordOfOutcome(e.outcome), took(e)],
       })),
     }),
-    ended.some((e) => e.added + e.updated + e.deduped > 0) && chart({
+    chart({
       title: "Items", axis: brief, columns: ["Run", "Added", "Updated", "Deduped"],
       legend: [["added", "Added"], ["updated", "Updated"], ["deduped", "Deduped"]],
       bars: ended.map((e) => ({
