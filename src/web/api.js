@@ -24,6 +24,11 @@ export class Refusal extends Error {
  * @typedef {{id: string, status: string, outcome: string | null, trigger: string, fullResync: boolean, createdAt: string,
  *   startedAt: string | null, finishedAt: string | null, durationMs: number | null, added: number, updated: number,
  *   deduped: number, message: string | null, errorMessage: string | null, accounts: AccountRow[], accountsOmitted: number}} Entry
+ * @typedef {{id: string, kind: "records" | "lifecycle", runId: string | null, type: string, url: string, attemptedAt: string,
+ *   succeeded: boolean, statusCode: number | null, responseTimeMs: number, retryCount: number, records: number | null,
+ *   error: string | null, response: string | null}} Delivery
+ * @typedef {{name: string, status: string, advice: string | null, since: string | null, message: string | null,
+ *   connectors: string[], consentExpiresAt: string | null, reconnecting: boolean, accounts: string[]}} Connection
  * @typedef {{event_id: string, run_id: string, user_id: string | null, provider: string, source: string, stage: string,
  *   status: string, message: string | null, progress: number | null, items_processed: number | null,
  *   items_total: number | null, error: string | null, metadata: Record<string, any>, timestamp: string}} SyncEvent
@@ -106,7 +111,7 @@ export const getConnector = async (name) => (await ask("GET", `v1/connectors/${a
 /** @param {string} name @returns {Promise<Entry[]>} */
 export const listActivity = async (name) => (await ask("GET", `v1/connectors/${at(name)}/activity`)).activity;
 
-/** @param {string} name */
+/** @param {string} name @returns {Promise<Delivery[]>} */
 export const listDeliveries = async (name) => (await ask("GET", `v1/connectors/${at(name)}/deliveries`)).deliveries;
 
 /** @param {string} name @param {string} id */
@@ -127,7 +132,7 @@ export const getLog = (id) => ask("GET", `v1/sync-runs/${at(id)}/log`);
 /** @param {string} id */
 export const cancelRun = (id) => ask("POST", `v1/sync-runs/${at(id)}/cancel`);
 
-/** All of them. */
+/** All of them. @returns {Promise<Connection[]>} */
 export async function listConnections() {
   const connections = [];
   let cursor = null;

@@ -3,10 +3,10 @@
 // there (render) and what happens on what a person does (actions, submits, inputs, by their names in the elements).
 
 import * as api from "./api.js";
-import { h, morph, s, say } from "./dom.js";
+import { h, morph, say } from "./dom.js";
 import { Live } from "./live.js";
 import { Model } from "./model.js";
-import { button, icon } from "./parts.js";
+import { button, icon, logo } from "./parts.js";
 import { ADDRESS_OF_CONNECTIONS, ADDRESS_OF_SYNCS, placeOf } from "./router.js";
 import { Connections } from "./views/connections.js";
 import { Nowhere } from "./views/nowhere.js";
@@ -22,6 +22,7 @@ const POLL_MS = 5000; // so often one asks who is not told by a stream
 const RESUME_FIRST_MS = 500, RESUME_MAX_MS = 8000; // so often one asks for one's session where there is no answer
 const RELOAD_MS = 60000; // what no event tells of: settings, schedules
 
+/** @typedef {import("./live.js").LiveState | "polling" | "none"} LiveMark */
 /**
  * @typedef {{title: string, render: () => Element, actions: Record<string, (element: HTMLElement, event: Event) => void>,
  *   submits?: Record<string, (form: HTMLFormElement) => void>, inputs?: Record<string, (field: HTMLInputElement) => void>,
@@ -40,7 +41,7 @@ class Page {
     this.model = null;
     /** @type {Live | null} */
     this.live = null;
-    /** @type {import("./live.js").LiveState | "polling" | "none"} */
+    /** @type {LiveMark} */
     this.liveState = "none";
     this.pending = false;
     this.pressed = false; // a click is under way: what is under it stays
@@ -171,7 +172,7 @@ class Page {
     this.changed();
   }
 
-  /** @param {typeof this.liveState} state */
+  /** @param {LiveMark} state */
   sayLive(state) {
     if (state === this.liveState) return;
     if (state === "lost") say("Not live: the connection to the server is lost");
@@ -275,11 +276,7 @@ class Page {
     const to = (address, word, here) => h("a", { href: address, "aria-current": here ? "page" : null }, word);
     return h("header", { class: "top" },
       h("a", { class: "skip", href: "#main", "data-action": "skip" }, "Skip to content"),
-      h("a", { class: "brand", href: ADDRESS_OF_SYNCS },
-        s("svg", { class: "logo", viewBox: "0 0 32 32", "aria-hidden": "true" },
-          s("rect", { width: 32, height: 32, rx: 8 }),
-          s("path", { d: "M9.2 14.2A7.2 7.2 0 0 1 22 11.6M22.8 17.8A7.2 7.2 0 0 1 10 20.4M22.9 7.6v4.7h-4.7M9.1 24.4v-4.7h4.7" })),
-        "syncrun"),
+      h("a", { class: "brand", href: ADDRESS_OF_SYNCS }, logo(), "syncrun"),
       this.may("read") && h("nav", { "aria-label": "Main" }, to(ADDRESS_OF_SYNCS, "Syncs", place === "syncs" || place === "sync"),
         to(ADDRESS_OF_CONNECTIONS, "Connections", place === "connections")),
       this.liveMark(),

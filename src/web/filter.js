@@ -57,10 +57,6 @@ export class Filter {
     else history.replaceState(history.state, "", listAddress);
   }
 
-  get narrows() {
-    return Boolean(this.words.trim() || this.status || this.provider);
-  }
-
   clear() {
     this.words = this.status = this.provider = "";
   }

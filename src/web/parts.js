@@ -31,6 +31,11 @@ export function icon(name) {
   return s("svg", { class: `icon icon-${name}`, viewBox: "0 0 16 16", "aria-hidden": "true" }, s("path", { d: PATHS[name] }));
 }
 
+export function logo() {
+  return s("svg", { class: "logo", viewBox: "0 0 32 32", "aria-hidden": "true" }, s("rect", { width: 32, height: 32, rx: 8 }),
+    s("path", { d: "M9.2 14.2A7.2 7.2 0 0 1 22 11.6M22.8 17.8A7.2 7.2 0 0 1 10 20.4M22.9 7.6v4.7h-4.7M9.1 24.4v-4.7h4.7" }));
+}
+
 /** @type {Record<string, [string, keyof typeof PATHS]>} */
 const SYNC_LOOKS = {
   "Active": ["good", "check"],

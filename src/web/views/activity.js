@@ -28,7 +28,7 @@ const REASONS = {
 const ACCOUNT_OUTCOMES = { "Success": "succeeded", "Failed": "failed", "No data": "skipped" };
 
 /** @param {Entry} entry */
-export const reasonOf = (entry) => REASONS[entry.trigger] ?? entry.trigger;
+const reasonOf = (entry) => REASONS[entry.trigger] ?? entry.trigger;
 
 /** @param {Entry} entry @param {import("../api.js").AccountRow} row */
 function account(entry, row) {

@@ -7,10 +7,7 @@ import { moment, plural } from "../format.js";
 import { button, emptiness, failure, icon, longText, waiting, when } from "../parts.js";
 import { addressOfSync } from "../router.js";
 
-/**
- * @typedef {{name: string, status: string, advice: string | null, since: string | null, message: string | null,
- *   connectors: string[], consentExpiresAt: string | null, reconnecting: boolean, accounts: string[]}} Connection
- */
+/** @typedef {import("../api.js").Connection} Connection */
 
 const SHOWN = 12; // syncs and accounts of one connection
 

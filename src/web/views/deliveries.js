@@ -5,12 +5,8 @@ import { h } from "../dom.js";
 import { count, moment, span } from "../format.js";
 import { button, emptiness, icon, when } from "../parts.js";
 
-/**
- * @typedef {{id: string, kind: "records" | "lifecycle", runId: string | null, type: string, url: string, attemptedAt: string,
- *   succeeded: boolean, statusCode: number | null, responseTimeMs: number, retryCount: number, records: number | null,
- *   error: string | null, response: string | null}} Delivery
- * @typedef {{told: string, failed: boolean, after?: Set<string>}} Resending after: the deliveries that were known before it
- */
+/** @typedef {import("../api.js").Delivery} Delivery */
+/** @typedef {{told: string, failed: boolean, after?: Set<string>}} Resending after: the deliveries that were known before it */
 
 /** @param {Delivery} d */
 function result(d) {

@@ -3,8 +3,8 @@
 // behind "#": addresses are remembered and passed on.
 
 import * as api from "../api.js";
-import { h, s } from "../dom.js";
-import { icon } from "../parts.js";
+import { h } from "../dom.js";
+import { icon, logo } from "../parts.js";
 
 export class SignIn {
   /**
@@ -50,9 +50,7 @@ export class SignIn {
   render() {
     return h("main", { class: "sign-in", id: "main" },
       h("form", { class: "card", "data-submit": "sign-in", novalidate: true },
-        s("svg", { class: "logo", viewBox: "0 0 32 32", "aria-hidden": "true" },
-          s("rect", { width: 32, height: 32, rx: 8 }),
-          s("path", { d: "M9.2 14.2A7.2 7.2 0 0 1 22 11.6M22.8 17.8A7.2 7.2 0 0 1 10 20.4M22.9 7.6v4.7h-4.7M9.1 24.4v-4.7h4.7" })),
+        logo(),
         h("h1", null, "Sign in to syncrun"),
         this.reason && h("p", { class: "notice", role: "status" }, this.reason),
         h("label", { for: "key" }, "API key"),

@@ -13,7 +13,7 @@ import { stageWord } from "../progress.js";
 /**
  * @typedef {import("../api.js").Connector & {destination: {type: string, target: string | null, state: string, failures: number}, schedule: string[],
  *   everyMs: number | null, consecutiveFailures: number, loadState: string, loadError: string | null, settingsPath?: string | null,
- *   connections: import("./connections.js").Connection[]}} Detail
+ *   connections: import("../api.js").Connection[]}} Detail
  */
 
 const RECONNECTABLE = ["connection_lost", "consent_expired", "consent_withdrawn"];

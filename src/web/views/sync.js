@@ -36,7 +36,7 @@ export class Sync {
     this.error = null;
     /** @type {api.Entry[] | Error | null} */
     this.entries = null;
-    /** @type {import("./deliveries.js").Delivery[] | Error | null} */
+    /** @type {api.Delivery[] | Error | null} */
     this.deliveries = null;
     /** @type {Map<string, More>} */
     this.more = new Map();
