@@ -75,6 +75,15 @@ class History:
         return self.run("skipped", due, due, **always, discovered=0, added=0, updated=0, deduped=0, trigger="schedule", stage="completed",
                         message=f"Skipped: run {before['id']} was still running")[1]
 
+    def undelivered(self, name, runs):
+        """So many of its last runs could not deliver."""
+        self.db.execute("UPDATE connectors SET destination_failures = ? WHERE name = ?", (runs, name))
+
+    def consent(self, connection, left_sec):
+        ends = int((self.now + left_sec) * 1e6)
+        self.db.execute("INSERT INTO connections (name, state, shown, withdrawn, consent_expires_usec) VALUES (?, 'active', 'active', 0, ?)"
+                        " ON CONFLICT DO UPDATE SET consent_expires_usec = excluded.consent_expires_usec", (connection, ends))
+
     def owner(self, user):
         self.db.execute("INSERT INTO users (id, first_seen_usec) VALUES (?, 0) ON CONFLICT DO NOTHING", (user,))
         return self.db.execute("SELECT key FROM users WHERE id = ?", (user,)).fetchone()[0]

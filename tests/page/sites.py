@@ -147,5 +147,7 @@ def full_site():
     history.add("loan", "spckf", every_sec=DAY_SEC, user=CAROL, accounts=("Loan", "Interest"), error="The consent for \"Second Bank\" has been withdrawn (HTTP 403)", attention="consent_withdrawn", usual_sec=14)
     history.add("letters", "ssspsscs", user=CAROL, every_sec=DAY_SEC, usual_sec=20, ago_sec=5 * 3600, error="One letter could not be read", message="12 letters")
     history.add("live-two", "ssss", user=BOB, usual_sec=3)
+    history.undelivered("ledger", 2)
+    history.consent("budget", 3.5 * DAY_SEC)
     history.close()
     return site.start()

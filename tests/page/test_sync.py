@@ -32,7 +32,8 @@ def test_what_needs_attention(page, site):
 
 def test_cards_and_charts(page):
     page.go("#/syncs/ledger")
-    page.find("[aria-label=Destination]")
+    page.find("[aria-label=Destination] .pill", "Failing")
+    assert "2 runs in a row could not deliver" in page.text("[aria-label=Destination]")
     assert "Program" in page.text("[aria-label=Destination]") and "/usr/bin/store-ledger" in page.text("[aria-label=Destination]")
     assert "every 2 h" in page.text("[aria-label=Schedule]") and "finbridge" in page.text("[aria-label=Schedule]")
     page.go("#/syncs/savings")
@@ -75,6 +76,16 @@ def test_events_and_log(page, site):
     assert len(lines) == 3 and lines[0].endswith("started") and "<b>old</b>" in lines[1]
     page.becomes(".log p", "all.map((e) => e.className)", ["", "warn", "bad"])
     page.state("events-and-log")
+    journalctl = site.folder / "journalctl"
+    there = journalctl.read_text()
+    for script, words in (("echo 'No journal files were found.' >&2; exit 1", "The journal cannot be read here: No journal files were found"),
+                          ("exit 0", "The journal has no lines of this run")):
+        journalctl.write_text(f"#!/bin/sh\n{script}\n")
+        page.click(".entry [data-more=log] summary")
+        page.gone("[data-more=log][open]")
+        page.click(".entry [data-more=log] summary")  # it is asked for anew
+        page.find(".entry [data-more=log][open]", words)
+    journalctl.write_text(there)
 
 
 def test_opened_while_it_runs(page, site):
@@ -218,5 +229,7 @@ def test_connections(page, site):
     page.find(".connection", "first-bank")
     assert sorted(page.texts(".connection h2")) == ["budget", "first-bank", "live-connection", "second-bank"]
     page.find("[aria-label='Connection first-bank'] a", "savings")
+    page.find("[aria-label='Connection budget'] .pill", "Expiring")
+    page.find("[aria-label='Connection budget']", "Consent ends in ")
     page.click("[data-name=live-connection]")
     page.find(".connection .told", "no sync had to be started")

@@ -2,8 +2,8 @@
 // The Activity Feed: one entry a run, one row an account; its events and its last log lines when they are asked for.
 
 import { h } from "../dom.js";
-import { clock, count, dayOf, exactly, plural, span } from "../format.js";
-import { emptiness, longText, lookOfOutcome, outcomeMark, waiting, when } from "../parts.js";
+import { clock, count, dayOf, exactly, moment, plural, span } from "../format.js";
+import { emptiness, longText, lookOfOutcome, outcomeMark, waiting, when, wordOfOutcome } from "../parts.js";
 import { stageWord } from "../progress.js";
 
 /** @typedef {import("../api.js").Entry} Entry */
@@ -99,13 +99,13 @@ function times(entry) {
 function entryOf(entry, more) {
   const look = lookOfOutcome(entry.outcome), startedAt = entry.startedAt ?? entry.createdAt;
   const totals = [[entry.added, "added"], [entry.updated, "updated"], [entry.deduped, "deduped"]];
-  return h("article", { class: `entry ${look}`, "data-key": entry.id, "aria-labelledby": `entry-${entry.id} at-${entry.id}` },
+  return h("article", { class: `entry ${look}`, "data-key": entry.id, "aria-label": `${wordOfOutcome(entry.outcome)}, ${moment(startedAt)}` },
     h("div", { class: "entry-head" },
-      h("h3", { id: `entry-${entry.id}` }, outcomeMark(entry.outcome)),
+      h("h3", null, outcomeMark(entry.outcome)),
       h("span", { class: "why" }, reasonOf(entry), entry.fullResync && h("span", { class: "tag" }, "Full resync")),
       h("span", { class: "totals" }, totals.map(([n, word]) => h("span", { class: n ? "" : "quiet" }, h("b", null, count(Number(n))), ` ${word}`))),
       h("span", { class: "duration", title: "Duration" }, entry.durationMs === null ? "" : span(entry.durationMs)),
-      h("span", { class: "at", id: `at-${entry.id}` }, when(startedAt))),
+      h("span", { class: "at" }, when(startedAt))),
     entry.errorMessage && longText(entry.errorMessage, `${entry.id}-error`),
     !entry.errorMessage && entry.message && h("p", { class: "sub message" }, entry.message),
     entry.accounts.length > 0 && accounts(entry),
