@@ -26,12 +26,6 @@ struct Launcher {
         void *tasks; /* UnitTasks or ChildTasks, by the vtable's start_task */
 };
 
-#define WORKER_EXIT_INIT                                                                                             \
-        {                                                                                                            \
-                .exit_status = -1, .cpu_usec = COUNT_UNKNOWN, .io_read_bytes = COUNT_UNKNOWN,                        \
-                .io_write_bytes = COUNT_UNKNOWN                                                                      \
-        }
-
 /**
  * worker_exit_set() - how a process ended, in numbers and in words
  * @code:   CLD_EXITED, CLD_KILLED or CLD_DUMPED

@@ -22,10 +22,17 @@ typedef struct WorkerExit {
         int exit_status;     /* -1: it did not exit by itself */
         int signal;          /* 0: it was not killed */
         char reason[128];    /* for a person: "killed by signal KILL", "exit status 3", "timed out while stopping" */
-        uint64_t cpu_usec;   /* COUNT_UNKNOWN where not told; so the next two */
+        uint64_t cpu_usec;   /* COUNT_UNKNOWN where not told; so the next three */
+        uint64_t memory_peak_bytes;
         uint64_t io_read_bytes;
         uint64_t io_write_bytes;
 } WorkerExit;
+
+#define WORKER_EXIT_INIT                                                                                             \
+        {                                                                                                            \
+                .exit_status = -1, .cpu_usec = COUNT_UNKNOWN, .memory_peak_bytes = COUNT_UNKNOWN,                    \
+                .io_read_bytes = COUNT_UNKNOWN, .io_write_bytes = COUNT_UNKNOWN                                      \
+        }
 
 /* What is started beside the runs' workers: `syncrun-worker` with another order, as a unit of its own (or a child).
  * One of a kind at a time for each name. */

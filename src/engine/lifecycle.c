@@ -421,6 +421,8 @@ static void take_usage(Run *run, const WorkerExit *how)
 {
         if (run->cpu_usec == COUNT_UNKNOWN)
                 run->cpu_usec = how->cpu_usec;
+        if (run->memory_peak_bytes == COUNT_UNKNOWN)
+                run->memory_peak_bytes = how->memory_peak_bytes;
         if (run->io_read_bytes == COUNT_UNKNOWN)
                 run->io_read_bytes = how->io_read_bytes;
         if (run->io_write_bytes == COUNT_UNKNOWN)

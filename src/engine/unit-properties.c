@@ -65,6 +65,7 @@ static const struct {
         { "ExecMainCode", "i", offsetof(UnitProperties, exit_code), 0 },
         { "ExecMainStatus", "i", offsetof(UnitProperties, exit_status), 0 },
         { "CPUUsageNSec", "t", offsetof(UnitProperties, cpu_nsec), 0 },
+        { "MemoryPeak", "t", offsetof(UnitProperties, memory_peak_bytes), 0 }, /* since systemd 255 */
         { "IOReadBytes", "t", offsetof(UnitProperties, io_read_bytes), 0 },
         { "IOWriteBytes", "t", offsetof(UnitProperties, io_write_bytes), 0 },
 };

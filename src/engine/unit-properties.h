@@ -21,14 +21,15 @@ typedef struct UnitProperties {
         int32_t exit_code; /* CLD_EXITED, ...; 0: has not ended */
         int32_t exit_status;
         uint64_t cpu_nsec;
+        uint64_t memory_peak_bytes;
         uint64_t io_read_bytes;
         uint64_t io_write_bytes;
 } UnitProperties;
 
 #define UNIT_PROPERTIES_INIT                                                                                         \
         {                                                                                                            \
-                .uid = UINT32_MAX, .cpu_nsec = UINT64_MAX, .io_read_bytes = COUNT_UNKNOWN,                           \
-                .io_write_bytes = COUNT_UNKNOWN                                                                      \
+                .uid = UINT32_MAX, .cpu_nsec = UINT64_MAX, .memory_peak_bytes = COUNT_UNKNOWN,                       \
+                .io_read_bytes = COUNT_UNKNOWN, .io_write_bytes = COUNT_UNKNOWN                                      \
         }
 
 /**

@@ -28,6 +28,7 @@ struct UnitQuestion {
 void unit_usage(const UnitProperties *p, WorkerExit *how)
 {
         how->cpu_usec = p->cpu_nsec == UINT64_MAX ? COUNT_UNKNOWN : p->cpu_nsec / NSEC_PER_USEC;
+        how->memory_peak_bytes = p->memory_peak_bytes;
         how->io_read_bytes = p->io_read_bytes;
         how->io_write_bytes = p->io_write_bytes;
 }

@@ -124,9 +124,11 @@ static void record_end(EngineRun *r, PendingCall *call, bool shutdown)
 
 static void take_usage(Run *run, const RunReport *report, const WorkerExit *usage)
 {
-        /* The unit's own numbers hold the pipeline and the worker; the worker knows the pipeline's only. */
+        /* The unit's own numbers hold the pipeline and the worker; the worker knows the pipeline's only, and of its
+         * memory the largest process's. */
         run->cpu_usec = usage->cpu_usec != COUNT_UNKNOWN ? usage->cpu_usec : report->cpu_usec;
-        run->memory_peak_bytes = report->memory_peak_bytes;
+        run->memory_peak_bytes = usage->memory_peak_bytes != COUNT_UNKNOWN ? usage->memory_peak_bytes
+                                                                           : report->memory_peak_bytes;
         run->io_read_bytes = usage->io_read_bytes;
         run->io_write_bytes = usage->io_write_bytes;
 }
@@ -198,10 +200,7 @@ static int begin_finish(EngineRun *r, uint64_t sequence, const RunReport *report
         r->finishing = call;
         k = launcher_usage(engine->launcher, r->connector->name, on_usage, call);
         if (k < 0)
-                on_usage(&(WorkerExit) { .cpu_usec = COUNT_UNKNOWN,
-                                         .io_read_bytes = COUNT_UNKNOWN,
-                                         .io_write_bytes = COUNT_UNKNOWN },
-                         call);
+                on_usage(&(WorkerExit) WORKER_EXIT_INIT, call);
         return 0;
 }
 

@@ -125,6 +125,7 @@ static int fake_usage(Launcher *launcher, const char *connector, LauncherUsageCa
 void fixture_answer_usage(EngineFixture *f)
 {
         f->usage_cb(&(WorkerExit) { .cpu_usec = 1234,
+                                    .memory_peak_bytes = f->unit_tells_memory ? 9999 : COUNT_UNKNOWN,
                                     .io_read_bytes = 5678,
                                     .io_write_bytes = COUNT_UNKNOWN,
                                     .shutdown = f->shutdown },
@@ -227,6 +228,7 @@ void fixture_worker_ends(EngineFixture *f, const char *connector, const char *re
         how.stop_requested = w->stopping;
         how.shutdown = f->shutdown;
         how.cpu_usec = 99;
+        how.memory_peak_bytes = 98;
         (void) snprintf(how.reason, sizeof(how.reason), "%s", reason ?: "the worker ended with exit status 0");
         f->launcher.callbacks.ended(connector, &how, f->launcher.userdata);
         fixture_settle(f);

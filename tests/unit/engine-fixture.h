@@ -44,6 +44,7 @@ typedef struct EngineFixture {
         int stop_error;    /* what launcher_stop() returns */
         bool start_slowly; /* started() is told by the test */
         bool shutdown; /* the machine goes down */
+        bool unit_tells_memory; /* with launcher_usage() */
         bool hold_usage;   /* launcher_usage() is answered by the test */
         bool hold_adopt;   /* launcher_adopt() is answered by the test */
         LauncherUsageCallback usage_cb;

@@ -34,6 +34,8 @@ static int reply_properties(Pid1Fixture *f, sd_bus_message *m)
         assert_return_code(sd_bus_message_new_method_return(m, &reply), 0);
         assert_return_code(sd_bus_message_open_container(reply, 'a', "{sv}"), 0);
         assert_return_code(sd_bus_message_append(reply, "{sv}", "ActiveState", "s", f->active_state), 0);
+        if (f->memory_peak_bytes > 0)
+                assert_return_code(sd_bus_message_append(reply, "{sv}", "MemoryPeak", "t", f->memory_peak_bytes), 0);
         assert_return_code(sd_bus_message_append(reply, "{sv}", "Job", "(uo)", f->job, job), 0);
         assert_return_code(sd_bus_message_open_container(reply, 'e', "sv"), 0);
         assert_return_code(sd_bus_message_append(reply, "s", "InvocationID"), 0);

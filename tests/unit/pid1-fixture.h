@@ -19,6 +19,7 @@ typedef struct Pid1Fixture {
         Launcher *launcher;
         const char *active_state; /* what GetAll() answers; NULL: an error */
         bool loaded;              /* has an invocation */
+        uint64_t memory_peak_bytes; /* of the unit, as GetAll() tells it; 0: not, as before systemd 255 */
         uint32_t job;             /* of the unit, as GetAll() tells it; 0: none */
         const char *start_error;
         const char *stop_error;

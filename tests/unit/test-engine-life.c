@@ -74,6 +74,21 @@ static void test_success(void **state)
         fixture_expect_order(f->news, "run bank stopping S", "run bank finished S");
 }
 
+/* Of the unit where PID 1 tells it, which the worker cannot. */
+static void test_memory_of_the_unit(void **state)
+{
+        EngineFixture *f = *state;
+        const RunReport report = report_success();
+        Answer started;
+
+        f->unit_tells_memory = true;
+        open_bank(f, CONNECTOR());
+        started = fixture_start(f, "bank", false);
+        (void) fixture_attach(f, "bank");
+        expect_ok(fixture_finish(f, "bank", started.run_id, 1, &report));
+        assert_int_equal(fixture_run(f, started.run_id)->memory_peak_bytes, 9999);
+}
+
 /* Nothing is told, and no worker is launched, before the disk has it. */
 static void test_nothing_before_the_commit(void **state)
 {
@@ -432,6 +447,7 @@ static void test_worker_dies(void **state)
         assert_string_equal(stored->error, "The run was lost: the worker was killed by signal KILL");
         assert_int_equal(stored->counts.added, 3);
         assert_int_equal(stored->cpu_usec, 99);
+        assert_int_equal(stored->memory_peak_bytes, 98);
         assert_int_equal(stored->n_accounts, 1);
         assert_int_equal(stored->accounts[0].status, ACCOUNT_FAILED);
         assert_true(stored->accounts[0].finished_usec > 0);
@@ -562,6 +578,7 @@ int main(void)
                 ENGINE_TEST(test_shutdown_said_by_the_worker),
                 ENGINE_TEST(test_shutdown_while_the_worker_says_it),
                 ENGINE_TEST(test_start_fails),
+                ENGINE_TEST(test_memory_of_the_unit),
                 ENGINE_TEST(test_worker_dies),
                 ENGINE_TEST(test_worker_leaves_without_a_word),
                 ENGINE_TEST(test_time_limit),

@@ -158,11 +158,26 @@ static void test_usage_says_why(void **state)
         }
 }
 
+/* Before systemd 255 there is no such property; later it may be there without a value. */
+static void test_memory_peak(void **state)
+{
+        static const uint64_t told[] = { 0, 123456, UINT64_MAX };
+        Pid1Fixture *f = *state;
+        WorkerExit usage;
 
+        pid1_adopt(f);
+        for (size_t i = 0; i < ELEMENTSOF(told); i++) {
+                f->memory_peak_bytes = told[i];
+                assert_return_code(launcher_usage(f->launcher, "bank", on_usage, &usage), 0);
+                pid1_run_loop(f);
+                assert_true(usage.memory_peak_bytes == (i == 1 ? 123456 : COUNT_UNKNOWN));
+        }
+}
 
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_memory_peak, pid1_fixture_setup, pid1_fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_adopting_without_an_answer, pid1_fixture_setup, pid1_fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_adopting_with_a_late_answer, pid1_fixture_setup, pid1_fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_end_while_adopting, pid1_fixture_setup, pid1_fixture_teardown),
