@@ -61,34 +61,48 @@ static void append_escaped(Buffer *out, const char *s, size_t n)
         buffer_append_char(out, '"');
 }
 
-static void append_quoted(Buffer *out, const char *s, size_t n)
+/* What needs no escape, and @tail, if it is not 0. */
+static void append_plain(Buffer *out, const char *s, size_t n, char tail)
 {
         char *p;
 
-        if (plain_length(s, n) < n) {
-                append_escaped(out, s, n);
-                return;
-        }
-        if (buffer_reserve(out, n + 2) < 0)
+        if (buffer_reserve(out, n + 3) < 0)
                 return;
         p = out->data + out->size;
-        p[0] = '"';
+        *p++ = '"';
         if (n > 0)
-                memcpy(p + 1, s, n);
-        p[n + 1] = '"';
-        p[n + 2] = '\0';
-        out->size += n + 2;
+                p = mempcpy(p, s, n);
+        *p++ = '"';
+        if (tail)
+                *p++ = tail;
+        *p = '\0';
+        out->size = (size_t) (p - out->data);
+}
+
+static void append_quoted(Buffer *out, const char *s, size_t n)
+{
+        if (plain_length(s, n) < n)
+                append_escaped(out, s, n);
+        else
+                append_plain(out, s, n, 0);
 }
 
 static void begin(JsonWriter *w, const char *key)
 {
+        size_t n;
+
         if (w->comma)
                 buffer_append_char(w->out, ',');
         w->comma = true;
-        if (key) {
-                append_quoted(w->out, key, strlen(key));
-                buffer_append_char(w->out, ':');
+        if (!key)
+                return;
+        n = strlen(key);
+        if (plain_length(key, n) == n) {
+                append_plain(w->out, key, n, ':');
+                return;
         }
+        append_escaped(w->out, key, n);
+        buffer_append_char(w->out, ':');
 }
 
 void json_open_object(JsonWriter *w, const char *key)
@@ -120,8 +134,10 @@ void json_close_array(JsonWriter *w)
 void json_write_string_n(JsonWriter *w, const char *key, const char *value, size_t n)
 {
         begin(w, key);
-        if (plain_length(value, n) == n || utf8_is_valid(value, n)) {
-                append_quoted(w->out, value, n);
+        if (plain_length(value, n) == n) {
+                append_plain(w->out, value, n, 0);
+        } else if (utf8_is_valid(value, n)) {
+                append_escaped(w->out, value, n);
         } else {
                 _cleanup_free_ char *mended = utf8_sanitize(value, n, n * 3);
 
@@ -187,7 +203,12 @@ void json_write_timestamp(JsonWriter *w, const char *key, usec_t value)
 {
         char text[TIMESTAMP_TEXT_MAX];
 
-        json_write_string(w, key, value == 0 ? NULL : timestamp_format_iso(text, sizeof(text), value));
+        if (value == 0 || !timestamp_format_iso(text, sizeof(text), value)) {
+                json_write_null(w, key);
+                return;
+        }
+        begin(w, key);
+        append_plain(w->out, text, strlen(text), 0);
 }
 
 void json_write_raw(JsonWriter *w, const char *key, const char *json)

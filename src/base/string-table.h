@@ -25,7 +25,7 @@
         type name##_from_string(const char *word)                                                                    \
         {                                                                                                            \
                 for (int i = 0; word && i < (int) (max); i++)                                                        \
-                        if (name##_table[i] && strcmp(name##_table[i], word) == 0)                                   \
+                        if (name##_table[i] && name##_table[i][0] == word[0] && strcmp(name##_table[i], word) == 0)  \
                                 return (type) i;                                                                     \
                 return (type) -EINVAL;                                                                               \
         }                                                                                                            \

@@ -45,6 +45,7 @@ const AccessRow access_table[] = {
         { SYNCRUN_IFACE_MANAGER, "GetConnector" },
         { SYNCRUN_IFACE_MANAGER, "DescribeRuns" },
         { SYNCRUN_IFACE_MANAGER, "DescribeEvents" },
+        { SYNCRUN_IFACE_MANAGER, "DescribeBytes" },
         { SYNCRUN_IFACE_MANAGER, "DescribeConnectors" },
         { SYNCRUN_IFACE_MANAGER, "DescribeConnections" },
         { SYNCRUN_IFACE_MANAGER, "DescribeStatistics" },

@@ -17,6 +17,22 @@
 #define DEFAULT_PAGE       50U
 #define DEFAULT_USERS_PAGE 1000U
 
+#define DESCRIBE_BYTES "DescribeBytes"
+
+/* With the byte that ends it: readers take it as text where it lies. */
+static int reply_bytes(sd_bus_message *m, const char *text)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_append_array(reply, 'y', text, strlen(text) + 1);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        return r < 0 ? r : 1;
+}
+
 int reply_json(sd_bus_message *m, int r, char *json, sd_bus_error *error)
 {
         _cleanup_free_ char *text = json;
@@ -27,7 +43,33 @@ int reply_json(sd_bus_message *m, int r, char *json, sd_bus_error *error)
                 return bus_refuse_text(error, -E2BIG,
                                        "The answer has %zu bytes, more than %llu: ask for less at a time.",
                                        strlen(text), DESCRIBE_BYTES_MAX);
+        if (streq(sd_bus_message_get_member(m), DESCRIBE_BYTES))
+                return reply_bytes(m, text);
         return sd_bus_reply_method_return(m, "s", text);
+}
+
+int method_describe_bytes(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        static const struct {
+                const char *name;
+                sd_bus_message_handler_t handler;
+        } methods[] = {
+                { "DescribeRuns", method_describe_runs },
+                { "DescribeEvents", method_describe_events },
+                { "DescribeConnectors", method_describe_connectors },
+                { "DescribeConnections", method_describe_connections },
+        };
+        const char *name;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &name);
+        if (r < 0)
+                return bus_refuse(error, r);
+        for (size_t i = 0; i < ELEMENTSOF(methods); i++)
+                if (streq(name, methods[i].name))
+                        return methods[i].handler(m, userdata, error);
+        return bus_refuse_text(error, -EINVAL, "method: DescribeRuns, DescribeEvents, DescribeConnectors or "
+                                               "DescribeConnections, not '%s'.", name);
 }
 
 /* ---- Events */

@@ -7,6 +7,7 @@
 
 int method_describe_runs(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_describe_events(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_describe_bytes(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_describe_connectors(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_describe_connections(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_watch_changes(sd_bus_message *m, void *userdata, sd_bus_error *error);

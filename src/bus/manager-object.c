@@ -162,6 +162,8 @@ static const sd_bus_vtable vtable[] = {
         METHOD("DescribeRuns", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", runs), method_describe_runs, EVERYONE),
         METHOD("DescribeEvents", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("s", events), method_describe_events,
                EVERYONE),
+        METHOD("DescribeBytes", SD_BUS_ARGS("s", method, "a{sv}", filter), SD_BUS_RESULT("ay", json),
+               method_describe_bytes, EVERYONE),
         METHOD("ListEvents", SD_BUS_ARGS("a{sv}", filter),
                SD_BUS_RESULT("a(tsss)", events, "t", whole_from, "t", next, "t", last), method_list_events, EVERYONE),
         METHOD("WatchChanges", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", page, "h", life), method_watch_changes, EVERYONE),

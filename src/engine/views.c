@@ -31,31 +31,34 @@ static void reverse(EventPage *page)
 
 /* ---- Repo */
 
+/* What most answers come to. */
+#define REPO_RUNS_BYTES (8 * KIB)
+
+static void tell_repo_run(const Run *run, void *userdata)
+{
+        JsonWriter *w = userdata;
+
+        json_open_object(w, NULL);
+        view_repo_run(w, run);
+        json_close_object(w);
+}
+
 int engine_view_repo_runs(Engine *engine, const RunFilter *filter, char **ret_json)
 {
         _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
         _cleanup_free_ char *next = NULL;
-        RunFilter brief = *filter;
-        Run **runs;
-        size_t n;
         int r;
 
-        brief.brief = true;
-        r = store_list_runs(engine->store, &brief, &runs, &n, &next);
-        if (r < 0)
-                return r;
+        (void) buffer_reserve(&buffer, REPO_RUNS_BYTES);
         json_open_object(&w, NULL);
         json_open_array(&w, "syncRuns");
-        for (size_t i = 0; i < n; i++) {
-                json_open_object(&w, NULL);
-                view_repo_run(&w, runs[i]);
-                json_close_object(&w);
-        }
+        r = store_tell_runs(engine->store, filter, tell_repo_run, &w, &next);
+        if (r < 0)
+                return r;
         json_close_array(&w);
         json_write_string(&w, "nextCursor", next);
         json_close_object(&w);
-        runs_free(runs, n);
         return buffer_take(&buffer, ret_json);
 }
 

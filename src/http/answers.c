@@ -189,7 +189,7 @@ static void on_described(Request *request, const ClientAnswer *answer)
 
         if (answer->error < 0)
                 backend_refuse(request, answer);
-        else if (sd_bus_message_read(answer->reply, "s", &text) < 0)
+        else if (backend_read_text(answer->reply, &text) < 0)
                 backend_refuse_reply(request);
         else {
                 keep(request->app->answers, request->state, answer->reply, text);
@@ -199,13 +199,7 @@ static void on_described(Request *request, const ClientAnswer *answer)
 
 void answers_describe(Request *request, const char *member, const ClientOption *options, size_t n)
 {
-        const ClientRequest call = {
-                .member = member,
-                .dictionary = true,
-                .options = options,
-                .n_options = n,
-                .repeatable = true,
-        };
+        const ClientRequest call = backend_describes(member, options, n);
         Answers *answers = request->app->answers;
         const Kept *kept;
         ChangesState state;

@@ -5,6 +5,7 @@
 #include <microhttpd.h>
 
 #include "base/log.h"
+#include "base/string-util.h"
 #include "http/app.h"
 #include "http/auth.h"
 #include "http/server.h"
@@ -36,13 +37,30 @@ void backend_refuse_reply(Request *request)
         surface_refuse(request, MHD_HTTP_BAD_GATEWAY, "The answer cannot be read");
 }
 
+int backend_read_text(sd_bus_message *reply, const char **ret)
+{
+        const void *data;
+        size_t size;
+        int r;
+
+        if (sd_bus_message_has_signature(reply, "ay") <= 0)
+                return sd_bus_message_read(reply, "s", ret);
+        r = sd_bus_message_read_array(reply, 'y', &data, &size);
+        if (r < 0)
+                return r;
+        if (size == 0 || ((const char *) data)[size - 1] != '\0')
+                return -EBADMSG;
+        *ret = data;
+        return 0;
+}
+
 void backend_pass(Request *request, const ClientAnswer *answer)
 {
         const char *text;
 
         if (answer->error < 0)
                 backend_refuse(request, answer);
-        else if (sd_bus_message_read(answer->reply, "s", &text) < 0)
+        else if (backend_read_text(answer->reply, &text) < 0)
                 backend_refuse_reply(request);
         else
                 request_answer_message(request, MHD_HTTP_OK, answer->reply, text);
@@ -101,15 +119,28 @@ void backend_refuse(Request *request, const ClientAnswer *answer)
         surface_refuse(request, status, "%s", words(refusal) ?: answer->message ?: refusal->sentence);
 }
 
+ClientRequest backend_describes(const char *member, const ClientOption *options, size_t n)
+{
+        /* What all may read comes as bytes. */
+        static const char *const open[] = { "DescribeRuns", "DescribeEvents", "DescribeConnectors",
+                                            "DescribeConnections" };
+        bool is_open = false;
+
+        for (size_t i = 0; i < ELEMENTSOF(open); i++)
+                is_open |= streq(member, open[i]);
+        return (ClientRequest){
+                .member = is_open ? "DescribeBytes" : member,
+                .text = is_open ? member : NULL,
+                .dictionary = true,
+                .options = options,
+                .n_options = n,
+                .repeatable = true,
+        };
+}
+
 void backend_describe(Request *request, const char *member, const ClientOption *options, size_t n)
 {
-        backend_call(request,
-                     &(ClientRequest){
-                                     .member = member,
-                                     .dictionary = true,
-                                     .options = options,
-                                     .n_options = n,
-                                     .repeatable = true,
-                     },
-                     backend_pass);
+        const ClientRequest call = backend_describes(member, options, n);
+
+        backend_call(request, &call, backend_pass);
 }

@@ -14,7 +14,10 @@
 void backend_call(Request *request, const ClientRequest *call,
                   void (*next)(Request *request, const ClientAnswer *answer));
 
-/* Answers with the text of a reply of type s, or as backend_refuse(). For backend_call(). */
+/* The text of a reply: of type s, or as bytes that end with a 0. Borrowed. Return: 0 or more; negative errno. */
+int backend_read_text(sd_bus_message *reply, const char **ret) _must_check_;
+
+/* Answers with that text, or as backend_refuse(). For backend_call(). */
 void backend_pass(Request *request, const ClientAnswer *answer);
 
 /* Answers that what the daemon said cannot be read. */
@@ -23,5 +26,8 @@ void backend_refuse_reply(Request *request);
 /* Answers with what the daemon refused, in the words of the request's surface. */
 void backend_refuse(Request *request, const ClientAnswer *answer);
 
-/* One of the Describe...() methods, its answer passed on. */
+/* The call of one of the Describe...() methods. All is borrowed. */
+ClientRequest backend_describes(const char *member, const ClientOption *options, size_t n);
+
+/* The same, and its answer passed on. */
 void backend_describe(Request *request, const char *member, const ClientOption *options, size_t n);

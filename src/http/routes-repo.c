@@ -54,16 +54,9 @@ static void describe_run(Request *request, void (*next)(Request *request, const 
                 { .name = "id", .type = 's', .s = request->arguments[0] },
                 { .name = "user", .type = 's', .s = bound_user(request) },
         };
+        const ClientRequest call = backend_describes("DescribeRuns", options, ELEMENTSOF(options));
 
-        backend_call(request,
-                     &(ClientRequest){
-                                     .member = "DescribeRuns",
-                                     .dictionary = true,
-                                     .options = options,
-                                     .n_options = ELEMENTSOF(options),
-                                     .repeatable = true,
-                     },
-                     next);
+        backend_call(request, &call, next);
 }
 
 static void get_run(Request *request)

@@ -142,12 +142,8 @@ int account_copy(const Account *account, Account *ret)
         return 0;
 }
 
-Run *run_new(void)
+void run_init(Run *run)
 {
-        Run *run = malloc(sizeof(Run));
-
-        if (!run)
-                return NULL;
         *run = (Run) {
                 .state = RUN_QUEUED,
                 .outcome = _RUN_OUTCOME_INVALID,
@@ -162,6 +158,14 @@ Run *run_new(void)
                 .io_read_bytes = COUNT_UNKNOWN,
                 .io_write_bytes = COUNT_UNKNOWN,
         };
+}
+
+Run *run_new(void)
+{
+        Run *run = malloc(sizeof(Run));
+
+        if (run)
+                run_init(run);
         return run;
 }
 

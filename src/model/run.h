@@ -206,6 +206,9 @@ typedef struct Run {
         size_t n_accounts;
 } Run;
 
+/* As run_new(), of what is there already. */
+void run_init(Run *run);
+
 /**
  * run_new() - a run with everything unset: state queued, outcome none, counts 0, COUNT_UNKNOWN where that is a value
  *

@@ -215,19 +215,25 @@ static int get_word(Query *query, const Column *column)
         return value;
 }
 
-static void get_column(Query *query, const Column *column, void *object)
+static bool is_null(const Query *query)
 {
-        bool null = sqlite3_column_type(query->stmt, query->n_read) == SQLITE_NULL;
+        return sqlite3_column_type(query->stmt, query->n_read) == SQLITE_NULL;
+}
+
+static void get_column(Query *query, const Column *column, bool borrow, void *object)
+{
+        bool null;
 
         switch (column->kind) {
         case COLUMN_TEXT:
-                MEMBER(char *, object, column) = query_get_text(query);
+                MEMBER(char *, object, column) = borrow ? (char *) query_get_borrowed(query) : query_get_text(query);
                 break;
         case COLUMN_UINT:
         case COLUMN_USEC:
                 MEMBER(uint64_t, object, column) = query_get_uint(query);
                 break;
         case COLUMN_COUNT:
+                null = is_null(query);
                 MEMBER(uint64_t, object, column) = query_get_uint(query);
                 if (null)
                         MEMBER(uint64_t, object, column) = COUNT_UNKNOWN;
@@ -243,7 +249,7 @@ static void get_column(Query *query, const Column *column, void *object)
                 break;
         case COLUMN_PROGRESS:
                 MEMBER(double, object, column) =
-                                null ? PROGRESS_UNKNOWN : sqlite3_column_double(query->stmt, query->n_read);
+                                is_null(query) ? PROGRESS_UNKNOWN : sqlite3_column_double(query->stmt, query->n_read);
                 query->n_read++;
                 break;
         case COLUMN_WORD:
@@ -255,5 +261,11 @@ static void get_column(Query *query, const Column *column, void *object)
 void query_get_columns(Query *query, const Column *columns, size_t n, void *object)
 {
         for (size_t i = 0; i < n; i++)
-                get_column(query, &columns[i], object);
+                get_column(query, &columns[i], false, object);
+}
+
+void query_borrow_columns(Query *query, const Column *columns, size_t n, void *object)
+{
+        for (size_t i = 0; i < n; i++)
+                get_column(query, &columns[i], true, object);
 }

@@ -72,6 +72,9 @@ void query_bind_columns(Query *query, const Column *columns, size_t n, const voi
 /* Reads into @object, whose text members are NULL before. */
 void query_get_columns(Query *query, const Column *columns, size_t n, void *object);
 
+/* The same with texts of the row itself, which are there until the next step, and not to be freed. */
+void query_borrow_columns(Query *query, const Column *columns, size_t n, void *object);
+
 /* A noun lists its columns once, as X macros of P(name, member, KIND) for plain values and W(name, member, table) for
  * words; the rest is made from the list, so that SQL and struct cannot go apart. */
 #define COLUMN_PLAIN(name, member, column_kind) \

@@ -88,4 +88,7 @@
 
 /* The row that @query stands at. Return: 0; -ENOMEM; -EUCLEAN. */
 int run_read_brief(Query *query, Run **ret) _must_check_;
+
+/* The same into @run, whose texts are the row's: see query_borrow_columns(). */
+int run_borrow_brief(Query *query, Run *run) _must_check_;
 int run_read(Query *query, Run **ret) _must_check_;

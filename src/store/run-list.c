@@ -137,40 +137,68 @@ static int find_beginning(const RunFilter *filter, PagePlace *ret)
 #define ACCOUNTS_PER_ROW 4U
 
 typedef struct RunPage {
+        RunTold told; /* NULL: they are kept */
+        void *userdata;
         Run **runs;
         size_t n;
         size_t allocated;
+        size_t n_examined;
         PagePlace end; /* of the last row that was looked at */
         bool more;
 } RunPage;
+
+static int keep_row(Query *query, Db *db, const RunFilter *filter, RunPage *page)
+{
+        _cleanup_(run_freep) Run *run = NULL;
+        int r;
+
+        r = filter->brief ? run_read_brief(query, &run) : run_read(query, &run);
+        if (r < 0)
+                return r;
+        page->end = (PagePlace){ run->created_usec, (uint64_t) run->row };
+        if (!matches(filter, run))
+                return 0;
+        if (filter->with_accounts) {
+                r = accounts_read(db, run);
+                if (r < 0)
+                        return r;
+                page->n_examined += run->n_accounts / ACCOUNTS_PER_ROW;
+        }
+        r = store_array_grow((void **) &page->runs, &page->allocated, page->n, sizeof(Run *));
+        if (r < 0)
+                return r;
+        page->runs[page->n++] = TAKE_PTR(run);
+        return 0;
+}
+
+static int tell_row(Query *query, const RunFilter *filter, RunPage *page)
+{
+        Run run;
+        int r;
+
+        r = run_borrow_brief(query, &run);
+        if (r < 0)
+                return r;
+        page->end = (PagePlace){ run.created_usec, (uint64_t) run.row };
+        if (matches(filter, &run)) {
+                page->told(&run, page->userdata);
+                page->n++;
+        }
+        return 0;
+}
 
 static int read_page(Query *query, Db *db, const RunFilter *filter, RunPage *page)
 {
         int r;
 
-        for (size_t n_examined = 0; (r = query_step(query)) > 0; n_examined++) {
-                _cleanup_(run_freep) Run *run = NULL;
-
-                if (page->n >= filter->limit || n_examined >= RUNS_EXAMINED_MAX) {
+        for (; (r = query_step(query)) > 0; page->n_examined++) {
+                if (page->n >= filter->limit || page->n_examined >= RUNS_EXAMINED_MAX) {
                         page->more = true;
                         return 0;
                 }
-                r = filter->brief ? run_read_brief(query, &run) : run_read(query, &run);
+                r = page->told ? tell_row(query, filter, page) : keep_row(query, db, filter, page);
                 if (r < 0)
                         return r;
-                page->end = (PagePlace){ run->created_usec, (uint64_t) run->row };
-                if (!matches(filter, run))
-                        continue;
-                if (filter->with_accounts) {
-                        r = accounts_read(db, run);
-                        if (r < 0)
-                                return r;
-                        n_examined += run->n_accounts / ACCOUNTS_PER_ROW;
-                }
-                r = store_array_grow((void **) &page->runs, &page->allocated, page->n, sizeof(Run *));
-                if (r < 0)
-                        return r;
-                page->runs[page->n++] = TAKE_PTR(run);
         }
         return r;
 }
@@ -185,7 +213,7 @@ static int list(Db *db, const RunFilter *filter, RunPage *page)
         r = find_beginning(filter, &beginning);
         if (r < 0)
                 return r;
-        query = query_begin(db, run_lead_sql(lead, filter->brief));
+        query = query_begin(db, run_lead_sql(lead, filter->brief || page->told));
         query_bind_uint(&query, filter->since_usec);
         query_bind_uint(&query, beginning.created_usec);
         query_bind_uint(&query, beginning.row);
@@ -195,29 +223,47 @@ static int list(Db *db, const RunFilter *filter, RunPage *page)
         return read_page(&query, db, filter, page);
 }
 
-int store_list_runs(Store *store, const RunFilter *filter, Run ***ret, size_t *ret_n, char **ret_next)
+/* @ret_next: may be NULL. */
+static int list_and_mark(Store *store, const RunFilter *filter, RunPage *page, char **ret_next)
 {
         char token[PAGE_TOKEN_TEXT_MAX];
-        RunPage page = {};
         char *next = NULL;
         int r;
 
         if (filter->limit == 0 || filter->limit > RUNS_PAGE_MAX)
                 return -EINVAL;
-        r = list(store->reader, filter, &page);
-        if (r >= 0 && page.more && ret_next) {
-                next = strdup(page_token_format(token, &page.end));
-                r = next ? 0 : -ENOMEM;
+        r = list(store->reader, filter, page);
+        if (r < 0 || !ret_next)
+                return r;
+        if (page->more) {
+                next = strdup(page_token_format(token, &page->end));
+                if (!next)
+                        return -ENOMEM;
         }
+        *ret_next = next;
+        return 0;
+}
+
+int store_list_runs(Store *store, const RunFilter *filter, Run ***ret, size_t *ret_n, char **ret_next)
+{
+        RunPage page = {};
+        int r;
+
+        r = list_and_mark(store, filter, &page, ret_next);
         if (r < 0) {
                 runs_free(page.runs, page.n);
                 return r;
         }
-        if (ret_next)
-                *ret_next = next;
         *ret = page.runs;
         *ret_n = page.n;
         return 0;
+}
+
+int store_tell_runs(Store *store, const RunFilter *filter, RunTold told, void *userdata, char **ret_next)
+{
+        RunPage page = { .told = told, .userdata = userdata };
+
+        return list_and_mark(store, filter, &page, ret_next);
 }
 
 /* ---- Runs in short */

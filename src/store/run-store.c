@@ -272,6 +272,17 @@ int run_read_brief(Query *query, Run **ret)
         return 0;
 }
 
+int run_borrow_brief(Query *query, Run *run)
+{
+        run_init(run);
+        run->row = query_get_int(query);
+        run->connector = (char *) query_get_borrowed(query);
+        run->connector_id = (char *) query_get_borrowed(query);
+        run->user_id = (char *) query_get_borrowed(query);
+        query_borrow_columns(query, brief, ELEMENTSOF(brief), run);
+        return query_error(query);
+}
+
 int store_get_run(Store *store, const char *run_id, bool with_accounts, Run **ret)
 {
         static const char sql[] = RUN_SELECT("runs") " WHERE runs.id = ?";

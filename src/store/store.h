@@ -253,6 +253,11 @@ typedef struct RunFilter {
  */
 int store_list_runs(Store *store, const RunFilter *filter, Run ***ret, size_t *ret_n, char **ret_next) _must_check_;
 
+/* The same in short, as with filter->brief and without accounts, for who keeps none: @run is there for the call. */
+typedef void (*RunTold)(const Run *run, void *userdata);
+int store_tell_runs(Store *store, const RunFilter *filter, RunTold told, void *userdata,
+                    char **ret_next) _must_check_;
+
 /* Adds its accounts to a run that was read without. Return: 0; negative errno. Context: blocks for an indexed read. */
 int store_read_accounts(Store *store, Run *run) _must_check_;
 

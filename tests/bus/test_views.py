@@ -323,6 +323,22 @@ def test_whole_from_is_about_whom_it_is_asked(daemon, client):
     assert list_events(client, user=NOBODY)[1] == 1
 
 
+def test_the_same_as_bytes(daemon, client):
+    """What is passed on comes with a byte that ends it, and is no text for the bus."""
+    report(client, "r1", message="grüße \\ \" \n")
+    views = {"DescribeRuns": ("syncrun", "repo", "open-wearables"), "DescribeEvents": ("syncrun", "open-wearables"),
+             "DescribeConnectors": ("syncrun", "redbark"), "DescribeConnections": ("syncrun", "redbark")}
+    for method, words in views.items():
+        for view in words:
+            text = client.manager(method, "(a{sv})", options(view=view, limit=5))
+            assert bytes(client.manager("DescribeBytes", "(sa{sv})", method, options(view=view, limit=5))) == text.encode() + b"\0"
+        with pytest.raises(CallError, match="limit: 1 to"):
+            client.manager("DescribeBytes", "(sa{sv})", method, options(limit=0))
+    for method in ("DescribeApiKeys", "DescribeUsers", "DescribeBytes", "ListEvents", ""):
+        with pytest.raises(CallError, match="method: DescribeRuns, "):
+            client.manager("DescribeBytes", "(sa{sv})", method, {})
+
+
 def test_numbers_of_another_history(daemon, client):
     """A start goes on from the time of day: whoever knows a number that was not given here has lost something."""
     begun = time.time_ns() // 1000

@@ -56,6 +56,44 @@ static void search_plainly(const RunFilter *filter, Run **ret, size_t *ret_n)
         *ret_n = n;
 }
 
+typedef struct Told {
+        Run *const *expected;
+        size_t n;
+} Told;
+
+static void on_told(const Run *run, void *userdata)
+{
+        Told *told = userdata;
+        const Run *expected = told->expected[told->n++];
+
+        assert_string_equal(run->id, expected->id);
+        assert_true(run->row == expected->row && run->created_usec == expected->created_usec &&
+                    run->started_usec == expected->started_usec && run->finished_usec == expected->finished_usec);
+        assert_true(run->state == expected->state && run->outcome == expected->outcome &&
+                    run->source == expected->source && run->trigger == expected->trigger &&
+                    run->full_resync == expected->full_resync && run->items_processed == expected->items_processed);
+        assert_memory_equal(&run->counts, &expected->counts, sizeof(run->counts));
+        assert_texts_equal(run->connector, expected->connector);
+        assert_texts_equal(run->connector_id, expected->connector_id);
+        assert_texts_equal(run->user_id, expected->user_id);
+        assert_texts_equal(run->provider, expected->provider);
+        assert_texts_equal(run->message, expected->message);
+        assert_texts_equal(run->error, expected->error);
+        /* What is not read is as that of a new run. */
+        assert_true(!run->metadata && run->attempt == 1 && run->items_total == COUNT_UNKNOWN);
+}
+
+/* Runs that are told of are those that are listed. */
+static void check_told(StoreFixture *f, const RunFilter *filter, Run *const *runs, size_t n, const char *next)
+{
+        Told told = { .expected = runs };
+        _cleanup_free_ char *told_next = NULL;
+
+        expect_ok(store_tell_runs(f->store, filter, on_told, &told, &told_next));
+        assert_int_equal(told.n, n);
+        assert_texts_equal(told_next, next);
+}
+
 /* Goes through all pages of a filter. */
 static void check_filter(StoreFixture *f, RunFilter filter)
 {
@@ -82,6 +120,7 @@ static void check_filter(StoreFixture *f, RunFilter filter)
                                 assert_string_equal(runs[i]->id, expected[n_seen]->id);
                                 assert_int_equal(runs[i]->n_accounts, filter.with_accounts);
                         }
+                        check_told(f, &filter, runs, n, next);
                         runs_free(runs, n);
                 } while (next);
                 assert_int_equal(n_seen, n_expected);
