@@ -9,16 +9,20 @@ import json
 import os
 import queue
 import shutil
+import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import textwrap
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 from gi.repository import Gio, GLib
 
 TIMEOUT_SEC = 120  # guards against hanging alone
+TICK_MSEC = 50
 HERE = Path(__file__).resolve().parent
 
 NAME = "org.syncrun1"
@@ -60,10 +64,12 @@ class CallError(Exception):
 
 
 def wait_for(condition, what, timeout=TIMEOUT_SEC):
-    """Run the loop until the condition, which is looked at after each message that comes in, is true; its value."""
+    """Run the loop until the condition is true; its value. It is looked at after each message that comes in and, since files
+    and other threads send none, now and then."""
     context = GLib.MainContext.default()
     expired = []
     source = GLib.timeout_add(int(timeout * 1000), expired.append, True)
+    tick = GLib.timeout_add(TICK_MSEC, lambda: True)
     try:
         while not (value := condition()):
             if expired:
@@ -71,8 +77,20 @@ def wait_for(condition, what, timeout=TIMEOUT_SEC):
             context.iteration(True)
         return value
     finally:
+        GLib.source_remove(tick)
         if not expired:
             GLib.source_remove(source)
+
+
+@contextmanager
+def frozen(process):
+    """A child does nothing meanwhile."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 def variant(value):
@@ -278,6 +296,7 @@ class Daemon:
         self.process = None
         self.notifications = queue.Queue()
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.notify.bind(str(self.sockets / "notify"))
         # Somebody has to listen all the time, as systemd does: sd_notify() waits where the socket is full.
         self.listener = threading.Thread(target=self.listen, daemon=True)
@@ -328,18 +347,23 @@ class Daemon:
         return self
 
     def listen(self):
-        while message := self.notify.recv(4096):
-            self.notifications.put(message.decode().split("\n"))
+        while True:
+            message, ((_, _, credentials),), _, _ = self.notify.recvmsg(4096, socket.CMSG_SPACE(12))
+            if not message:
+                return
+            pid, _, _ = struct.unpack("3i", credentials)
+            self.notifications.put((pid, message.decode().split("\n")))
 
     def wait_notification(self, wanted):
-        """The next message to the notify socket that is wanted, as its lines."""
+        """The next message to the notify socket that is wanted, as its lines. What a predecessor has left unread, as that a
+        reload is done, is none of this process."""
         while True:
             try:
-                message = self.notifications.get(timeout=TIMEOUT_SEC)
+                pid, message = self.notifications.get(timeout=TIMEOUT_SEC)
             except queue.Empty:
                 state = self.process.poll()
                 raise AssertionError(f"no such notification; exit status {state}\n{self.log()}") from None
-            if wanted(message):
+            if pid == self.process.pid and wanted(message):
                 return message
 
     def wait_status(self, text):

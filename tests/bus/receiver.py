@@ -144,7 +144,9 @@ class Receiver:
         first, *lines = head.decode().split("\r\n")
         headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
         while len(body) < int(headers.get("content-length", 0)):
-            body += connection.recv(65536)
+            if not (more := connection.recv(65536)):
+                return None
+            body += more
         return Request(first.split(" ")[1], headers, body)
 
     @property

@@ -3,7 +3,8 @@
 
 import pytest
 from gi.repository import Gio, GLib
-from harness import CONNECTION, CONNECTOR, MANAGER, NAME, PATH, RUN, connector_path, path_of, run_path, wait_for
+from harness import (CONNECTION, CONNECTOR, MANAGER, NAME, PATH, RUN, TIMEOUT_SEC, connector_path, path_of, run_path,
+                     wait_for)
 
 
 class Applet:
@@ -30,7 +31,7 @@ class Applet:
         return None if value is None else value.unpack()
 
     def call(self, path, interface, method):
-        return self.proxy(path, interface).call_sync(method, None, Gio.DBusCallFlags.NONE, -1, None).unpack()
+        return self.proxy(path, interface).call_sync(method, None, Gio.DBusCallFlags.NONE, TIMEOUT_SEC * 1000, None).unpack()
 
     def seen(self, path, name):
         return [changed[name] for changed_path, changed in self.changes if changed_path == path and name in changed]
@@ -57,7 +58,8 @@ def test_a_day_in_its_life(daemon, client, applet):
     assert applet.get(HOME, CONNECTION, "Accounts") == ["giro"] and applet.get(HOME, CONNECTION, "State") == "active"
     assert applet.get(PATH, MANAGER, "NAttention") == 0
 
-    run = applet.proxy(BANK, CONNECTOR).call_sync("Start", GLib.Variant("(a{sv})", ({},)), Gio.DBusCallFlags.NONE, -1, None).unpack()[0]
+    run = applet.proxy(BANK, CONNECTOR).call_sync("Start", GLib.Variant("(a{sv})", ({},)), Gio.DBusCallFlags.NONE,
+                                                   TIMEOUT_SEC * 1000, None).unpack()[0]
     worker = daemon.worker()
     worker.attach()
     path = run_path(run)
@@ -66,7 +68,7 @@ def test_a_day_in_its_life(daemon, client, applet):
     for sequence, progress in enumerate((0.25, 0.5), 1):
         worker.report(sequence, processed=25 * sequence, total=100, discovered=10 * sequence, message=f"page {sequence}")
         wait_for(lambda: applet.get(path, RUN, "Progress") == progress, "progress")
-    assert (applet.get(path, RUN, "Message"), applet.get(path, RUN, "Discovered")) == ("page 2", 20)
+    wait_for(lambda: (applet.get(path, RUN, "Message"), applet.get(path, RUN, "Discovered")) == ("page 2", 20), "the rest")
 
     worker.finish(3, outcome="failed", error="log in again", attention="connection_lost", attention_message="log in again")
     worker.exit()
@@ -76,8 +78,8 @@ def test_a_day_in_its_life(daemon, client, applet):
     wait_for(lambda: applet.get(HOME, CONNECTION, "State") == "lost", "the loss")
     assert applet.get(HOME, CONNECTION, "Reason") == "log in again" and "Reconnect" in applet.get(HOME, CONNECTION, "Advice")
     wait_for(lambda: applet.get(PATH, MANAGER, "NAttention") == 1, "the count")
-    assert ("AttentionChanged", ("bank", BANK, "connection_lost", "log in again")) in applet.told
-    assert applet.get(path, RUN, "Outcome") == "failed"
+    wait_for(lambda: ("AttentionChanged", ("bank", BANK, "connection_lost", "log in again")) in applet.told, "the signal")
+    wait_for(lambda: applet.get(path, RUN, "Outcome") == "failed", "the outcome")
 
     runs, reconnecting = applet.call(HOME, CONNECTION, "Reconnect")
     assert not reconnecting and [entry[0] for entry in runs] == ["bank"]
@@ -89,9 +91,10 @@ def test_a_day_in_its_life(daemon, client, applet):
     worker.exit()
     wait_for(lambda: attention(applet) == ("", "", ""), "the recovery")
     wait_for(lambda: applet.get(PATH, MANAGER, "NAttention") == 0, "the count")
-    assert [arguments[2] for signal, arguments in applet.told if signal == "AttentionChanged"] == ["connection_lost", ""]
+    wait_for(lambda: [arguments[2] for signal, arguments in applet.told if signal == "AttentionChanged"]
+             == ["connection_lost", ""], "the signals")
     assert applet.seen(HOME, "State") == ["lost", "active"]
-    assert applet.get(BANK, CONNECTOR, "LastOutcome") == "succeeded"
+    wait_for(lambda: applet.get(BANK, CONNECTOR, "LastOutcome") == "succeeded", "the outcome")
 
 
 def test_connections_come_and_go(daemon, client, applet):
@@ -113,12 +116,13 @@ def test_attention_by_what_a_run_says(daemon, client, applet):
     path = connector_path("patient")
 
     def run(**how):
-        client.start("patient")
+        started = client.start("patient")[1]
         worker = daemon.worker()
         worker.attach()
         worker.finish(1, **how)
         worker.exit()
-        wait_for(lambda: applet.get(path, CONNECTOR, "ActiveRun") == "/", "the end")
+        wait_for(lambda: applet.get(started, RUN, "State") == "finished", "the end")
+        wait_for(lambda: applet.get(path, CONNECTOR, "ActiveRun") == "/", "the end, as the connector has it")
 
     run(outcome="failed", error="no answer")
     assert applet.get(path, CONNECTOR, "AttentionCategory") == ""

@@ -7,7 +7,7 @@ import re
 import sqlite3
 
 import pytest
-from harness import MANAGER, PATH, CallError, options, wait_for
+from harness import MANAGER, PATH, CallError, frozen, options, wait_for
 
 USER = "7f9c0d5e-1111-4222-8333-444455556666"
 OTHER = "7f9c0d5e-2222-4222-8333-444455556666"
@@ -54,6 +54,7 @@ def test_key_from_making_to_revoking(daemon, client):
     assert keys(client)[0]["last_used_at"] is not None
     signals = client.signals(MANAGER, "ApiKeyRevoked")
     revoke(client, "page")
+    wait_for(lambda: signals, "the news")
     assert [arguments for _, _, arguments in signals] == [("page",)]
     assert "no such API key" in refused("NoSuchKey", check, client, key)
     refused("NoSuchKey", revoke, client, "page")
@@ -203,7 +204,7 @@ def test_secret_is_nowhere(daemon, client, tmp_path):
 
 
 def memory(pid):
-    """All that a process can write to."""
+    """All that a process that stands still can write to."""
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
         for line in maps:
             span, rights, *_, name = (line.rstrip("\n") + " ").split(" ", 5)
@@ -221,7 +222,8 @@ def test_secret_is_wiped_from_memory(new_daemon, client):
     wait_for(lambda: all(answers), "the keys")
     made = [answer[0][0].removeprefix("sk-") for answer in answers]
     client.manager("DescribeApiKeys", "(a{sv})", {})  # answered in a later turn: what the last answer was sent from is gone
-    data = b"".join(memory(new_daemon.process.pid))
+    with frozen(new_daemon.process):
+        data = b"".join(memory(new_daemon.process.pid))
     assert b"name-99" in data
     assert [secret for secret in made if secret.encode() in data or bytes.fromhex(secret) in data] == []
 

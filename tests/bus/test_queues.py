@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What waits in the daemon for an answer of the bus is limited: each limit, and one above."""
 
-import os
 import re
-import signal
 from pathlib import Path
 
 import pytest
-from harness import MANAGER, PATH, WORKER, CallError, Client, connector_path, wait_for
+from harness import MANAGER, PATH, WORKER, CallError, Client, connector_path, frozen, wait_for
 
 # Fewer than answers that the bus lets a connection wait for.
 CALLS_PER_CLIENT = 64
@@ -35,16 +33,13 @@ def newcomer(daemon):
 
 def all_at_once(daemon, batches):
     """The calls of each batch reach the daemon before any answer that it asks the bus for."""
-    os.kill(daemon.process.pid, signal.SIGSTOP)
-    try:
+    with frozen(daemon.process):
         answers = []
         for client, calls in batches:
             answers += [client.start_call(*call) for call in calls]
             client.bus.flush_sync(None)
             # the bus answers in order: it has passed on all that came before
             client.bus.call_sync("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetId", None, None, 0, -1, None)
-    finally:
-        os.kill(daemon.process.pid, signal.SIGCONT)
     wait_for(lambda: all(answers), "all answers")
     assert all(isinstance(answer, CallError) for answer, in answers)
     return [answer.name for answer, in answers]

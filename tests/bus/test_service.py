@@ -7,7 +7,8 @@ import signal
 import subprocess
 
 import pytest
-from harness import CONNECTOR, MANAGER, NAME, PATH, PROPERTIES, RUN, CallError, Daemon, connector_path, run_path, wait_for
+from harness import (CONNECTOR, MANAGER, NAME, PATH, PROPERTIES, RUN, TIMEOUT_SEC, CallError, Daemon, connector_path, run_path,
+                     wait_for)
 
 DAEMON = os.environ["SYNCRUND"]
 
@@ -59,7 +60,7 @@ def test_ready_means_that_calls_are_answered(new_daemon, client):
 def test_second_daemon_says_why_it_ends(daemon, bus, tmp_path):
     second = Daemon(bus, tmp_path / "second")
     second.spawn()
-    assert second.process.wait(30) == 1
+    assert second.process.wait(TIMEOUT_SEC) == 1
     assert "Another syncrund" in second.log()
     second.close()
 
@@ -170,7 +171,7 @@ def test_files_written_in_place_are_noticed_when_closed(daemon, client, watched)
         file.flush()
         file.write("ue\n")
     watched("bank", "books", "mail", "slow")
-    assert client.get(connector_path("slow"), CONNECTOR, "LoadState") == "loaded"
+    wait_for(lambda: client.get(connector_path("slow"), CONNECTOR, "LoadState") == "loaded", "all of the file")
 
 
 def test_links_are_noticed(daemon, client, watched, tmp_path):
@@ -221,7 +222,7 @@ def test_orderly_end_leaves_workers_alone(daemon, client, number):
     worker = daemon.worker()
     worker.attach()
     daemon.process.send_signal(number)
-    assert daemon.process.wait(30) == 0
+    assert daemon.process.wait(TIMEOUT_SEC) == 0
     daemon.wait_notification(lambda message: "STOPPING=1" in message)
     os.kill(worker.pid, 0)
     daemon.start()
@@ -242,7 +243,7 @@ def test_history_is_there_after_a_kill(daemon, client):
 
 def test_lost_bus_is_a_failure(daemon, bus):
     bus.process.kill()
-    assert daemon.process.wait(30) == 1
+    assert daemon.process.wait(TIMEOUT_SEC) == 1
     assert "The connection to the bus is lost" in daemon.log()
 
 

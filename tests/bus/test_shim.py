@@ -38,7 +38,7 @@ for line in sys.stdin:
             loop.quit()
     for i, (path, interface, method, signature, args) in enumerate(calls):
         args = [{k: GLib.Variant(*v) for k, v in a.items()} if isinstance(a, dict) else a for a in args]
-        bus.call("org.syncrun1", path, interface, method, GLib.Variant(signature, tuple(args)), None, 0, 30000, None, done, i)
+        bus.call("org.syncrun1", path, interface, method, GLib.Variant(signature, tuple(args)), None, 0, 120000, None, done, i)
     loop.run()
     print(json.dumps(answers), flush=True)
 """

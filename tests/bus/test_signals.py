@@ -17,7 +17,7 @@ def test_run_new_comes_with_its_object(daemon, client):
     run = client.start("bank")[0]
     wait_for(lambda: new, "RunNew")
     assert new == [(PATH, "RunNew", (run, run_path(run)))]
-    mine = [arguments for _, _, arguments in added if arguments[0] == run_path(run)]
+    mine = wait_for(lambda: [arguments for _, _, arguments in added if arguments[0] == run_path(run)], "its object")
     assert len(mine) == 1
     assert mine[0][1][RUN]["State"] in ("queued", "starting")
     daemon.worker().exit()
@@ -31,7 +31,7 @@ def test_events_are_told_in_order_with_their_numbers(daemon, client):
     worker.report(1, stage="fetching")
     worker.finish(2, outcome="succeeded")
     worker.exit()
-    wait_for(lambda: client.get(run_path(run), RUN, "State") == "finished", "the end")
+    wait_for(lambda: any('"completed"' in event[3] for _, _, arguments in signals for event in arguments[0]), "the end")
     told = [event for _, _, arguments in signals for event in arguments[0]]
     assert [user for _, user, _, _ in told] == [""] * len(told)
     assert {event_run for _, _, event_run, _ in told} == {run}

@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from harness import MANAGER, NAME, PATH, RUN, CallError, run_path, wait_for
+from harness import MANAGER, NAME, PATH, RUN, TIMEOUT_SEC, CallError, run_path, wait_for
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 from machine import private_mounts
@@ -32,7 +32,8 @@ def small_disk(new_daemon, own_mounts):
     mount("-t", "tmpfs", "-o", "size=2m", "tmpfs")
     yield lambda options: mount("-o", f"remount,{options}")
     new_daemon.close_process()
-    subprocess.run(["umount", str(new_daemon.state)], check=True)
+    # Workers that were not waited for may still stand in it.
+    subprocess.run(["umount", "--lazy", str(new_daemon.state)], check=True)
 
 
 def status(daemon):
@@ -45,7 +46,7 @@ def refused(daemon, *words):
     """It ends with the status that the unit does not restart, and says why."""
     daemon.spawn()
     told = status(daemon)
-    assert daemon.process.wait(30) == REFUSED
+    assert daemon.process.wait(TIMEOUT_SEC) == REFUSED
     daemon.process = None
     for word in words:
         assert word in told and word in daemon.log()

@@ -6,10 +6,9 @@ import json
 import os
 import subprocess
 import threading
-import time
 
 import pytest
-from harness import Daemon, wait_for
+from harness import TIMEOUT_SEC, Daemon, wait_for
 from island import Island
 from receiver import Authority, Receiver, answer, hang
 from webhooks import Webhooks
@@ -100,7 +99,7 @@ def test_a_kept_connection_that_is_not_allowed_any_more(island, begin, new_daemo
         assert len(receiver.connections) == 1
         if busy:
             webhooks.call("TestWebhook", webhooks.add(slow.url("slow.example")))
-            assert arrived.wait(30)
+            assert arrived.wait(TIMEOUT_SEC)
         new_daemon.write("syncrun.conf", SETTINGS.format(more="TimeoutSec=60s"))
         client.manager("Reload")
         attempt = send(webhooks, endpoint, 3)
@@ -171,7 +170,7 @@ def test_no_such_name(island, receiver, begin):
 
 def test_a_name_server_that_says_nothing(island, receiver, begin, new_daemon, client):
     """Nobody waits for it: not the other endpoints, not the bus, and not the daemon's end."""
-    webhooks = begin("TimeoutSec=1min")
+    webhooks = begin("TimeoutSec=1h")
     island.server.names |= {"silent.example": None, "hook.example": [PUBLIC]}
     silent, good = (webhooks.add(receiver.url(f"{name}.example")) for name in ("silent", "hook"))
     webhooks.call("TestWebhook", silent)

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 
 import pytest
-from harness import wait_for
+from harness import TIMEOUT_SEC, wait_for
 from receiver import answer, reset
 from webhooks import USER
 
@@ -30,7 +30,7 @@ N_RUNS = 275  # with two messages each more than is held, or sent again, in one 
 
 
 def query(daemon, sql, *values):
-    with sqlite3.connect(f"file:{daemon.state / 'history.db'}?mode=ro", uri=True) as db:
+    with sqlite3.connect(f"file:{daemon.state / 'history.db'}?mode=ro", uri=True, timeout=TIMEOUT_SEC) as db:
         return db.execute(sql, values).fetchall()
 
 
@@ -125,7 +125,7 @@ def test_killed_at_a_step(begin, receivers, new_daemon, client, how, step):
     if step == "recorded":
         webhooks.wait_attempts(1)
         killer.kill()
-    assert killer.killed.wait(30)
+    assert killer.killed.wait(TIMEOUT_SEC)
     new_daemon.process.wait()
     # Only what the receiver has given up is: whatever else there is comes by itself.
     given_up = count(new_daemon, "failed", "held")
@@ -143,13 +143,13 @@ def test_killed_at_a_step(begin, receivers, new_daemon, client, how, step):
 def test_killed_while_many_are_held_and_sent_again(begin, receivers, new_daemon, client):
     """What is done in steps is gone on with, where it was."""
     blocked = threading.Event()
-    receiver = receivers(then=lambda connection, closing: blocked.wait(30) and answer()(connection, closing))
+    receiver = receivers(then=lambda connection, closing: blocked.wait(TIMEOUT_SEC) and answer()(connection, closing))
     arrived = threading.Event()
     receiver.notice = lambda request: arrived.set()
     webhooks = begin(more="MaxRequestsPerEndpoint=16")
     endpoint = webhooks.add(receiver.url())
     client.manager("ReportEvents", "(s)", json.dumps([event for n in range(N_RUNS) for event in events(f"r{n}")]))
-    assert arrived.wait(30)
+    assert arrived.wait(TIMEOUT_SEC)
     for call in (lambda: webhooks.call("UpdateWebhookEndpoint", endpoint, disabled=True),
                  lambda: webhooks.call("UpdateWebhookEndpoint", endpoint, disabled=False),
                  lambda: client.manager("RecoverWebhook", "(sta{sv})", endpoint, 0, {})):

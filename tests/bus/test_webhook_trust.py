@@ -4,8 +4,7 @@
 import json
 
 import pytest
-from harness import MANAGER, PATH, wait_for
-from receiver import Authority, answer
+from receiver import Authority
 from webhooks import USER, Webhooks, refusal
 
 SECURE = "[Webhooks]\nAllowAddressLiterals=yes\nAllowPrivateAddresses=yes\nRetrySec=\nCertificateAuthorityFile={ca}\n"

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from harness import TIMEOUT_SEC
 from receiver import answer
 from webhooks import report
 
@@ -39,7 +40,7 @@ def verify():
     yield ask
     process.stdin.close()
     process.stdout.close()
-    assert process.wait(30) == 0
+    assert process.wait(TIMEOUT_SEC) == 0
 
 
 def all_say(word):

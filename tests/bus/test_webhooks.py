@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 
 import pytest
-from harness import wait_for
+from harness import TIMEOUT_SEC, wait_for
 from receiver import answer, drip, hang, pour, pour_headers, reset
 from webhooks import OTHER, USER, refusal, report
 
@@ -50,8 +50,9 @@ def test_every_end_and_attention(begin, receivers, new_daemon, client):
         report(client, run, "started")
         report(client, run, "fetching")
         report(client, run, stage, **({"error": "no money"} if stage == "failed" else {}))
+    runs = ["r1", "r2", "r3"]
     for outcome, more in (("failed", {"attention": "consent_expired", "error": "too old"}), ("succeeded", {})):
-        client.start("bank")
+        runs.append(client.start("bank")[0])
         worker = new_daemon.worker()
         worker.attach()
         worker.finish(1, outcome=outcome, **more)
@@ -61,11 +62,12 @@ def test_every_end_and_attention(begin, receivers, new_daemon, client):
     by_run = {}
     for request in receiver.requests:
         by_run.setdefault(request.message["data"]["run_id"], []).append(request.message)
-    assert [[m["type"] for m in messages] for messages in by_run.values()] == [
+    assert sorted(by_run) == sorted(runs)
+    assert [[m["type"] for m in by_run[run]] for run in runs] == [
         ["sync.started", "sync.completed"], ["sync.started", "sync.failed"], ["sync.started", "sync.cancelled"],
         ["sync.started", "sync.failed", "sync.needs_attention"], ["sync.started", "sync.completed", "sync.recovered"]]
     assert by_run["r2"][1]["data"]["error"] == "no money"
-    attention = list(by_run.values())[3][2]["data"]
+    attention = by_run[runs[3]][2]["data"]
     assert (attention["category"], attention["message"], attention["connector"]) == ("consent_expired", "too old", "bank")
 
 
@@ -150,22 +152,22 @@ def test_the_schedule_comes_to_an_end(begin, receivers, client):
     assert webhooks.attempts()[0]["triggerType"] == 1
 
 
-@pytest.mark.parametrize("how, said", [(hang, "timed out"), (drip, "timed out"), (pour_headers, "too large")])
-def test_what_does_not_answer(begin, receivers, client, how, said):
+@pytest.mark.parametrize("how, within, said", [
+    (hang, "500ms", "timed out"), (drip, "500ms", "timed out"), (pour_headers, "1h", "too large")])
+def test_what_does_not_answer(begin, receivers, client, how, within, said):
     receiver = receivers(how)
-    webhooks = begin(retry="", more="TimeoutSec=500ms")
+    webhooks = begin(retry="", more=f"TimeoutSec={within}")
     endpoint = webhooks.add(receiver.url())
     webhooks.call("TestWebhook", endpoint)
     webhooks.wait_attempts(1)
     attempt = webhooks.attempts()[0]
     assert attempt["status"] == 2
     assert said in attempt["statusText"].lower(), attempt
-    assert attempt["responseDurationMs"] < 5000
 
 
 def test_a_huge_answer_is_cut(begin, receivers, client):
     receiver = receivers(pour)
-    webhooks = begin(more="TimeoutSec=20s")
+    webhooks = begin(more="TimeoutSec=1h")
     webhooks.call("TestWebhook", webhooks.add(receiver.url()))
     webhooks.wait_attempts(1)
     attempt = webhooks.attempts()[0]
@@ -182,7 +184,7 @@ def test_gone_disables(begin, receivers, new_daemon, client):
     assert webhooks.wait_change("disabled") == [(endpoint, "disabled")]
     described = webhooks.describe(endpoint)
     assert (described["disabled"], described["disabled_reason"]) == (True, "gone")
-    assert f"Webhook endpoint {endpoint} is disabled" in new_daemon.log()
+    wait_for(lambda: f"Webhook endpoint {endpoint} is disabled" in new_daemon.log(), "the log")
     assert [m["statusText"] for m in webhooks.messages(endpoint=endpoint)] in (["held", "failed"], ["held", "held"])
     assert refusal(webhooks.call, "TestWebhook", endpoint).name == "EndpointDisabled"
     # Enabled again it gets what is new, and what was held when somebody says so.
@@ -209,15 +211,13 @@ def test_retry_after_is_honoured_within_bounds(begin, receivers, client):
     receiver = receivers(answer(503, Retry_After="110"), then=answer(429, Retry_After="100000"))
     webhooks = begin(retry="100s 100s")
     endpoint = webhooks.add(receiver.url())
-    waits = []
-    for n in (1, 2):
+    for n, wanted in ((1, 110), (2, 200)):
         message = webhooks.call("TestWebhook", endpoint)
         webhooks.wait_attempts(n)
+        told = time.time()
         [described] = webhooks.messages(endpoint=endpoint, message=message)
         attempt = webhooks.attempts(message=message)[0]
-        waits.append(seconds(described["nextAttempt"]) - seconds(attempt["timestamp"]))
-    assert 110 <= waits[0] < 115
-    assert 200 <= waits[1] < 205
+        assert seconds(attempt["timestamp"]) + wanted <= seconds(described["nextAttempt"]) < told + wanted + 1
 
 
 def seconds(timestamp):
@@ -245,7 +245,7 @@ def test_removing_one_that_holds_all_places(begin, receivers, client):
     webhooks = begin(more="MaxRequests=1\nTimeoutSec=1h")
     endpoint = webhooks.add(held.url(), types=["sync.started"])
     report(client, "r1", "started")
-    assert arrived.wait(30)
+    assert arrived.wait(TIMEOUT_SEC)
     webhooks.add(other.url(), types=["sync.failed"])
     report(client, "r1", "failed")
     webhooks.call("RemoveWebhookEndpoint", endpoint)
@@ -258,9 +258,9 @@ def test_asked_for_once_more_during_its_attempt(begin, receivers, client):
     webhooks = begin()
     endpoint = webhooks.add(receiver.url(), types=["sync.started"])
     held, release = threading.Event(), threading.Event()
-    receiver.script.append(lambda connection, closing: (held.set(), release.wait(30), answer()(connection, closing)))
+    receiver.script.append(lambda connection, closing: (held.set(), release.wait(TIMEOUT_SEC), answer()(connection, closing)))
     report(client, "r1", "started")
-    assert held.wait(30)
+    assert held.wait(TIMEOUT_SEC)
     (message,) = webhooks.messages()
     webhooks.call("ResendWebhookMessage", endpoint, message["id"])
     release.set()
@@ -274,14 +274,14 @@ def test_edited_while_a_request_is_under_way(begin, receivers):
 
     def gone(connection, closing):
         arrived.set()
-        assert go_on.wait(30)
+        assert go_on.wait(TIMEOUT_SEC)
         answer(410)(connection, closing)
 
     old, new = receivers(then=gone), receivers()
     webhooks = begin(retry="")
     endpoint = webhooks.add(old.url())
     message = webhooks.call("TestWebhook", endpoint)
-    assert arrived.wait(30)
+    assert arrived.wait(TIMEOUT_SEC)
     webhooks.call("UpdateWebhookEndpoint", endpoint, url=new.url())
     go_on.set()
     webhooks.wait_attempts(2)
