@@ -125,6 +125,7 @@ class Ctl:
             "SYNCRUN_BUS_ADDRESS": address,
             "SYNCRUN_CONFIG_DIRS": str(config),
             "SYNCRUN_WORKER": os.environ["SYNCRUN_WORKER"],
+            "SYSTEMD_BUS_TIMEOUT": f"{TIMEOUT_SEC}s",
             **{key: os.environ[key] for key in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if key in os.environ},
         }
         self.screens = []
@@ -177,6 +178,15 @@ class Ctl:
             process.communicate()
         for screen in self.screens:
             screen.close()
+
+
+def until(process, text):
+    """The lines of a process up to one with the text."""
+    lines = []
+    while text not in (line := process.stdout.readline()):
+        assert line, (lines, process.stderr.read())
+        lines.append(line)
+    return [*lines, line]
 
 
 class World:

@@ -72,7 +72,7 @@ def test_program(home, ctl):
     name, connection, notify, folder = said.read_text().split()
     assert (name, connection, notify, folder) == ("home", "home", "none", str(said.parent))
     assert "Result: success" in ctl.run("connections", "home")
-    runs = [run for run in ctl.json("runs", "broken")["runs"] if run["trigger"] == "reconnect"]
+    runs = wait_for(lambda: [run for run in ctl.json("runs", "broken")["runs"] if run["trigger"] == "reconnect"], "its run")
     assert len(runs) == 1 and ctl.json("runs", "bank")["runs"] == []
 
 

@@ -3,11 +3,11 @@
 
 import json
 import os
-import signal
 import subprocess
 
 import pytest
 from conftest import record, schema
+from harness import frozen
 
 TALKS = [["list"], ["status"], ["status", "bank"], ["start", "bank"], ["start", "--wait", "bank"], ["cancel", "bank"],
          ["runs"], ["show", "x"], ["watch"], ["enable", "bank"], ["disable", "bank"], ["connections"],
@@ -42,9 +42,8 @@ def daemon(world):
 
 @pytest.mark.parametrize("words", [["list"], ["start", "--wait", "bank"], ["watch"], ["reload"]], ids="-".join)
 def test_daemon_hangs(daemon, ctl, words):
-    daemon.daemon.process.send_signal(signal.SIGSTOP)
-    status, out, err = ctl.both(*words, SYSTEMD_BUS_TIMEOUT="2s")
-    daemon.daemon.process.send_signal(signal.SIGCONT)
+    with frozen(daemon.daemon.process):
+        status, out, err = ctl.both(*words, SYSTEMD_BUS_TIMEOUT="2s")
     assert (status, out) == (69, "")
     assert err.count("\n") == 1 and "does not answer" in err and "systemctl restart syncrund" in err
 

@@ -6,8 +6,8 @@ import signal
 import uuid
 
 import pytest
-from conftest import record, schema
-from harness import TIMEOUT_SEC
+from conftest import record, schema, until
+from harness import TIMEOUT_SEC, frozen
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_other_accounts_asked_for_meanwhile_are_waited_for(puppets, ctl):
     assert "for other accounts" in waiting.stderr.readline()
     puppet.exit()
     puppets.puppet().exit()
-    out, _ = waiting.communicate(timeout=30)
+    out, _ = waiting.communicate(timeout=TIMEOUT_SEC)
     run = json.loads(out)
     assert waiting.returncode == 0 and run["id"] != first and run["only_accounts"] == ["giro"]
 
@@ -180,8 +180,7 @@ def test_interrupt_leaves_the_run_alone(puppets, ctl):
     waiting = ctl.begin("start", "--wait", "one")
     puppet = puppets.puppet()
     puppet.say(type="PROGRESS", stage="fetching", processed=1)
-    while "fetching" not in waiting.stdout.readline():
-        pass
+    until(waiting, "fetching")
     waiting.send_signal(signal.SIGINT)
     _, err = waiting.communicate(timeout=TIMEOUT_SEC)
     assert waiting.returncode == 130 and "goes on" in err
@@ -193,8 +192,7 @@ def test_wait_outlives_the_daemon(puppets, ctl):
     waiting = ctl.begin("start", "--wait", "one")
     puppet = puppets.puppet()
     puppet.say(type="PROGRESS", stage="fetching", processed=1)
-    while "fetching" not in waiting.stdout.readline():
-        pass
+    until(waiting, "fetching")
     puppets.daemon.restart()
     puppet.exit()
     out, _ = waiting.communicate(timeout=TIMEOUT_SEC)
@@ -202,14 +200,12 @@ def test_wait_outlives_the_daemon(puppets, ctl):
 
 
 def test_wait_for_a_daemon_that_hangs(puppets, ctl):
-    waiting = ctl.begin("start", "--wait", "one", SYSTEMD_BUS_TIMEOUT="5s")
+    waiting = ctl.begin("start", "--wait", "one", SYSTEMD_BUS_TIMEOUT="10s")
     puppet = puppets.puppet()
     puppet.say(type="PROGRESS", stage="fetching", processed=1)
-    while "fetching" not in waiting.stdout.readline():
-        pass
-    puppets.daemon.process.send_signal(signal.SIGSTOP)
-    _, err = waiting.communicate(timeout=TIMEOUT_SEC)
-    puppets.daemon.process.send_signal(signal.SIGCONT)
+    until(waiting, "fetching")
+    with frozen(puppets.daemon.process):
+        _, err = waiting.communicate(timeout=TIMEOUT_SEC)
     assert waiting.returncode == 69 and "does not answer" in err and "running syncs go on" in err
     puppet.exit()
 

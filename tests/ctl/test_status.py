@@ -4,7 +4,7 @@
 import json
 
 import pytest
-from conftest import record, schema
+from conftest import schema
 from harness import wait_for
 
 

@@ -5,7 +5,8 @@ import json
 import signal
 
 import pytest
-from harness import TIMEOUT_SEC, PrivateBus
+from conftest import until
+from harness import TIMEOUT_SEC, PrivateBus, frozen
 
 ALICE = "7f9c0d5e-1111-4222-8333-444455556666"
 
@@ -24,14 +25,6 @@ def watch(ctl, *words, **environment):
     first = process.stdout.readline()
     assert "bank" in first, process.stderr.read()
     return process
-
-
-def until(process, text):
-    lines = []
-    while text not in (line := process.stdout.readline()):
-        assert line, process.stderr.read()
-        lines.append(line)
-    return [*lines, line]
 
 
 def end(process):
@@ -94,10 +87,9 @@ def test_what_was_missed_is_shown(three, ctl):
 
 
 def test_daemon_hangs(three, ctl):
-    process = watch(ctl, SYSTEMD_BUS_TIMEOUT="5s")
-    three.daemon.process.send_signal(signal.SIGSTOP)
-    _, err = process.communicate(timeout=TIMEOUT_SEC)
-    three.daemon.process.send_signal(signal.SIGCONT)
+    process = watch(ctl, SYSTEMD_BUS_TIMEOUT="10s")
+    with frozen(three.daemon.process):
+        _, err = process.communicate(timeout=TIMEOUT_SEC)
     assert process.returncode == 69 and "does not answer" in err and "systemctl restart syncrund" in err
 
 

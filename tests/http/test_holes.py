@@ -2,7 +2,7 @@
 """Events that the server was not told: by a bus that drops signals, and by one that is another."""
 
 import pytest
-from harness import Client, PrivateBus
+from harness import Client, PrivateBus, frozen
 from server import ALICE, Reporter
 
 PATH = f"/api/v1/users/{ALICE}/sync/stream"
@@ -21,10 +21,8 @@ def bus():
 
 def drop_signals(shim, reporter, n, begin=0):
     """Many times what the bus and the kernel keep for a server that stands still."""
-    shim.process.send_signal(19)
-    messages = reporter.big(n, begin)
-    shim.process.send_signal(18)
-    return messages
+    with frozen(shim.process):
+        return reporter.big(n, begin)
 
 
 def test_what_the_bus_dropped_comes_before_what_follows(shim, key, reporter):
@@ -49,18 +47,17 @@ def test_another_bus(shim, bus, daemon, key, reporter):
     with shim.stream(PATH, key) as stream:
         assert stream.messages(1) == ["first"]
         for i in range(2):
-            shim.process.send_signal(19)
-            bus.process.kill()
-            bus.process.wait()
-            bus.process.stdout.close()
-            daemon.process.wait()
-            daemon.process = None
-            bus.start()
-            daemon.start()
-            client = Client(bus.address)
-            messages = [f"{i}.{n}" for n in range(600)]
-            Reporter(client).say(*messages)
-            shim.process.send_signal(18)
+            with frozen(shim.process):
+                bus.process.kill()
+                bus.process.wait()
+                bus.process.stdout.close()
+                daemon.process.wait()
+                daemon.process = None
+                bus.start()
+                daemon.start()
+                client = Client(bus.address)
+                messages = [f"{i}.{n}" for n in range(600)]
+                Reporter(client).say(*messages)
             Reporter(client).say(f"live {i}")
             assert stream.messages(601) == [*messages, f"live {i}"]
             client.close()

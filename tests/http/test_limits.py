@@ -276,18 +276,18 @@ def test_unknown_keys_of_an_address(new_shim, client, key, daemon):
 
 def test_refusals_are_counted_and_said_once(new_shim, client, key, daemon):
     """A client that is refused by the thousand does not fill the journal."""
-    shim = new_shim("[Limits]\nFailuresPerMinute=4\nRequestsPerMinute=8\n")
+    shim = new_shim("[Limits]\nFailuresPerMinute=2\nRequestsPerMinute=4\n")
     reader = add_key(client, "reader", scopes=["sync:read"])
     wrong = "sk-" + "1" * 32
     assert shim.get(RUNS, key).status == 200
     for _ in range(3):
         assert shim.post(RUNS, reader, "{}").status == 403
-    assert [shim.get(RUNS, reader).status for _ in range(7)] == [200] * 5 + [429] * 2
-    assert [shim.get(RUNS, wrong).status for _ in range(6)] == [401] * 4 + [429] * 2
+    assert [shim.get(RUNS, reader).status for _ in range(3)] == [200] + [429] * 2
+    assert [shim.get(RUNS, wrong).status for _ in range(4)] == [401] * 2 + [429] * 2
     assert shim.get(RUNS).status == 401
     text = shim.get("/metrics", key).body.decode()
     counts = {reason: int(n) for reason, n in re.findall(r'^syncrun_http_refusals_total\{reason="(.*)"\} (\d+)$', text, re.M)}
-    assert counts == {"scope": 3, "rate": 2, "unknown-key": 4, "too-many-failures": 2, "no-key": 1, "streams": 0, "expired": 0,
+    assert counts == {"scope": 3, "rate": 2, "unknown-key": 2, "too-many-failures": 2, "no-key": 1, "streams": 0, "expired": 0,
                       "foreign-page": 0, "bad-token": 0, "several-keys": 0}
     for reason in ("scope, key reader", "rate, key reader", "unknown-key", "too-many-failures", "no-key"):
         assert shim.log().count(f": {reason}. ") == 1, reason
@@ -332,7 +332,7 @@ def test_answers_that_are_not_taken(new_shim, key, reporter):
         answer = shim.get(path, key)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
         assert shim.get("/v1/sync-runs?limit=1", key).status == 200
-    until = time.monotonic() + 20
+    until = deadline()
     while shim.get(path, key).status == 503:
         assert time.monotonic() < until
 
@@ -341,7 +341,7 @@ def test_an_answer_has_an_end(new_shim, key, reporter):
     shim = new_shim("[Limits]\nAnswerTimeoutSec=1\n")
     reporter.big(50)
     with ask_and_take_nothing(shim, f"/api/v1/users/{ALICE}/sync/recent?limit=50", key) as slow:
-        until = time.monotonic() + 20
+        until = deadline()
         while shim.metric(key, "syncrun_http_timeouts_total") == 0:
             assert time.monotonic() < until
         assert len(read_to_end(slow)) < 700_000

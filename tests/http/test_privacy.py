@@ -173,7 +173,7 @@ def test_ids_of_runs_are_each_users_own(shim, client, daemon, key, alice, bob, r
     his = shim.post("/v1/connectors/mail/sync-now", bob).json()["syncRun"]["id"]
     worker = daemon.worker()
     worker.attach()
-    path = f"/api/v1/users/{{}}/sync/events"
+    path = "/api/v1/users/{}/sync/events"
 
     def post(as_key, user, run_id, **more):
         answer = shim.post(path.format(user), as_key, {**reporter.event(user), "run_id": run_id, **more})

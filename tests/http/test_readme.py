@@ -128,8 +128,8 @@ def test_curl(proxy, key, reporter):
             # Not one byte is kept back: each event comes before the next is made.
             for i in range(3):
                 reporter.say(f"event {i}")
-                while f'"message":"event {i}"' not in process.stdout.readline():
-                    pass
+                while f'"message":"event {i}"' not in (line := process.stdout.readline()):
+                    assert line
             process.terminate()
             process.wait()
         else:

@@ -2,7 +2,6 @@
 """Tokens of another's making: who is let in by one, as whom, how long; and that nothing else passes for one."""
 
 import base64
-import hashlib
 import hmac
 import json
 import re
