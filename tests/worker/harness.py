@@ -17,6 +17,7 @@ from pathlib import Path
 from gi.repository import Gio, GLib
 
 TIMEOUT_SEC = 120
+TICK_MSEC = 50
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = Path(os.environ["SYNCRUN_WORKER"])
 CONTRACT = Gio.DBusNodeInfo.new_for_xml((ROOT / "dbus/org.syncrun1.Worker.xml").read_text()).interfaces[0]
@@ -36,16 +37,19 @@ BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Config
 
 
 def wait_for(condition, what, timeout=TIMEOUT_SEC):
-    """Run the loop until the condition is true; its value."""
+    """Run the loop until the condition is true; its value. It is looked at after each event and, since files and other threads
+    make none, now and then."""
     context = GLib.MainContext.default()
     expired = []
     source = GLib.timeout_add(int(timeout * 1000), lambda: expired.append(True))
+    tick = GLib.timeout_add(TICK_MSEC, lambda: True)
     try:
         while not (value := condition()):
             assert not expired, f"waited in vain for {what}"
             context.iteration(True)
         return value
     finally:
+        GLib.source_remove(tick)
         if not expired:
             GLib.source_remove(source)
 

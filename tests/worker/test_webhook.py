@@ -20,7 +20,7 @@ from receiver import Receiver, answer, drip, hang, pour, reset  # noqa: E402
 
 SECRET = b"a secret, as it is: whsec_not_decoded"
 ALLOWED = {"webhook_allow_http": True, "webhook_allow_literals": True, "webhook_private_networks": "10.0.0.0/8 127.0.0.0/8",
-           "webhook_timeout_usec": 2000000}
+           "webhook_timeout_usec": TIMEOUT_SEC * 1000000}
 GIVE_UP = answer(503, Retry_After="3600")  # more time than a run has: no further attempt
 
 
@@ -232,12 +232,12 @@ def test_gone_at_the_provider_before_it_was_sent(bench, hook):
 
 @pytest.mark.parametrize("how, error", [(hang, "timed out"), (drip, "timed out"), (reset, "")])
 def test_receivers_that_do_not_answer(bench, hook, how, error):
-    receiver = hook(how, rules={"webhook_timeout_usec": 2000000})
+    receiver = hook(how, rules={} if how is reset else {"webhook_timeout_usec": 2000000})
     assert pull(bench, [schema(), record("a")])["outcome"] == "succeeded"
-    first, second = attempts(bench)
-    assert (first["succeeded"], second["succeeded"], second["retry"]) == (False, True, 1)
-    assert error in first["error"]
-    assert len(receiver.requests) == 2
+    first, *others = attempts(bench)  # one more, where this machine answers it in time
+    assert not first["succeeded"] and error in first["error"]
+    assert others[-1]["succeeded"] and [told["retry"] for told in others] == list(range(1, len(others) + 1))
+    assert len(receiver.requests) == 1 + len(others)
 
 
 def test_huge_answers_are_cut(bench, hook):
@@ -321,12 +321,14 @@ def untold(bench):
 def test_attempts_of_a_worker_that_was_killed(bench, hook, by):
     """What the daemon did not hear of is told by who comes after, and then forgotten; in the transaction that knows what was
     taken it was noted."""
-    receiver = hook(answer(500), answer(), hang)
+    gone = threading.Event()
+    receiver = hook(lambda connection, closing: (gone.wait(TIMEOUT_SEC), answer(500)(connection, closing)), answer(), hang)
     lines = [schema(), *(record(n) for n in range(700))]
     bench.settings(bench.lines(lines), destination=bench.destination)
     run = bench.start()
     wait_for(lambda: receiver.requests, "the first request")
     bench.daemon.vanish()
+    gone.set()
     wait_for(lambda: len(receiver.requests) == 3, "the third request")
     run.kill()
     run.wait()
@@ -382,6 +384,7 @@ def test_killed_at_any_moment(bench, hook):
         run = Run(bench)
         begun = time.monotonic()
         moment = begun + chance.random() * longest
+        GLib.timeout_add(int((moment - begun) * 1000) + 1, lambda: False)  # looked at then
         wait_for(lambda: time.monotonic() >= moment or run.status is not None, "the moment")
         if run.status is None:
             run.kill()
