@@ -201,7 +201,7 @@ class Machine:
 
     def argv(self, command, user=None):
         enter = ["nsenter", f"--target={self.leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"]
-        clean = ["env", "-i", f"PATH={PATH}", "LC_ALL=C.UTF-8", "HOME=/root"]
+        clean = ["env", "-i", f"PATH={PATH}", "LC_ALL=C.UTF-8", "HOME=/root", f"SYSTEMD_BUS_TIMEOUT={RUN_TIMEOUT_SEC}s"]
         setpriv = 'exec setpriv --reuid="$0" --regid="$(id -g "$0")" --init-groups -- "$@"'
         become = ["sh", "-c", setpriv, user] if user else []
         # nsenter forks: what it runs ends with it.
@@ -246,9 +246,10 @@ class Machine:
         text = self.output("journalctl", "--no-pager", "--output=json", *matches)
         return [json.loads(line) for line in text.splitlines()]
 
-    @staticmethod
-    def now():
-        """A moment for wait_journal(): the machine has the same monotonic clock."""
+    def now(self):
+        """A moment for wait_journal(): what was sent to the journal before has an earlier one there. The machine has the same
+        monotonic clock."""
+        self.run("journalctl", "--sync")
         return time.monotonic_ns() // 1000
 
     def wait_journal(self, *matches, after=0, timeout=RUN_TIMEOUT_SEC):

@@ -140,7 +140,8 @@ class Syncrun:
     def said(self, run_id):
         """What the connector of a run, or its worker, wrote to the journal."""
         entries = self.machine.journal(f"SYNCRUN_RUN_ID={run_id}")
-        return [entry["MESSAGE"] for entry in entries if entry["_SYSTEMD_UNIT"].startswith("syncrun@")]
+        # Of one that was gone when journald came to its line, the unit is not known.
+        return [entry["MESSAGE"] for entry in entries if entry.get("_SYSTEMD_UNIT") != "syncrund.service"]
 
     def items(self, name):
         """How many items the connector's destination has."""

@@ -69,10 +69,11 @@ def unfinished(own):
 def test_power_losses(own):
     """Each run that was cut off fails with a reason within seconds; queued ones go on; nothing is told that is not stored."""
     machine, promises = own.machine, Promises()
-    add_all(own, 200)
+    add_all(own, 1000000)
     for loss in range(LOSSES):
+        before = machine.now()
         start_all(own, promises)
-        own.wait("RUN_STARTED", f"SYNCRUN_CONNECTOR={NAMES[loss]}")
+        own.wait("RUN_STARTED", f"SYNCRUN_CONNECTOR={NAMES[loss]}", after=before)
         cut_off = {run["id"] for run in unfinished(own) if run["state"] in ("starting", "running")}
         assert cut_off
         machine.power_loss()
@@ -165,9 +166,12 @@ def test_a_full_disk_goes_by(own):
     machine.run("systemctl", "stop", "syncrund.service")
     machine.shell("mount -t tmpfs -o size=2m,mode=0700 tmpfs /var/lib/syncrun; systemctl start syncrund.service")
     machine.run("sh", "-c", "cat /dev/zero >/var/lib/syncrun/filler", check=False)
-    after = machine.now()
+    after = before = machine.now()
+    said = [f"MESSAGE_ID={MSG[what]}" for what in ("STORE_FAILED", "RUN_SUCCEEDED")]
     while own.call("StartRun", "sa{sv}", "thrifty", 0, check=False).returncode == 0:
-        own.wait_end(own.runs("thrifty")[0]["id"])
+        if machine.wait_journal(*said, after=before)["MESSAGE_ID"] == MSG["STORE_FAILED"]:  # its end did not fit any more
+            break
+        before = machine.now()
     own.wait("STORE_FAILED", after=after)
     assert "No space left" in own.property("StorageError")
     machine.shell("rm /var/lib/syncrun/filler")
@@ -180,4 +184,6 @@ def test_a_full_disk_goes_by(own):
     machine.shell("rm /var/lib/syncrun/filler")
     if "no room" in shown["StatusText"]:  # else what it needs was there
         own.wait("DAEMON_STARTED", after=before)
+    if own.property("StorageError"):
+        own.wait("STORE_RECOVERED", after=before)
     assert own.wait_end(own.start("thrifty"))["outcome"] == "succeeded"

@@ -145,8 +145,9 @@ def test_the_daemon_may_ask_polkit_about_others(machine):
 
 
 def test_the_daemon_starts_and_stops_workers(machine, idle):
+    before = machine.now()
     manager_call(machine, "StartUnit", idle, "fail")
-    machine.wait_journal("UNIT=" + idle, "JOB_RESULT=done", "JOB_TYPE=start")
+    machine.wait_journal("UNIT=" + idle, "JOB_RESULT=done", "JOB_TYPE=start", after=before)
     assert machine.properties(idle, "ActiveState") == {"ActiveState": "active"}
     before = machine.now()
     manager_call(machine, "StopUnit", idle, "replace")
@@ -155,8 +156,9 @@ def test_the_daemon_starts_and_stops_workers(machine, idle):
 
 
 def test_the_daemon_kills_workers_that_do_not_heed_it(machine, idle):
+    before = machine.now()
     manager_call(machine, "StartUnit", idle, "fail")
-    machine.wait_journal("UNIT=" + idle, "JOB_RESULT=done", "JOB_TYPE=start")
+    machine.wait_journal("UNIT=" + idle, "JOB_RESULT=done", "JOB_TYPE=start", after=before)
     before = machine.now()
     manager_call(machine, "KillUnit", idle, "all", "9")
     machine.wait_journal("UNIT=" + idle, "UNIT_RESULT=signal", after=before)
@@ -323,7 +325,7 @@ path, member, *words = sys.argv[1:]
 message = Gio.DBusMessage.new_method_call("org.syncrun1", path, None, member)
 if words:
     message.set_body(GLib.Variant("(" + "s" * len(words) + ")", words))
-reply, _ = bus.send_message_with_reply_sync(message, Gio.DBusSendMessageFlags.NONE, -1)
+reply, _ = bus.send_message_with_reply_sync(message, Gio.DBusSendMessageFlags.NONE, 100000)
 print(reply.get_error_name() or reply.get_body().print_(False))
 """
 

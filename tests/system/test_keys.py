@@ -11,6 +11,8 @@ import pytest
 from syncrun import Syncrun
 
 UNIT = """
+[Unit]
+StartLimitIntervalSec=0
 [Service]
 Type=oneshot
 User=games

@@ -63,9 +63,12 @@ def test_log_level_by_systemctl(machine, syncrun):
 
 def test_a_scheduled_run_has_its_own_user(machine, syncrun):
     before = machine.now()
-    syncrun.add_pull("clockwork", 1, 10, schedule="OnCalendar=*:*:*")
-    entry = syncrun.wait("RUN_SUCCEEDED", "SYNCRUN_CONNECTOR=clockwork", after=before)
+    syncrun.add_pull("clockwork", 1, 10, gate=True, schedule="OnCalendar=*:*:*")
+    run_id = syncrun.wait("RUN_STARTED", "SYNCRUN_CONNECTOR=clockwork", after=before)["SYNCRUN_RUN_ID"]
+    syncrun.wait_gate(run_id)  # by now journald knows whose lines these are
     syncrun.remove("clockwork")
+    syncrun.open_gate("clockwork")
+    entry = syncrun.wait("RUN_SUCCEEDED", f"SYNCRUN_RUN_ID={run_id}", after=before)
     assert entry["SYNCRUN_TRIGGER"] == "schedule"
     assert entry["_SYSTEMD_UNIT"] == "syncrund.service"
 
@@ -85,8 +88,10 @@ def test_the_journal_has_all_of_a_run(machine, syncrun):
     syncrun.add_pull("fields", 1, 250, provider="acme", connector=f"User={user}")
     first = syncrun.start("fields")
     syncrun.wait_end(first)
-    syncrun.add_pull("fields", 100, 300, provider="acme", connector=f"User={user}")
+    syncrun.add_pull("fields", 100, 300, gate=True, provider="acme", connector=f"User={user}")
     run_id = syncrun.start("fields", 1, "reason", "s", "a test")
+    syncrun.wait_gate(run_id)  # by now journald knows whose lines these are
+    syncrun.open_gate("fields")
     run = syncrun.wait_end(run_id)
     assert run["counts"] == {"discovered": 201, "added": 50, "updated": 0, "deduped": 151, "ingested": 50}
     assert syncrun.items("fields") == "300"
@@ -156,6 +161,7 @@ def test_syncrunctl(machine, syncrun):
     syncrun.add_pull("by-hand", 1, 10)
     machine.run("syncrunctl", "start", "--wait", "by-hand")
     (run,) = syncrun.runs("by-hand")
+    machine.run("journalctl", "--sync")
     log = machine.output("syncrunctl", "--no-pager", "log", run["id"]).splitlines()
     assert [line for line in log if line.endswith("done")]
     assert [line for line in log if "succeeded" in line]
@@ -188,6 +194,7 @@ def test_log_follows_until_the_end(machine, syncrun):
     assert [line for line in rest.splitlines() if "succeeded" in line]
     assert syncrun.run(run)["outcome"] == "succeeded"
     # Of a run that has ended there is nothing more to come.
+    machine.run("journalctl", "--sync")
     assert len(machine.output("syncrunctl", "log", "--follow", "--lines=1", "told").splitlines()) == 1
     syncrun.remove("told")
 

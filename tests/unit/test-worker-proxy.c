@@ -35,10 +35,10 @@ static void test_a_bus_that_is_gone_for_good(void **state)
         assert_int_equal(setenv("SYNCRUN_BUS_ADDRESS", "unix:path=/nonexistent/bus", true), 0);
         expect_ok(sd_event_new(&f.event));
         expect_ok(worker_proxy_new(f.event, "bank", on_reply, &f, &f.proxy));
-        worker_proxy_set_patience(f.proxy, 250 * USEC_PER_MSEC);
         expect_ok(worker_proxy_call(f.proxy, WORKER_ATTACH, NULL, 0, NULL));
         expect_ok(sd_event_run(f.event, 0));
         assert_true(worker_proxy_is_busy(f.proxy) && worker_proxy_is_away(f.proxy));
+        worker_proxy_set_patience(f.proxy, 250 * USEC_PER_MSEC);
         while (f.n_replies == 0)
                 expect_ok(sd_event_run(f.event, UINT64_MAX));
         assert_int_equal(f.r, -EHOSTUNREACH);
