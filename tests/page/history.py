@@ -57,12 +57,14 @@ class History:
                                 message=message if message and i == len(outcomes) - 1 else words_of(letter, shares, sums))
             for share in shares:
                 self.insert("accounts", run=row, **share, started_usec=due, finished_usec=due + int(duration * self.draw.uniform(0.4, 1)))
+            if before is None or before["outcome"] != run["outcome"]:
+                since = run["finished_usec"]
             before = run
         self.db.execute("UPDATE connectors SET last_finished_usec = ?, last_elapse_usec = ?, last_run_id = ?, last_outcome = ?, consecutive_failures = ? WHERE key = ?",
                         (before["finished_usec"], before["created_usec"], before["id"], before["outcome"], len(outcomes) - len(outcomes.rstrip("f")), key))
         if attention:
             self.db.execute("UPDATE connectors SET attention_category = ?, attention_message = ?, attention_since_usec = ?, attention_run_id = ? WHERE key = ?",
-                            (attention, error, before["finished_usec"], before["id"], key))
+                            (attention, error, since, before["id"], key))
 
     def run(self, outcome, created, finished, **values):
         run = {"id": run_id(created, self.draw), "outcome": outcome, "created_usec": created, "finished_usec": finished, "updated_usec": finished, **values}

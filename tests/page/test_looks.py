@@ -10,11 +10,12 @@ VIEWS = {
     "syncs": ("#/", ".cell-name"),
     "sync": ("#/syncs/giro-account", ".entry"),
     "sync-good": ("#/syncs/watch", ".entry"),
+    "settings": ("#/syncs/broken", ".banner"),
+    "connections": ("#/connections", ".connection"),
 }
 SMALL_VIEWS = {
     "few-syncs": ("#/", ".cell-name"),
     "small-sync": ("#/syncs/loan", ".entry"),
-    "connections": ("#/connections", ".connection"),
     "nothing-fits": ("#/?q=nothing", ".emptiness"),
     "never-run": ("#/syncs/cellar", ".feed, .emptiness"),
     "nothing-sent": ("#/syncs/cellar/deliveries", ".emptiness"),
@@ -159,6 +160,13 @@ def test_nothing_is_left_out(page):
     assert page.script("return document.querySelectorAll('.scroller[tabindex]').length") == 0  # what does not scroll is no stop
     names = page.script("return [...document.querySelectorAll('article')].map((a) => a.ariaLabel)")
     assert len(set(names)) == 25 and all(re.fullmatch(r"(Success|Partial|Failed), .* 20\d\d, \d\d:\d\d", name) for name in names)
+    for fragment, css in VIEWS.values():
+        page.go(fragment)
+        page.find(css)
+        page.look("light", (320, 900))  # as 1280 magnified four times (WCAG 1.4.10)
+        page.when("return innerWidth === 320 && document.documentElement.scrollWidth <= 320", what=f"{fragment} within 320")
+    page.go("#/syncs/giro-account")
+    page.find(".entry")
     page.look("light", NARROW)
     page.when("return all('.entry .scroller').length && all('.entry .scroller').every((e) => e.scrollWidth <= e.clientWidth)", what="accounts that are as narrow")
     page.look()

@@ -231,5 +231,6 @@ def test_connections(page, site):
     page.find("[aria-label='Connection first-bank'] a", "savings")
     page.find("[aria-label='Connection budget'] .pill", "Expiring")
     page.find("[aria-label='Connection budget']", "Consent ends in ")
+    assert "Z." not in page.text("[aria-label='Connection budget']")  # not a second time, in another zone
     page.click("[data-name=live-connection]")
     page.find(".connection .told", "no sync had to be started")

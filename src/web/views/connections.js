@@ -31,12 +31,13 @@ function connectionPill(status) {
  */
 export function connectionCard(c, { may, busy, told, here, said = false }) {
   const others = c.connectors.filter((name) => name !== here);
+  const endOfConsent = c.consentExpiresAt && c.message?.includes(c.consentExpiresAt); // which is told in the person's own time
   return h("section", { class: "card connection", "data-key": c.name, "aria-label": `Connection ${c.name}` },
     h("div", { class: "card-head" }, icon("link"), h("h2", null, c.name), connectionPill(c.status)),
     c.since && c.status !== "Active" && h("p", { class: "sub" }, "Since ", when(c.since), `, ${moment(c.since)}`),
-    c.consentExpiresAt && h("p", { class: "sub" }, "Consent ends ", when(c.consentExpiresAt), `, ${moment(c.consentExpiresAt)}`),
+    c.consentExpiresAt && h("p", { class: "sub" }, Date.parse(c.consentExpiresAt) > Date.now() ? "Consent ends " : "Consent ended ", when(c.consentExpiresAt), `, ${moment(c.consentExpiresAt)}`),
     c.advice && !said && h("p", null, c.advice),
-    c.message && !said && longText(c.message, `${c.name}-message`),
+    c.message && !said && !endOfConsent && longText(c.message, `${c.name}-message`),
     c.accounts.length > 0 && h("p", { class: "sub" }, `For ${listed(c.accounts)}`),
     others.length > 0 && h("p", { class: "sub names" }, here ? "Also carries " : "Carries ",
       others.slice(0, SHOWN).map((name, i) => [i > 0 && ", ", h("a", { href: addressOfSync(name) }, name)]).flat(),

@@ -39,7 +39,7 @@ export class Syncs {
     this.counts = new Map();
     this.rowsOf = "";
     this.range = { first: 0, end: 0 };
-    this.nextFocus = -1; // the row that gets the focus when it is there
+    this.nextFocus = -1; // the row that gets the focus when it is drawn
     this.stripTimer = this.sayTimer = 0;
     this.onScroll = () => this.scroll();
     addEventListener("scroll", this.onScroll, { passive: true });
@@ -196,7 +196,8 @@ export class Syncs {
   shown(root) {
     const rows = root.querySelector(".rows"), [before, behind] = /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll(".rows > .space"));
     if (!rows) return;
-    this.giveFocus(rows);
+    this.giveFocus(rows, this.nextFocus);
+    this.nextFocus = -1;
     const height = rows.children[1]?.getBoundingClientRect().height;
     if (height > 1) this.height = height;
     before.style.height = `${this.range.first * this.height}px`;
@@ -242,16 +243,14 @@ export class Syncs {
     const wanted = Math.max(0, Math.min(last, to)), rows = document.querySelector(".rows"), head = document.querySelector(".row.head");
     if (!rows) return;
     bringIntoSight(wanted, this.height, rows.getBoundingClientRect().top, head?.getBoundingClientRect().bottom ?? 0);
-    this.nextFocus = wanted;
-    this.giveFocus(rows);
+    this.nextFocus = this.giveFocus(rows, wanted) ? -1 : wanted;
     this.scroll();
   }
 
-  /** @param {Element} rows */
-  giveFocus(rows) {
-    const link = /** @type {HTMLElement | null} */ (rows.querySelector(`[data-row="${this.nextFocus}"]`));
-    if (!link) return;
-    this.nextFocus = -1;
-    link.focus({ preventScroll: true });
+  /** Whether that row is there. @param {Element} rows @param {number} row */
+  giveFocus(rows, row) {
+    const link = /** @type {HTMLElement | null} */ (rows.querySelector(`[data-row="${row}"]`));
+    link?.focus({ preventScroll: true });
+    return link !== null;
   }
 }
