@@ -75,6 +75,13 @@ static void read_resync_accounts(const void *object, PropertyValue *ret)
         ret->own_strings = connector_owes_resync(object, &accounts) && account_set_names(accounts, &ret->list) >= 0;
 }
 
+static void read_retry_accounts(const void *object, PropertyValue *ret)
+{
+        const Connector *c = object;
+
+        ret->own_strings = account_set_names(c->record.retry_accounts, &ret->list) >= 0;
+}
+
 static void read_follow_up(const void *object, PropertyValue *ret)
 {
         NextRun next;
@@ -117,6 +124,7 @@ static void read_deleting(const void *object, PropertyValue *ret)
         ROW(EMITS_CHANGE, "Retrying", "b", 0, read_retrying)                    \
         ROW(EMITS_CHANGE, "RetryUSec", "t", 0, read_retry_at)                   \
         ROW(EMITS_CHANGE, "RetryAttempt", "u", 0, read_retry_attempt)           \
+        ROW(EMITS_CHANGE, "RetryAccounts", "as", 0, read_retry_accounts)        \
         ROW(EMITS_CHANGE, "FullResyncPending", "b", 0, read_resync_owed)         \
         ROW(EMITS_CHANGE, "FullResyncAccounts", "as", 0, read_resync_accounts)  \
         ROW(EMITS_CHANGE, "FollowUp", "s", 0, read_follow_up)                   \

@@ -42,14 +42,14 @@ static void tell_active(Ctl *ctl, const char *connector, const ClientStarted *st
                 (void) fprintf(stderr,
                                "%s is running already (%s). The full resync is remembered and becomes its next run.\n",
                                connector, started->run_id);
+        else if (started->follow_up_pending && is_stopping(ctl, started->run_id))
+                (void) fprintf(stderr,
+                               "%s is stopping (%s). What was asked for is remembered and becomes its next run.\n",
+                               connector, started->run_id);
         else if (started->follow_up_pending)
                 (void) fprintf(stderr,
                                "%s is running already, for other accounts (%s). What was asked for is remembered and "
                                "becomes its next run.\n",
-                               connector, started->run_id);
-        else if (started->already_active && is_stopping(ctl, started->run_id))
-                (void) fprintf(stderr,
-                               "%s is stopping (%s). When it no longer does ('syncrunctl list'), start it again.\n",
                                connector, started->run_id);
         else if (started->already_active)
                 (void) fprintf(stderr, "%s is running already.\n", connector);

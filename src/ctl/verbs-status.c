@@ -227,18 +227,40 @@ int verb_show(Ctl *ctl, int argc, char **argv)
 
 /* ---- Status */
 
+/* " of visa, giro"; nothing for all. */
+static void append_accounts(Buffer *text, struct json_object *object, const char *key)
+{
+        struct json_object *account;
+
+        for (size_t i = 0; (account = json_element(object, key, i)); i++)
+                buffer_append_format(text, "%s%s", i == 0 ? " of " : ", ", json_object_get_string(account));
+}
+
+static void retry_line(struct json_object *retry)
+{
+        _cleanup_buffer_ Buffer text = {};
+        _cleanup_free_ char *accounts = NULL;
+        char when[TIMESPAN_TEXT_MAX];
+
+        if (!retry)
+                return;
+        append_accounts(&text, retry, "accounts");
+        if (buffer_take(&text, &accounts) >= 0)
+                line_format("Retry", "attempt %" PRIu64 "%s %s", json_count(retry, "attempt"), strempty(accounts),
+                            relative_text(when, json_time(retry, "at")));
+}
+
 /* What is to come after the active run, or is owed: "a full resync of visa, giro". */
 static void pending_lines(struct json_object *connector)
 {
-        struct json_object *next = json_member(connector, "follow_up"), *account;
+        struct json_object *next = json_member(connector, "follow_up");
         const char *requested_by = json_text(next, "requested_by");
         _cleanup_buffer_ Buffer text = {};
         _cleanup_free_ char *pending = NULL;
 
         if (json_flag(connector, "full_resync_pending")) {
                 buffer_append_string(&text, "a full resync");
-                for (size_t i = 0; (account = json_element(connector, "full_resync_accounts", i)); i++)
-                        buffer_append_format(&text, "%s%s", i == 0 ? " of " : ", ", json_object_get_string(account));
+                append_accounts(&text, connector, "full_resync_accounts");
                 if (buffer_take(&text, &pending) >= 0)
                         line("Pending", COLOUR_NORMAL, pending);
         }
@@ -250,8 +272,7 @@ static void pending_lines(struct json_object *connector)
 
 static void print_connector(struct json_object *connector)
 {
-        struct json_object *attention = json_member(connector, "attention"), *retry = json_member(connector, "retry"),
-                           *calendar;
+        struct json_object *attention = json_member(connector, "attention"), *calendar;
         bool active = json_flag(connector, "active"), bad = streq(json_text(connector, "load_state"), "bad-setting");
         _cleanup_free_ char *description = text_line(json_text(connector, "description"));
         uint64_t every = json_count(connector, "every_usec"), failures = json_count(connector, "consecutive_failures");
@@ -273,9 +294,7 @@ static void print_connector(struct json_object *connector)
         if (every != COUNT_UNKNOWN)
                 line_format("Schedule", "every %s", timespan_format(text, sizeof(text), every, 1));
         time_line("Next", json_time(connector, "next_elapse"));
-        if (retry)
-                line_format("Retry", "attempt %" PRIu64 " %s", json_count(retry, "attempt"),
-                            relative_text(text, json_time(retry, "at")));
+        retry_line(json_member(connector, "retry"));
         time_line("Last", json_time(connector, "last_finished_at"));
         line("Outcome", outcome_colour(json_text(connector, "last_outcome")), json_text(connector, "last_outcome"));
         if (failures != COUNT_UNKNOWN && failures > 0)

@@ -5,7 +5,6 @@
 #include "base/json-util.h"
 #include "base/json-writer.h"
 #include "base/string-util.h"
-#include "model/run.h"
 
 static bool has_name(struct json_object *set, const char *name)
 {
@@ -69,6 +68,33 @@ static int write_set(struct json_object *set, char **ret)
         return buffer_take(&buffer, ret);
 }
 
+int account_set_of(const Run *run, bool (*is_one)(const Account *account), char **ret)
+{
+        _cleanup_buffer_ Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+        size_t n = 0;
+        int r;
+
+        json_open_array(&w, NULL);
+        for (size_t i = 0; i < run->n_accounts; i++)
+                if (is_one(&run->accounts[i])) {
+                        json_write_string(&w, NULL, run->accounts[i].name);
+                        n++;
+                }
+        json_close_array(&w);
+        if (n == 0)
+                return 0;
+        r = buffer_take(&buffer, ret);
+        return r < 0 ? r : 1;
+}
+
+bool account_set_has(const char *set, const char *name)
+{
+        _cleanup_json_ struct json_object *names = NULL;
+
+        return !set || (read_set(set, &names) >= 0 && has_name(names, name));
+}
+
 int account_set_contains(const char *a, const char *b)
 {
         _cleanup_json_ struct json_object *first = NULL, *second = NULL;
@@ -116,25 +142,44 @@ int account_set_join(const char *a, const char *b, char **ret)
         return r < 0 ? r : write_set(first, ret);
 }
 
-int account_set_remove(const char *a, const char *b, char **ret)
+/* Those of @a that are (@in), or are not, of @b. */
+static int keep(const char *a, const char *b, bool in, char **ret)
 {
         _cleanup_json_ struct json_object *first = NULL, *second = NULL;
         int r;
 
+        r = read_sets(a, b, &first, &second);
+        if (r < 0)
+                return r;
+        for (size_t i = json_object_array_length(first); i-- > 0;)
+                if (has_name(second, json_object_get_string(json_object_array_get_idx(first, i))) != in)
+                        (void) json_object_array_del_idx(first, i, 1);
+        if (json_object_array_length(first) == 0)
+                return 0;
+        r = write_set(first, ret);
+        return r < 0 ? r : 1;
+}
+
+static int copy(const char *set, char **ret)
+{
+        int r = free_and_strdup(ret, set);
+
+        return r < 0 ? r : 1;
+}
+
+int account_set_intersect(const char *a, const char *b, char **ret)
+{
+        *ret = NULL;
+        return !a ? copy(b, ret) : !b ? copy(a, ret) : keep(a, b, true, ret);
+}
+
+int account_set_remove(const char *a, const char *b, char **ret)
+{
         if (!b)
                 return 0;
         if (!a) {
                 *ret = NULL;
                 return 1;
         }
-        r = read_sets(a, b, &first, &second);
-        if (r < 0)
-                return r;
-        for (size_t i = json_object_array_length(first); i-- > 0;)
-                if (has_name(second, json_object_get_string(json_object_array_get_idx(first, i))))
-                        (void) json_object_array_del_idx(first, i, 1);
-        if (json_object_array_length(first) == 0)
-                return 0;
-        r = write_set(first, ret);
-        return r < 0 ? r : 1;
+        return keep(a, b, false, ret);
 }

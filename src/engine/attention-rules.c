@@ -2,7 +2,177 @@
 
 #include "engine/attention-rules.h"
 
-static int raise_attention(Attention *attention, AttentionCategory category, const char *message, const Run *run)
+#include "engine/account-set.h"
+#include "engine/connection-state.h"
+#include "engine/retry.h"
+
+#define LOST_NOTIFY_AFTER_MIN 2U /* a machine goes down now and then; who is told of it is told of a habit */
+
+/* ---- Accounts of a run */
+
+static bool is_failed(const Account *account)
+{
+        return account->status == ACCOUNT_FAILED;
+}
+
+static bool is_in_need(const Account *account)
+{
+        return is_failed(account) && account->category >= 0;
+}
+
+static bool is_got(const Account *account)
+{
+        return account->status == ACCOUNT_SUCCESS || account->status == ACCOUNT_NO_DATA;
+}
+
+static const Account *find_account(const Run *run, bool (*is_one)(const Account *account), const char *of)
+{
+        for (size_t i = 0; i < run->n_accounts; i++)
+                if (is_one(&run->accounts[i]) && (!of || account_set_has(of, run->accounts[i].name)))
+                        return &run->accounts[i];
+        return NULL;
+}
+
+/* ---- Failures in a row */
+
+/* What of the run has failed. Return: 1 and the set, NULL for all; 0 nothing. */
+static int failed_of(const Run *run, char **ret)
+{
+        int r;
+
+        if (run->outcome == RUN_SUCCEEDED)
+                return 0;
+        if (run->outcome == RUN_PARTIAL) {
+                r = account_set_of(run, is_failed, ret);
+                if (r != 0)
+                        return r;
+                if (!run->error)
+                        return 0; /* put off by the provider */
+        }
+        r = free_and_strdup(ret, run->only_accounts);
+        return r < 0 ? r : 1;
+}
+
+static void set_row(ConnectorRecord *record, unsigned n, char **accounts)
+{
+        record->consecutive_failures = n;
+        free(record->failing_accounts);
+        record->failing_accounts = n > 0 ? TAKE_PTR(*accounts) : NULL;
+}
+
+static unsigned one_more(unsigned n)
+{
+        return n < UINT32_MAX ? n + 1 : n;
+}
+
+/* A run of all: the row goes on with what has failed in it, too. */
+static int count_whole(ConnectorRecord *record, char **failed, bool has_failed)
+{
+        _cleanup_free_ char *both = NULL;
+        unsigned n = record->consecutive_failures;
+        int r = 0;
+
+        if (has_failed && n > 0)
+                r = account_set_intersect(record->failing_accounts, *failed, &both);
+        if (r < 0)
+                return r;
+        if (r > 0)
+                set_row(record, one_more(n), &both);
+        else
+                set_row(record, has_failed, failed);
+        return 0;
+}
+
+/* A run of some: of the others it says nothing. */
+static int count_some(ConnectorRecord *record, const Run *run, char **failed, bool has_failed)
+{
+        _cleanup_free_ char *got = NULL, *left = NULL, *all = NULL;
+        unsigned n = record->consecutive_failures;
+        int r = 1;
+
+        if (has_failed)
+                r = account_set_remove(run->only_accounts, *failed, &got);
+        else
+                r = free_and_strdup(&got, run->only_accounts) < 0 ? -ENOMEM : 1;
+        if (r > 0 && n > 0)
+                r = account_set_remove(record->failing_accounts, got, &left);
+        else if (r == 0 && n > 0)
+                r = free_and_strdup(&left, record->failing_accounts) < 0 ? -ENOMEM : 1;
+        if (r < 0)
+                return r;
+        if (r == 0 || n == 0) {
+                set_row(record, has_failed, failed);
+                return 0;
+        }
+        if (!has_failed) {
+                set_row(record, n, &left);
+                return 0;
+        }
+        r = account_set_join(left, *failed, &all);
+        if (r < 0 && r != -E2BIG) /* too many to be named: all */
+                return r;
+        set_row(record, one_more(n), &all);
+        return 0;
+}
+
+static int count(ConnectorRecord *record, const Run *run)
+{
+        _cleanup_free_ char *failed = NULL;
+        int r;
+
+        r = failed_of(run, &failed);
+        if (r < 0)
+                return r;
+        return run->only_accounts ? count_some(record, run, &failed, r > 0) : count_whole(record, &failed, r > 0);
+}
+
+/* ---- What is needed */
+
+/* What of the need is left after the run. Return: 1 and the accounts, NULL for all; 0 nothing. */
+static int need_left(const Attention *attention, const Run *run, char **ret)
+{
+        _cleanup_free_ char *got = NULL;
+        int r;
+
+        if (attention->category < 0)
+                return 0;
+        if (run->outcome == RUN_SUCCEEDED)
+                return account_set_remove(attention->accounts, run->only_accounts, ret);
+        if (run->outcome == RUN_PARTIAL && !attention->accounts && !run->only_accounts)
+                return 0; /* of none in particular, and it works for some */
+        r = account_set_of(run, is_got, &got);
+        if (r > 0)
+                return account_set_remove(attention->accounts, got, ret);
+        if (r == 0)
+                r = free_and_strdup(ret, attention->accounts);
+        return r < 0 ? r : 1;
+}
+
+static void set_accounts(Attention *attention, char **accounts)
+{
+        free(attention->accounts);
+        attention->accounts = TAKE_PTR(*accounts);
+}
+
+/* @accounts, that are in need, are joined with those that were before and are @left. */
+static int need(Attention *attention, char **accounts, bool has_left, const char *left)
+{
+        _cleanup_free_ char *all = NULL;
+        int r;
+
+        if (!has_left) {
+                set_accounts(attention, accounts);
+                return 0;
+        }
+        r = account_set_join(left, *accounts, &all);
+        if (r < 0 && r != -E2BIG)
+                return r;
+        set_accounts(attention, &all);
+        return 0;
+}
+
+static int say(Attention *attention, AttentionCategory category, const char *message, const char *run_id,
+               usec_t since_usec)
 {
         bool same = attention->category == category;
         int r;
@@ -10,107 +180,126 @@ static int raise_attention(Attention *attention, AttentionCategory category, con
         r = free_and_strdup(&attention->message, message);
         if (r < 0)
                 return r;
-        if (free_and_strdup(&attention->run_id, run->id) < 0)
+        if (free_and_strdup(&attention->run_id, run_id) < 0)
                 return -ENOMEM;
         if (!same)
-                attention->since_usec = run->finished_usec;
+                attention->since_usec = since_usec;
         attention->category = category;
-        return !same || r > 0;
+        return !same || r > 0 ? ATTENTION_CHANGED : 0;
 }
 
-static bool is_in_need(const Account *account)
-{
-        return account->status == ACCOUNT_FAILED && account->category >= 0;
-}
-
-/* What one of the run's accounts needs, where the run itself names nothing. */
-static const Account *account_in_need(const Run *run)
-{
-        for (size_t i = 0; i < run->n_accounts; i++)
-                if (is_in_need(&run->accounts[i]))
-                        return &run->accounts[i];
-        return NULL;
-}
-
-/* A failure that names nothing a person could do, and that does not pass either. */
-static int raise_lasting(ConnectorRecord *record, const Run *run, AttentionCategory category)
-{
-        _cleanup_free_ char *message = NULL;
-
-        message = record->consecutive_failures > 1
-                                  ? asprintf_or_null("Failed %u times in a row: %s", record->consecutive_failures,
-                                                     strempty(run->error))
-                                  : asprintf_or_null("%s", strempty(run->error));
-        if (!message)
-                return -ENOMEM;
-        return raise_attention(&record->attention, category, message, run);
-}
-
-static bool was_got(const Run *run, const char *name)
-{
-        for (size_t i = 0; i < run->n_accounts; i++)
-                if (streq(run->accounts[i].name, name))
-                        return run->accounts[i].status == ACCOUNT_SUCCESS ||
-                               run->accounts[i].status == ACCOUNT_NO_DATA;
-        return false;
-}
-
-/* What @raised needed, @run needs no longer: the accounts in need, or where it was no account's, the run as a whole.
- */
-static bool is_past(const Run *raised, const Run *run)
-{
-        if (!raised)
-                return false;
-        for (size_t i = 0; i < raised->n_accounts; i++) {
-                const Account *account = &raised->accounts[i];
-
-                if (is_in_need(account) && !was_got(run, account->name))
-                        return false;
-        }
-        return true;
-}
-
-static int clear_attention(Attention *attention)
+int attention_clear(Attention *attention)
 {
         bool had = attention->category >= 0;
 
         attention_done(attention);
         attention->category = _ATTENTION_INVALID;
-        return had;
+        return had ? ATTENTION_CHANGED | ATTENTION_MET : 0;
+}
+
+int attention_raise_consent(Attention *attention, AttentionCategory category, const char *message, usec_t since_usec)
+{
+        if (connection_state_by_category(attention->category) >= connection_state_by_category(category))
+                return 0;
+        attention->accounts = (free(attention->accounts), NULL);
+        return say(attention, category, message, NULL, since_usec);
+}
+
+/* What a person must do: one account of the run, or the run as a whole, says it. */
+static int raise_told(Attention *attention, const Run *run, bool has_left, const char *left)
+{
+        const Account *account = run->category < 0 ? find_account(run, is_in_need, NULL) : NULL;
+        _cleanup_free_ char *accounts = NULL;
+        int r;
+
+        r = account_set_of(run, is_in_need, &accounts);
+        if (r == 0)
+                r = free_and_strdup(&accounts, run->only_accounts);
+        if (r >= 0)
+                r = need(attention, &accounts, has_left, left);
+        if (r < 0)
+                return r;
+        return say(attention, account ? account->category : run->category,
+                   account && account->error ? account->error : run->error, run->id, run->finished_usec);
+}
+
+/* The account that has failed all along. */
+static char *describe_partial(const ConnectorRecord *record, const Run *run)
+{
+        const Account *account = find_account(run, is_failed, record->failing_accounts);
+        const char *words = account && account->error ? account->error : strempty(run->error);
+        const char *subject = account ? account->name : "", *failed = account ? " failed" : "Failed in part";
+        const char *colon = isempty(words) ? "" : ": ", *of = account ? "Account " : "";
+        unsigned n = record->consecutive_failures;
+
+        return n > 1 ? asprintf_or_null("%s%s%s %u times in a row%s%s", of, subject, failed, n, colon, words)
+                     : asprintf_or_null("%s%s%s%s%s", of, subject, failed, colon, words);
+}
+
+static char *describe_failure(const ConnectorRecord *record, const Run *run)
+{
+        return record->consecutive_failures > 1 ? asprintf_or_null("Failed %u times in a row: %s",
+                                                                   record->consecutive_failures, strempty(run->error))
+                                                : asprintf_or_null("%s", strempty(run->error));
+}
+
+/* Names nothing that a person could do, and does not pass either. */
+static int raise_lasting(ConnectorRecord *record, const Run *run)
+{
+        bool partial = run->outcome == RUN_PARTIAL;
+        _cleanup_free_ char *message = partial ? describe_partial(record, run) : describe_failure(record, run);
+        _cleanup_free_ char *accounts = NULL;
+
+        if (!message || free_and_strdup(&accounts, partial ? record->failing_accounts : run->only_accounts) < 0)
+                return -ENOMEM;
+        set_accounts(&record->attention, &accounts);
+        return say(&record->attention, partial ? ATTENTION_DATA_ERROR : record->lasting, message, run->id,
+                   run->finished_usec);
 }
 
 /* The provider said when it wants to be asked again: that needs nobody. */
-static bool is_put_off(const ConnectorRecord *record)
+static bool is_put_off(const ConnectorRecord *record, const Run *run)
 {
-        return record->retry_at_usec > 0 && record->retry_is_absolute;
+        return record->retry_is_absolute && retry_covers(record, run->only_accounts);
 }
 
-int attention_apply(ConnectorRecord *record, const Run *run, AttentionCategory lasting, unsigned notify_after,
-                    const Run *raised)
+static bool lasts(const ConnectorRecord *record, const Run *run, unsigned notify_after)
 {
-        const Account *account = account_in_need(run);
-        AttentionCategory category = run->category >= 0 ? run->category : account ? account->category : run->category;
-        const char *message = run->category < 0 && account && account->error ? account->error : run->error;
+        if (record->lost_with_machine)
+                notify_after = MAX(notify_after, LOST_NOTIFY_AFTER_MIN);
+        return record->lasting >= 0 && record->consecutive_failures > 0 &&
+               record->consecutive_failures >= notify_after && !is_put_off(record, run);
+}
 
-        switch (run->outcome) {
-        case RUN_SUCCEEDED:
-                record->consecutive_failures = 0;
-                return clear_attention(&record->attention);
-        case RUN_PARTIAL:
-                record->consecutive_failures = 0;
-                if (category >= 0)
-                        return raise_attention(&record->attention, category, message, run);
-                return is_past(raised, run) ? clear_attention(&record->attention) : 0;
-        case RUN_FAILED:
-                if (record->consecutive_failures < UINT32_MAX)
-                        record->consecutive_failures++;
-                if (category >= 0)
-                        return raise_attention(&record->attention, category, message, run);
-                if (lasting >= 0 && record->attention.category < 0 && record->consecutive_failures >= notify_after &&
-                    !is_put_off(record))
-                        return raise_lasting(record, run, lasting);
+int attention_apply(ConnectorRecord *record, const Run *run, unsigned notify_after)
+{
+        Attention *attention = &record->attention;
+        _cleanup_free_ char *left = NULL;
+        bool has_left, met;
+        int r;
+
+        if (run->outcome != RUN_SUCCEEDED && run->outcome != RUN_PARTIAL && run->outcome != RUN_FAILED)
                 return 0;
-        default:
+        r = count(record, run);
+        if (r < 0)
+                return r;
+        if (attention_is_of_consent(attention) && run->created_usec < attention->since_usec)
                 return 0;
+        r = need_left(attention, run, &left);
+        if (r < 0)
+                return r;
+        has_left = r > 0;
+        met = attention->category >= 0 && !has_left && run->outcome != RUN_FAILED;
+        if (run->outcome != RUN_SUCCEEDED && (run->category >= 0 || find_account(run, is_in_need, NULL)))
+                r = raise_told(attention, run, has_left, left);
+        else if (run->outcome != RUN_SUCCEEDED && (attention->category < 0 || met) && lasts(record, run, notify_after))
+                r = raise_lasting(record, run);
+        else if (met)
+                return attention_clear(attention);
+        else {
+                if (has_left)
+                        set_accounts(attention, &left);
+                r = 0;
         }
+        return r < 0 || !met ? r : r | ATTENTION_MET;
 }

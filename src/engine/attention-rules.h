@@ -1,25 +1,46 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* When a connector needs a person (A8, A9), from how its runs end. */
+/* When a connector needs a person (A8, A9), from how its runs end and from the consent of its connection. */
 
 #include "engine/engine-internal.h"
 
+/* What has become of a connector's attention. */
+typedef enum AttentionFlags {
+        ATTENTION_CHANGED = 1 << 0, /* raised, cleared, or said otherwise */
+        ATTENTION_MET = 1 << 1,     /* what was needed before is needed no longer; perhaps something else is */
+} AttentionFlags;
+
 /**
  * attention_apply() - count failures in a row, raise or clear the connector's attention
- * @run:          has just ended; not skipped
- * @lasting:      what the failure is where it names no category and lasts, see run_fail(); _ATTENTION_INVALID: nothing
- *                that a person could mend
+ * @record:       its @lasting and @lost_with_machine are of the run, see RunEnd
+ * @run:          has just ended, with its accounts; not skipped
  * @notify_after: NotifyAfter= of the connector
- * @raised:       the run that the attention is of, with its accounts; NULL: not known
  *
- * What only the user can mend is raised at once. A failure without such a category is raised as @lasting when it is
- * the NotifyAfter=th failed run in a row, or a later one; a retry is a run. Not while the
- * provider has said when to come again. A success clears. A partial success raises,
- * by its accounts; where they need nothing, it clears, unless the attention is of accounts that it has not got either.
- * Cancelled runs change nothing.
+ * A run speaks of the accounts that it was of. In a row are runs in which the same accounts have failed, in whole or
+ * in part; a run of some accounts only adds its own and takes away those that it got.
  *
- * Return: 1 the attention has changed; 0 it has not; -ENOMEM.
+ * What only the user can mend is raised at once. What names no category is raised when it is the NotifyAfter=th in a
+ * row, or a later one: a failure as @lasting, an account that fails while others do not as data_error. Not while the
+ * provider has said when to come again; and what the machine has ended not before it is the second in a row.
+ * What was needed is met when all accounts in need have been got: by a success of a run that was of them, or by their
+ * rows in one that succeeded in part; where no account was named, by a run of all. A run that had begun before a
+ * consent was over changes nothing about that. Cancelled runs change nothing.
+ *
+ * Return: AttentionFlags; -ENOMEM; negative errno of reading JSON.
  */
-int attention_apply(ConnectorRecord *record, const Run *run, AttentionCategory lasting, unsigned notify_after,
-                    const Run *raised) _must_check_;
+int attention_apply(ConnectorRecord *record, const Run *run, unsigned notify_after) _must_check_;
+
+/* The consent of its connection is over (consent_expired or consent_withdrawn): what is raised stays until that is
+ * mended, or a later run succeeds. What is as bad already stays as it is. Return: AttentionFlags; -ENOMEM. */
+int attention_raise_consent(Attention *attention, AttentionCategory category, const char *message, usec_t since_usec)
+        _must_check_;
+
+/* Whether that is what it is needed for. */
+static inline bool attention_is_of_consent(const Attention *attention)
+{
+        return attention->category >= 0 && !attention->run_id;
+}
+
+/* Nothing is needed any more. Return: AttentionFlags. */
+int attention_clear(Attention *attention);

@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/attention-rules.h"
+#include "engine/connector-table.h"
 #include "engine/reconnect.h"
+#include "engine/webhook-table.h"
 
 /* What a connection is shown as. */
 typedef struct Shown {
@@ -13,6 +16,7 @@ typedef struct Shown {
         usec_t since_usec;
         usec_t expires_usec; /* USEC_INFINITY: never */
         bool by_clock;       /* the consent's end says so, and nobody else */
+        bool is_over;        /* the consent has ended, whatever else is said */
         usec_t next_usec;    /* when that changes; USEC_INFINITY: never */
 } Shown;
 
@@ -42,7 +46,8 @@ static Shown look(const ConnectionDefinition *definition, const ConnectionRecord
         if (shown.expires_usec == USEC_INFINITY)
                 return shown;
         warning = usec_sub(shown.expires_usec, definition ? definition->warning_usec : CONSENT_WARNING_DEFAULT_USEC);
-        if (now >= shown.expires_usec)
+        shown.is_over = now >= shown.expires_usec;
+        if (shown.is_over)
                 by_clock = CONNECTION_EXPIRED;
         else if (now >= warning)
                 by_clock = CONNECTION_EXPIRING;
@@ -54,6 +59,64 @@ static Shown look(const ConnectionDefinition *definition, const ConnectionRecord
                 shown.by_clock = true;
         }
         return shown;
+}
+
+/* ---- Its connectors */
+
+static const char *clock_words(ConnectionEntry *connection, const Shown *shown)
+{
+        char when[TIMESTAMP_TEXT_MAX];
+
+        (void) snprintf(connection->words, sizeof(connection->words), "The consent %s %s.",
+                        shown->is_over ? "ended" : "ends",
+                        strna(timestamp_format_iso(when, sizeof(when), shown->expires_usec)));
+        return connection->words;
+}
+
+/* Its consent is over, and not because one of its connectors has said so, which that tells for itself. */
+static AttentionCategory consent_category(const ConnectionEntry *connection, const Shown *shown)
+{
+        if (connection->record.withdrawn)
+                return ATTENTION_CONSENT_WITHDRAWN;
+        return shown->is_over ? ATTENTION_CONSENT_EXPIRED : _ATTENTION_INVALID;
+}
+
+static int tell_member(ConnectorEntry *c, AttentionCategory category, const char *words, usec_t since_usec)
+{
+        Attention *attention = &c->record.attention;
+        AttentionCategory before = attention->category;
+        int r = 0;
+
+        if (category >= 0 && connector_is_wanted(c))
+                r = attention_raise_consent(attention, category, words, since_usec);
+        else if (category < 0 && attention_is_of_consent(attention))
+                r = attention_clear(attention);
+        if (r <= 0)
+                return r;
+        connector_save(c, CONNECTOR_NEWS_ATTENTION);
+        return webhooks_tell_consent(c, before);
+}
+
+/* It is shown in another state: its connectors need a person now, or no longer. */
+static void tell_members(ConnectionEntry *connection, const Shown *shown)
+{
+        AttentionCategory category = consent_category(connection, shown);
+        const char *words = connection->record.reason;
+        usec_t since = connection->record.since_usec;
+        ConnectorEntry *c;
+
+        if (category == ATTENTION_CONSENT_EXPIRED) {
+                words = clock_words(connection, shown);
+                since = shown->expires_usec;
+        }
+        DL_FOREACH(connection->members, c) {
+                int r = tell_member(c, category, words, since);
+
+                if (r < 0) {
+                        engine_break(connection->engine, r);
+                        return;
+                }
+        }
 }
 
 /* ---- The timer */
@@ -100,6 +163,7 @@ static void update_all(Engine *engine)
                 if (is_told(connection, &shown))
                         continue;
                 connection->record.shown = shown.state;
+                tell_members(connection, &shown);
                 connection_save(connection, CONNECTION_NEWS_STATE);
         }
         arm(engine, due);
@@ -112,6 +176,8 @@ void connection_changed(ConnectionEntry *connection, ConnectionNews news)
 
         if (!is_told(connection, &shown))
                 news |= CONNECTION_NEWS_STATE;
+        if (!is_told(connection, &shown) || connection->record.withdrawn)
+                tell_members(connection, &shown);
         connection->record.shown = shown.state;
         connection_save(connection, news);
         if (shown.next_usec < engine->connections_due_usec)
@@ -160,7 +226,19 @@ static int recovered(ConnectionEntry *connection, ConnectorEntry *c, const Run *
         return reconnect_others(connection, c);
 }
 
-int connection_run_ended(ConnectorEntry *c, const Run *run, bool cleared)
+/* Whether the run shows that it works. */
+static bool shows_recovery(const ConnectorEntry *c, const Run *run, const char *met)
+{
+        const Attention *attention = &c->record.attention;
+
+        if (connection_concerns(attention->category) && streq_null(attention->run_id, run->id))
+                return false;
+        if (!run->only_accounts)
+                return run->outcome == RUN_SUCCEEDED || met;
+        return met && streq_null(c->connection->record.run_id, met);
+}
+
+int connection_run_ended(ConnectorEntry *c, const Run *run, const char *met)
 {
         const Attention *attention = &c->record.attention;
         ConnectionEntry *connection = c->connection;
@@ -168,7 +246,7 @@ int connection_run_ended(ConnectorEntry *c, const Run *run, bool cleared)
 
         if (!connection || connection->record.withdrawn)
                 return 0;
-        if (run->outcome == RUN_SUCCEEDED || cleared)
+        if (shows_recovery(c, run, met))
                 return recovered(connection, c, run);
         if (!connection_concerns(attention->category) || !streq_null(attention->run_id, run->id))
                 return 0;
@@ -235,16 +313,6 @@ void connection_state_settle_all(Engine *engine)
 }
 
 /* ---- Looking */
-
-static const char *clock_words(ConnectionEntry *connection, const Shown *shown)
-{
-        char when[TIMESTAMP_TEXT_MAX];
-
-        (void) snprintf(connection->words, sizeof(connection->words), "The consent %s %s.",
-                        shown->state == CONNECTION_EXPIRED ? "ended" : "ends",
-                        strna(timestamp_format_iso(when, sizeof(when), shown->expires_usec)));
-        return connection->words;
-}
 
 int engine_find_connection(Engine *engine, const char *name, Connection *ret)
 {

@@ -18,9 +18,12 @@ int connection_set_state(ConnectionEntry *connection, ConnectionState state, con
 void connection_changed(ConnectionEntry *connection, ConnectionNews news);
 
 /* A run of one of its connectors has ended, and the connector's attention follows it already: the state may move; when
- * it is active again, the other connectors that waited for it run. @cleared: the run has cleared that attention.
+ * it is active again, the other connectors that waited for it run. It is by a success of all accounts, and by a run
+ * that has got what the connector needed before; of some accounts alone, where that was why it was lost.
+ * @met: the run that raised the attention that is met, "" for none; NULL: none is met
+ *
  * Return: 0; negative errno. */
-int connection_run_ended(ConnectorEntry *c, const Run *run, bool cleared) _must_check_;
+int connection_run_ended(ConnectorEntry *c, const Run *run, const char *met) _must_check_;
 
 /* After files were read: what nobody says any more does not hold, and the clock is looked at. */
 void connection_state_settle_all(Engine *engine);

@@ -8,6 +8,7 @@
 #include "engine/connection-table.h"
 #include "engine/follow-up.h"
 #include "engine/publication.h"
+#include "engine/retry.h"
 #include "engine/run-log.h"
 #include "engine/scheduler.h"
 
@@ -21,12 +22,17 @@ typedef struct ConnectorPublication {
         ConnectorNews news;
 } ConnectorPublication;
 
+bool connector_is_wanted(const ConnectorEntry *c)
+{
+        return c->record.active_override >= 0 ? c->record.active_override > 0
+                                              : c->definition && c->definition->enabled;
+}
+
 bool connector_is_active(const ConnectorEntry *c)
 {
         if (c->record.deleting || (c->connection && c->connection->record.withdrawn))
                 return false;
-        return c->record.active_override >= 0 ? c->record.active_override > 0
-                                              : c->definition && c->definition->enabled;
+        return connector_is_wanted(c);
 }
 
 int connector_can_run(const ConnectorEntry *c)
@@ -287,10 +293,8 @@ static int change_user(ConnectorEntry *c, const char *user_id)
         record->last_run_id = (free(record->last_run_id), NULL);
         record->last_outcome = _RUN_OUTCOME_INVALID;
         record->consecutive_failures = 0;
-        record->retry_at_usec = 0;
-        record->retry_is_absolute = false;
-        record->retry_attempt = 0;
-        record->retry_of = (free(record->retry_of), NULL);
+        record->failing_accounts = (free(record->failing_accounts), NULL);
+        retry_forget(record);
         follow_up_forget(&record->follow_up);
         follow_up_forget(&record->resync);
         record->owed_accounts = (free(record->owed_accounts), NULL); /* of all, so that no name of before is told */

@@ -26,6 +26,8 @@ void connector_table_free(Engine *engine);
 /* NULL where it has no file, even if a run of it is active. */
 ConnectorEntry *connector_table_find(Engine *engine, const char *name);
 
+/* By SetActive() and its file, whatever else keeps it from running. */
+bool connector_is_wanted(const ConnectorEntry *c) _pure_;
 bool connector_is_active(const ConnectorEntry *c) _pure_;
 
 /* Return: 0; -ENOEXEC (bad setting); -EOPNOTSUPP (no ExecPull=). */

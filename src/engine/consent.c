@@ -12,6 +12,7 @@
 #include "engine/lifecycle.h"
 #include "engine/publication.h"
 #include "engine/reconnect.h"
+#include "engine/retry.h"
 #include "engine/scheduler.h"
 
 /* Of these destinations the items are ours; what a program has stored is the program's. */
@@ -26,8 +27,7 @@ static void withdraw_connector(ConnectorEntry *c, const WithdrawWish *wish)
 {
         ConnectorRecord *record = &c->record;
 
-        record->retry_at_usec = 0;
-        record->retry_is_absolute = false;
+        retry_forget(record);
         follow_up_forget(&record->follow_up);
         follow_up_forget(&record->resync);
         if (wish->delete_items && keeps_items(c->definition))

@@ -173,6 +173,7 @@ static void write_record(JsonWriter *w, const Connector *c)
                 json_write_timestamp(w, "at", record->retry_at_usec);
                 json_write_uint(w, "attempt", record->retry_attempt);
                 json_write_string(w, "of", record->retry_of);
+                json_write_raw(w, "accounts", record->retry_accounts);
                 json_close_object(w);
         } else
                 json_write_null(w, "retry");

@@ -53,9 +53,6 @@ struct EngineRun {
         bool owes_event;              /* there was progress since */
         usec_t ended_usec;    /* CLOCK_MONOTONIC */
 
-        AttentionCategory lasting; /* what its failure is, if it lasts; see run_fail(). Not in the history: what a
-                                    * daemon before us knew better is taken for a worker's word */
-
         bool read;               /* from the store, and to be taken up */
         bool adopting;           /* it is not known yet whether its worker still runs */
         PendingCall *finishing;  /* Finish() came and waits for the resource use */
@@ -89,7 +86,7 @@ struct ConnectorEntry {
         struct ConnectionEntry *connection; /* NULL: none */
         ConnectorEntry *prev, *next;        /* in its connection */
         sd_event_source *deletion_timer;
-        bool was_withdrawn; /* its consent was, and is there again: it runs once */
+        bool was_withdrawn; /* its consent was, or had ended, and is there again: it runs once */
         bool recovered_in_vain; /* ran because its connection was active again, and needs it still */
         bool lost;
         UT_hash_handle hh;

@@ -11,6 +11,7 @@
 #include "engine/follow-up.h"
 #include "engine/publication.h"
 #include "engine/reconnect.h"
+#include "engine/retry.h"
 #include "engine/run-end.h"
 #include "engine/run-queue.h"
 #include "engine/run-record.h"
@@ -294,10 +295,7 @@ int run_begin(ConnectorEntry *c, const RunRequest *request, EngineRun **ret)
         c->run = r;
         if (request->full_resync)
                 c->record.resyncing = false; /* from the beginning */
-        c->record.retry_at_usec = 0;
-        c->record.retry_is_absolute = false;
-        c->record.retry_attempt = 0;
-        c->record.retry_of = (free(c->record.retry_of), NULL);
+        retry_meet(&c->record, request->only_accounts);
         scheduler_update(c, SCHEDULE_RUN_CHANGED);
         run_record(r, RUN_RECORD_EVENT, RUN_CHANGE_STATE, waits ? RUN_LOG_QUEUED : RUN_LOG_NONE);
         connector_save(c, 0);
@@ -329,7 +327,8 @@ static void on_launch_order(Engine *engine, Publication *publication, int error)
         if (k >= 0)
                 return;
         why = asprintf_or_null("The worker could not be started: %s", strerror(-k));
-        launch_failed(r, why ?: "The worker could not be started", _ATTENTION_INVALID); /* memory, processes */
+        run_lose_with_machine(r, why ?: "The worker could not be started"); /* memory, processes */
+        run_finish(r, RUN_LOG_ENDED);
 }
 
 void run_launch(EngineRun *r)
@@ -360,7 +359,8 @@ static int schedule_overlap(ConnectorEntry *c, RunTrigger trigger)
 {
         _cleanup_free_ char *why = NULL;
 
-        if (c->definition->overlap == OVERLAP_QUEUE)
+        /* Accounts that the active run leaves out are not to miss their time. */
+        if (c->definition->overlap == OVERLAP_QUEUE || c->run->run->only_accounts)
                 return follow_up_add(c, &(RunRequest) { .trigger = trigger });
         why = asprintf_or_null("Skipped: run %s was still %s", c->run->id, run_state_to_string(c->run->run->state));
         return why ? run_skip(c, trigger, why) : -ENOMEM;
@@ -390,23 +390,23 @@ void lifecycle_schedule_due(ConnectorEntry *c, bool missed)
 void lifecycle_retry_due(ConnectorEntry *c)
 {
         Engine *engine = c->published.engine;
-        _cleanup_free_ char *retry_of = TAKE_PTR(c->record.retry_of);
+        _cleanup_free_ char *retry_of = TAKE_PTR(c->record.retry_of), *accounts = TAKE_PTR(c->record.retry_accounts);
         _cleanup_(run_freep) Run *first = NULL;
         RunRequest request = {
                 .trigger = RUN_TRIGGER_RETRY,
+                .only_accounts = accounts,
                 .attempt = c->record.retry_attempt,
                 .retry_of = retry_of,
         };
         EngineRun *r;
         int k = 0;
 
+        retry_forget(&c->record);
         /* What was asked for is asked for again. */
         if (retry_of)
                 k = store_get_run(engine->store, retry_of, false, &first);
-        if (first) {
+        if (first)
                 request.reason = first->reason;
-                request.only_accounts = first->only_accounts;
-        }
         if (k >= 0 || k == -ESRCH) {
                 follow_up_meet(c, &request);
                 k = run_begin(c, &request, &r);
@@ -460,12 +460,14 @@ static void conclude_lost(EngineRun *r, const WorkerExit *how)
                                             .category = _ATTENTION_INVALID });
                 return;
         }
-        if (how->gone && began_before_boot(r))
-                why = "the machine went down while it was active";
-        else if (isempty(why))
+        if (how->gone && began_before_boot(r)) {
+                run_lose_with_machine(r, "The run was lost: the machine went down while it was active");
+                return;
+        }
+        if (isempty(why))
                 why = "its worker ended while nobody could see how";
         error = asprintf_or_null("The run was lost: %s", why);
-        run_fail(r, error ?: why, _ATTENTION_INVALID);
+        run_fail(r, error ?: why, ATTENTION_CONFIGURATION_ERROR);
 }
 
 void run_worker_ended(EngineRun *r, const WorkerExit *how)
@@ -487,7 +489,7 @@ void run_worker_ended(EngineRun *r, const WorkerExit *how)
         if (!said && how)
                 conclude_lost(r, how);
         else if (!said)
-                run_fail(r, "The run had no worker", _ATTENTION_INVALID);
+                run_fail(r, "The run had no worker", ATTENTION_CONFIGURATION_ERROR);
         run_finish(r, said || r->run->outcome == RUN_CANCELLED ? RUN_LOG_ENDED : RUN_LOG_LOST);
 }
 

@@ -20,7 +20,8 @@ typedef struct RunRequest {
 /**
  * run_begin() - a run of a connector that has none, queued; starts in this turn if the limits allow
  *
- * A retry that waits is replaced by it. It is a full resync, too, where one is owed of all its accounts.
+ * A retry that is promised of its accounts is replaced by it. It is a full resync, too, where one is owed of all its
+ * accounts.
  *
  * Return: 0; -ENOMEM; errno of getrandom(2).
  */

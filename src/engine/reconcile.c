@@ -144,8 +144,10 @@ static int find_definition(EngineRun *r, const ConnectorEntry *c)
 
 static void end_orphan(EngineRun *r, const char *error)
 {
-        r->lasting = _ATTENTION_INVALID;
-        run_conclude(r, &(RunEnd){ .outcome = RUN_FAILED, .error = error, .category = _ATTENTION_INVALID });
+        run_conclude(r, &(RunEnd){ .outcome = RUN_FAILED,
+                                   .error = error,
+                                   .category = _ATTENTION_INVALID,
+                                   .lasting = _ATTENTION_INVALID });
         run_finish(r, RUN_LOG_LOST);
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "engine/attention-rules.h"
 #include "engine/connection-state.h"
 #include "engine/connector-table.h"
 #include "engine/follow-up.h"
@@ -131,8 +132,11 @@ static int set_active(ConnectionEntry *connection, usec_t consent_expires_usec, 
                 readmit(connection);
         record->reconnected_usec = engine_now(connection->engine, CLOCK_REALTIME);
         record->consent_expires_usec = consent_expires_usec;
-        DL_FOREACH(connection->members, c)
+        DL_FOREACH(connection->members, c) {
                 c->recovered_in_vain = false;
+                if (attention_is_of_consent(&c->record.attention))
+                        c->was_withdrawn = !c->record.deleting;
+        }
         connection_changed(connection, news);
         return 0;
 }

@@ -58,21 +58,29 @@ static int copy_reason(const char *reason, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
-/* The active run is the full resync that is asked for, and will be one to its end. */
+/* The active run is the full resync that is asked for. */
 static bool is_that_resync(const EngineRun *r, const RunRequest *request)
 {
-        return r->run->full_resync && r->run->outcome < 0 && !r->finishing &&
+        return r->run->full_resync &&
                (!r->run->only_accounts || streq_null(r->run->only_accounts, request->only_accounts));
 }
 
-/* What the active run does not do becomes the next run: a full resync, or accounts that it leaves out. */
+/* It is about to end, or being stopped: it does nothing more of what is asked for now. */
+static bool is_over(const EngineRun *r)
+{
+        return r->run->outcome >= 0 || r->finishing;
+}
+
+/* What the active run does not do becomes the next run: a full resync, accounts that it leaves out, or all of it. */
 static int start_beside(EngineRun *r, const RunRequest *request, StartReply *ret)
 {
         ConnectorEntry *c = r->connector;
         int k;
 
         ret->already_active = true;
-        if (request->full_resync)
+        if (is_over(r))
+                k = 0;
+        else if (request->full_resync)
                 k = is_that_resync(r, request);
         else
                 k = account_set_contains(r->run->only_accounts, request->only_accounts);

@@ -12,86 +12,16 @@
 #include "engine/follow-up.h"
 #include "engine/lifecycle.h"
 #include "engine/publication.h"
+#include "engine/retry.h"
 #include "engine/run-queue.h"
 #include "engine/run-record.h"
 #include "engine/scheduler.h"
 #include "engine/webhook-table.h"
 
-/* ---- Retries */
-
-static void clear_retry(ConnectorRecord *record)
-{
-        record->retry_at_usec = 0;
-        record->retry_is_absolute = false;
-        record->retry_attempt = 0;
-        record->retry_of = (free(record->retry_of), NULL);
-}
-
 /* Its connector has not become another user's since it began: that one's past does not begin with this run. */
 static bool is_of_record(const EngineRun *r)
 {
         return streq_null(r->run->user_id, r->connector->record.user_id);
-}
-
-/* In the record at once, beside the outcome, so that it is not forgotten if the daemon ends before the worker does. */
-static int decide_retry(EngineRun *r, const RunEnd *end)
-{
-        const ConnectorDefinition *definition = r->definition;
-        ConnectorRecord *record = &r->connector->record;
-        const Run *run = r->run;
-        usec_t now, at;
-        int k;
-
-        if (!is_of_record(r))
-                return 0;
-        clear_retry(record);
-        if (!end->retry || record->disabled_by_service || run->attempt > definition->retry_max ||
-            (run->outcome != RUN_FAILED && run->outcome != RUN_PARTIAL))
-                return 0;
-        k = free_and_strdup(&record->retry_of, run->retry_of ?: run->id);
-        if (k < 0)
-                return k;
-        now = engine_now(r->engine, CLOCK_REALTIME);
-        at = usec_add(now, retry_delay(definition, run->attempt, engine_random()));
-        if (end->retry_at_usec > usec_add(now, RETRY_AHEAD_MAX_USEC))
-                run_log_far_retry(run, end->retry_at_usec - now);
-        else if (end->retry_at_usec > at) {
-                at = end->retry_at_usec;
-                record->retry_is_absolute = true;
-        }
-        record->retry_at_usec = at;
-        record->retry_attempt = run->attempt + 1;
-        return 0;
-}
-
-typedef struct RetryPublication {
-        Publication publication;
-        EngineRun *run;
-        ConnectorRecord record;
-} RetryPublication;
-
-static void on_retry_publication(Engine *engine, Publication *publication, int error)
-{
-        RetryPublication *p = container_of(publication, RetryPublication, publication);
-
-        p->run->n_publications--;
-        if (error >= 0)
-                run_log_retry(p->run->published, &p->record, engine_now(engine, CLOCK_REALTIME));
-        free(p);
-}
-
-static int publish_retry(EngineRun *r)
-{
-        RetryPublication *p = calloc(1, sizeof(RetryPublication));
-
-        if (!p)
-                return -ENOMEM;
-        p->run = r;
-        p->record.retry_at_usec = r->connector->record.retry_at_usec;
-        p->record.retry_attempt = r->connector->record.retry_attempt;
-        r->n_publications++;
-        publication_queue(r->engine, &p->publication, on_retry_publication);
-        return 0;
 }
 
 /* ---- The outcome */
@@ -172,8 +102,6 @@ static int judge_destination(EngineRun *r, const RunEnd *end)
         unsigned limit = r->definition->disable_after;
         char *error;
 
-        if (!is_of_record(r))
-                return 0;
         if (!end->destination_failed) {
                 if (end->outcome == RUN_SUCCEEDED || end->outcome == RUN_PARTIAL)
                         record->destination_failures = 0;
@@ -182,7 +110,7 @@ static int judge_destination(EngineRun *r, const RunEnd *end)
         if (record->destination_failures < UINT32_MAX)
                 record->destination_failures++;
         if (limit > 0)
-                r->lasting = _ATTENTION_INVALID; /* no connection that was lost, and told when it is switched off */
+                record->lasting = _ATTENTION_INVALID; /* no lost connection; told when it is switched off */
         if (limit == 0 || record->destination_failures < limit || !connector_is_active(c))
                 return 0;
         record->active_override = c->definition->enabled ? 0 : -1;
@@ -199,6 +127,21 @@ static int judge_destination(EngineRun *r, const RunEnd *end)
         return 0;
 }
 
+/* In the record at once, beside the outcome: what follows is not forgotten if the daemon ends before the worker does.
+ */
+static int conclude_record(EngineRun *r, const RunEnd *end)
+{
+        ConnectorRecord *record = &r->connector->record;
+        int k;
+
+        if (!is_of_record(r))
+                return 0;
+        record->lasting = end->lasting;
+        record->lost_with_machine = end->lost_with_machine;
+        k = judge_destination(r, end);
+        return k < 0 ? k : retry_decide(r, end);
+}
+
 void run_conclude(EngineRun *r, const RunEnd *end)
 {
         int k;
@@ -207,28 +150,36 @@ void run_conclude(EngineRun *r, const RunEnd *end)
                 return; /* set once */
         k = set_end(r->run, end);
         if (k >= 0 && r->connector)
-                k = judge_destination(r, end);
-        if (k >= 0 && r->connector)
-                k = decide_retry(r, end);
+                k = conclude_record(r, end);
         if (k < 0)
                 engine_break(r->engine, k);
         else if (r->connector)
                 connector_save(r->connector, 0);
 }
 
-void run_fail(EngineRun *r, const char *error, AttentionCategory lasting)
+static void fail(EngineRun *r, const char *error, AttentionCategory lasting, bool with_machine)
 {
-        if (r->run->outcome < 0)
-                r->lasting = lasting;
         run_conclude(r, &(RunEnd) { .outcome = RUN_FAILED,
                                     .error = error,
                                     .category = _ATTENTION_INVALID,
+                                    .lasting = lasting,
+                                    .lost_with_machine = with_machine,
                                     .retry = r->run->category < 0 });
+}
+
+void run_fail(EngineRun *r, const char *error, AttentionCategory lasting)
+{
+        fail(r, error, lasting, false);
+}
+
+void run_lose_with_machine(EngineRun *r, const char *error)
+{
+        fail(r, error, ATTENTION_CONFIGURATION_ERROR, true);
 }
 
 void run_lose_to_shutdown(EngineRun *r)
 {
-        run_fail(r, "The run was lost: the machine was shut down", _ATTENTION_INVALID);
+        run_lose_with_machine(r, "The run was lost: the machine was shut down");
 }
 
 /* ---- The end */
@@ -257,21 +208,14 @@ static bool end_accounts(Run *run)
         return changed;
 }
 
-/* Only what succeeded in part is compared with what was wrong before. */
-static int attention_follow(EngineRun *r, ConnectorRecord *record)
-{
-        _cleanup_(run_freep) Run *raised = NULL;
-        int k;
+/* What the end of a run means for those who look at its connector. */
+typedef struct Consequences {
+        ConnectorNews news;
+        bool met;    /* what was needed is needed no longer */
+        char *raised; /* the run that it was needed for */
+} Consequences;
 
-        if (r->run->outcome == RUN_PARTIAL && record->attention.category >= 0 && record->attention.run_id) {
-                k = store_get_run(r->engine->store, record->attention.run_id, true, &raised);
-                if (k < 0 && k != -ESRCH)
-                        return k;
-        }
-        return attention_apply(record, r->run, r->lasting, r->definition->notify_after, raised);
-}
-
-static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_news)
+static int update_record(ConnectorEntry *c, EngineRun *r, Consequences *ret)
 {
         ConnectorRecord *record = &c->record;
         AttentionCategory before = record->attention.category;
@@ -282,35 +226,35 @@ static int update_record(ConnectorEntry *c, EngineRun *r, ConnectorNews *ret_new
         if (k < 0 || !is_of_record(r))
                 return k;
         record->last_outcome = r->run->outcome;
-        k = free_and_strdup(&record->last_run_id, r->id);
+        if (free_and_strdup(&record->last_run_id, r->id) < 0 ||
+            free_and_strdup(&ret->raised, record->attention.run_id) < 0)
+                return -ENOMEM;
+        k = attention_apply(record, r->run, r->definition->notify_after);
         if (k < 0)
                 return k;
-        k = attention_follow(r, record);
-        if (k < 0)
-                return k;
-        *ret_news = k > 0 ? CONNECTOR_NEWS_ATTENTION : 0;
+        ret->news = k & ATTENTION_CHANGED ? CONNECTOR_NEWS_ATTENTION : 0;
+        ret->met = k & ATTENTION_MET;
+        record->lasting = _ATTENTION_INVALID;
+        record->lost_with_machine = false;
         k = webhooks_tell_attention(r->engine, r->run, before, &record->attention,
                                     r->definition->connection ? NULL : record->name);
-        if (k < 0)
-                return k;
-        return record->retry_at_usec > 0 ? publish_retry(r) : 0;
+        return k < 0 ? k : retry_tell(r);
 }
 
 static void connector_run_ended(EngineRun *r)
 {
         ConnectorEntry *c = r->connector;
-        ConnectorNews news = 0;
-        bool cleared;
+        Consequences all = {};
         int k;
 
         c->run = NULL;
-        k = update_record(c, r, &news);
+        k = update_record(c, r, &all);
         if (k >= 0) {
                 scheduler_update(c, SCHEDULE_RUN_CHANGED);
-                connector_save(c, news);
-                cleared = (news & CONNECTOR_NEWS_ATTENTION) && c->record.attention.category < 0;
-                k = is_of_record(r) ? connection_run_ended(c, r->run, cleared) : 0;
+                connector_save(c, all.news);
+                k = is_of_record(r) ? connection_run_ended(c, r->run, all.met ? strempty(all.raised) : NULL) : 0;
         }
+        free(all.raised);
         if (k >= 0)
                 k = follow_up_begin(c, r->run);
         if (k < 0)

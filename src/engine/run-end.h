@@ -16,6 +16,9 @@ typedef struct RunEnd {
         const char *message;        /* NULL: made of outcome and counts */
         const char *error;          /* NULL: none */
         AttentionCategory category; /* _ATTENTION_INVALID: as the run has it */
+        AttentionCategory lasting;  /* of one that failed, in whole or in part: what it is where it names no
+                                     * category, and lasts; see run_fail() */
+        bool lost_with_machine;     /* it was the machine that ended it */
         bool retry;                 /* failed for a reason that may pass by itself; the worker knows: also beside a
                                      * category, where the connector itself says to try again */
         usec_t retry_at_usec;       /* not before; 0, or beyond RETRY_AHEAD_MAX_USEC: by the backoff */
@@ -32,12 +35,15 @@ void run_conclude(EngineRun *r, const RunEnd *end);
  * @lasting: the category under which the connector needs attention where the run names none and NotifyAfter= is
  *           reached. Only what fits the cause: a transient one must not have people mend settings.
  *           connection_lost where the provider's side did not answer, as with every failure that a worker tells of
- *           without a category; configuration_error where a setting was in the way; _ATTENTION_INVALID where the
- *           machine was (the run was lost), which nobody mends at the connector.
+ *           without a category; configuration_error where a setting was in the way, or something else on this machine
+ *           that ends the worker; _ATTENTION_INVALID where nobody can mend it at the connector.
  *
  * It is retried, but where the run had said that a person must act first.
  */
 void run_fail(EngineRun *r, const char *error, AttentionCategory lasting);
+
+/* As run_fail(), of a run that the machine took with it: once says nothing, NotifyAfter= or not. */
+void run_lose_with_machine(EngineRun *r, const char *error);
 
 /* Conclude a run whose worker is stopped because the machine goes down: lost, and retried when that is up again. */
 void run_lose_to_shutdown(EngineRun *r);

@@ -46,7 +46,6 @@ int engine_run_new(Engine *engine, Run *run, EngineRun **ret)
         r->engine = engine;
         r->run = run;
         r->deadline_usec = USEC_INFINITY;
-        r->lasting = ATTENTION_CONNECTION_LOST;
         *ret = r;
         return 0;
 }

@@ -64,3 +64,16 @@ int webhooks_tell_attention(Engine *engine, const Run *run, AttentionCategory be
                                          engine_now(engine, CLOCK_REALTIME), &message);
         return r < 0 ? r : webhooks_put(engine, &message, NULL);
 }
+
+int webhooks_tell_consent(const ConnectorEntry *c, AttentionCategory before)
+{
+        const Run none = {
+                .connector = c->name,
+                .connector_id = c->id,
+                .provider = c->definition->provider,
+                .user_id = c->definition->user_id,
+                .source = c->definition->source,
+        };
+
+        return webhooks_tell_attention(c->published.engine, &none, before, &c->record.attention, NULL);
+}

@@ -68,6 +68,7 @@ bool webhooks_clock_has_stepped(Engine *engine);
 int webhooks_tell_run(Engine *engine, const Run *run, RunLogEntry log) _must_check_;
 int webhooks_tell_attention(Engine *engine, const Run *run, AttentionCategory before,
                             const Attention *now, const char *unconnected) _must_check_;
+int webhooks_tell_consent(const ConnectorEntry *c, AttentionCategory before) _must_check_; /* its connection's */
 
 /* A message to one endpoint, or (NULL) to those that want it, now. */
 int webhooks_put(Engine *engine, const WebhookMessage *message, const char *endpoint_id) _must_check_;

@@ -111,6 +111,7 @@ static void record_end(EngineRun *r, PendingCall *call, bool shutdown)
                                     .message = call->end.message,
                                     .error = call->end.error,
                                     .category = call->end.attention,
+                                    .lasting = ATTENTION_CONNECTION_LOST,
                                     .retry = call->end.retry,
                                     .retry_at_usec = call->end.retry_at_usec,
                                     .n_bad_lines = call->end.n_bad_lines,

@@ -46,5 +46,6 @@ void attention_done(Attention *attention)
 {
         free(attention->message);
         free(attention->run_id);
+        free(attention->accounts);
         *attention = (Attention) { .category = _ATTENTION_INVALID };
 }

@@ -33,7 +33,8 @@ typedef struct Attention {
         AttentionCategory category; /* _ATTENTION_INVALID: none is needed */
         char *message;              /* provider's words; NULL */
         usec_t since_usec;          /* CLOCK_REALTIME of the first failure that raised it */
-        char *run_id;               /* the run that raised it last */
+        char *run_id;               /* the run that raised it last; NULL: its connection's consent did */
+        char *accounts;             /* which accounts need it: a JSON array of names; NULL: all */
 } Attention;
 
 void attention_done(Attention *attention);

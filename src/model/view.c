@@ -58,6 +58,7 @@ void view_attention(JsonWriter *w, const char *key, const Attention *attention, 
         json_write_string(w, "advice", attention_advice_for(advice, attention->category, unconnected));
         json_write_timestamp(w, "since", attention->since_usec);
         json_write_string(w, "run_id", attention->run_id);
+        json_write_raw(w, "accounts", attention->accounts);
         json_close_object(w);
 }
 

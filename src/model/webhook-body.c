@@ -11,7 +11,10 @@ static void write_run(JsonWriter *w, const Run *run)
         json_write_string(w, "user_id", run->user_id);
         json_write_string(w, "provider", run->provider);
         json_write_string(w, "source", run_source_to_string(run->source));
-        json_write_string_n(w, "run_id", run->id, run_told_id_size(run));
+        if (run->id)
+                json_write_string_n(w, "run_id", run->id, run_told_id_size(run));
+        else
+                json_write_null(w, "run_id");
         json_write_string(w, "connector", run->connector);
         json_write_string(w, "connector_id", run->connector_id);
 }

@@ -116,7 +116,8 @@ int webhook_id_new(const char *prefix, usec_t now_usec, char ret[static WEBHOOK_
  */
 int webhook_message_of_run(WebhookType type, const Run *run, usec_t now_usec, WebhookMessage *ret) _must_check_;
 
-/* ... of a connector's attention, which @run has raised (needs_attention, with @advice) or cleared (recovered). */
+/* ... of a connector's attention, which @run has raised (needs_attention, with @advice) or cleared (recovered). @run:
+ * one without an id where that was its connection's consent. */
 int webhook_message_of_attention(WebhookType type, const Run *run, const Attention *attention, const char *advice,
                                  usec_t now_usec, WebhookMessage *ret) _must_check_;
 

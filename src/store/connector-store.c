@@ -17,12 +17,16 @@
         P(last_run_id, last_run_id, TEXT)                                                                            \
         W(last_outcome, last_outcome, run_outcome)                                                                   \
         P(consecutive_failures, consecutive_failures, UNSIGNED)                                                      \
+        P(failing_accounts, failing_accounts, TEXT)                                                                  \
         P(destination_failures, destination_failures, UNSIGNED)                                                      \
         P(disabled_by_service, disabled_by_service, BOOL)                                                            \
         P(retry_at_usec, retry_at_usec, USEC)                                                                        \
         P(retry_is_absolute, retry_is_absolute, BOOL)                                                                \
         P(retry_attempt, retry_attempt, UNSIGNED)                                                                    \
         P(retry_of, retry_of, TEXT)                                                                                  \
+        P(retry_accounts, retry_accounts, TEXT)                                                                      \
+        W(lasting, lasting, attention_category)                                                                      \
+        P(lost_with_machine, lost_with_machine, BOOL)                                                                \
         P(pending, follow_up.wanted, BOOL)                                                                           \
         W(pending_trigger, follow_up.trigger, run_trigger)                                                           \
         P(pending_requested_by, follow_up.requested_by, TEXT)                                                        \
@@ -43,7 +47,8 @@
         W(attention_category, attention.category, attention_category)                                                \
         P(attention_message, attention.message, TEXT)                                                                \
         P(attention_since_usec, attention.since_usec, USEC)                                                          \
-        P(attention_run_id, attention.run_id, TEXT)
+        P(attention_run_id, attention.run_id, TEXT)                                                                  \
+        P(attention_accounts, attention.accounts, TEXT)
 
 #define COLUMNS_OF ConnectorRecord
 static const Column identity[] = {
@@ -71,7 +76,9 @@ static const size_t strings[] = {
         offsetof(ConnectorRecord, id),
         offsetof(ConnectorRecord, user_id),
         offsetof(ConnectorRecord, last_run_id),
+        offsetof(ConnectorRecord, failing_accounts),
         offsetof(ConnectorRecord, retry_of),
+        offsetof(ConnectorRecord, retry_accounts),
         offsetof(ConnectorRecord, follow_up.requested_by),
         offsetof(ConnectorRecord, follow_up.reason),
         offsetof(ConnectorRecord, follow_up.accounts),
@@ -81,6 +88,7 @@ static const size_t strings[] = {
         offsetof(ConnectorRecord, owed_accounts),
         offsetof(ConnectorRecord, attention.message),
         offsetof(ConnectorRecord, attention.run_id),
+        offsetof(ConnectorRecord, attention.accounts),
 };
 
 static char **record_string(ConnectorRecord *record, size_t i)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "store/query.h"
+#include "store/schema-17.h"
 #include "store/schema.h"
 
 const Migration store_migrations[] = {
@@ -26,6 +27,7 @@ const Migration store_migrations[] = {
         { 14, schema_v14 },
         { 15, schema_v15 },
         { 16, schema_v16 },
+        { 17, schema_v17 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

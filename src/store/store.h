@@ -21,7 +21,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 16
+#define STORE_SCHEMA_VERSION 17
 
 /* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {
@@ -117,12 +117,17 @@ typedef struct ConnectorRecord {
         char *last_run_id;
         RunOutcome last_outcome;
         unsigned consecutive_failures;
+        char *failing_accounts;        /* that failed in each of them, as Run.only_accounts; NULL: all */
         unsigned destination_failures; /* runs in a row whose destination did not take what it was sent */
         bool disabled_by_service;      /* active_override was set for that: SetActive() clears it */
         usec_t retry_at_usec;        /* 0: no retry is due */
         bool retry_is_absolute;      /* it is the provider's word, which no step of our clock moves */
         unsigned retry_attempt;      /* number of the attempt that retry_at_usec is for */
         char *retry_of;              /* id of the first attempt */
+        char *retry_accounts;        /* of which accounts it is, as Run.only_accounts */
+        /* Of a run whose outcome is recorded while its worker has not ended yet, see RunEnd. */
+        AttentionCategory lasting;
+        bool lost_with_machine;
         FollowUp follow_up;          /* Overlap=queue, a reconnection */
         FollowUp resync;             /* a full one that was asked for: goes first */
         /* A full resync of these accounts (NULL: all) did not end well, or was not done: a run of no others is one. */
@@ -142,7 +147,7 @@ typedef struct ConnectorRecord {
         {                                                                                                            \
                 .active_override = -1, .last_outcome = _RUN_OUTCOME_INVALID,                                         \
                 .follow_up.trigger = _RUN_TRIGGER_INVALID, .resync.trigger = _RUN_TRIGGER_INVALID,                    \
-                .attention.category = _ATTENTION_INVALID                                                             \
+                .lasting = _ATTENTION_INVALID, .attention.category = _ATTENTION_INVALID                              \
         }
 
 void connector_record_done(ConnectorRecord *record);

@@ -167,7 +167,7 @@ static int decide_by_messages(const Intake *intake, RunReport *report)
 
         report->outcome = RUN_PARTIAL;
         report->attention = category;
-        report->retry = n_incomplete > 0 && category < 0;
+        report->retry = (n_failed > 0 || n_incomplete > 0) && category < 0;
         words = first_account_error(intake) ?: intake->attention_message ?: intake->stream_error;
         if (words || n_incomplete == 0)
                 return set_error(report, words);

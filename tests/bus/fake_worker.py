@@ -4,6 +4,7 @@
 
 import json
 import os
+import signal
 import socket
 import sys
 
@@ -37,6 +38,10 @@ def main():
         request = json.loads(line)
         if "exit" in request:
             return request["exit"]
+        if "lingers" in request:  # asked to end, it takes its time
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            print(json.dumps({"value": None}), file=stream, flush=True)
+            continue
         try:
             answer = {"value": call(client, request)}
         except CallError as error:

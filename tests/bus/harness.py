@@ -274,6 +274,11 @@ class Worker:
     def finish(self, sequence, **values):
         self.call("Finish", "(sts)", self.run, sequence, json.dumps(values))
 
+    def linger(self):
+        """It does not end when it is asked to, but by exit()."""
+        self.send(lingers=True)
+        self.receive()
+
     def exit(self, status=0):
         self.stream.write(json.dumps({"exit": status}) + "\n")
         self.stream.flush()

@@ -94,6 +94,26 @@ def test_other_accounts_asked_for_meanwhile_become_the_next_run(daemon, client):
     follower.exit()
 
 
+def test_start_while_it_is_being_stopped_becomes_the_next_run(daemon, client):
+    first = client.start("bank")
+    worker = daemon.worker()
+    worker.attach()
+    worker.linger()
+    client.manager("CancelRun", "(s)", first[0])
+    second = client.start("bank", reason="after all")
+    assert second[:3] == (first[0], first[1], True)
+    assert second[3] == {"full_resync": False, "follow_up_pending": True, "full_resync_pending": False, "full_resync_owed": False}
+    described = client.describe("DescribeConnectors", name="bank")["connectors"][0]
+    assert (described["follow_up"]["trigger"], described["follow_up"]["reason"]) == ("manual", "after all")
+    worker.exit()
+    follower = daemon.worker()
+    run = follower.attach()[0]
+    assert run != first[0]
+    assert json.loads(client.call(run_path(run), RUN, "Describe"))["reason"] == "after all"
+    follower.finish(1, outcome="succeeded")
+    follower.exit()
+
+
 @pytest.mark.parametrize("name, error", [
     ("nothing", "NoSuchConnector"),
     ("../bank", "NoSuchConnector"),

@@ -33,7 +33,7 @@ def test_connector_properties(daemon, client):
         "Name": "full", "Description": "All of it", "Provider": "lender", "Source": "pull",
         "UserId": "7f9c0d5e-1111-4222-8333-444455556666", "Connection": "shared", "Active": True, "LoadState": "loaded",
         "LoadError": "", "NextElapseUSec": properties["NextElapseUSec"], "Retrying": False, "RetryUSec": 0, "RetryAttempt": 0,
-        "FullResyncPending": False, "FullResyncAccounts": [], "FollowUp": "", "FollowUpRequestedBy": "", "ActiveRun": "/",
+        "RetryAccounts": [], "FullResyncPending": False, "FullResyncAccounts": [], "FollowUp": "", "FollowUpRequestedBy": "", "ActiveRun": "/",
         "LastRunId": "", "LastOutcome": "", "LastFinishedUSec": 0, "ConsecutiveFailures": 0, "AttentionCategory": "",
         "AttentionMessage": "", "AttentionAdvice": "", "AttentionSinceUSec": 0, "AttentionRunId": "", "DeletingItems": False,
     }

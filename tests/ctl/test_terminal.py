@@ -188,11 +188,12 @@ def test_run_that_is_being_stopped(puppets, ctl):
         screen.wait_for(r"one\x1b\[0m stopping ")
         assert [row[1] for row in ctl.rows("list")] == ["stopping", "active"]
         status, _, err = ctl.both("start", "one")
-        assert status == 0 and err.startswith("one is stopping (") and "'syncrunctl list'" in err
+        assert status == 0 and err.startswith("one is stopping (") and "becomes its next run" in err
     finally:
         os.kill(worker, signal.SIGCONT)
     assert screen.wait() == 4
     puppet.connection.close()
+    puppets.puppet().exit()  # which was asked for meanwhile
 
 
 def live_lines(screen):

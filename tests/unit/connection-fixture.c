@@ -76,3 +76,14 @@ void fixture_reconnect(EngineFixture *f)
         expect_ok(a.error);
         fixture_settle(f);
 }
+
+void fixture_withdraw(EngineFixture *f, bool delete_items)
+{
+        const WithdrawWish wish = { .requested_by = "uid:7", .delete_items = delete_items };
+        Answer a = {};
+
+        expect_ok(engine_withdraw_consent(f->engine, "acme", &wish, on_answer, &a));
+        fixture_run_until(f, a.n > 0);
+        expect_ok(a.error);
+        fixture_settle(f);
+}

@@ -24,3 +24,4 @@ void fixture_succeed_run(EngineFixture *f, const char *connector);
 
 void fixture_open_two(EngineFixture *f); /* at NOON */
 void fixture_reconnect(EngineFixture *f);
+void fixture_withdraw(EngineFixture *f, bool delete_items); /* by uid:7 */

@@ -87,6 +87,21 @@ Answer fixture_start(EngineFixture *f, const char *connector, bool full_resync)
         return a;
 }
 
+Answer fixture_start_of(EngineFixture *f, const char *connector, bool full_resync, const char *first, const char *second)
+{
+        char *accounts[] = { (char *) first, (char *) second, NULL };
+        const StartOptions options = {
+                .full_resync = full_resync,
+                .trigger = RUN_TRIGGER_MANUAL,
+                .requested_by = "uid:0",
+                .accounts = accounts,
+        };
+        Answer a = {};
+
+        a.error = wait_for(f, &a, engine_start_run(f->engine, connector, &options, on_start_answer, &a));
+        return a;
+}
+
 Answer fixture_attach(EngineFixture *f, const char *connector)
 {
         Answer a = {};

@@ -134,6 +134,8 @@ void on_start_answer(int error, const StartReply *reply, void *userdata);
 void on_attach_answer(int error, const AttachReply *reply, void *userdata);
 
 Answer fixture_start(EngineFixture *f, const char *connector, bool full_resync);
+/* Of one account or two; NULL: all. */
+Answer fixture_start_of(EngineFixture *f, const char *connector, bool full_resync, const char *first, const char *second);
 Answer fixture_attach(EngineFixture *f, const char *connector);
 int fixture_report(EngineFixture *f, const char *connector, const char *run_id, uint64_t sequence,
                    const RunReport *report);

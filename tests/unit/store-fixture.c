@@ -305,12 +305,16 @@ void assert_records_equal(const ConnectorRecord *a, const ConnectorRecord *b)
         assert_texts_equal(a->id, b->id);
         assert_texts_equal(a->user_id, b->user_id);
         assert_texts_equal(a->last_run_id, b->last_run_id);
+        assert_texts_equal(a->retry_accounts, b->retry_accounts);
+        assert_texts_equal(a->failing_accounts, b->failing_accounts);
         assert_texts_equal(a->retry_of, b->retry_of);
         assert_follow_ups_equal(&a->follow_up, &b->follow_up);
         assert_follow_ups_equal(&a->resync, &b->resync);
         assert_texts_equal(a->owed_accounts, b->owed_accounts);
         assert_texts_equal(a->attention.message, b->attention.message);
         assert_texts_equal(a->attention.run_id, b->attention.run_id);
+        assert_texts_equal(a->attention.accounts, b->attention.accounts);
+        assert_true(a->lasting == b->lasting && a->lost_with_machine == b->lost_with_machine);
         assert_true(a->first_seen_usec == b->first_seen_usec && a->active_override == b->active_override);
         assert_true(a->last_elapse_usec == b->last_elapse_usec && a->last_finished_usec == b->last_finished_usec);
         assert_true(a->last_outcome == b->last_outcome && a->consecutive_failures == b->consecutive_failures);

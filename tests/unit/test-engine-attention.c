@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* When a connector needs a person (A8, A9), and the bulk reads that tell of it. */
+/* When a connector needs a person (A8, A9). */
 
 #include "unit/expect.h"
 
 #include "unit/engine-fixture.h"
 
-#include <json-c/json.h>
-
-#include "base/json-util.h"
 #include "engine/attention-rules.h"
 
 /* ---- The rules by themselves */
@@ -36,23 +33,30 @@ static void test_rules(void **state)
                 { RUN_SUCCEEDED, _ATTENTION_INVALID, 0, _ATTENTION_INVALID, 0 },
                 { RUN_FAILED, _ATTENTION_INVALID, 0, _ATTENTION_INVALID, 1 },
                 { RUN_CANCELLED, _ATTENTION_INVALID, 0, _ATTENTION_INVALID, 1 },
-                { RUN_FAILED, _ATTENTION_INVALID, 1, ATTENTION_CONNECTION_LOST, 2 },
+                { RUN_FAILED, _ATTENTION_INVALID, ATTENTION_CHANGED, ATTENTION_CONNECTION_LOST, 2 },
                 { RUN_FAILED, _ATTENTION_INVALID, 0, ATTENTION_CONNECTION_LOST, 3 },
-                { RUN_FAILED, ATTENTION_CONSENT_EXPIRED, 1, ATTENTION_CONSENT_EXPIRED, 4 },
+                { RUN_FAILED, ATTENTION_CONSENT_EXPIRED, ATTENTION_CHANGED, ATTENTION_CONSENT_EXPIRED, 4 },
                 { RUN_FAILED, ATTENTION_CONSENT_EXPIRED, 0, ATTENTION_CONSENT_EXPIRED, 5 }, /* the same */
                 { RUN_FAILED, _ATTENTION_INVALID, 0, ATTENTION_CONSENT_EXPIRED, 6 },
-                { RUN_PARTIAL, _ATTENTION_INVALID, 0, ATTENTION_CONSENT_EXPIRED, 0 },
-                { RUN_PARTIAL, ATTENTION_CONNECTION_LOST, 1, ATTENTION_CONNECTION_LOST, 0 },
-                { RUN_SUCCEEDED, _ATTENTION_INVALID, 1, _ATTENTION_INVALID, 0 },
-                { RUN_FAILED, ATTENTION_DESTINATION_DELETED, 1, ATTENTION_DESTINATION_DELETED, 1 }, /* at once */
-                { RUN_SUCCEEDED, ATTENTION_DATA_ERROR, 1, _ATTENTION_INVALID, 0 },
+                /* It works in part; what does not lasts. */
+                { RUN_PARTIAL, _ATTENTION_INVALID, ATTENTION_CHANGED | ATTENTION_MET, ATTENTION_DATA_ERROR, 7 },
+                { RUN_PARTIAL, ATTENTION_CONNECTION_LOST, ATTENTION_CHANGED | ATTENTION_MET,
+                  ATTENTION_CONNECTION_LOST, 8 },
+                { RUN_SUCCEEDED, _ATTENTION_INVALID, ATTENTION_CHANGED | ATTENTION_MET, _ATTENTION_INVALID, 0 },
+                { RUN_PARTIAL, _ATTENTION_INVALID, 0, _ATTENTION_INVALID, 1 },
+                { RUN_SUCCEEDED, _ATTENTION_INVALID, 0, _ATTENTION_INVALID, 0 },
+                { RUN_FAILED, ATTENTION_DESTINATION_DELETED, ATTENTION_CHANGED, ATTENTION_DESTINATION_DELETED,
+                  1 }, /* at once */
+                { RUN_SUCCEEDED, ATTENTION_DATA_ERROR, ATTENTION_CHANGED | ATTENTION_MET, _ATTENTION_INVALID, 0 },
         };
         ConnectorRecord record = CONNECTOR_RECORD_INIT;
+
+        record.lasting = ATTENTION_CONNECTION_LOST;
 
         for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
                 const Run run = ended(steps[i].outcome, steps[i].category);
 
-                assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 2, NULL), steps[i].changed);
+                assert_int_equal(attention_apply(&record, &run, 2), steps[i].changed);
                 assert_int_equal(record.attention.category, steps[i].attention);
                 assert_int_equal(record.consecutive_failures, steps[i].failures);
         }
@@ -64,13 +68,14 @@ static void test_message(void **state)
         ConnectorRecord record = CONNECTOR_RECORD_INIT;
         Run run = ended(RUN_FAILED, _ATTENTION_INVALID);
 
-        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONFIGURATION_ERROR, 1, NULL), 1);
+        record.lasting = ATTENTION_CONFIGURATION_ERROR;
+        assert_int_equal(attention_apply(&record, &run, 1), ATTENTION_CHANGED);
         assert_string_equal(record.attention.message, "no");
         assert_int_equal(record.attention.since_usec, 7);
         assert_string_equal(record.attention.run_id, "run");
         attention_done(&record.attention);
         record.attention.category = _ATTENTION_INVALID;
-        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONFIGURATION_ERROR, 1, NULL), 1);
+        assert_int_equal(attention_apply(&record, &run, 1), ATTENTION_CHANGED);
         assert_string_equal(record.attention.message, "Failed 2 times in a row: no");
 
         /* Other words for the same need are news; since when is not. */
@@ -78,7 +83,7 @@ static void test_message(void **state)
         run.error = (char *) "no such account";
         run.finished_usec = 9;
         run.id = (char *) "run2";
-        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 1, NULL), 1);
+        assert_int_equal(attention_apply(&record, &run, 1), ATTENTION_CHANGED);
         assert_int_equal(record.attention.since_usec, 7);
         assert_string_equal(record.attention.run_id, "run2");
         connector_record_done(&record);
@@ -91,10 +96,11 @@ static void test_lasting_without_a_category(void **state)
         Run run = ended(RUN_FAILED, _ATTENTION_INVALID);
 
         for (int i = 0; i < 3; i++)
-                assert_int_equal(attention_apply(&record, &run, _ATTENTION_INVALID, 1, NULL), 0);
+                assert_int_equal(attention_apply(&record, &run, 1), 0);
         assert_int_equal(record.attention.category, _ATTENTION_INVALID);
         assert_int_equal(record.consecutive_failures, 3);
-        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 4, NULL), 1);
+        record.lasting = ATTENTION_CONNECTION_LOST;
+        assert_int_equal(attention_apply(&record, &run, 4), ATTENTION_CHANGED);
         connector_record_done(&record);
 }
 
@@ -106,9 +112,13 @@ static void test_put_off_by_the_provider(void **state)
 
         record.retry_at_usec = 9;
         record.retry_is_absolute = true;
-        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 1, NULL), 0);
+        record.lasting = ATTENTION_CONNECTION_LOST;
+        assert_int_equal(attention_apply(&record, &run, 1), 0);
+        record.retry_accounts = strdup("[\"another\"]"); /* that one waits */
+        assert_int_equal(attention_apply(&record, &run, 1), ATTENTION_CHANGED);
+        attention_clear(&record.attention);
         record.retry_at_usec = 0;
-        assert_int_equal(attention_apply(&record, &run, ATTENTION_CONNECTION_LOST, 1, NULL), 1);
+        assert_int_equal(attention_apply(&record, &run, 1), ATTENTION_CHANGED);
         connector_record_done(&record);
 }
 
@@ -198,11 +208,11 @@ static void partial_run(EngineFixture *f, AccountStatus checking, AttentionCateg
 static void test_partial_clears_what_it_got(void **state)
 {
         EngineFixture *f = *state;
-        RunReport failure = report_failure("HTTP 503", true);
+        RunReport failure = report_category(ATTENTION_CONNECTION_LOST);
         const Attention *attention;
         char id[RUN_ID_MAX + 1];
 
-        fixture_write_connector(f, "bank", CONNECTOR("[Connector]\nConnection=acme\n[Run]\nRetrySec=1h\n"));
+        fixture_write_connector(f, "bank", CONNECTOR("[Connector]\nConnection=acme\n[Run]\nNotifyAfter=5\n"));
         fixture_open(f);
         attention = &fixture_connector(f, "bank")->record.attention;
         fixture_whole_run(f, "bank", &failure, id); /* no account's */
@@ -219,6 +229,66 @@ static void test_partial_clears_what_it_got(void **state)
         assert_int_equal(attention->category, ATTENTION_CONSENT_EXPIRED);
         partial_run(f, ACCOUNT_NO_DATA, _ATTENTION_INVALID, ACCOUNT_FAILED);
         assert_int_equal(attention->category, _ATTENTION_INVALID);
+}
+
+/* An account that never says what a person could do, beside others that are got: told at NotifyAfter=, by its name and
+ * in its words, over restarts; the connection is not to blame. One that fails now and then is none of that. */
+static void test_account_that_always_fails(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport success = report_success();
+        const ConnectorRecord *record;
+        char id[RUN_ID_MAX + 1];
+
+        fixture_write_connector(f, "bank", CONNECTOR("[Connector]\nConnection=acme\n[Run]\nNotifyAfter=3\n"));
+        fixture_open(f);
+        for (int round = 0; round < 2; round++) {
+                partial_run(f, ACCOUNT_SUCCESS, _ATTENTION_INVALID, ACCOUNT_FAILED);
+                partial_run(f, ACCOUNT_FAILED, _ATTENTION_INVALID, ACCOUNT_SUCCESS); /* another */
+                partial_run(f, ACCOUNT_FAILED, _ATTENTION_INVALID, ACCOUNT_FAILED);
+                assert_int_equal(fixture_connector(f, "bank")->record.consecutive_failures, 2);
+                assert_false(fixture_has(f->news, "attention"));
+                fixture_kill(f);
+                fixture_open(f);
+                partial_run(f, ACCOUNT_FAILED, _ATTENTION_INVALID, ACCOUNT_SUCCESS);
+                assert_true(fixture_has(f->news, "attention bank data_error"));
+                record = &fixture_connector(f, "bank")->record;
+                assert_string_equal(record->attention.message, "Account checking failed 3 times in a row: no");
+                assert_string_equal(record->attention.run_id, record->last_run_id);
+                assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connections WHERE state <> 'active'"), 0);
+                fixture_forget(f);
+                /* Its need is met, whatever else fails. */
+                if (round == 0)
+                        partial_run(f, ACCOUNT_SUCCESS, _ATTENTION_INVALID, ACCOUNT_FAILED);
+                else
+                        fixture_whole_run(f, "bank", &success, id);
+                assert_true(fixture_has(f->news, "attention bank -"));
+                fixture_whole_run(f, "bank", &success, id);
+                assert_int_equal(fixture_connector(f, "bank")->record.consecutive_failures, 0);
+                fixture_forget(f);
+        }
+}
+
+/* Where no account says so, but the run: a stream that is always incomplete. Put off by the provider is not failed. */
+static void test_always_in_part(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport partial = RUN_REPORT_INIT;
+        char id[RUN_ID_MAX + 1];
+
+        fixture_write_connector(f, "bank", CONNECTOR("[Run]\nRetryMax=0\nNotifyAfter=2\n"));
+        fixture_open(f);
+        partial.outcome = RUN_PARTIAL;
+        for (int i = 0; i < 3; i++)
+                fixture_whole_run(f, "bank", &partial, id);
+        assert_int_equal(fixture_connector(f, "bank")->record.consecutive_failures, 0);
+        partial.error = (char *) "stream visits is incomplete";
+        fixture_whole_run(f, "bank", &partial, id);
+        assert_false(fixture_has(f->news, "attention"));
+        fixture_whole_run(f, "bank", &partial, id);
+        assert_true(fixture_has(f->news, "attention bank data_error"));
+        assert_string_equal(fixture_connector(f, "bank")->record.attention.message,
+                            "Failed in part 2 times in a row: stream visits is incomplete");
 }
 
 /* A schedule that always comes before the retry: every run is a first attempt, and the failure lasts all the same. */
@@ -250,29 +320,87 @@ static AttentionCategory attention_of(EngineFixture *f, const char *name)
         return fixture_connector(f, name)->record.attention.category;
 }
 
-/* However a run was lost, it says nothing about settings. */
-static void test_lost_runs_raise_nothing(void **state)
+static Answer begin(EngineFixture *f, const char *name)
+{
+        Answer a = fixture_start(f, name, false);
+
+        expect_ok(a.error);
+        expect_ok(fixture_attach(f, name).error);
+        return a;
+}
+
+/* A worker that is killed, while somebody sees it or while nobody does, is a failure as any other. */
+static void test_lost_runs_are_told(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a;
+
+        fixture_write_connector(f, "bank", CONNECTOR("[Run]\nRetryMax=0\nNotifyAfter=3\n"));
+        fixture_open(f);
+        for (int i = 0; i < 2; i++) {
+                (void) begin(f, "bank");
+                fixture_worker_ends(f, "bank", "killed by signal KILL");
+                assert_int_equal(attention_of(f, "bank"), _ATTENTION_INVALID);
+        }
+        a = begin(f, "bank");
+        fixture_worker_vanishes(f, "bank");
+        fixture_kill(f);
+        fixture_open(f);
+        fixture_settle(f);
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_FAILED);
+        assert_int_equal(attention_of(f, "bank"), ATTENTION_CONFIGURATION_ERROR);
+        assert_string_equal(fixture_connector(f, "bank")->record.attention.message,
+                            "Failed 3 times in a row: The run was lost: its worker ended while nobody could see how");
+}
+
+/* The machine goes down now and then; a run that it takes every time is another matter. */
+static void test_lost_with_the_machine(void **state)
 {
         EngineFixture *f = *state;
         Answer a;
 
         fixture_write_connector(f, "bank", CONNECTOR("[Run]\nRetryMax=0\n"));
         fixture_open(f);
-        expect_ok(fixture_start(f, "bank", false).error);
-        expect_ok(fixture_attach(f, "bank").error);
-        fixture_worker_ends(f, "bank", "killed by signal KILL");
-        assert_int_equal(attention_of(f, "bank"), _ATTENTION_INVALID);
+        for (unsigned n = 1; n <= 2; n++) {
+                a = begin(f, "bank");
+                fixture_worker_vanishes(f, "bank");
+                fixture_close(f);
+                (void) fixture_sql(f, "UPDATE runs SET clock_boot_id = 'another' WHERE state <> 'finished'");
+                fixture_open(f);
+                fixture_settle(f);
+                assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_FAILED);
+                assert_int_equal(fixture_connector(f, "bank")->record.consecutive_failures, n);
+                assert_int_equal(attention_of(f, "bank"), n < 2 ? _ATTENTION_INVALID : ATTENTION_CONFIGURATION_ERROR);
+        }
+}
 
-        expect_ok(fixture_start(f, "bank", false).error);
-        a = fixture_attach(f, "bank");
-        expect_ok(a.error);
-        fixture_worker_vanishes(f, "bank");
-        fixture_close(f);
-        (void) fixture_sql(f, "UPDATE runs SET clock_boot_id = 'another'"); /* and the machine went down */
+/* What is known of a failure is known, too, where the daemon ends before the worker does. */
+static void test_cause_survives(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport failure = report_failure("HTTP 503", true);
+        Answer a;
+
+        failure.destination_failed = true;
+        fixture_write_connector(f, "bank", CONNECTOR("[Run]\nRetryMax=0\n[Destination]\nDisableAfter=2\n"));
+        fixture_write_connector(f, "slow", CONNECTOR("[Run]\nRetryMax=0\nTimeoutSec=50ms\n"));
         fixture_open(f);
-        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_FAILED);
-        assert_int_equal(attention_of(f, "bank"), _ATTENTION_INVALID);
-        assert_int_equal(fixture_connector(f, "bank")->record.consecutive_failures, 2);
+        for (unsigned n = 1; n <= 2; n++) {
+                a = begin(f, "bank");
+                expect_ok(fixture_finish(f, "bank", a.run_id, 1, &failure));
+                fixture_kill(f);
+                fixture_open(f);
+                fixture_worker_ends(f, "bank", NULL);
+                /* Who is switched off after so many hears of it then. */
+                assert_int_equal(attention_of(f, "bank"), n < 2 ? _ATTENTION_INVALID : ATTENTION_CONFIGURATION_ERROR);
+        }
+        a = begin(f, "slow");
+        fixture_run_until(f, fixture_run(f, a.run_id)->state == RUN_STOPPING);
+        fixture_settle(f);
+        fixture_kill(f);
+        fixture_open(f);
+        fixture_worker_ends(f, "slow", "killed by signal TERM");
+        assert_int_equal(attention_of(f, "slow"), ATTENTION_CONFIGURATION_ERROR);
 }
 
 /* What a limit or a launch that failed says. */
@@ -335,194 +463,6 @@ static void test_retry_beside_a_category(void **state)
         assert_int_equal(fixture_connector(f, "bank")->record.retry_at_usec, 0);
 }
 
-/* ---- Bulk reads */
-
-static struct json_object *parse(char *json)
-{
-        struct json_object *object;
-
-        expect_ok(json_parse(json, strlen(json), &object));
-        free(json);
-        return object;
-}
-
-static const char *text_of(struct json_object *object, const char *key)
-{
-        const char *text = NULL;
-
-        expect_ok(json_get_string(object, key, &text));
-        return text;
-}
-
-static size_t length_of(struct json_object *object, const char *key)
-{
-        struct json_object *array;
-
-        expect_ok(json_get_array(object, key, &array));
-        return json_object_array_length(array);
-}
-
-static struct json_object *element(struct json_object *object, const char *key, size_t i)
-{
-        struct json_object *array;
-
-        assert_int_equal(json_get_array(object, key, &array), 1);
-        return json_object_array_get_idx(array, i);
-}
-
-static void test_describe_connectors(void **state)
-{
-        EngineFixture *f = *state;
-        RunReport needs = report_category(ATTENTION_CONNECTION_LOST);
-        ConnectorFilter filter = CONNECTOR_FILTER_INIT;
-        struct json_object *object, *part;
-        char id[RUN_ID_MAX + 1], *json = NULL;
-
-        fixture_write_connector(f, "zoo", CONNECTOR("[Connector]\nProvider=zoo\n"));
-        fixture_write_connector(f, "bank", CONNECTOR("[Connector]\nConnection=acme\n[Schedule]\nOnCalendar=daily\n"));
-        fixture_open(f);
-        fixture_whole_run(f, "bank", &needs, id);
-        expect_ok(fixture_start(f, "zoo", false).error);
-
-        expect_ok(engine_describe_connectors(f->engine, &filter, &json));
-        object = parse(json);
-        assert_int_equal(length_of(object, "connectors"), 2);
-        part = element(object, "connectors", 0);
-        assert_string_equal(text_of(part, "name"), "bank");
-        assert_string_equal(text_of(part, "load_state"), "loaded");
-        assert_string_equal(json_object_get_string(element(part, "calendar", 0)), "daily");
-        assert_string_equal(text_of(part, "last_run_id"), id);
-        assert_non_null(text_of(part, "next_elapse"));
-        assert_int_equal(json_get_object(part, "attention", &part), 1);
-        assert_string_equal(text_of(part, "category"), "connection_lost");
-        assert_string_equal(text_of(part, "run_id"), id);
-        part = element(object, "connectors", 1);
-        assert_int_equal(json_get_object(part, "active_run", &part), 1);
-        assert_string_equal(text_of(part, "state"), "starting");
-        json_object_put(object);
-
-        filter.attention = 1;
-        expect_ok(engine_describe_connectors(f->engine, &filter, &json));
-        object = parse(json);
-        assert_int_equal(length_of(object, "connectors"), 1);
-        json_object_put(object);
-        filter = (ConnectorFilter){ .attention = -1, .provider = "zoo", .limit = 10 };
-        expect_ok(engine_describe_connectors(f->engine, &filter, &json));
-        object = parse(json);
-        assert_string_equal(text_of(element(object, "connectors", 0), "name"), "zoo");
-        json_object_put(object);
-        expect_errno(engine_describe_connector(f->engine, "none", &json), -ENXIO);
-        expect_ok(engine_describe_connector(f->engine, "bank", &json));
-        object = parse(json);
-        assert_string_equal(text_of(object, "connection"), "acme");
-        json_object_put(object);
-
-        expect_ok(engine_describe_connections(f->engine, &(ConnectionFilter){ .provider = "acme", .limit = 10 }, &json));
-        object = parse(json);
-        assert_int_equal(length_of(object, "connections"), 1);
-        assert_string_equal(text_of(element(object, "connections", 0), "state"), "lost");
-        json_object_put(object);
-        expect_ok(engine_describe_connections(f->engine, &(ConnectionFilter){ .provider = "zoo", .limit = 10 }, &json));
-        object = parse(json);
-        assert_int_equal(length_of(object, "connections"), 0);
-        json_object_put(object);
-        expect_errno(engine_describe_connection(f->engine, "none", &json), -ENOLINK);
-}
-
-static void test_describe_runs(void **state)
-{
-        EngineFixture *f = *state;
-        RunReport report = report_success();
-        RunFilter filter = RUN_FILTER_INIT;
-        struct json_object *object;
-        char id[RUN_ID_MAX + 1], *json = NULL;
-
-        fixture_write_connector(f, "bank", CONNECTOR("[Connector]\nUser=6F1ED002-ab5d-4f2b-9c3b-000000000001\n"));
-        fixture_open(f);
-        for (int i = 0; i < 3; i++)
-                fixture_whole_run(f, "bank", &report, id);
-        filter.limit = 2;
-        expect_ok(engine_describe_runs(f->engine, &filter, &json));
-        object = parse(json);
-        assert_int_equal(length_of(object, "runs"), 2);
-        assert_string_equal(text_of(element(object, "runs", 0), "id"), id);
-        filter.page = text_of(object, "next");
-        expect_ok(engine_describe_runs(f->engine, &filter, &json));
-        json_object_put(object);
-        object = parse(json);
-        assert_int_equal(length_of(object, "runs"), 1);
-        assert_null(text_of(object, "next"));
-        json_object_put(object);
-        filter = (RunFilter) RUN_FILTER_INIT;
-        filter.limit = 0;
-        expect_errno(engine_describe_runs(f->engine, &filter, &json), -EINVAL);
-
-        expect_ok(engine_describe_run(f->engine, id, &json));
-        object = parse(json);
-        assert_string_equal(text_of(object, "outcome"), "succeeded");
-        assert_int_equal(length_of(object, "accounts"), 0);
-        json_object_put(object);
-        expect_errno(engine_describe_run(f->engine, "none", &json), -ESRCH);
-
-        expect_ok(engine_describe_users(f->engine, NULL, 1, &json));
-        object = parse(json);
-        assert_string_equal(text_of(element(object, "users", 0), "id"), "6f1ed002-ab5d-4f2b-9c3b-000000000001");
-        assert_string_equal(text_of(object, "next"), "6f1ed002-ab5d-4f2b-9c3b-000000000001");
-        json_object_put(object);
-}
-
-/* Events past their age are not shown, whether they are deleted yet or not. */
-static void test_describe_events(void **state)
-{
-        EngineFixture *f = *state;
-        RunReport report = report_success();
-        EventFilter filter = { .limit = 10 };
-        struct json_object *object;
-        char id[RUN_ID_MAX + 1], *json = NULL;
-        uint64_t seq = 0;
-
-        f->settings.events_max_age_usec = USEC_PER_DAY;
-        fixture_write_connector(f, "bank", CONNECTOR());
-        fixture_open(f);
-        fixture_whole_run(f, "bank", &report, id);
-        expect_ok(engine_describe_events(f->engine, &filter, &json));
-        object = parse(json);
-        assert_int_equal(length_of(object, "events"), 3);
-        assert_int_equal(json_get_uint(object, "first", &seq), 1);
-        assert_int_equal(seq, 1);
-        assert_int_equal(json_get_uint(object, "last", &seq), 1);
-        assert_int_equal(seq, 3);
-        json_object_put(object);
-        fixture_advance_clock(f->settings.events_max_age_usec);
-        fixture_whole_run(f, "bank", &report, id);
-        expect_ok(engine_describe_events(f->engine, &filter, &json));
-        object = parse(json);
-        assert_int_equal(length_of(object, "events"), 3);
-        json_object_put(object);
-}
-
-/* At start, and as long as there is something to delete, without being asked. */
-static void test_retention(void **state)
-{
-        EngineFixture *f = *state;
-        RunReport report = report_success();
-        char id[RUN_ID_MAX + 1];
-
-        f->settings.events_max_age_usec = USEC_PER_DAY;
-        f->settings.runs_max_per_connector = 5;
-        fixture_write_connector(f, "bank", CONNECTOR());
-        fixture_open(f);
-        for (int i = 0; i < 8; i++)
-                fixture_whole_run(f, "bank", &report, id);
-        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM events"), 24);
-        fixture_close(f);
-        fixture_advance_clock(f->settings.events_max_age_usec);
-        fixture_open(f);
-        fixture_run_until(f, fixture_sql(f, "SELECT count(*) FROM events") == 0 &&
-                                             fixture_sql(f, "SELECT count(*) FROM runs") == 5);
-        assert_int_equal(store_last_seq(engine_store(f->engine)), 24);
-}
-
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -535,13 +475,13 @@ int main(void)
                 ENGINE_TEST(test_notify_after_and_retries),
                 ENGINE_TEST(test_partial_clears_what_it_got),
                 ENGINE_TEST(test_schedule_before_retries),
-                ENGINE_TEST(test_lost_runs_raise_nothing),
+                ENGINE_TEST(test_account_that_always_fails),
+                ENGINE_TEST(test_always_in_part),
+                ENGINE_TEST(test_lost_runs_are_told),
+                ENGINE_TEST(test_lost_with_the_machine),
+                ENGINE_TEST(test_cause_survives),
                 ENGINE_TEST(test_lasting_by_cause),
                 ENGINE_TEST(test_retry_beside_a_category),
-                ENGINE_TEST(test_describe_connectors),
-                ENGINE_TEST(test_describe_runs),
-                ENGINE_TEST(test_describe_events),
-                ENGINE_TEST(test_retention),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,17 +156,6 @@ static void test_program_over_a_restart(void **state)
 
 /* ---- Withdrawing */
 
-static void withdraw(EngineFixture *f, bool delete_items)
-{
-        const WithdrawWish wish = { .requested_by = "uid:7", .delete_items = delete_items };
-        Answer a = {};
-
-        expect_ok(engine_withdraw_consent(f->engine, "acme", &wish, on_answer, &a));
-        fixture_run_until(f, a.n > 0);
-        expect_ok(a.error);
-        fixture_settle(f);
-}
-
 static void test_withdraw(void **state)
 {
         EngineFixture *f = *state;
@@ -175,7 +164,7 @@ static void test_withdraw(void **state)
 
         fixture_open_two(f);
         expect_ok(fixture_start(f, "bank", false).error);
-        withdraw(f, false);
+        fixture_withdraw(f, false);
         expect_state(f, "withdrawn");
         assert_string_equal(fixture_acme(f).reason, "Withdrawn by uid:7.");
         assert_true(fixture_has(f->calls, "stop bank"));
@@ -205,7 +194,7 @@ static void test_withdrawal_ends_a_program(void **state)
         Answer a = {};
 
         begin_program(f);
-        withdraw(f, false);
+        fixture_withdraw(f, false);
         expect_state(f, "withdrawn");
         assert_true(fixture_has(f->calls, "stop-reconnect acme"));
         assert_false(reconnecting(f));
@@ -222,7 +211,7 @@ static void test_withdrawal_ends_a_program(void **state)
         fixture_forget(f);
         expect_ok(fixture_ask_reconnect(f, "acme", &a));
         fixture_settle(f);
-        withdraw(f, false);
+        fixture_withdraw(f, false);
         expect_ok(fixture_ask_reconnect(f, "acme", &a));
         fixture_settle(f);
         assert_int_equal(fixture_count(f->calls, "reconnect acme"), 1);
@@ -257,7 +246,7 @@ static void test_withdrawal_over_a_restart(void **state)
         EngineFixture *f = *state;
 
         begin_program(f);
-        withdraw(f, false);
+        fixture_withdraw(f, false);
         fixture_kill(f);
         fixture_forget(f);
         f->task_runs = true;
@@ -283,7 +272,7 @@ static void test_delete_items_of_a_webhook(void **state)
         fixture_load_connector(f, "bank", SHARED "[Destination]\nType=webhook\nUrl=https://example.com/\n");
         fixture_load_connector(f, "mail", SHARED "[Destination]\nType=exec\nExecStore=/bin/store\n");
         expect_ok(store_put_record_attempts(engine_store(f->engine), "bank", "run", &attempt, 1));
-        withdraw(f, true);
+        fixture_withdraw(f, true);
         assert_true(fixture_has(f->calls, "delete bank"));
         assert_false(fixture_has(f->calls, "delete mail"));
         assert_true(fixture_connector(f, "bank")->record.deleting);
@@ -302,7 +291,7 @@ static void test_delete_items(void **state)
         expect_ok(fixture_start(f, "bank", false).error);
         a = fixture_attach(f, "bank");
         expect_ok(fixture_save_cursor(f, "bank", a.run_id, 1, "{\"at\":1}"));
-        withdraw(f, true);
+        fixture_withdraw(f, true);
         assert_false(fixture_has(f->calls, "delete bank"));
         assert_true(fixture_has(f->calls, "delete mail"));
         fixture_worker_ends(f, "bank", NULL);

@@ -188,21 +188,47 @@ static void test_full_resync_beside_a_doomed_one(void **state)
         assert_string_equal(again.cursor, "");
 }
 
+/* What is being stopped does nothing of what was asked for, whoever has said so: it is done afterwards. */
+static void test_start_beside_a_doomed_one(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = open_running(f), again;
+
+        expect_ok(fixture_cancel(f, a.run_id));
+        again = fixture_start(f, "bank", false);
+        expect_ok(again.error);
+        assert_string_equal(again.run_id, a.run_id);
+        assert_true(again.start.already_active && again.start.follow_up_pending && !again.start.full_resync_pending);
+        fixture_kill(f);
+        fixture_open(f);
+        fixture_forget(f);
+        fixture_worker_ends(f, "bank", NULL);
+        assert_true(fixture_has(f->calls, "start bank"));
+        again = fixture_attach(f, "bank");
+        assert_string_not_equal(again.run_id, a.run_id);
+        assert_false(again.full_resync);
+        assert_string_equal(fixture_run(f, again.run_id)->requested_by, "uid:0");
+
+        fixture_load_connector(f, "bank", CONNECTOR("[Run]\nStallTimeoutSec=50ms\nRetrySec=1h\n"));
+        expect_ok(fixture_cancel(f, again.run_id));
+        fixture_worker_ends(f, "bank", NULL);
+        a = fixture_start(f, "bank", false);
+        expect_ok(a.error);
+        expect_ok(fixture_attach(f, "bank").error);
+        fixture_run_until(f, fixture_run(f, a.run_id)->state == RUN_STOPPING); /* nothing was heard */
+        again = fixture_start(f, "bank", false);
+        assert_true(again.start.already_active && again.start.follow_up_pending);
+        fixture_forget(f);
+        fixture_worker_ends(f, "bank", "killed by signal TERM");
+        assert_true(fixture_has(f->calls, "start bank"));
+}
+
 static char visa[] = "visa", giro[] = "giro";
 
 static StartReply start_of(EngineFixture *f, bool full_resync, char *first, char *second)
 {
-        char *accounts[] = { first, second, NULL };
-        const StartOptions options = {
-                .full_resync = full_resync,
-                .trigger = RUN_TRIGGER_MANUAL,
-                .requested_by = "uid:0",
-                .accounts = accounts,
-        };
-        Answer a = {};
+        Answer a = fixture_start_of(f, "bank", full_resync, first, second);
 
-        expect_ok(engine_start_run(f->engine, "bank", &options, on_start_answer, &a));
-        fixture_run_until(f, a.n > 0);
         expect_ok(a.error);
         return a.start;
 }
@@ -530,6 +556,7 @@ int main(void)
                 ENGINE_TEST(test_full_resync_pending),
                 ENGINE_TEST(test_full_resync_in_part),
                 ENGINE_TEST(test_full_resync_beside_a_doomed_one),
+                ENGINE_TEST(test_start_beside_a_doomed_one),
                 ENGINE_TEST(test_full_resync_of_accounts),
                 ENGINE_TEST(test_start_of_other_accounts),
                 ENGINE_TEST(test_follow_up_accounts_limit),
