@@ -109,7 +109,8 @@ static void test_nothing_before_the_commit(void **state)
         assert_int_equal(f->n_events_calls, 1);
 }
 
-/* B9, B10: another start gives the active run, in each of its states. */
+/* B9, B10: another start gives the active run, in each of its states; what comes when it has said how it went is the
+ * next run's. */
 static void test_already_active(void **state)
 {
         EngineFixture *f = *state;
@@ -124,6 +125,7 @@ static void test_already_active(void **state)
                 expect_ok(again.error);
                 assert_true(again.start.already_active);
                 assert_false(again.start.full_resync_pending);
+                assert_int_equal(again.start.follow_up_pending, i == 2);
                 assert_string_equal(again.run_id, first.run_id);
                 if (i == 0)
                         expect_ok(fixture_attach(f, "bank").error);
@@ -133,7 +135,7 @@ static void test_already_active(void **state)
         assert_int_equal(fixture_run(f, first.run_id)->state, RUN_STOPPING);
         fixture_worker_ends(f, "bank", NULL);
         again = fixture_start(f, "bank", false);
-        assert_false(again.start.already_active);
+        assert_true(again.start.already_active);
         assert_string_not_equal(again.run_id, first.run_id);
         assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs"), 2);
 }
