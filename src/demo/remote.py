@@ -94,6 +94,7 @@ def schedule(stage):
         folder.mkdir()
         (folder / "watch.conf").write_text(f"[Schedule]\nEvery={every_sec}s\n")
     stage.output("reload")
+    stage.output("start", "photos")  # so that there is something to watch at once
 
 
 def tell(stage, user):
