@@ -84,6 +84,7 @@
 #define FIELD_RESULT       "SYNCRUN_RECONNECT_RESULT"
 #define FIELD_ENDPOINT     "SYNCRUN_ENDPOINT"
 #define FIELD_ENDPOINT_URL "SYNCRUN_ENDPOINT_URL"
+#define FIELD_LOST         "SYNCRUN_MESSAGES_LOST"
 #define FIELD_CONFIG_FILE  "CONFIG_FILE"
 #define FIELD_CONFIG_LINE  "CONFIG_LINE"
 
@@ -117,6 +118,7 @@
 #define MSG_KEY_ADDED          "0c50bed3885a471ba17f0d35ad81a04b"
 #define MSG_KEY_REVOKED        "708ae0f7fc6947cca1c7f51ee427743c"
 #define MSG_WEBHOOK_DISABLED   "e5a3a7d1c8f44b0fa2d96e0c1b7f5348"
+#define MSG_WEBHOOK_LOST       "9f3c61d04be54c7aa8e2170d5b6fc493"
 
 /* Name of the process that keeps a worker, before the worker's pid; of at most 15 bytes with it. */
 #define SYNCRUN_KEEPER_PREFIX "keeps "

@@ -7,12 +7,16 @@
 
 #include "base/log.h"
 #include "engine/publication.h"
+#include "engine/run-log.h"
 
 /* How long after all was deleted to look again: while there are events, which live for hours, and while there are only
  * runs. */
 #define EVENTS_INTERVAL_USEC    (15 * USEC_PER_MINUTE)
 #define RUNS_INTERVAL_USEC      USEC_PER_DAY
 #define RETENTION_ACCURACY_USEC (5 * USEC_PER_MINUTE)
+
+/* Between two entries in the journal about messages that were not sent. */
+#define LOST_INTERVAL_USEC USEC_PER_HOUR
 
 static int on_idle(sd_event_source *source, void *userdata);
 
@@ -53,15 +57,34 @@ static void wait_for_age(Engine *engine)
                 log_debug_errno(r, "Could not arm the timer for deleting what is old: %m");
 }
 
+/* What nobody will be sent any more is not deleted in silence; nor is each told by itself. */
+static void tell_lost(Engine *engine)
+{
+        usec_t now = engine_now(engine, CLOCK_BOOTTIME);
+        Statistics *s = &engine->statistics;
+        StoreStatistics statistics;
+
+        store_statistics(engine->store, &statistics);
+        s->messages_lost = statistics.messages_lost;
+        if (s->messages_lost == s->messages_lost_told ||
+            (s->lost_told_usec > 0 && now < usec_add(s->lost_told_usec, LOST_INTERVAL_USEC)))
+                return;
+        webhook_log_lost(s->messages_lost - s->messages_lost_told);
+        s->messages_lost_told = s->messages_lost;
+        s->lost_told_usec = now;
+}
+
 static void on_step_committed(Engine *engine, Publication *p, int error)
 {
         free(p);
         if (error == -ESHUTDOWN)
                 return;
-        if (error >= 0 && store_retain_more(engine->store))
+        if (error >= 0 && store_retain_more(engine->store)) {
                 wait_for_idle(engine);
-        else
-                wait_for_age(engine);
+                return;
+        }
+        tell_lost(engine);
+        wait_for_age(engine);
 }
 
 /* The settings say "no limit" by the largest number, the store by 0. */

@@ -292,6 +292,16 @@ void webhook_log_attempt(const WebhookAttempt *attempt)
                   attempt->succeeded ? "taken" : attempt->error);
 }
 
+void webhook_log_lost(uint64_t n)
+{
+        char number[NUMBER_TEXT_MAX];
+        const LogField fields[] = { { FIELD_LOST, number } };
+
+        (void) snprintf(number, sizeof(number), "%" PRIu64, n);
+        log_fields(LOG_WARNING, MSG_WEBHOOK_LOST, fields, ELEMENTSOF(fields),
+                   "Webhook messages deleted before they were sent: %s. See MessagesMax= of syncrun.conf(5)", number);
+}
+
 static const char *advice(int error)
 {
         switch (-error) {

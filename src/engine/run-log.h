@@ -46,6 +46,9 @@ void api_key_log(const ApiKey *key, const char *requested_by, bool added);
 void webhook_log_disabled(const WebhookEndpoint *endpoint);
 void webhook_log_attempt(const WebhookAttempt *attempt);
 
+/* So many times a message was deleted that an endpoint had not been told of. */
+void webhook_log_lost(uint64_t n);
+
 void store_log_failed(int error);
 void store_log_recovered(void);
 

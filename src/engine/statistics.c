@@ -96,6 +96,7 @@ int engine_describe_statistics(const Engine *engine, char **ret_json)
         write_requests(&w, "lifecycle", s->messages_delivered, s->messages_refused);
         write_requests(&w, "records", s->records_delivered, s->records_refused);
         json_close_object(&w);
+        json_write_uint(&w, "messages_lost", s->messages_lost);
         json_close_object(&w);
         return buffer_take(&buffer, ret_json);
 }

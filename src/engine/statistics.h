@@ -18,6 +18,9 @@ typedef struct Statistics {
         uint64_t n_events;
         /* Requests of webhooks: messages about syncs, and records of destinations. */
         uint64_t messages_delivered, messages_refused;
+        uint64_t messages_lost;      /* deleted before they were sent, for each endpoint */
+        uint64_t messages_lost_told; /* ... that the journal has */
+        usec_t lost_told_usec;       /* CLOCK_BOOTTIME of that; 0: never */
         uint64_t records_delivered, records_refused;
 } Statistics;
 

@@ -125,5 +125,8 @@ int metrics_write_daemon(const char *statistics, Buffer *out)
         write_members(all, "items", "syncrun_items", "result", "Items of runs that have ended.", out);
         metrics_write_counter(out, "syncrun_events", "Events that were recorded.", get_number(all, "events"));
         write_deliveries(all, out);
+        metrics_write_counter(out, "syncrun_webhook_messages_lost",
+                              "Webhook messages that were deleted before they were sent, for each endpoint.",
+                              get_number(all, "messages_lost"));
         return 0;
 }

@@ -7,6 +7,7 @@
 #include "base/time-util.h"
 #include "store/event-loss.h"
 #include "store/key-set.h"
+#include "store/retain-step.h"
 #include "store/store-private.h"
 
 /* Among the keys of users: whose events and runs have none. */
@@ -38,15 +39,8 @@ struct Retention {
         KeySet run_users;
         KeySet idle_users;
         usec_t idle_users_usec; /* when all were looked at last */
+        uint64_t n_lost;        /* see retention_take_lost() */
 };
-
-/* One step, and how many rows it may still touch. */
-typedef struct Step {
-        Retention *retention;
-        Db *db;
-        usec_t now_usec;
-        size_t budget;
-} Step;
 
 Retention *retention_new(void)
 {
@@ -82,7 +76,16 @@ void retention_reset(Retention *retention)
         key_set_clear(&retention->run_users);
         key_set_clear(&retention->idle_users);
         retention->more = false;
+        retention->n_lost = 0;
         start_round(retention);
+}
+
+uint64_t retention_take_lost(Retention *retention)
+{
+        uint64_t n = retention->n_lost;
+
+        retention->n_lost = 0;
+        return n;
 }
 
 void retention_event_added(Retention *retention, int64_t user)
@@ -110,8 +113,7 @@ bool retention_more(const Retention *retention)
         return retention->more;
 }
 
-/* Deletes the row that @sql is about. */
-static int delete_row(Step *step, const char *sql, int64_t row)
+int retain_delete_row(Step *step, const char *sql, int64_t row)
 {
         _cleanup_query_ Query query = query_begin(step->db, sql);
         int r;
@@ -129,7 +131,7 @@ static int delete_event(Step *step, int64_t seq)
         int r;
 
         r = event_loss_remember(step->db, seq);
-        return r < 0 ? r : delete_row(step, delete_sql, seq);
+        return r < 0 ? r : retain_delete_row(step, delete_sql, seq);
 }
 
 static int losses(Step *step)
@@ -273,7 +275,7 @@ static int delete_run(Step *step, int64_t row)
         if (r < 0 || step->budget == 0)
                 return MIN(r, 0);
         query_end(&query);
-        r = delete_row(step, delete_sql, row);
+        r = retain_delete_row(step, delete_sql, row);
         return r < 0 ? r : 1;
 }
 
@@ -471,55 +473,6 @@ static int idle_users(Step *step)
         return each_key(step, &retention->idle_users, next_user_sql, idle_user);
 }
 
-/* From the oldest on, so that keys have no gaps and their number is the newest less the oldest. */
-static int webhook_messages(Step *step)
-{
-        static const char sql[] = "SELECT key, created_usec, (SELECT max(key) FROM webhook_messages)"
-                                  " FROM webhook_messages ORDER BY key LIMIT ?";
-        static const char delete_sql[] = "DELETE FROM webhook_messages WHERE key = ?";
-        const RetentionPolicy *policy = &step->retention->policy;
-        usec_t max_age_usec = policy->webhook_messages_max_age_usec;
-        _cleanup_query_ Query query = query_begin(step->db, sql);
-        int r = 0;
-
-        query_bind_uint(&query, step->budget);
-        while (step->budget > 0 && (r = query_step(&query)) > 0) {
-                int64_t key = query_get_int(&query);
-                uint64_t created_usec = query_get_uint(&query);
-                int64_t n = query_get_int(&query) - key + 1;
-                bool old = max_age_usec > 0 && created_usec < usec_sub(step->now_usec, max_age_usec);
-
-                if (!old && (policy->webhook_messages_max == 0 || n <= (int64_t) policy->webhook_messages_max))
-                        return 1;
-                r = delete_row(step, delete_sql, key);
-                if (r < 0)
-                        return r;
-        }
-        return r < 0 ? r : step->budget > 0;
-}
-
-/* As old as webhook messages may get. */
-static int record_attempts(Step *step)
-{
-        static const char sql[] = "SELECT key, started_usec FROM record_attempts ORDER BY key LIMIT ?";
-        static const char delete_sql[] = "DELETE FROM record_attempts WHERE key = ?";
-        usec_t max_age_usec = step->retention->policy.webhook_messages_max_age_usec;
-        _cleanup_query_ Query query = query_begin(step->db, sql);
-        int r = 0;
-
-        query_bind_uint(&query, step->budget);
-        while (step->budget > 0 && (r = query_step(&query)) > 0) {
-                int64_t key = query_get_int(&query);
-
-                if (max_age_usec == 0 || query_get_uint(&query) >= usec_sub(step->now_usec, max_age_usec))
-                        return 1;
-                r = delete_row(step, delete_sql, key);
-                if (r < 0)
-                        return r;
-        }
-        return r < 0 ? r : step->budget > 0;
-}
-
 static bool policy_equal(const RetentionPolicy *a, const RetentionPolicy *b)
 {
         return a->events_max_age_usec == b->events_max_age_usec &&
@@ -539,10 +492,15 @@ int retention_step(Retention *retention, Db *db, const RetentionPolicy *policy, 
                 [RETAIN_OLD_EVENTS] = old_events,           [RETAIN_USERS_EVENTS] = users_events,
                 [RETAIN_OLD_RUNS] = old_runs,               [RETAIN_CONNECTORS_RUNS] = connectors_runs,
                 [RETAIN_USERS_RUNS] = users_runs,           [RETAIN_IDLE_USERS] = idle_users,
-                [RETAIN_WEBHOOK_MESSAGES] = webhook_messages, [RETAIN_RECORD_ATTEMPTS] = record_attempts,
                 [RETAIN_LOSSES] = losses,
+                [RETAIN_WEBHOOK_MESSAGES] = retain_webhook_messages,
+                [RETAIN_RECORD_ATTEMPTS] = retain_record_attempts,
         };
-        Step step = { .retention = retention, .db = db, .now_usec = now_usec, .budget = RETAIN_STEP_ROWS };
+        Step step = { .retention = retention,
+                      .policy = policy,
+                      .db = db,
+                      .now_usec = now_usec,
+                      .budget = RETAIN_STEP_ROWS };
         int r;
 
         if (!policy_equal(&retention->policy, policy)) {
@@ -556,6 +514,7 @@ int retention_step(Retention *retention, Db *db, const RetentionPolicy *policy, 
                 if (r == 0)
                         break;
         }
+        retention->n_lost += step.n_lost;
         retention->more = retention->phase < _RETAIN_PHASE_MAX;
         if (!retention->more)
                 start_round(retention);

@@ -25,6 +25,10 @@ void retention_reset(Retention *retention);
 void retention_event_added(Retention *retention, int64_t user);
 int retention_run_ended(Retention *retention, Db *db, const Run *run) _must_check_;
 
+/* Messages of webhooks that were deleted before they were sent, counted for each endpoint, since it was asked last; to
+ * be asked after the commit. */
+uint64_t retention_take_lost(Retention *retention);
+
 /* The last step used up its rows. */
 bool retention_more(const Retention *retention) _pure_;
 

@@ -404,6 +404,7 @@ void store_statistics(const Store *store, StoreStatistics *ret)
                 .wal_bytes = statistics.log_bytes,
                 .last_commit_usec = statistics.last_commit_usec,
                 .n_waiting = store->ticket - store->committed,
+                .messages_lost = statistics.messages_lost,
         };
 }
 

@@ -92,6 +92,7 @@ typedef struct StoreStatistics {
         uint64_t wal_bytes;
         usec_t last_commit_usec; /* how long the last commit took */
         uint64_t n_waiting;      /* writes that are not committed yet */
+        uint64_t messages_lost;  /* of webhooks: deleted by retention before they were sent, for each endpoint */
 } StoreStatistics;
 void store_statistics(const Store *store, StoreStatistics *ret);
 

@@ -169,6 +169,7 @@ static void commit(Writer *w, Write *batch)
         if (r >= 0) {
                 w->news.committed = ticket;
                 w->news.retain_more = retention_more(w->retention);
+                w->statistics.messages_lost += retention_take_lost(w->retention);
                 w->statistics.commits++;
                 w->statistics.writes += n;
                 w->statistics.log_bytes = w->log_pages * w->page_bytes;

@@ -51,6 +51,7 @@ typedef struct WriterStatistics {
         uint64_t writes;
         uint64_t log_bytes;
         usec_t last_commit_usec;
+        uint64_t messages_lost; /* by retention_take_lost() */
 } WriterStatistics;
 
 typedef struct WriterOptions {

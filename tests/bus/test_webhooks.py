@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Lifecycle webhooks: what is sent, to whom, and what happens when nobody takes it."""
 
+import json
 import threading
 import time
 from datetime import datetime
@@ -8,7 +9,7 @@ from datetime import datetime
 import pytest
 from harness import TIMEOUT_SEC, wait_for
 from receiver import answer, drip, hang, pour, pour_headers, reset
-from webhooks import OTHER, USER, refusal, report
+from webhooks import LOCAL, OTHER, USER, refusal, report
 
 # ---- What is sent
 
@@ -289,3 +290,20 @@ def test_edited_while_a_request_is_under_way(begin, receivers):
     described = webhooks.describe(endpoint)
     assert (described["disabled"], described["failing_since"]) == (False, None)
     assert [(a["url"], a["responseStatusCode"]) for a in webhooks.attempts()] == [(new.url(), 200), (old.url(), 410)]
+
+
+def test_what_is_deleted_unsent_is_told(begin, receivers, new_daemon, client):
+    """In the journal, with its number, and in the statistics."""
+    receiver = receivers(then=answer(500))
+    webhooks = begin(retry="1h")
+    webhooks.add(receiver.url())
+    for n in range(5):
+        report(client, f"r{n}", "completed")
+    webhooks.wait_attempts(1)
+    statistics = lambda: json.loads(client.manager("DescribeStatistics"))  # noqa: E731
+    assert statistics()["messages_lost"] == 0 and "deleted before they were sent" not in new_daemon.log()
+    new_daemon.write("syncrun.conf", LOCAL.format(retry="1h", more="MessagesMax=2"))
+    client.manager("Reload")
+    wait_for(lambda: "Webhook messages deleted before they were sent: 3." in new_daemon.log(), "the entry")
+    assert statistics()["messages_lost"] == 3
+    assert len(webhooks.messages()) == 2

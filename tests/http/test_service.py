@@ -231,6 +231,7 @@ def test_metrics_of_runs(shim, client, daemon, key, reporter):
     requests = {(s.labels["kind"], s.labels["result"]): s.value for s in after["syncrun_webhook_requests"].samples}
     assert requests == {("lifecycle", "delivered"): 0, ("lifecycle", "refused"): 0,
                         ("records", "delivered"): 0, ("records", "refused"): 0}
+    assert after["syncrun_webhook_messages_lost"].samples[0].value == 0
     # They are of this life of the daemon's, as counters may be.
     daemon.restart()
     again = families_of(shim, key)

@@ -14,6 +14,7 @@
 
 #include "engine/describe.h"
 #include "engine/engine-internal.h"
+#include "engine/retention.h"
 #include "engine/webhook-table.h"
 #include "engine/webhooks.h"
 
@@ -344,6 +345,31 @@ static void test_who_asks_again_and_again(void **state)
         }
 }
 
+/* Told at once at first, and then once an hour: of all that was deleted meanwhile. */
+static void test_what_is_lost_is_told(void **state)
+{
+        RunReport success = report_success();
+        EngineFixture *f = *state;
+        const Statistics *s;
+        char id[RUN_ID_MAX + 1];
+
+        fixture_stop_clock(BEGIN);
+        fixture_open(f);
+        fixture_load_connector(f, "bank", CONNECTOR(""));
+        s = &f->engine->statistics;
+        f->settings.webhook_messages_max = 1;
+        (void) add_endpoint(f, 1);
+        for (unsigned n = 1; n <= 3; n++) {
+                if (n == 3)
+                        fixture_let_pass(USEC_PER_HOUR);
+                fixture_whole_run(f, "bank", &success, id);
+                retention_start(f->engine);
+                fixture_run_until(f, s->messages_lost == 2 * n - 1);
+                fixture_settle(f);
+                assert_int_equal(s->messages_lost_told, n < 3 ? 1 : 5);
+        }
+}
+
 /* Somebody who takes a connection and says nothing, until it is closed. */
 static int listen_silently(char ret_url[static 64])
 {
@@ -397,7 +423,7 @@ int main(void)
                 ENGINE_TEST(test_a_url_that_is_no_longer_allowed), ENGINE_TEST(test_clock_steps),
                 ENGINE_TEST(test_a_later_attempt),   ENGINE_TEST(test_clock_step_during_a_request),
                 ENGINE_TEST(test_idle_is_not_failing), ENGINE_TEST(test_a_fresh_beginning),
-                ENGINE_TEST(test_who_asks_again_and_again),
+                ENGINE_TEST(test_who_asks_again_and_again), ENGINE_TEST(test_what_is_lost_is_told),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,6 +178,47 @@ static void test_retention_by_age(void **state)
         assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM webhook_deliveries"), 0);
 }
 
+static uint64_t n_lost(StoreFixture *f)
+{
+        StoreStatistics statistics;
+
+        store_statistics(f->store, &statistics);
+        return statistics.messages_lost;
+}
+
+/* What goes before it was sent is counted: of each endpoint, in steps of any size, and nothing that was sent or has
+ * failed. */
+static void test_what_is_lost(void **state)
+{
+        static const WebhookType types[] = { WEBHOOK_SYNC_STARTED, WEBHOOK_SYNC_FAILED, WEBHOOK_SYNC_NEEDS_ATTENTION };
+        StoreFixture *f = *state;
+
+        put_endpoint(f, "ep_1", 0, NULL, false);
+        for (unsigned i = 1; i <= 200; i++) {
+                char id[32];
+
+                (void) snprintf(id, sizeof(id), "msg_%u", i);
+                put_message(f, id, i <= 3 ? types[i - 1] : WEBHOOK_SYNC_STARTED, NULL, i <= 3 ? "r1" : id, A_TIME);
+        }
+        store_fixture_commit(f);
+        retain(f, 0, 200, A_TIME);
+        assert_int_equal(n_lost(f), 0);
+        attempt(f, "ep_1", "a1", DELIVERY_SUCCEEDED, 0);
+        attempt(f, "ep_1", "a2", DELIVERY_FAILED, 0);
+        store_fixture_commit(f);
+        put_endpoint(f, "ep_2", 0, NULL, false);
+        put_message(f, "msg_201", WEBHOOK_SYNC_STARTED, NULL, "both", A_TIME);
+        store_fixture_commit(f);
+        retain(f, 0, 198, A_TIME); /* three go: two have ended, one is waited for */
+        assert_int_equal(n_lost(f), 1);
+        expect_ok(store_put_webhook_hold(f->store, "ep_1"));
+        store_fixture_commit(f);
+        retain(f, 0, 1, A_TIME); /* what is held is lost, too */
+        assert_int_equal(n_lost(f), 198);
+        retain(f, 1, 0, A_TIME + USEC_PER_DAY);
+        assert_int_equal(n_lost(f), 200);
+}
+
 static void test_retention_by_number(void **state)
 {
         StoreFixture *f = *state;
@@ -204,7 +245,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 STORE_TEST(test_lists_of_messages),    STORE_TEST(test_lists_of_attempts),
                 STORE_TEST(test_attempts_are_trimmed), STORE_TEST(test_retention_by_age),
-                STORE_TEST(test_retention_by_number),
+                STORE_TEST(test_what_is_lost),       STORE_TEST(test_retention_by_number),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
