@@ -26,7 +26,6 @@ typedef struct WebhookRequest {
         bool at_once;
         const char *view;
         bool of_document;
-        const char *id;
         WebhookPage page;
         const char *on_behalf_of;
         uint64_t given;
@@ -217,13 +216,25 @@ static int act_secret(Bus *bus, sd_bus_message *m, const WebhookRequest *request
         return r < 0 ? bus_refuse(error, r) : 1;
 }
 
+static int reply_page(sd_bus_message *m, int r, char *json, sd_bus_error *error)
+{
+        if (r == -EINVAL)
+                return bus_refuse_text(error, r, "iterator: this is not what a page before gave.");
+        return reply_json(m, r, json, error);
+}
+
 static int act_describe(Bus *bus, sd_bus_message *m, const WebhookRequest *request, sd_bus_error *error)
 {
+        const LimitRange range = { .usual = WEBHOOK_ENDPOINTS_MAX, .max = WEBHOOK_PAGE_MAX };
+        WebhookPage page = request->page;
         char *json = NULL;
         int r;
 
-        r = engine_describe_webhooks(bus->engine, request->id, request->of_document, &json);
-        return reply_json(m, r, json, error);
+        r = filter_limit("limit", &page.limit, &range, error);
+        if (r < 0)
+                return r;
+        r = engine_describe_webhooks(bus->engine, &page, request->of_document, &json);
+        return reply_page(m, r, json, error);
 }
 
 static int describe_page(Bus *bus, sd_bus_message *m, const WebhookRequest *request,
@@ -239,9 +250,7 @@ static int describe_page(Bus *bus, sd_bus_message *m, const WebhookRequest *requ
         if (r < 0)
                 return r;
         r = describe(bus->engine, &page, &json);
-        if (r == -EINVAL)
-                return bus_refuse_text(error, r, "iterator: this is not what a page before gave.");
-        return reply_json(m, r, json, error);
+        return reply_page(m, r, json, error);
 }
 
 static int act_messages(Bus *bus, sd_bus_message *m, const WebhookRequest *request, sd_bus_error *error)
@@ -276,7 +285,9 @@ static const OptionRow endpoint_options[] = {
 static const OptionRow rotate_options[] = { OPTION("at_once", BOOL, at_once), ON_BEHALF, {} };
 
 static const OptionRow describe_options[] = {
-        OPTION("id", STRING, id),
+        OPTION("id", STRING, page.endpoint_id),
+        OPTION("limit", UNSIGNED, page.limit),
+        OPTION("iterator", STRING, page.iterator),
         OPTION("view", STRING, view),
         ON_BEHALF,
         {},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Lists of webhooks as JSON, in pages. An iterator is the key of a page's last row, a prevIterator "-" and the key of
- * its first. */
+/* Lists of webhooks as JSON, in pages. An iterator names a page's last row, a prevIterator is "-" and the name of its
+ * first: of endpoints by their ids, as Svix does it, of the rest by the keys of their rows. */
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -52,18 +52,29 @@ static void open_page(JsonWriter *w)
         json_open_array(w, "data");
 }
 
-/* @first, @last: keys of the page's rows; 0: it has none. */
-static void close_page(JsonWriter *w, bool done, int64_t first, int64_t last)
+#define ITERATOR_MAX (WEBHOOK_ID_MAX + 1U)
+
+/* @first, @last: what names the page's rows; NULL: it has none. */
+static void close_page(JsonWriter *w, bool done, const char *first, const char *last)
 {
-        char text[24];
+        char previous[ITERATOR_MAX];
 
         json_close_array(w);
         json_write_bool(w, "done", done);
-        (void) snprintf(text, sizeof(text), "%" PRId64, last);
-        json_write_string(w, "iterator", last > 0 ? text : NULL);
-        (void) snprintf(text, sizeof(text), "-%" PRId64, first);
-        json_write_string(w, "prevIterator", first > 0 ? text : NULL);
+        json_write_string(w, "iterator", last);
+        (void) snprintf(previous, sizeof(previous), "-%s", strempty(first));
+        json_write_string(w, "prevIterator", first ? previous : NULL);
         json_close_object(w);
+}
+
+/* The same by the keys of rows. */
+static void close_page_of_rows(JsonWriter *w, bool done, int64_t first, int64_t last)
+{
+        char first_text[ITERATOR_MAX], last_text[ITERATOR_MAX];
+
+        (void) snprintf(first_text, sizeof(first_text), "%" PRId64, first);
+        (void) snprintf(last_text, sizeof(last_text), "%" PRId64, last);
+        close_page(w, done, first > 0 ? first_text : NULL, last > 0 ? last_text : NULL);
 }
 
 static int page_filter(Engine *engine, const WebhookPage *page, WebhookListFilter *ret)
@@ -97,29 +108,86 @@ static int page_filter(Engine *engine, const WebhookPage *page, WebhookListFilte
         return 0;
 }
 
-int engine_describe_webhooks(Engine *engine, const char *id, bool of_document, char **ret_json)
+/* Where the endpoint of this id stands, or, when it is gone, the one after it: ids are in the order of time. */
+static size_t find_place(const WebhookEndpoint *endpoints, size_t n, const char *id, bool *ret_found)
+{
+        size_t i;
+
+        *ret_found = true;
+        for (i = 0; i < n; i++)
+                if (streq(endpoints[i].id, id))
+                        return i;
+        *ret_found = false;
+        for (i = 0; i < n && strcmp(endpoints[i].id, id) < 0; i++)
+                ;
+        return i;
+}
+
+/* Endpoints are so few that a page is cut out of all. Return: 0; -EINVAL (iterator). */
+static int cut_page(const WebhookEndpoint *endpoints, size_t n, const WebhookPage *page, size_t *ret_first,
+                    size_t *ret_end, bool *ret_done)
+{
+        bool back = page->iterator && page->iterator[0] == '-', found;
+        size_t first = 0, end;
+
+        if (page->iterator) {
+                if (!startswith(page->iterator + back, WEBHOOK_ENDPOINT_PREFIX))
+                        return -EINVAL;
+                first = find_place(endpoints, n, page->iterator + back, &found);
+                if (found && !back)
+                        first++;
+        }
+        end = back ? first : MIN(n, first + page->limit);
+        if (back)
+                first = end - MIN(end, (size_t) page->limit);
+        *ret_first = first;
+        *ret_end = end;
+        *ret_done = back ? first == 0 : end == n;
+        return 0;
+}
+
+static int describe_endpoints(const WebhookEndpoint *endpoints, size_t n, const WebhookPage *page, bool of_document,
+                              char **ret_json)
 {
         _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
+        const char *first_id = NULL, *last_id = NULL;
+        size_t first, end;
+        bool done;
+        int r;
+
+        r = cut_page(endpoints, n, page, &first, &end, &done);
+        if (r < 0)
+                return r;
+        open_page(&w);
+        for (size_t i = first; i < end; i++)
+                view_endpoint(&w, &endpoints[i], of_document);
+        if (first < end) {
+                first_id = endpoints[first].id;
+                last_id = endpoints[end - 1].id;
+        }
+        close_page(&w, done, first_id, last_id);
+        return buffer_take(&buffer, ret_json);
+}
+
+int engine_describe_webhooks(Engine *engine, const WebhookPage *page, bool of_document, char **ret_json)
+{
         WebhookEndpoint *endpoints;
         size_t n;
         int r;
 
-        if (id) {
+        if (page->endpoint_id) {
                 _cleanup_(webhook_endpoint_done) WebhookEndpoint endpoint = {};
 
-                r = engine_get_webhook(engine, id, &endpoint);
+                r = engine_get_webhook(engine, page->endpoint_id, &endpoint);
                 return r < 0 ? r : engine_describe_webhook(&endpoint, of_document, ret_json);
         }
         r = store_load_webhook_endpoints(engine->store, &endpoints, &n);
         if (r < 0)
                 return r;
-        open_page(&w);
-        for (size_t i = 0; i < n; i++)
-                view_endpoint(&w, &endpoints[i], of_document);
-        close_page(&w, true, 0, 0);
+        r = describe_endpoints(endpoints, n, page, of_document, ret_json);
         webhook_endpoints_free(endpoints, n);
-        return buffer_take(&buffer, ret_json);
+        return r;
 }
 
 int engine_describe_webhook_messages(Engine *engine, const WebhookPage *page, char **ret_json)
@@ -140,7 +208,7 @@ int engine_describe_webhook_messages(Engine *engine, const WebhookPage *page, ch
         open_page(&w);
         for (size_t i = 0; i < n; i++)
                 view_webhook_message(&w, NULL, &messages[i].message, messages[i].state, messages[i].due_usec);
-        close_page(&w, !more, n > 0 ? messages[0].key : 0, n > 0 ? messages[n - 1].key : 0);
+        close_page_of_rows(&w, !more, n > 0 ? messages[0].key : 0, n > 0 ? messages[n - 1].key : 0);
         stored_webhook_messages_free(messages, n);
         return buffer_take(&buffer, ret_json);
 }
@@ -163,7 +231,7 @@ int engine_describe_webhook_attempts(Engine *engine, const WebhookPage *page, ch
         open_page(&w);
         for (size_t i = 0; i < n; i++)
                 view_webhook_attempt(&w, NULL, &attempts[i].attempt);
-        close_page(&w, !more, n > 0 ? attempts[0].key : 0, n > 0 ? attempts[n - 1].key : 0);
+        close_page_of_rows(&w, !more, n > 0 ? attempts[0].key : 0, n > 0 ? attempts[n - 1].key : 0);
         stored_webhook_attempts_free(attempts, n);
         return buffer_take(&buffer, ret_json);
 }

@@ -138,7 +138,7 @@ static int make_endpoint(Engine *engine, const WebhookWish *wish, WebhookEndpoin
         char id[WEBHOOK_ID_MAX];
         int r;
 
-        r = webhook_id_new("ep_", now, id);
+        r = webhook_id_new(WEBHOOK_ENDPOINT_PREFIX, now, id);
         if (r >= 0)
                 r = free_and_strdup(&endpoint->id, id);
         if (r >= 0)

@@ -61,9 +61,10 @@ typedef struct WebhookPage {
         const char *iterator;    /* of another page: its iterator or prevIterator; NULL: the newest */
 } WebhookPage;
 
-/* {"data":[...],"done":...,"iterator":...,"prevIterator":...}, @of_document: see model/webhook-view.h. With an id the
- * endpoint alone. Return: 0; -EHOSTUNREACH; negative errno of reading. */
-int engine_describe_webhooks(Engine *engine, const char *id, bool of_document, char **ret_json) _must_check_;
+/* {"data":[...],"done":...,"iterator":...,"prevIterator":...}, oldest first, @of_document: see model/webhook-view.h.
+ * With an endpoint_id the endpoint alone. Return: 0; -EINVAL (iterator); -EHOSTUNREACH; negative errno of reading. */
+int engine_describe_webhooks(Engine *engine, const WebhookPage *page, bool of_document,
+                             char **ret_json) _must_check_;
 int engine_describe_webhook(const WebhookEndpoint *endpoint, bool of_document, char **ret_json) _must_check_;
 
 /* The same of messages and of attempts, newest first. Return: 0; -EINVAL (limit, iterator); -EHOSTUNREACH; -ENOMSG;

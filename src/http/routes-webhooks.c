@@ -15,8 +15,9 @@
 #include "http/surface.h"
 #include "model/webhook.h"
 
-#define VIEW      "open-wearables"
-#define LIMIT_MAX 250U
+#define VIEW        "open-wearables"
+#define LIMIT_USUAL 50U
+#define LIMIT_MAX   250U
 
 static bool may_manage(Request *request)
 {
@@ -224,6 +225,22 @@ static size_t wish_options(const Request *request, const Wish *wish, ClientOptio
 
 static void list_endpoints(Request *request)
 {
+        uint64_t limit = LIMIT_USUAL;
+        ClientOption options[] = {
+                on_behalf(request),
+                { .name = "view", .type = 's', .s = VIEW },
+                { .name = "iterator", .type = 's', .s = target_get(&request->target, "iterator") },
+                { .name = "limit", .type = 'u' },
+        };
+
+        if (!may_manage(request) || !surface_number(request, "limit", 1, LIMIT_MAX, &limit))
+                return;
+        options[ELEMENTSOF(options) - 1].u = (uint32_t) limit;
+        backend_describe(request, "DescribeWebhookEndpoints", options, ELEMENTSOF(options));
+}
+
+static void get_endpoint(Request *request)
+{
         const ClientOption options[] = {
                 on_behalf(request),
                 { .name = "view", .type = 's', .s = VIEW },
@@ -317,7 +334,7 @@ static void rotate_secret(Request *request)
 /* Of the path's endpoint, or of all. */
 static void describe_page(Request *request, const char *member)
 {
-        uint64_t limit = 50;
+        uint64_t limit = LIMIT_USUAL;
         ClientOption options[] = {
                 on_behalf(request),
                 { .name = "endpoint", .type = 's', .s = request->arguments[0] },
@@ -387,7 +404,7 @@ static void recover_messages(Request *request)
 const Route webhook_routes[] = {
         { HTTP_GET, "/api/v1/webhooks/endpoints", API_SCOPE_ADMIN, list_endpoints },
         { HTTP_POST, "/api/v1/webhooks/endpoints", API_SCOPE_ADMIN, add_endpoint },
-        { HTTP_GET, "/api/v1/webhooks/endpoints/{endpoint_id}", API_SCOPE_ADMIN, list_endpoints },
+        { HTTP_GET, "/api/v1/webhooks/endpoints/{endpoint_id}", API_SCOPE_ADMIN, get_endpoint },
         { HTTP_PATCH, "/api/v1/webhooks/endpoints/{endpoint_id}", API_SCOPE_ADMIN, update_endpoint },
         { HTTP_DELETE, "/api/v1/webhooks/endpoints/{endpoint_id}", API_SCOPE_ADMIN, delete_endpoint },
         { HTTP_GET, "/api/v1/webhooks/endpoints/{endpoint_id}/secret", API_SCOPE_ADMIN, get_secret },

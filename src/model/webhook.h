@@ -104,6 +104,8 @@ typedef struct WebhookMessage {
 
 void webhook_message_done(WebhookMessage *message);
 
+#define WEBHOOK_ENDPOINT_PREFIX "ep_"
+
 /* @prefix and 32 random digits that sort by time. Return: 0; errno of getrandom(2). */
 int webhook_id_new(const char *prefix, usec_t now_usec, char ret[static WEBHOOK_ID_MAX]) _must_check_;
 

@@ -133,7 +133,10 @@ def test_what_an_endpoint_is_made_of(new_daemon, client):
     assert body == {"id": endpoint, "url": "https://example.com/", "description": "", "filter_types": None, "user_id": None,
                     **ENABLED}
     listed = json.loads(webhooks.call("DescribeWebhookEndpoints", view="open-wearables"))
-    assert listed == {"data": [body], "done": True, "iterator": None, "prevIterator": None}
+    assert listed == {"data": [body], "done": True, "iterator": endpoint, "prevIterator": f"-{endpoint}"}
+    for limit in (0, 251):
+        assert refusal(webhooks.call, "DescribeWebhookEndpoints", limit=limit).name == "InvalidArgument"
+    assert refusal(webhooks.call, "DescribeWebhookEndpoints", iterator="x").name == "InvalidArgument"
     for limit in (0, 251):
         assert refusal(webhooks.messages, limit=limit).name == "InvalidArgument"
     assert webhooks.messages(limit=250) == []

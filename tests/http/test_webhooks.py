@@ -62,7 +62,7 @@ def test_endpoints(ask):
     other = add(ask)
     page = ask("GET", LIST).json()
     assert page["data"][0] == endpoint and [e["id"] for e in page["data"]] == [endpoint["id"], other]
-    assert (page["done"], page["iterator"], page["prevIterator"]) == (True, None, None)
+    assert (page["done"], page["iterator"], page["prevIterator"]) == (True, other, f"-{endpoint['id']}")
     assert ask("GET", ONE, other).json() == {
         "id": other, "url": "https://hooks.example.net/", "description": "", "filter_types": None, "user_id": None,
         **STATE}
@@ -131,6 +131,32 @@ def test_what_is_refused(ask, body, says):
     assert ask("GET", LIST).json() == before
 
 
+def test_pages_of_endpoints(ask):
+    """As Svix has them: iterators are ids, also of endpoints that have gone meanwhile."""
+    empty = ask("GET", LIST).json()
+    assert empty == {"data": [], "done": True, "iterator": None, "prevIterator": None}
+    ids = [add(ask) for _ in range(5)]
+
+    def page(limit=2, iterator=None):
+        got = ask("GET", LIST, query=f"?limit={limit}" + (f"&iterator={iterator}" if iterator else "")).json()
+        return [e["id"] for e in got["data"]], got["done"], got["iterator"], got["prevIterator"]
+
+    first, second, third = page(), page(iterator=ids[1]), page(iterator=ids[3])
+    assert first == (ids[:2], False, ids[1], f"-{ids[0]}")
+    assert second == (ids[2:4], False, ids[3], f"-{ids[2]}")
+    assert third == (ids[4:], True, ids[4], f"-{ids[4]}")
+    assert page(iterator=ids[4]) == ([], True, None, None)
+    assert page(iterator=third[3]) == (ids[2:4], False, ids[3], f"-{ids[2]}")
+    assert page(iterator=second[3]) == (ids[:2], True, ids[1], f"-{ids[0]}")
+    assert page(limit=250)[:2] == page(limit=5)[:2] == (ids, True)
+    assert page(limit=4)[:2] == (ids[:4], False)
+    for query in ("limit=0", "limit=251", "limit=x", "iterator=x", "iterator=-", "iterator=--ep_1", "iterator=7"):
+        assert ask("GET", LIST, query=f"?{query}").status == 422
+    assert ask("DELETE", ONE, ids[1]).status == 204
+    assert page(iterator=ids[1])[0] == ids[2:4]
+    assert page(iterator=f"-{ids[1]}")[0] == ids[:1]
+
+
 def test_malformed(ask):
     endpoint = add(ask)
     assert ask("POST", LIST, body={"description": "no url"}).json() == {"detail": "url: Field required"}
@@ -149,7 +175,9 @@ def test_one_too_many(ask):
     for _ in range(64):
         add(ask)
     assert ask("POST", LIST, body={"url": "https://hooks.example.net/"}).status == 413
-    assert len(ask("GET", LIST).json()["data"]) == 64
+    page = ask("GET", LIST).json()
+    assert (len(page["data"]), page["done"], page["iterator"]) == (50, False, page["data"][-1]["id"])
+    assert len(ask("GET", LIST, query="?limit=250").json()["data"]) == 64
 
 
 def test_who_may(ask, client, key):
