@@ -10,34 +10,20 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 
-#define uthash_nonfatal_oom(element) ((element)->lost = true)
-#include <uthash.h>
-
 #include "base/log.h"
 #include "base/time-util.h"
 #include "http/app.h"
 #include "http/backend.h"
+#include "http/kept.h"
 #include "http/respond.h"
 #include "model/changes.h"
-
-typedef struct Kept {
-        sd_bus_message *message;
-        const char *text; /* in it */
-        size_t size;
-        char tag[ETAG_TEXT_MAX];
-        usec_t from_usec, until_usec; /* CLOCK_REALTIME: it holds in between */
-        bool lost;
-        UT_hash_handle hh;
-        char key[];
-} Kept;
 
 struct Answers {
         App *app;
         ChangesReader *reader; /* NULL: nothing can be kept */
         ClientCall *call;
         ChangesState state; /* of all that is kept */
-        Kept *kept;         /* in the order in which they came */
-        size_t n_bytes;
+        KeptAnswers kept;
         uint64_t n_given;
 };
 
@@ -47,20 +33,6 @@ typedef struct Asked {
         usec_t usec; /* CLOCK_REALTIME */
         char key[];
 } Asked;
-
-static void drop(Answers *answers, Kept *kept)
-{
-        HASH_DELETE(hh, answers->kept, kept);
-        answers->n_bytes -= kept->size;
-        sd_bus_message_unref(kept->message);
-        free(kept);
-}
-
-static void drop_all(Answers *answers)
-{
-        while (answers->kept)
-                drop(answers, answers->kept);
-}
 
 static bool same_state(const ChangesState *a, const ChangesState *b)
 {
@@ -87,56 +59,24 @@ static usec_t events_hold_until(const char *text, usec_t max_age_usec)
         return usec_add(oldest, max_age_usec);
 }
 
-static void make_room(Answers *answers, size_t size)
-{
-        while (answers->kept &&
-               (HASH_COUNT(answers->kept) >= ANSWERS_MAX || answers->n_bytes + size > ANSWERS_MAX_BYTES))
-                drop(answers, answers->kept);
-}
-
-static Kept *kept_new(const Asked *asked, sd_bus_message *reply, const char *text)
-{
-        Kept *kept = calloc(1, sizeof(*kept) + strlen(asked->key) + 1);
-
-        if (!kept)
-                return NULL;
-        memcpy(kept->key, asked->key, strlen(asked->key) + 1);
-        kept->text = text;
-        kept->size = strlen(text);
-        kept->from_usec = asked->usec;
-        kept->until_usec = events_hold_until(text, asked->state.events_max_age_usec);
-        if (respond_tag(text, kept->size, kept->tag) < 0) {
-                free(kept);
-                return NULL;
-        }
-        kept->message = sd_bus_message_ref(reply);
-        return kept;
-}
-
 /* Answers are of the newest version that was asked in: those of older ones are of no use to anybody. */
 static void keep(Answers *answers, const Asked *asked, sd_bus_message *reply, const char *text)
 {
-        Kept *kept, *before;
+        Kept kept = {
+                .message = reply,
+                .text = text,
+                .size = strlen(text),
+                .from_usec = asked->usec,
+                .until_usec = events_hold_until(text, asked->state.events_max_age_usec),
+        };
 
         if (asked->state.version < answers->state.version)
                 return;
         if (!same_state(&asked->state, &answers->state))
-                drop_all(answers);
+                kept_drop_all(&answers->kept);
         answers->state = asked->state;
-        kept = kept_new(asked, reply, text);
-        if (!kept)
-                return;
-        HASH_FIND_STR(answers->kept, kept->key, before);
-        if (before)
-                drop(answers, before);
-        make_room(answers, kept->size);
-        HASH_ADD_STR(answers->kept, key, kept);
-        answers->n_bytes += kept->size;
-        if (!kept->lost)
-                return;
-        answers->n_bytes -= kept->size;
-        sd_bus_message_unref(kept->message);
-        free(kept);
+        if (respond_tag(text, kept.size, kept.tag) >= 0)
+                kept_put(&answers->kept, asked->key, &kept);
 }
 
 /* ---- Asking */
@@ -175,11 +115,11 @@ static Asked *asked_new(const ChangesState *state, const char *member, const Cli
 /* The answer, if it is kept and holds. */
 static const Kept *find(Answers *answers, const Asked *asked)
 {
-        Kept *kept;
+        const Kept *kept;
 
         if (!same_state(&asked->state, &answers->state))
                 return NULL;
-        HASH_FIND_STR(answers->kept, asked->key, kept);
+        kept = kept_find(&answers->kept, asked->key);
         return kept && asked->usec >= kept->from_usec && asked->usec <= kept->until_usec ? kept : NULL;
 }
 
@@ -258,7 +198,7 @@ void answers_daemon_lost(Answers *answers)
         answers->call = client_call_cancel(answers->call);
         answers->reader = changes_reader_free(answers->reader);
         /* The next daemon begins to count anew. */
-        drop_all(answers);
+        kept_drop_all(&answers->kept);
         answers->state = (ChangesState){};
 }
 

@@ -6,10 +6,6 @@
 
 #include "http/request.h"
 
-/* Of those that were given last; the oldest go. */
-#define ANSWERS_MAX       1024U
-#define ANSWERS_MAX_BYTES (16 * MIB)
-
 typedef struct Answers Answers;
 
 int answers_new(App *app, Answers **ret) _must_check_;

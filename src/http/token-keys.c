@@ -151,13 +151,17 @@ static int read_folder(const char *folder, const char *prefix, TokenKey *keys[st
         if (!dir)
                 return -errno;
         while (r >= 0 && (entry = readdir(dir))) {
+                TokenKey *key = NULL;
+
+                r = read_key(folder, prefix, entry->d_name, &key);
+                if (r <= 0)
+                        continue;
                 if (n == TOKEN_KEYS_MAX) {
                         log_warning("%s has more than %u keys: the others are not used.", folder, TOKEN_KEYS_MAX);
+                        token_key_unref(key);
                         break;
                 }
-                r = read_key(folder, prefix, entry->d_name, &keys[n]);
-                if (r > 0)
-                        n++;
+                keys[n++] = key;
         }
         if (r < 0)
                 release(keys, n);

@@ -8,7 +8,8 @@ import select
 import time
 
 import pytest
-from server import ALICE, TIMEOUT_SEC, add_key, deadline, read_to_end
+from harness import Client, Daemon, PrivateBus
+from server import ALICE, TIMEOUT_SEC, Reporter, Shim, add_key, deadline, read_to_end
 
 RUNS = "/v1/sync-runs"
 EVENTS = f"/api/v1/users/{ALICE}/sync/events"
@@ -311,6 +312,37 @@ def test_no_limits(new_shim, key):
     answer = shim.get(RUNS, key)
     assert (answer.status, answer.headers["X-RateLimit-Limit"]) == (200, None)
     assert shim.log().count("syncrun-http.conf") == 0
+
+
+@pytest.mark.parametrize("name, at_most", [
+    ("/v1/sync-runs?limit", 200), (f"/api/v1/users/{ALICE}/sync/recent?limit", 200),
+    (f"/api/v1/users/{ALICE}/sync/runs?limit", 200), ("/api/v1/sync/runs?limit", 10000), ("/v1/connectors?limit", 200),
+    ("/v1/connectors?outcomes", 30), ("/v1/connectors/bank?outcomes", 30), ("/v1/connections?limit", 1000),
+    ("/api/v1/webhooks/messages?limit", 250),
+])
+def test_of_lists(lists, name, at_most):
+    shim, key = lists
+    assert shim.get(f"{name}={at_most}", key).status == 200
+    answer = shim.get(f"{name}={at_most + 1}", key)
+    assert answer.status == 422 and f"less than or equal to {at_most}" in answer.body.decode()
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory):
+    """A server for all of them: nothing is changed by it."""
+    bus = PrivateBus()
+    client = Client(bus.address)
+    daemon = Daemon(bus, tmp_path_factory.mktemp("lists"))
+    daemon.add("bank", User=ALICE)
+    daemon.start()
+    shim = Shim(bus, daemon.config).start()
+    key = add_key(client)
+    Reporter(client).say("first")
+    yield shim, key
+    shim.close()
+    daemon.close()
+    client.close()
+    bus.close()
 
 
 def ask_and_take_nothing(shim, path, key):

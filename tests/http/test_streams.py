@@ -2,6 +2,7 @@
 """Server-Sent Events: frames byte for byte, replay, resume, many readers, and the ends of either side."""
 
 import json
+import re
 import select
 import socket
 import sqlite3
@@ -457,6 +458,26 @@ def test_slow_readers_of_the_past_are_waited_for(new_shim, key, reporter):
         assert shim.metric(key, "syncrun_http_streams_cut_total") == 0
     for stream in slow:
         stream.close()
+
+
+def test_more_streams_than_may_ask_at_once(new_shim, daemon, key, reporter):
+    """64 ask for what comes behind their first page; one more waits for its turn, and has all of it, too."""
+    shim = new_shim("[Streams]\nStreamsPerKeyMax=100\n")
+    assert shim.get("/v1/sync-runs", key).status == 200
+    last, expected = reporter.last_id(), [f"e{i}" for i in range(501)]
+    reporter.say(*expected)
+    daemon.process.send_signal(19)
+    ends = [shim.connect(local=True) for _ in range(65)]
+    for end in ends:
+        end.sendall(f"GET {PATH}?last_event_id={last} HTTP/1.0\r\nX-API-Key: {key}\r\n\r\n".encode())
+    daemon.process.send_signal(18)
+    reporter.say("end")
+    for end in ends:
+        data = b""
+        while b'"message":"end"' not in data:
+            data += end.recv(1 << 20)
+        assert re.findall(r'"message":"(.*?)"', data.decode()) == [*expected, "end"]
+        end.close()
 
 
 # ---- Ends

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the HTTP server keeps of others, at each limit and one above. Limits of requests: http/test_limits.py. */
+
+#include "unit/expect.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/string-util.h"
+#include "http/auth.h"
+#include "http/failures.h"
+#include "http/farewell.h"
+#include "http/kept.h"
+#include "http/token-keys.h"
+
+/* ---- Answers */
+
+static void put(KeptAnswers *all, unsigned i, size_t size)
+{
+        char key[32];
+
+        (void) snprintf(key, sizeof(key), "answer %u", i);
+        kept_put(all, key, &(Kept){ .text = "text", .size = size, .from_usec = i });
+}
+
+static bool has(const KeptAnswers *all, unsigned i)
+{
+        const Kept *kept;
+        char key[32];
+
+        (void) snprintf(key, sizeof(key), "answer %u", i);
+        kept = kept_find(all, key);
+        return kept && kept->from_usec == i;
+}
+
+static void test_so_many_answers_are_kept(void **state)
+{
+        KeptAnswers all = {};
+
+        for (unsigned i = 0; i < ANSWERS_MAX; i++)
+                put(&all, i, 1);
+        assert_true(has(&all, 0) && has(&all, ANSWERS_MAX - 1));
+        assert_int_equal(all.n_bytes, ANSWERS_MAX);
+        /* What is kept already takes no more room, and is the newest now. */
+        put(&all, 0, 3);
+        assert_true(has(&all, 1));
+        assert_int_equal(all.n_bytes, ANSWERS_MAX + 2);
+        put(&all, ANSWERS_MAX, 1);
+        assert_false(has(&all, 1));
+        assert_true(has(&all, 0) && has(&all, 2) && has(&all, ANSWERS_MAX));
+        kept_drop_all(&all);
+        assert_false(has(&all, 0));
+        assert_int_equal(all.n_bytes, 0);
+}
+
+static void test_so_many_bytes_of_answers_are_kept(void **state)
+{
+        KeptAnswers all = {};
+
+        put(&all, 0, 1);
+        put(&all, 1, ANSWERS_MAX_BYTES - 1);
+        assert_true(has(&all, 0) && has(&all, 1));
+        put(&all, 2, 1);
+        assert_true(!has(&all, 0) && has(&all, 1) && has(&all, 2));
+        put(&all, 5, 2);
+        assert_true(!has(&all, 1) && has(&all, 2) && has(&all, 5));
+        put(&all, 3, ANSWERS_MAX_BYTES + 1);
+        assert_true(has(&all, 2) && !has(&all, 3));
+        put(&all, 4, ANSWERS_MAX_BYTES);
+        assert_true(has(&all, 4) && !has(&all, 2));
+        kept_drop_all(&all);
+        assert_int_equal(all.n_bytes, 0);
+}
+
+/* ---- Addresses that guess */
+
+static Peer peer(unsigned i)
+{
+        char text[32];
+        Peer peer;
+
+        (void) snprintf(text, sizeof(text), "10.0.%u.%u", i / 256, i % 256);
+        expect_ok(peer_from_text(text, &peer));
+        return peer;
+}
+
+static void test_so_many_guessers_are_known(void **state)
+{
+        Failures *failures;
+
+        expect_ok(failures_new(FAILURES_MAX, 1, &failures));
+        for (unsigned i = 0; i < FAILURES_MAX; i++) {
+                const Peer one = peer(i);
+
+                assert_non_null(failures_add(failures, &one, 1));
+        }
+        assert_true(failures_are_many(failures, &(Peer[]){ peer(0) }[0], 1));
+        assert_non_null(failures_add(failures, &(Peer[]){ peer(FAILURES_MAX) }[0], 1));
+        assert_false(failures_are_many(failures, &(Peer[]){ peer(0) }[0], 1));
+        assert_true(failures_are_many(failures, &(Peer[]){ peer(1) }[0], 1));
+        assert_true(failures_are_many(failures, &(Peer[]){ peer(FAILURES_MAX) }[0], 1));
+        failures_free(failures);
+}
+
+/* ---- Last words */
+
+static void test_so_many_last_words_are_under_way(void **state)
+{
+        static int ends[FAREWELLS_MAX + 1];
+        struct rlimit room;
+        const HttpSettings settings = {};
+        Farewells *farewells;
+        sd_event *event;
+
+        expect_ok(getrlimit(RLIMIT_NOFILE, &room));
+        room.rlim_cur = 3 * FAREWELLS_MAX;
+        expect_ok(setrlimit(RLIMIT_NOFILE, &room));
+        expect_ok(sd_event_new(&event));
+        expect_ok(farewells_new(event, &settings, &farewells));
+        for (unsigned i = 0; i < ELEMENTSOF(ends); i++) {
+                char text[256];
+                int pair[2];
+
+                expect_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+                ends[i] = pair[0];
+                farewell_say(farewells, pair[1], 503, NULL);
+                assert_true(recv(ends[i], text, sizeof(text), 0) > 0); /* all hear it */
+                /* The last one is closed at once: what it sends is not taken any more. */
+                assert_int_equal(send(ends[i], "more", 4, MSG_NOSIGNAL), i < FAREWELLS_MAX ? 4 : -1);
+        }
+        for (unsigned i = 0; i < ELEMENTSOF(ends); i++)
+                (void) close(ends[i]);
+        farewells_free(farewells);
+        sd_event_unref(event);
+}
+
+/* ---- Keys of tokens */
+
+static void write_key(const char *folder, unsigned i)
+{
+        _cleanup_free_ char *path = asprintf_or_null("%s/key%u.hs256", folder, i);
+        FILE *file = fopen(path, "w");
+
+        assert_non_null(file);
+        (void) fprintf(file, "%032u", i);
+        assert_int_equal(fclose(file), 0);
+}
+
+static void remove_key(const char *folder, unsigned i)
+{
+        _cleanup_free_ char *path = asprintf_or_null("%s/key%u.hs256", folder, i);
+
+        expect_ok(unlink(path));
+}
+
+static void on_gone(void *userdata)
+{
+}
+
+static size_t count_keys(sd_event *event, const char *folder)
+{
+        TokenKeys *keys;
+        size_t n;
+
+        expect_ok(token_keys_open(event, folder, "", on_gone, NULL, &keys));
+        n = keys->n;
+        token_keys_free(keys);
+        return n;
+}
+
+static void test_so_many_keys_of_a_folder_are_read(void **state)
+{
+        char folder[] = "/tmp/test-http-bounds-XXXXXX";
+        sd_event *event;
+
+        assert_non_null(mkdtemp(folder));
+        expect_ok(sd_event_new(&event));
+        for (unsigned i = 0; i < TOKEN_KEYS_MAX - 1; i++)
+                write_key(folder, i);
+        assert_int_equal(count_keys(event, folder), TOKEN_KEYS_MAX - 1);
+        write_key(folder, TOKEN_KEYS_MAX - 1);
+        assert_int_equal(count_keys(event, folder), TOKEN_KEYS_MAX);
+        write_key(folder, TOKEN_KEYS_MAX);
+        assert_int_equal(count_keys(event, folder), TOKEN_KEYS_MAX);
+        for (unsigned i = 0; i <= TOKEN_KEYS_MAX; i++)
+                remove_key(folder, i);
+        expect_ok(rmdir(folder));
+        sd_event_unref(event);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_so_many_answers_are_kept),
+                cmocka_unit_test(test_so_many_bytes_of_answers_are_kept),
+                cmocka_unit_test(test_so_many_guessers_are_known),
+                cmocka_unit_test(test_so_many_last_words_are_under_way),
+                cmocka_unit_test(test_so_many_keys_of_a_folder_are_read),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
