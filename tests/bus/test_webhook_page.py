@@ -123,6 +123,20 @@ def test_a_sync_that_runs_elsewhere(webhooks, receiver, client):
     check_schema(receiver.requests[0])
 
 
+def test_a_consent_that_is_withdrawn(webhooks, receiver, new_daemon, client):
+    """No run has said it: its id is null. Who reconnects ends it."""
+    new_daemon.add("bank", User=USER, Provider="plaid", Connection="acme")
+    client.manager("Reload")
+    client.manager("WithdrawConsent", "(sa{sv})", "acme", {})
+    client.manager("ReconnectConnection", "(sa{sv})", "acme", {})
+    webhooks.wait_attempts(2)
+    sent = newest(receiver)
+    assert sent["sync.needs_attention"].message["data"]["category"] == "consent_withdrawn"
+    for name in ("sync.needs_attention", "sync.recovered"):
+        assert sent[name].message["data"]["run_id"] is None
+        assert check_schema(sent[name])
+
+
 def test_headers(webhooks, receiver):
     """Those of the page, those of HTTP, and no others."""
     webhooks.call("TestWebhook", webhooks.endpoint)

@@ -359,6 +359,53 @@ static void test_users(void **state)
         assert_non_null(connection.definition);
 }
 
+/* Of a connection that several persons share: all connectors that waited for it run, each once, whosever they are, and
+ * also after one that is active; who asked for one person is told of that one's alone. What is of another connection,
+ * needs nothing, or needs something else, does not run. */
+static void test_a_shared_connection(void **state)
+{
+        const ReconnectWish by_alice = { .user_id = ALICE, .requested_by = "key:alice" };
+        RunReport lost = report_category(ATTENTION_CONNECTION_LOST);
+        char active[RUN_ID_MAX + 1], expected[RUN_ID_MAX + 16];
+        EngineFixture *f = *state;
+        Answer a = {};
+
+        f->settings.max_concurrent_runs = f->settings.max_concurrent_runs_per_provider = 9;
+        fixture_set_clock(NOON);
+        fixture_write_connector(f, "bank", CONNECTOR("[Connector]\nConnection=acme\nUser=" ALICE "\n"));
+        fixture_write_connector(f, "mail", CONNECTOR("[Connector]\nConnection=acme\nUser=" BOB "\n"));
+        fixture_write_connector(f, "card", CONNECTOR("[Connector]\nConnection=acme\n"));
+        fixture_write_connector(f, "fine", CONNECTOR("[Connector]\nConnection=acme\n"));
+        fixture_write_connector(f, "data", CONNECTOR("[Connector]\nConnection=acme\n"));
+        fixture_write_connector(f, "other", CONNECTOR("[Connector]\nConnection=elsewhere\n"));
+        fixture_open(f);
+        fixture_succeed_run(f, "fine");
+        fixture_fail_run(f, "data", ATTENTION_DATA_ERROR);
+        fixture_fail_run(f, "other", ATTENTION_CONNECTION_LOST);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        fixture_fail_run(f, "mail", ATTENTION_CONSENT_EXPIRED);
+        fixture_fail_run(f, "card", ATTENTION_CONNECTION_LOST);
+        (void) memcpy(active, fixture_start(f, "card", false).run_id, sizeof(active));
+        (void) fixture_attach(f, "card");
+        fixture_forget(f);
+        expect_ok(engine_reconnect(f->engine, "acme", &by_alice, on_reconnect_answer, &a));
+        fixture_run_until(f, a.n > 0);
+        fixture_settle(f);
+        expect_ok(a.error);
+        (void) snprintf(expected, sizeof(expected), "bank %s;", fixture_connector(f, "bank")->run->id);
+        assert_string_equal(a.reconnected, expected);
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
+        assert_int_equal(fixture_count(f->calls, "start mail"), 1);
+        assert_int_equal(fixture_count(f->calls, "start "), 2);
+        assert_string_equal(fixture_connector(f, "bank")->run->requested_by, "key:alice");
+        assert_null(fixture_connector(f, "mail")->run->requested_by);
+        expect_ok(fixture_finish(f, "card", active, 1, &lost));
+        fixture_worker_ends(f, "card", NULL);
+        fixture_settle(f);
+        assert_int_equal(fixture_count(f->calls, "start card"), 1);
+        assert_int_equal(fixture_count(f->calls, "start "), 3);
+}
+
 /* What was said while the disk did not take it is read anew. */
 static void test_commit_fails(void **state)
 {
@@ -393,6 +440,7 @@ int main(void)
                 ENGINE_TEST(test_clock_steps),
                 ENGINE_TEST(test_time_zone),
                 ENGINE_TEST(test_users),
+                ENGINE_TEST(test_a_shared_connection),
                 ENGINE_TEST(test_commit_fails),
         };
 
