@@ -81,6 +81,9 @@ static int add_idle_timer(Service *s)
         if (!s->activated || s->app.settings.idle_exit_usec == USEC_INFINITY)
                 return 0;
         r = sd_event_add_time(s->app.event, &s->idle_timer, CLOCK_MONOTONIC, 0, IDLE_ACCURACY_USEC, on_idle, s);
+        /* A client that came while this process had no turn is seen first. */
+        if (r >= 0)
+                r = sd_event_source_set_priority(s->idle_timer, SD_EVENT_PRIORITY_IDLE);
         if (r >= 0)
                 on_idle_changed(&s->app);
         return r;
