@@ -46,6 +46,24 @@ static int remove_database(const char *path)
         return r < 0 ? r : sync_folder_of(path);
 }
 
+/* What it stored before its destination became another one. */
+static int remove_former(const char *directory)
+{
+        _cleanup_strv_free_ char **paths = NULL;
+        int r;
+
+        r = settle_recall_former(directory, &paths);
+        STRV_FOREACH(path, paths) {
+                if (r >= 0 || r == -ENOENT)
+                        r = remove_database(*path);
+                if (r < 0 && r != -ENOENT)
+                        return log_error_errno(r, "%s cannot be deleted: %m", *path);
+        }
+        if (r >= 0 || r == -ENOENT)
+                r = settle_forget_former(directory);
+        return r < 0 ? log_error_errno(r, "What was stored before in %s cannot be told: %m", directory) : 0;
+}
+
 int delete_items(const char *connector)
 {
         _cleanup_free_ char *directory = setup_state_directory(connector), *path = NULL, *state = NULL;
@@ -62,6 +80,9 @@ int delete_items(const char *connector)
         if (r < 0 && r != -ENOENT)
                 return log_error_errno(r, "The items of connector %s, in %s, cannot be deleted: %m", connector,
                                        path ?: directory);
+        r = remove_former(directory);
+        if (r < 0)
+                return r;
         r = remove_file(state, "");
         if (r < 0)
                 return log_error_errno(r, "%s cannot be deleted: %m", state);

@@ -6,7 +6,7 @@
 #include "base/macros.h"
 
 /**
- * delete_items() - remove the connector's sqlite destination and its state file
+ * delete_items() - remove the connector's sqlite destination, also of before, and its state file
  *
  * Nothing runs of the connector. What another destination has is not ours, and what is there no more is no error: it
  * can be done again after a crash.

@@ -13,8 +13,9 @@
 #include "worker/setup.h"
 
 /* In the state directory: the path of the destination's file. */
-#define PLACE_FILE_NAME "destination.path"
-#define PLACE_MAX       (64 * KIB)
+#define PLACE_FILE_NAME  "destination.path"
+#define FORMER_FILE_NAME "destination.former" /* where it was before */
+#define PLACE_MAX        (64 * KIB)
 
 typedef struct Settlement {
         sd_event *event;
@@ -23,17 +24,64 @@ typedef struct Settlement {
         char *settling;
 } Settlement;
 
+/* One a line: a setting is a line, too. Past PLACE_MAX, which takes hundreds of changes, no more are noted. */
+static int note_former(const char *state_directory, const char *path)
+{
+        _cleanup_free_ char *file = asprintf_or_null("%s/" FORMER_FILE_NAME, state_directory), *text = NULL;
+        _cleanup_strv_free_ char **paths = NULL;
+        int r;
+
+        r = file ? settle_recall_former(state_directory, &paths) : -ENOMEM;
+        if (r < 0 || strv_contains(paths, path))
+                return r;
+        r = strv_extend(&paths, path);
+        if (r < 0)
+                return r;
+        text = strv_join(paths, "\n");
+        if (!text)
+                return -ENOMEM;
+        return strlen(text) > PLACE_MAX ? 0 : write_file_atomic(file, text, strlen(text), 0600);
+}
+
 int settle_remember(const char *state_directory, const char *path)
 {
         _cleanup_free_ char *file = asprintf_or_null("%s/" PLACE_FILE_NAME, state_directory), *before = NULL;
+        int r;
 
         if (!file)
                 return -ENOMEM;
+        if (settle_recall(state_directory, &before) >= 0) {
+                if (streq_null(before, path))
+                        return 0;
+                r = note_former(state_directory, before);
+                if (r < 0)
+                        return r;
+        }
         if (!path)
                 return unlink(file) < 0 && errno != ENOENT ? -errno : 0;
-        if (read_file(file, PLACE_MAX, &before, NULL) >= 0 && streq(before, path))
-                return 0;
         return write_file_atomic(file, path, strlen(path), 0600);
+}
+
+int settle_recall_former(const char *state_directory, char ***ret_paths)
+{
+        _cleanup_free_ char *file = asprintf_or_null("%s/" FORMER_FILE_NAME, state_directory), *text = NULL;
+        int r;
+
+        r = file ? read_file(file, PLACE_MAX, &text, NULL) : -ENOMEM;
+        if (r == -ENOENT) {
+                *ret_paths = NULL;
+                return 0;
+        }
+        return r < 0 ? r : strv_split(text, "\n", ret_paths);
+}
+
+int settle_forget_former(const char *state_directory)
+{
+        _cleanup_free_ char *file = asprintf_or_null("%s/" FORMER_FILE_NAME, state_directory);
+
+        if (!file)
+                return -ENOMEM;
+        return unlink(file) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int settle_recall(const char *state_directory, char **ret_path)

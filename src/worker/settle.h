@@ -14,6 +14,8 @@
  * settle_remember() - note in the state directory where the destination is, for settle_connector()
  * @path: NULL: none that could be asked
  *
+ * Where it was before is noted, too.
+ *
  * Context: blocks for the disk where the place is another than before.
  * Return: 0; negative errno.
  */
@@ -27,6 +29,18 @@ int settle_remember(const char *state_directory, const char *path) _must_check_;
  * Return: 0; -ENOENT (there is none, or there was no run yet); -EACCES; -ENOMEM; other errnos of reading.
  */
 int settle_recall(const char *state_directory, char **ret_path) _must_check_;
+
+/**
+ * settle_recall_former() - where the destination was before, as settle_remember() noted it
+ * @ret_paths: strv, NULL for none; may name the present one; set on success only; freed by the caller
+ *
+ * Context: blocks for the disk.
+ * Return: 0; negative errno of reading.
+ */
+int settle_recall_former(const char *state_directory, char ***ret_paths) _must_check_;
+
+/* Forget them. Context and return as above. */
+int settle_forget_former(const char *state_directory) _must_check_;
 
 /**
  * settle_call() - begin to tell the requests, or else the counts, of the next untold run

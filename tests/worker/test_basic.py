@@ -287,3 +287,21 @@ def test_the_schema_in_the_manual_is_the_file_s(bench):
     columns = [row[1] for row in bench.items("PRAGMA table_info(items)")]
     manual = (ROOT / "docs/syncrun.connector.5.scd").read_text()
     assert columns and all(f"*{column}*" in manual for column in columns), columns
+
+
+def test_items_of_former_destinations_are_deleted_too(bench):
+    """The file in the state directory, then one elsewhere, then a program: nothing that was stored on the way is left."""
+    elsewhere = bench.folder / "here.db"
+    bench.pull([schema(), record(1)])
+    bench.next_run(2)
+    bench.pull([schema(), record(1)], destination=[("Type", "sqlite"), ("Path", str(elsewhere))])
+    bench.next_run(3)
+    bench.pull([schema(), record(1)], destination=[("Type", "exec"), ("ExecStore", "/bin/cat")])
+    assert (bench.state / "items.db").exists() and elsewhere.exists()
+    assert bench.start("--delete-items").wait() == 0
+    assert not list(bench.state.glob("items.db*")) and not list(bench.folder.glob("here.db*"))
+    assert bench.start("--delete-items").wait() == 0, "again, as after a crash"
+    bench.next_run(4)
+    bench.pull([schema(), record(1)])
+    with sqlite3.connect(bench.state / "items.db") as database:
+        assert database.execute("SELECT key FROM items").fetchall() == [("1",)]
