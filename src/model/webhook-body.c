@@ -83,6 +83,8 @@ static int make_message(WebhookType type, const Run *run, usec_t now_usec, Buffe
         if (r >= 0)
                 r = free_and_strdup(&message.run_id, run ? run->id : NULL);
         if (r >= 0)
+                r = free_and_strdup(&message.connector, run && !run->id ? run->connector : NULL);
+        if (r >= 0)
                 r = buffer_take(body, &message.body);
         if (r < 0) {
                 webhook_message_done(&message);

@@ -193,6 +193,7 @@ void webhook_message_done(WebhookMessage *message)
         free(message->id);
         free(message->user_id);
         free(message->run_id);
+        free(message->connector);
         free(message->body);
         *message = (WebhookMessage) { .type = _WEBHOOK_TYPE_INVALID };
 }

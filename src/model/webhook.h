@@ -97,6 +97,7 @@ typedef struct WebhookMessage {
         WebhookType type;
         char *user_id; /* NULL */
         char *run_id;  /* NULL */
+        char *connector; /* that it is about, where there is no run; NULL */
         usec_t run_created_usec; /* tells runs from outside apart that were given the same id; 0 */
         usec_t created_usec;
         char *body;

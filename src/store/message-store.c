@@ -23,7 +23,8 @@ static int64_t insert_message(Db *db, const WebhookMessage *message)
 {
         static const char sql[] = "INSERT INTO webhook_messages (id, type, user_id, run_id, run_created_usec,"
                                   "  connector, created_usec, body)"
-                                  " VALUES (?1, ?2, ?3, ?4, ?5, (SELECT connector FROM runs WHERE id = ?4), ?6, ?7)"
+                                  " VALUES (?1, ?2, ?3, ?4, ?5, ifnull((SELECT connector FROM runs WHERE id = ?4),"
+                                  "   (SELECT key FROM connectors WHERE name = ?8)), ?6, ?7)"
                                   " ON CONFLICT (run_id, run_created_usec, type) DO NOTHING RETURNING key";
         _cleanup_query_ Query query = query_begin(db, sql);
         int64_t key;
@@ -36,6 +37,7 @@ static int64_t insert_message(Db *db, const WebhookMessage *message)
         query_bind_uint(&query, message->run_created_usec);
         query_bind_uint(&query, message->created_usec);
         query_bind_text(&query, message->body);
+        query_bind_text(&query, message->connector);
         r = query_step(&query);
         if (r <= 0)
                 return r;
@@ -100,6 +102,7 @@ static int copy_message(const WebhookMessage *message, WebhookMessage *ret)
         ret->created_usec = message->created_usec;
         return free_and_strdup(&ret->id, message->id) < 0 || free_and_strdup(&ret->user_id, message->user_id) < 0 ||
                                free_and_strdup(&ret->run_id, message->run_id) < 0 ||
+                               free_and_strdup(&ret->connector, message->connector) < 0 ||
                                free_and_strdup(&ret->body, message->body) < 0
                        ? -ENOMEM
                        : 0;

@@ -35,8 +35,9 @@ static int64_t messages(EngineFixture *f, const char *type, const char *connecto
                         "SELECT count(*) FROM webhook_messages WHERE type = '%s' AND run_id IS NULL"
                         " AND json_extract(body, '$.data.connector') = '%s'"
                         " AND json_extract(body, '$.data.category') IS %s%s%s AND"
-                        " json_extract(body, '$.data.run_id') IS NULL",
-                        type, connector, category ? "'" : "", category ?: "NULL", category ? "'" : "");
+                        " json_extract(body, '$.data.run_id') IS NULL AND"
+                        " connector = (SELECT key FROM connectors WHERE name = '%s')",
+                        type, connector, category ? "'" : "", category ?: "NULL", category ? "'" : "", connector);
 
         assert_non_null(sql);
         return fixture_sql(f, sql);
