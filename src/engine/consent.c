@@ -15,13 +15,6 @@
 #include "engine/retry.h"
 #include "engine/scheduler.h"
 
-/* Of these destinations the items are ours; what a program has stored is the program's. */
-static bool keeps_items(const ConnectorDefinition *definition)
-{
-        return definition->exec_pull &&
-               (definition->destination == DESTINATION_SQLITE || definition->destination == DESTINATION_WEBHOOK);
-}
-
 /* Nothing of it goes on, and nothing that waited comes. */
 static void withdraw_connector(ConnectorEntry *c, const WithdrawWish *wish)
 {
@@ -30,7 +23,9 @@ static void withdraw_connector(ConnectorEntry *c, const WithdrawWish *wish)
         retry_forget(record);
         follow_up_forget(&record->follow_up);
         follow_up_forget(&record->resync);
-        if (wish->delete_items && keeps_items(c->definition))
+        /* Whatever the destination is now: it may have been a file of ours before. What a program has stored is the
+         * program's. */
+        if (wish->delete_items && c->definition->exec_pull)
                 record->deleting = true;
         if (c->run && run_cancel(c->run, wish->requested_by) < 0)
                 log_debug("Run %s of %s ends by itself.", c->run->id, c->name);
