@@ -12,14 +12,17 @@ import pytest
 from source import TOP
 
 BUILD = Path(os.environ.get("SYNCRUN_BUILD", TOP / "build"))
+CONNECTORS = ("syncrun-csv-bank", "syncrun-git-log", "syncrun-packages")
 PROGRAMS = {
     "syncrund": ("src/daemon/syncrund", "syncrund.8"),
     "syncrunctl": ("src/ctl/syncrunctl", "syncrunctl.1"),
-    "syncrun-worker": ("src/worker/syncrun-worker", None),
+    "syncrun-worker": ("src/worker/syncrun-worker", "syncrun-worker.8"),
     "syncrun-http": ("src/http/syncrun-http", "syncrun-http.8"),
+    **{name: (TOP / "src/connectors" / name, f"{name}.1") for name in CONNECTORS},
 }
 PAGES = ["syncrund.8", "syncrun-http.8", "syncrun-http.conf.5", "syncrunctl.1", "syncrun.connector.5", "syncrun.connection.5",
-         "syncrun.conf.5", "syncrun.webhooks.7", "org.syncrun1.5"]
+         "syncrun.conf.5", "syncrun.webhooks.7", "org.syncrun1.5",
+         "syncrun-worker.8", *(f"{name}.1" for name in CONNECTORS)]
 COMPLETION = (TOP / "src/ctl/syncrunctl.bash").read_text()
 NAMES = (TOP / "src/base/names.h").read_text()
 
@@ -62,7 +65,7 @@ def verbs(text):
     return re.findall(r"^  ([a-z]+(?: [a-z]+)?)", block, re.M)
 
 
-@pytest.mark.parametrize("program", [name for name, (_, manual) in PROGRAMS.items() if manual])
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_options_of_help_and_page(program):
     assert options(help_of(program)) == page_options(PROGRAMS[program][1])
 
@@ -153,7 +156,9 @@ def test_pages_have_no_warnings(name):
 
 def test_every_program_has_a_page():
     assert set(PAGES) == {path.name for path in (BUILD / "docs").iterdir() if re.search(r"\.[0-9]$", path.name)}
-    assert "syncrun-worker" in page("syncrund.8")
+    installed = re.findall(r"'(syncrun-[\w-]+)'", re.search(r"install_data\((.*?)install_dir", (TOP / "src/connectors/meson.build").read_text(), re.S)[1])
+    assert sorted(installed) == sorted(CONNECTORS)
+    assert {manual for _, manual in PROGRAMS.values()} <= set(PAGES)
 
 
 @pytest.mark.parametrize("path", sorted((TOP / "dbus").glob("*.xml")), ids=lambda path: path.stem)
