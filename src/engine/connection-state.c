@@ -149,10 +149,18 @@ static bool is_told(const ConnectionEntry *connection, const Shown *shown)
         return shown->state == connection->record.shown;
 }
 
+/* Its end is what the timer waited for: one that a run has called expired before is shown as that already. */
+static bool ends_now(const Engine *engine, const Shown *shown)
+{
+        return shown->is_over && engine->connections_due_usec > 0 &&
+               shown->expires_usec >= engine->connections_due_usec;
+}
+
 static void update_all(Engine *engine)
 {
         usec_t now = engine_now(engine, CLOCK_REALTIME), due = USEC_INFINITY;
         ConnectionEntry *connection, *next;
+        bool told;
 
         HASH_ITER(hh, engine->connections, connection, next) {
                 Shown shown = look(connection->definition, &connection->record, now);
@@ -160,11 +168,12 @@ static void update_all(Engine *engine)
                 if (!connection->definition && !connection->members)
                         continue;
                 due = MIN(due, shown.next_usec);
-                if (is_told(connection, &shown))
+                told = is_told(connection, &shown);
+                if (told && !ends_now(engine, &shown))
                         continue;
                 connection->record.shown = shown.state;
                 tell_members(connection, &shown);
-                connection_save(connection, CONNECTION_NEWS_STATE);
+                connection_save(connection, told ? 0 : CONNECTION_NEWS_STATE);
         }
         arm(engine, due);
 }

@@ -144,6 +144,26 @@ static void test_runs_beside_it(void **state)
         assert_true(fixture_has(f->calls, "start bank") && fixture_has(f->calls, "start mail"));
 }
 
+/* Its end is told, too, where one of them was before it: that one has its run's words. */
+static void test_expired_behind_a_run(void **state)
+{
+        EngineFixture *f = *state;
+
+        fixture_open_two(f);
+        fixture_load_connection(f, ENDS_TOMORROW);
+        fixture_fail_run(f, "mail", ATTENTION_CONSENT_EXPIRED);
+        expect_state(f, "expired");
+        assert_int_equal(attention_of(f, "bank"), _ATTENTION_INVALID);
+        fixture_come_near(f, NOON + USEC_PER_DAY);
+        fixture_run_until(f, attention_of(f, "bank") == ATTENTION_CONSENT_EXPIRED);
+        fixture_settle(f);
+        assert_non_null(fixture_connector(f, "mail")->record.attention.run_id);
+        fixture_forget(f);
+        fixture_close(f);
+        fixture_open(f);
+        assert_false(fixture_has(f->news, "attention"));
+}
+
 /* A later success shows that the consent is there after all; an earlier one does not. */
 static void test_success(void **state)
 {
@@ -206,6 +226,7 @@ int main(void)
 {
         static const struct CMUnitTest tests[] = {
                 ENGINE_TEST(test_expired), ENGINE_TEST(test_expired_meanwhile), ENGINE_TEST(test_runs_beside_it),
+                ENGINE_TEST(test_expired_behind_a_run),
                 ENGINE_TEST(test_success), ENGINE_TEST(test_withdrawn),         ENGINE_TEST(test_withdrawn_behind_a_run),
         };
 
