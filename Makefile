@@ -19,7 +19,7 @@ TEST_DEPS = clang clang-tidy clang-format cppcheck libclang-rt-14-dev systemd-co
 
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help deps test-deps build demo check bench fuzz torture soak install clean
+.PHONY: help deps test-deps build demo check lint bench fuzz torture soak install clean
 
 help:
 	@echo 'make deps      install what is missing of the Debian packages that building and the demo need'
@@ -27,6 +27,7 @@ help:
 	@echo 'make build     compile into $(BUILD)/'
 	@echo 'make demo      three connectors on real local data and the page, on a private bus, without root'
 	@echo 'make check     build with -Werror and run every test, also under ASan and UBSan'
+	@echo 'make lint      clang-tidy and cppcheck over the whole tree, a minute or two'
 	@echo 'make bench     run the benchmarks in a release build'
 	@echo 'make fuzz      run each libFuzzer target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make torture   kill the daemon and its workers COUNT=$(COUNT) times under load (SEED= draws the same again)'
@@ -70,6 +71,13 @@ demo: deps build
 
 check: test-deps
 	@$(PYTHON) tests/check.py
+
+# What is asked stands in .clang-tidy and tests/lint/cppcheck.cfg. clang-tidy counts on stderr what it does not show.
+lint: test-deps build
+	git ls-files 'src/*.c' 'tests/*.c' | xargs -P $$(nproc) -n 16 clang-tidy -p $(BUILD) --quiet 2>/dev/null
+	cppcheck --quiet --error-exitcode=1 -j $$(nproc) --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--library=tests/lint/cppcheck.cfg --suppress=missingInclude --suppress=memleak --suppress=internalAstError \
+		-I src -I $(BUILD) src
 
 # What the HTTP server is measured beside.
 bench: DEPS += libnginx-mod-nchan redis-server python3-fastapi python3-uvicorn python3-uvloop python3-httptools python3-redis

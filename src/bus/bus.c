@@ -112,7 +112,7 @@ int bus_publish(Bus *bus, Engine *engine)
         int r;
 
         bus->engine = engine;
-        bus->slots = calloc(2 * ELEMENTSOF(bus_objects), sizeof(*bus->slots));
+        bus->slots = calloc(2 * ELEMENTSOF(bus_objects), sizeof(sd_bus_slot *));
         if (!bus->slots)
                 return -ENOMEM;
         for (const BusObject *const *object = bus_objects; *object; object++) {

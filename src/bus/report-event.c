@@ -231,7 +231,7 @@ static int report_events_granted(Bus *bus, sd_bus_message *m, const Caller *call
                 return bus_refuse_text(error, -E2BIG, "At most %u events at a time.", REPORTED_EVENTS_MAX);
         if (n == 0)
                 return sd_bus_reply_method_return(m, NULL);
-        objects = calloc(n, sizeof(*objects));
+        objects = calloc(n, sizeof(struct json_object *));
         if (!objects)
                 return bus_refuse(error, -ENOMEM);
         for (size_t i = 0; i < n; i++)

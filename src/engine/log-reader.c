@@ -195,7 +195,8 @@ static int make_answer(LogRead *job, const char *reason, char **ret)
                 return r;
         if (n == 0 && (!reason || job->failed)) {
                 told = reason_of(job);
-                reason = told ?: reason;
+                if (told)
+                        reason = told;
         } else if (n > 0)
                 reason = NULL;
         json_open_object(&w, NULL);

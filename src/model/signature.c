@@ -26,7 +26,7 @@ int signature_secret_new(char ret[static SIGNATURE_SECRET_TEXT_MAX])
 
         if (getrandom(key, sizeof(key), 0) != (ssize_t) sizeof(key))
                 return errno > 0 ? -errno : -EIO;
-        (void) memcpy(ret, SECRET_PREFIX, n);
+        (void) memcpy(ret, SECRET_PREFIX, sizeof(SECRET_PREFIX));
         (void) EVP_EncodeBlock((uint8_t *) ret + n, key, sizeof(key));
         OPENSSL_cleanse(key, sizeof(key));
         return 0;

@@ -157,7 +157,7 @@ char *query_get_text(Query *query)
         return copy;
 }
 
-#define MEMBER(type, object, column) (*(type *) ((char *) (object) + (column)->offset))
+#define MEMBER(type, object, column) (*(type *) (void *) ((char *) (object) + (column)->offset))
 
 static void bind_column(Query *query, const Column *column, void *object)
 {

@@ -163,7 +163,7 @@ static void take_output(Reconnector *r, const char *bytes, size_t n)
                 if (bytes[i] == '\n')
                         take_line(r);
                 else if (r->n_line < OUTPUT_LINE_MAX)
-                        r->line[r->n_line++] = bytes[i] == '\0' ? ' ' : bytes[i];
+                        r->line[r->n_line++] = (char) (bytes[i] == '\0' ? ' ' : bytes[i]);
 }
 
 /* Return: whether there may be more. */

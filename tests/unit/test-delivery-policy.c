@@ -314,8 +314,8 @@ static void test_length_of_a_url(void **state)
                 char *url = calloc(1, n + 1);
 
                 assert_non_null(url);
-                (void) memset(url, 'a', n);
-                (void) memcpy(url, "https://example.com/", strlen("https://example.com/"));
+                (void) snprintf(url, n + 1, "https://example.com/");
+                (void) memset(url + strlen(url), 'a', n - strlen(url));
                 check_url(&s, url, n == WEBHOOK_URL_MAX);
                 free(url);
         }

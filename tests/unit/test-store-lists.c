@@ -243,10 +243,10 @@ static void test_page_tokens(void **state)
         expect_errno(page_token_parse(page_token_format(token, &(PagePlace){ UINT64_MAX, 1 }), &place), -EINVAL);
         (void) page_token_format(token, &places[1]);
         for (size_t i = 0; i < sizeof(token) - 1; i++)
-                for (char c = ' '; c <= '~'; c++) {
+                for (int c = ' '; c <= '~'; c++) {
                         char kept = token[i];
 
-                        token[i] = c;
+                        token[i] = (char) c;
                         expect_errno(page_token_parse(token, &place), c == kept ? 0 : -EINVAL);
                         token[i] = kept;
                 }
