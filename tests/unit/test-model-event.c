@@ -319,6 +319,7 @@ static void test_view_of_attention(void **state)
                 .message = (char *) "gone",
                 .since_usec = A_TIME,
                 .run_id = (char *) "r",
+                .accounts = (char *) "[\"a\"]",
         };
         _cleanup_free_ char *text = NULL, *expected = NULL;
         Buffer buffer = {};
@@ -331,7 +332,7 @@ static void test_view_of_attention(void **state)
         expect_ok(buffer_take(&buffer, &text));
         expected = asprintf_or_null(
                         "[null,{\"category\":\"destination_deleted\",\"message\":\"gone\",\"advice\":\"%s\","
-                        "\"since\":\"2026-05-30T20:00:00Z\",\"run_id\":\"r\"}]",
+                        "\"since\":\"2026-05-30T20:00:00Z\",\"run_id\":\"r\",\"accounts\":[\"a\"]}]",
                         attention_advice(ATTENTION_DESTINATION_DELETED));
         assert_string_equal(text, expected);
 }
