@@ -10,6 +10,7 @@
 #include "base/fd-util.h"
 #include "base/log.h"
 #include "base/string-util.h"
+#include "worker/item-db.h"
 #include "worker/settle.h"
 #include "worker/setup.h"
 
@@ -35,12 +36,19 @@ static int remove_file(const char *path, const char *suffix)
         return unlink(file) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* As SQLite names what belongs to a database. */
+/* As SQLite names what belongs to a database. A destination that was somebody else's took nothing of ours. */
 static int remove_database(const char *path)
 {
         static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
-        int r = 0;
+        int r;
 
+        r = item_db_is_ours(path);
+        if (r == 0) {
+                log_warning("%s holds no items of a connector: it is left alone.", path);
+                return 0;
+        }
+        if (r == -ENOENT)
+                r = 0;
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(suffixes); i++)
                 r = remove_file(path, suffixes[i]);
         return r < 0 ? r : sync_folder_of(path);

@@ -2,9 +2,16 @@
 
 /* See item-db.h. */
 
+#include <endian.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "base/fd-util.h"
 #include "worker/item-db.h"
+
+#define APPLICATION_ID_OFFSET 68U /* in SQLite's head */
 
 static const char schema[] = "CREATE TABLE stream ("
                              "  id INTEGER PRIMARY KEY,"
@@ -226,6 +233,26 @@ static int check_schema(ItemDb *db)
         if (version > ITEM_DB_VERSION)
                 return -EOVERFLOW;
         return version < ITEM_DB_VERSION ? make_schema(db, upgrade) : 0;
+}
+
+/* SQLite writes its head with the schema, before there is a log beside the file (sqlite.org/fileformat.html, 1.3). */
+int item_db_is_ours(const char *path)
+{
+        static const char magic[] = "SQLite format 3";
+        uint8_t head[APPLICATION_ID_OFFSET + sizeof(uint32_t)];
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        uint32_t application;
+        ssize_t n;
+
+        if (fd < 0)
+                return -errno;
+        n = pread(fd, head, sizeof(head), 0);
+        if (n <= 0)
+                return n < 0 ? -errno : 1;
+        if ((size_t) n < sizeof(head) || memcmp(head, magic, sizeof(magic)) != 0)
+                return 0;
+        memcpy(&application, head + APPLICATION_ID_OFFSET, sizeof(application));
+        return be32toh(application) == ITEM_DB_APPLICATION_ID;
 }
 
 int item_db_open(ItemDb *db, const char *path)

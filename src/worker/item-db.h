@@ -86,6 +86,14 @@ typedef struct ItemDb {
 } ItemDb;
 
 /**
+ * item_db_is_ours - whether a file was made by item_db_open(), by its head: what may be deleted
+ * @path: of the file
+ *
+ * Return: 1 or 0; an empty file is ours; -ENOENT, or another error of reading.
+ */
+int item_db_is_ours(const char *path);
+
+/**
  * item_db_open() - open the file, make it or its schema where they are missing
  * @db: closed by item_db_close(), also after failure
  *

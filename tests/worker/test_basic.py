@@ -305,3 +305,19 @@ def test_items_of_former_destinations_are_deleted_too(bench):
     bench.pull([schema(), record(1)])
     with sqlite3.connect(bench.state / "items.db") as database:
         assert database.execute("SELECT key FROM items").fetchall() == [("1",)]
+
+
+def test_the_database_of_another_is_not_deleted(bench):
+    """A destination that was somebody else's, and refused, is still there when a connector's items are deleted."""
+    others = bench.folder / "others.db"
+    with sqlite3.connect(others) as database:
+        database.execute("CREATE TABLE theirs (a)")
+    bench.pull([schema(), record(1)], destination=[("Type", "sqlite"), ("Path", str(others))])
+    bench.next_run(2)
+    notes = bench.folder / "notes.txt"
+    notes.write_text("short")
+    bench.pull([schema(), record(1)], destination=[("Type", "sqlite"), ("Path", str(notes))])
+    assert bench.start("--delete-items").wait() == 0
+    assert notes.read_text() == "short"
+    with sqlite3.connect(others) as database:
+        assert database.execute("SELECT count(*) FROM theirs").fetchall() == [(0,)]
