@@ -4,7 +4,7 @@
 import re
 
 from browser import NARROW, Keys
-from sites import N_SYNCS, finish
+from sites import ALICE, N_SYNCS, PULL, finish
 
 VIEWS = {
     "syncs": ("#/", ".cell-name"),
@@ -143,17 +143,57 @@ def test_little_moves_for_those_who_want_it_so(page, site):
     page.gone(".running")
 
 
+# All cells of each row: in it, apart from each other, and so is what can be seen of what they say; each id in one line.
+ROWS = """
+    const seen = (cell) => {
+      const text = document.createRange();
+      text.selectNodeContents(cell);
+      const [a, b] = [cell.getBoundingClientRect(), text.getBoundingClientRect()], hides = getComputedStyle(cell).overflowX === "hidden";
+      return hides || b.width === 0 ? a : {left: Math.min(a.left, b.left), right: Math.max(a.right, b.right), top: Math.min(a.top, b.top), bottom: Math.max(a.bottom, b.bottom), width: a.width};
+    };
+    const apart = (a, b) => a.right <= b.left + 1 || b.right <= a.left + 1 || a.bottom <= b.top + 1 || b.bottom <= a.top + 1;
+    const stands = (row) => {
+      const within = row.getBoundingClientRect(), boxes = [...row.children].map((cell) => (cell.matches(".cell-name") ? cell.getBoundingClientRect() : seen(cell)));
+      return boxes.length === 7 && boxes.every((box) => box.width > 20 && box.top >= within.top - 1 && box.bottom <= within.bottom + 1 && box.right <= within.right)
+          && boxes.every((a, i) => boxes.slice(i + 1).every((b) => apart(a, b)));
+    };
+    const rows = given[0].map((name) => all(`.rows .row[data-key="${name}"]`)[0]), table = all(".table")[0]?.getBoundingClientRect();
+    return rows.every((row) => row && stands(row)) && all(".row .id").every((id) => id.getClientRects().length === 1 && id.getBoundingClientRect().height < 30)
+        && all(".toolbar, .fields > *").every((e) => e.getBoundingClientRect().bottom <= table.top && e.getBoundingClientRect().right <= innerWidth);"""
+WIDTHS = (1360, 1100, 900, 680, 641, 640, 390, 320)
+
+
+def test_long_names(browser, new_site):
+    """As long as the daemon takes them, beside a user, and in a sync that needs attention."""
+    site = new_site()
+    providers = {"a" * 28: "p" * 64, "bank": "gocardless-bank-account-data", "money": "gocardless", "health": "apple-health-export",
+                 "lloyds": "open-banking-lloyds", "mail": "microsoft-365-mail", "long-words": "-".join(["provider"] * 7)}
+    for name, provider in providers.items():
+        site.daemon.add(name, ("" if name == "money" else "[Schedule]\nOnCalendar=yearly\n") + PULL, Description="What it is about, in very many words, " * 3, Provider=provider, User=ALICE)
+    site.start()
+    for name in providers:
+        if name != "money":
+            finish(site.run(name), 1, **({"outcome": "succeeded"} if name == "mail" else {"outcome": "failed", "error": "no", "attention": "destination_auth_expired"}))
+    browser.sign_in(site, site.key("key", "read", "write", "admin"))
+    browser.becomes(".row .pill", "all.filter((e) => e.textContent === 'Needs attention').length", len(providers) - 2)
+    browser.becomes(".row svg.strip", "all.length", len(providers) - 1)
+    for width in WIDTHS:
+        browser.look("light", (width, 900))
+        browser.when(f"return document.documentElement.scrollWidth <= innerWidth && (() => {{{ROWS}}})()", list(providers), what=f"all cells at {width}")
+    browser.look()
+    browser.state("long-names", whole=False)
+    browser.go(f"#/syncs/{'a' * 28}")
+    browser.find(".entry")
+    browser.state("long-name")
+    assert browser.console() == []
+
+
 def test_nothing_is_left_out(page):
     """Where there is little room, also on a wide screen that is magnified."""
     page.find("[data-key=giro-account] svg.strip")
-    for width in (1360, 1100, 900, 680, 390, 320):
+    for width in WIDTHS:
         page.look("light", (width, 900))
-        page.when("""
-            const row = all(".rows .row[data-key=giro-account]")[0], within = row.getBoundingClientRect();
-            const boxes = [...row.children].map((cell) => [cell.className, cell.getBoundingClientRect()]);
-            const apart = ([, a], [, b]) => a.right <= b.left + 1 || b.right <= a.left + 1 || a.bottom <= b.top + 1 || b.bottom <= a.top + 1;
-            return boxes.length === 7 && boxes.every(([, box]) => box.width > 20 && box.top >= within.top - 1 && box.bottom <= within.bottom + 1 && box.right <= within.right)
-                && boxes.every((a, i) => boxes.slice(i + 1).every((b) => apart(a, b)));""", what=f"all cells at {width}")
+        page.when(ROWS, ["giro-account", "watch"], what=f"all cells at {width}")
     page.look()
     page.go("#/syncs/giro-account")
     page.find(".entry")
