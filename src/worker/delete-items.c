@@ -37,25 +37,30 @@ static int remove_file(const char *path, const char *suffix)
 }
 
 /* As SQLite names what belongs to a database. A destination that was somebody else's took nothing of ours. */
-static int remove_database(const char *path)
+static int remove_database(const char *connector, const char *path)
 {
         static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
+        _cleanup_free_ char *other = NULL;
         int r;
 
-        r = item_db_is_ours(path);
+        r = item_db_may_go(path, connector, &other);
         if (r == 0) {
+                log_warning("%s holds the items of connector %s: it is left alone.", path, other);
+                return 0;
+        }
+        if (r == -EMEDIUMTYPE) {
                 log_warning("%s holds no items of a connector: it is left alone.", path);
                 return 0;
         }
-        if (r == -ENOENT)
-                r = 0;
+        /* Gone before, or so damaged that nobody can read it. */
+        r = r == -ENOENT || r == -EUCLEAN ? 0 : r;
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(suffixes); i++)
                 r = remove_file(path, suffixes[i]);
         return r < 0 ? r : sync_folder_of(path);
 }
 
 /* What it stored before its destination became another one. */
-static int remove_former(const char *directory)
+static int remove_former(const char *connector, const char *directory)
 {
         _cleanup_strv_free_ char **paths = NULL;
         int r;
@@ -63,7 +68,7 @@ static int remove_former(const char *directory)
         r = settle_recall_former(directory, &paths);
         STRV_FOREACH(path, paths) {
                 if (r >= 0 || r == -ENOENT)
-                        r = remove_database(*path);
+                        r = remove_database(connector, *path);
                 if (r < 0 && r != -ENOENT)
                         return log_error_errno(r, "%s cannot be deleted: %m", *path);
         }
@@ -84,11 +89,11 @@ int delete_items(const char *connector)
                 return log_oom();
         r = settle_recall(directory, &path);
         if (r >= 0)
-                r = remove_database(path);
+                r = remove_database(connector, path);
         if (r < 0 && r != -ENOENT)
                 return log_error_errno(r, "The items of connector %s, in %s, cannot be deleted: %m", connector,
                                        path ?: directory);
-        r = remove_former(directory);
+        r = remove_former(connector, directory);
         if (r < 0)
                 return r;
         r = remove_file(state, "");

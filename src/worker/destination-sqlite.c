@@ -16,14 +16,19 @@
 int sqlite_error(SqliteDestination *d, int r)
 {
         Destination *destination = &d->destination;
+        _cleanup_free_ char *other = NULL;
 
         if (r == -ENOMEM)
                 return r;
-        if (r == -EOVERFLOW || r == -EMEDIUMTYPE || r == -EROFS || r == -EACCES || r == -ENODEV)
+        if (r == -EEXIST || r == -EOVERFLOW || r == -EMEDIUMTYPE || r == -EROFS || r == -EACCES || r == -ENODEV)
                 destination->category = ATTENTION_CONFIGURATION_ERROR;
         if (r == -EOVERFLOW)
                 return destination_error(destination, r, "%s was made by a newer version of syncrun",
                                          destination->context.path);
+        if (r == -EEXIST && item_db_find_other(&d->db, destination->context.connector, &other) >= 0 && other)
+                return destination_error(destination, r,
+                                         "%s holds the items of connector %s: each has a Path= of its own",
+                                         destination->context.path, other);
         if (r == -EMEDIUMTYPE)
                 return destination_error(destination, r, "%s is not a database of items", destination->context.path);
         return destination_error(destination, r, "%s: %s", destination->context.path, sqlite3_errmsg(d->db.sqlite));
@@ -123,7 +128,7 @@ int sqlite_open(Destination *destination)
 
         if (!destination->context.event && access(destination->context.path, F_OK) < 0)
                 return -errno; /* nothing to settle, and none of our business to make it */
-        r = item_db_open(&d->db, destination->context.path);
+        r = item_db_open(&d->db, destination->context.path, destination->context.connector);
         if (r < 0)
                 return sqlite_error(d, r);
         return destination->context.event ? add_run(d) : 0;

@@ -17,6 +17,7 @@
 /* What a destination needs to know of the run. All borrowed, for as long as the destination lives. */
 typedef struct DestinationContext {
         DestinationType type;
+        const char *connector; /* whose; NULL for `--settle` */
         const char *run_id;
         bool full_resync;              /* every record is stored again, also where its content is known */
         const char *path;              /* Path=, specifiers expanded; NULL for types without */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd-util.h"
+#include "base/string-util.h"
 #include "worker/item-db.h"
 
 #define APPLICATION_ID_OFFSET 68U /* in SQLite's head */
@@ -61,6 +62,10 @@ static const char schema[] = "CREATE TABLE stream ("
 /* To version 2. What the keys of earlier items were made of, nobody has noted. */
 static const char upgrade[] = "ALTER TABLE stream ADD COLUMN keyed_from INTEGER NOT NULL DEFAULT 0;"
                               "UPDATE stream SET keyed_from = (SELECT ifnull(max(id), 0) + 1 FROM item);";
+
+static const char connector_schema[] = "CREATE TABLE IF NOT EXISTS connector ("
+                                       "  name TEXT PRIMARY KEY"
+                                       ") STRICT, WITHOUT ROWID;";
 
 static const char outbox_schema[] =
                 "CREATE TABLE IF NOT EXISTS delivery ("
@@ -235,8 +240,50 @@ static int check_schema(ItemDb *db)
         return version < ITEM_DB_VERSION ? make_schema(db, upgrade) : 0;
 }
 
+int item_db_find_other(const ItemDb *db, const char *connector, char **ret)
+{
+        static const char sql[] = "SELECT name FROM connector WHERE name <> ?1 LIMIT 1";
+        sqlite3_stmt *statement = NULL;
+        int code, r = 0;
+
+        *ret = NULL;
+        code = sqlite3_prepare_v2(db->sqlite, sql, -1, &statement, NULL);
+        if (code == SQLITE_OK)
+                code = sqlite3_bind_text(statement, 1, connector, -1, SQLITE_STATIC);
+        if (code == SQLITE_OK)
+                code = sqlite3_step(statement);
+        if (code == SQLITE_ROW) {
+                *ret = strdup((const char *) sqlite3_column_text(statement, 0));
+                r = *ret ? 0 : -ENOMEM;
+        }
+        (void) sqlite3_finalize(statement);
+        return r < 0 ? r : item_db_errno(code);
+}
+
+static int note_connector(ItemDb *db, const char *connector)
+{
+        _cleanup_free_ char *other = NULL;
+        sqlite3_stmt *statement = NULL;
+        int code, r;
+
+        r = execute(db, connector_schema);
+        if (r < 0 || !connector)
+                return r;
+        code = sqlite3_prepare_v2(db->sqlite, "INSERT OR IGNORE INTO connector (name) VALUES (?1)", -1, &statement,
+                                  NULL);
+        if (code == SQLITE_OK)
+                code = sqlite3_bind_text(statement, 1, connector, -1, SQLITE_STATIC);
+        if (code == SQLITE_OK)
+                code = sqlite3_step(statement);
+        (void) sqlite3_finalize(statement);
+        r = item_db_errno(code);
+        if (r >= 0)
+                r = item_db_find_other(db, connector, &other);
+        return r < 0 ? r : other ? -EEXIST : 0;
+}
+
 /* SQLite writes its head with the schema, before there is a log beside the file (sqlite.org/fileformat.html, 1.3). */
-int item_db_is_ours(const char *path)
+static int is_ours(const char *path)
 {
         static const char magic[] = "SQLite format 3";
         uint8_t head[APPLICATION_ID_OFFSET + sizeof(uint32_t)];
@@ -247,15 +294,15 @@ int item_db_is_ours(const char *path)
         if (fd < 0)
                 return -errno;
         n = pread(fd, head, sizeof(head), 0);
-        if (n <= 0)
-                return n < 0 ? -errno : 1;
+        if (n < 0)
+                return -errno;
         if ((size_t) n < sizeof(head) || memcmp(head, magic, sizeof(magic)) != 0)
                 return 0;
         memcpy(&application, head + APPLICATION_ID_OFFSET, sizeof(application));
         return be32toh(application) == ITEM_DB_APPLICATION_ID;
 }
 
-int item_db_open(ItemDb *db, const char *path)
+int item_db_open(ItemDb *db, const char *path, const char *connector)
 {
         char sql[192];
         int r;
@@ -274,9 +321,10 @@ int item_db_open(ItemDb *db, const char *path)
         if (r < 0)
                 return r;
         r = check_schema(db);
-        if (r < 0)
-                return r;
-        r = execute(db, "COMMIT");
+        if (r >= 0)
+                r = note_connector(db, connector);
+        if (r >= 0)
+                r = execute(db, "COMMIT");
         if (r < 0)
                 return r;
         /* Rows that are overwritten need no wiping here; it would cost a fifth of the speed (Debian's default is on).
@@ -286,6 +334,27 @@ int item_db_open(ItemDb *db, const char *path)
                         "PRAGMA cache_size = -%d; PRAGMA trusted_schema = OFF;",
                         ITEM_DB_CACHE_KIB);
         return execute(db, sql);
+}
+
+int item_db_may_go(const char *path, const char *connector, char **ret_other)
+{
+        ItemDb db = {};
+        int r;
+
+        r = is_ours(path);
+        if (r <= 0)
+                return r < 0 ? r : -EMEDIUMTYPE;
+        r = item_db_errno(sqlite3_open_v2(path, &db.sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
+        if (r >= 0) {
+                (void) sqlite3_busy_timeout(db.sqlite, ITEM_DB_BUSY_MSEC);
+                r = execute(&db, connector_schema);
+        }
+        if (r >= 0)
+                r = item_db_find_other(&db, connector, ret_other);
+        item_db_close(&db);
+        if (r < 0)
+                return r == -EMEDIUMTYPE ? -EUCLEAN : r; /* whose it was is known */
+        return !*ret_other;
 }
 
 int item_db_open_outbox(ItemDb *db)

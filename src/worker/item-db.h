@@ -12,6 +12,8 @@
  * - stream: names, and the key fields (JSON, a list of paths) that item.key is made of; NULL for a hash of the
  *   content; keyed_from: items with smaller ids may have been given their keys when the fields were others
  * - run: runs that wrote here; settled: the daemon has its exact counts
+ * - connector: the name of the only one that stores here. Items do not say whose they are, and are deleted with the
+ *   file
  * - tally: counts by account of runs that are not settled, written in the transactions of the items that they count;
  *   account '' is for records that name none
  *
@@ -86,23 +88,32 @@ typedef struct ItemDb {
 } ItemDb;
 
 /**
- * item_db_is_ours - whether a file was made by item_db_open(), by its head: what may be deleted
+ * item_db_may_go - whether a file holds items of one connector alone, or none: whether it may be deleted with them
  * @path: of the file
+ * @connector: whose
+ * @ret_other: another connector that has stored in it, owned by the caller; NULL if there is none
  *
- * Return: 1 or 0; an empty file is ours; -ENOENT, or another error of reading.
+ * Context: blocks for the disk, and for those who write to the file.
+ * Return: 1 or 0; -EMEDIUMTYPE: item_db_open() has not made it; -ENOENT; -EUCLEAN: it was ours, and is damaged;
+ * as item_db_errno().
  */
-int item_db_is_ours(const char *path);
+int item_db_may_go(const char *path, const char *connector, char **ret_other) _must_check_;
 
 /**
  * item_db_open() - open the file, make it or its schema where they are missing
  * @db: closed by item_db_close(), also after failure
+ * @connector: who stores in it, alone, which is noted there; NULL: nobody
  *
  * Context: blocks for the disk.
  * Return: 0; -EOVERFLOW (made by a newer syncrun, left untouched); -EMEDIUMTYPE (another program's database, or none);
- * as item_db_errno().
+ * -EEXIST (another connector stores in it, left untouched); as item_db_errno().
  */
-int item_db_open(ItemDb *db, const char *path) _must_check_;
+int item_db_open(ItemDb *db, const char *path, const char *connector) _must_check_;
 void item_db_close(ItemDb *db);
+
+/** item_db_find_other() - another connector that has stored in the file, owned by the caller; NULL: none. Return: 0;
+ * -ENOMEM; as item_db_errno(). */
+int item_db_find_other(const ItemDb *db, const char *connector, char **ret) _must_check_;
 
 /** item_db_open_outbox() - make the tables of the outbox where they are missing. In a transaction. Return: 0; as
  * item_db_errno(). */

@@ -24,7 +24,8 @@ typedef struct Settlement {
         char *settling;
 } Settlement;
 
-/* One a line: a setting is a line, too. Past PLACE_MAX, which takes hundreds of changes, no more are noted. */
+/* One a line: a setting is a line, too. Past PLACE_MAX, which takes hundreds of changes, no more are noted, which a
+ * person has to know. */
 static int note_former(const char *state_directory, const char *path)
 {
         _cleanup_free_ char *file = asprintf_or_null("%s/" FORMER_FILE_NAME, state_directory), *text = NULL;
@@ -40,7 +41,11 @@ static int note_former(const char *state_directory, const char *path)
         text = strv_join(paths, "\n");
         if (!text)
                 return -ENOMEM;
-        return strlen(text) > PLACE_MAX ? 0 : write_file_atomic(file, text, strlen(text), 0600);
+        if (strlen(text) > PLACE_MAX) {
+                log_warning("Path= has changed too often: %s will not be deleted with the connector's items.", path);
+                return 0;
+        }
+        return write_file_atomic(file, text, strlen(text), 0600);
 }
 
 int settle_remember(const char *state_directory, const char *path)

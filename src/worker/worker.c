@@ -306,6 +306,7 @@ static int open_destination(Worker *worker)
 {
         DestinationContext context = {
                 .type = worker->definition->destination,
+                .connector = worker->connector,
                 .run_id = worker->attachment.run_id,
                 .full_resync = worker->attachment.full_resync,
                 .path = worker->setup.destination_path,

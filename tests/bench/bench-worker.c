@@ -224,7 +224,7 @@ static double run_sqlite(const Input *input, ItemStatement number, unsigned stri
         sqlite3_stmt *statement;
         ItemDb db;
 
-        check(item_db_open(&db, path_of("bare.db")), "bare.db");
+        check(item_db_open(&db, path_of("bare.db"), NULL), "bare.db");
         double began = cpu_seconds();
         check(item_db_do(&db, ITEM_BEGIN), "begin");
         for (unsigned i = 0; i < input->n_records; i++) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What becomes of records: counts, keys, content, versions, cursors."""
 
+import contextlib
 import json
 import sqlite3
 
@@ -321,3 +322,18 @@ def test_the_database_of_another_is_not_deleted(bench):
     assert notes.read_text() == "short"
     with sqlite3.connect(others) as database:
         assert database.execute("SELECT count(*) FROM theirs").fetchall() == [(0,)]
+
+
+def test_the_database_of_another_connector(bench):
+    """Whose an item is the file does not say: one connector stores there, and it is deleted with that one's items alone."""
+    theirs = bench.folder / "theirs.db"
+    bench.pull([schema(), record(1)], destination=[("Type", "sqlite"), ("Path", str(theirs))])
+    with contextlib.closing(sqlite3.connect(theirs, isolation_level=None)) as database:
+        assert database.execute("UPDATE connector SET name = 'another'").rowcount == 1
+    bench.next_run(2)
+    end = bench.pull([schema(), record(2)], destination=[("Type", "sqlite"), ("Path", str(theirs))])
+    assert end["outcome"] == "failed" and end["attention"] == "configuration_error"
+    assert f"{theirs} holds the items of connector another" in end["error"]
+    assert bench.start("--delete-items").wait() == 0
+    with contextlib.closing(sqlite3.connect(theirs)) as database:
+        assert database.execute("SELECT key FROM items").fetchall() == [("1",)]
