@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* See client-async.h. A call is kept with its arguments until it is answered, because a message belongs to one
- * connection and can not be sent on the next. */
+ * connection and can not be sent on the next. The bus would keep one for a daemon that it has to start, for as long as
+ * that takes, and deliver it when it was long given up: so calls start nothing, and that is asked for apart. */
 
 #include "client/client-async.h"
 
@@ -33,6 +34,7 @@ struct ClientCall {
         ClientOption *options; /* their strings are ours */
         size_t n_options;
         bool repeatable;
+        bool asks_alone;
         ClientAnswerCallback callback;
         void *userdata;
         usec_t give_up_usec; /* CLOCK_MONOTONIC: while it waits for a daemon */
@@ -46,6 +48,7 @@ struct ClientAsync {
         sd_bus *bus;
         sd_bus_slot *slots[5]; /* matches and the question for the name's owner */
         size_t n_slots;
+        sd_bus_slot *start; /* the daemon is being started */
         bool up;
         ClientCall *calls;
         unsigned n_calls;
@@ -139,6 +142,7 @@ static int call_new(const ClientRequest *request, ClientCall **ret)
         call->number = request->number ? *request->number : 0;
         call->dictionary = request->dictionary;
         call->repeatable = request->repeatable;
+        call->asks_alone = request->asks_alone;
         if (!call->path || !call->interface || !call->member || (request->text && !call->text) ||
             (request->second_text && !call->second_text))
                 return -ENOMEM;
@@ -157,6 +161,26 @@ static int call_new(const ClientRequest *request, ClientCall **ret)
 }
 
 /* ---- Sending, and what comes back */
+
+/* What becomes of it is told by the name's owner. */
+static int on_started(sd_bus_message *m, void *userdata, sd_bus_error *unused)
+{
+        ClientAsync *client = userdata;
+
+        client->start = sd_bus_slot_unref(client->start);
+        if (sd_bus_message_is_method_error(m, NULL))
+                log_debug("The daemon is not started: %s", sd_bus_message_get_error(m)->message);
+        return 0;
+}
+
+static void start_daemon(ClientAsync *client)
+{
+        if (!client->bus || client->up || client->start)
+                return;
+        (void) sd_bus_call_method_async(client->bus, &client->start, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                        "org.freedesktop.DBus", "StartServiceByName", on_started, client, "su",
+                                        SYNCRUN_BUS_NAME, 0U);
+}
 
 static void wait_for_daemon(ClientCall *call)
 {
@@ -194,12 +218,23 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *unused)
         return 0;
 }
 
+static usec_t answer_timeout(const ClientCall *call)
+{
+        usec_t now = now_usec(CLOCK_MONOTONIC);
+
+        if (!call->asks_alone)
+                return CLIENT_CALL_TIMEOUT_USEC;
+        return call->give_up_usec > now ? call->give_up_usec - now : 1; /* 0 would be the bus's own */
+}
+
 static int send_call(ClientCall *call)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         sd_bus *bus = call->client->bus;
         int r;
 
+        if (!call->asks_alone)
+                start_daemon(call->client);
         r = sd_bus_message_new_method_call(bus, &m, SYNCRUN_BUS_NAME, call->path, call->interface, call->member);
         if (r >= 0 && call->text)
                 r = sd_bus_message_append(m, "s", call->text);
@@ -210,7 +245,9 @@ static int send_call(ClientCall *call)
         if (r >= 0 && call->dictionary)
                 r = client_append_options(m, call->options, call->n_options);
         if (r >= 0)
-                r = sd_bus_call_async(bus, &call->slot, m, on_reply, call, CLIENT_CALL_TIMEOUT_USEC);
+                r = sd_bus_message_set_auto_start(m, false);
+        if (r >= 0)
+                r = sd_bus_call_async(bus, &call->slot, m, on_reply, call, answer_timeout(call));
         return r;
 }
 
@@ -351,6 +388,7 @@ static void close_bus(ClientAsync *client)
 
         for (; client->n_slots > 0; client->n_slots--)
                 client->slots[client->n_slots - 1] = sd_bus_slot_unref(client->slots[client->n_slots - 1]);
+        client->start = sd_bus_slot_unref(client->start);
         if (!client->bus)
                 return;
         (void) sd_bus_detach_event(client->bus);

@@ -39,6 +39,7 @@ typedef struct ClientRequest {
         const ClientOption *options;
         size_t n_options;
         bool repeatable; /* may be sent again when the daemon died over it */
+        bool asks_alone; /* starts no daemon, and all of it takes no longer than CLIENT_WAIT_USEC */
 } ClientRequest;
 
 typedef struct ClientAsyncCallbacks {
@@ -76,6 +77,8 @@ bool client_async_is_up(const ClientAsync *client);
  * client_async_call() - call a method
  * @callback: called once, never from within this function, unless the call is cancelled
  * @ret_call: to cancel it by; not valid any more when the callback is called. May be NULL.
+ *
+ * It is sent to a daemon that is there only. One that is not is started, where the bus can, and waited for.
  *
  * Return: 0; -ENOBUFS (CLIENT_CALLS_MAX); -ENOMEM; errno of the event loop.
  */

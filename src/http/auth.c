@@ -281,7 +281,13 @@ static void ask(Auth *auth, Request *request, const Check *check)
                 return;
         }
         memcpy(request->state, check, sizeof(*check));
-        backend_call(request, &(ClientRequest){ .member = "CheckApiKey", .text = check->hash, .repeatable = true },
+        backend_call(request,
+                     &(ClientRequest){
+                                     .member = "CheckApiKey",
+                                     .text = check->hash,
+                                     .repeatable = true,
+                                     .asks_alone = request->route->asks_alone,
+                     },
                      on_checked);
 }
 
@@ -436,7 +442,12 @@ void auth_daemon_returned(Auth *auth)
         KnownKey *known, *next;
 
         HASH_ITER(hh, auth->known, known, next) {
-                ClientRequest request = { .member = "CheckApiKey", .text = known->hash, .repeatable = true };
+                ClientRequest request = {
+                        .member = "CheckApiKey",
+                        .text = known->hash,
+                        .repeatable = true,
+                        .asks_alone = true,
+                };
 
                 if (known->fresh || known->principal->allowance->n_streams == 0 || known->recheck)
                         continue;

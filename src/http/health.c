@@ -79,6 +79,7 @@ void health_answer(Health *health, Request *request)
                 .interface = "org.freedesktop.DBus.Peer",
                 .member = "Ping",
                 .repeatable = true,
+                .asks_alone = true,
         };
         int r;
 

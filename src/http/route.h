@@ -15,6 +15,7 @@ struct Route {
         ApiScope scope;      /* what a key must be good for; or one of those above */
         void (*handle)(Request *request);
         bool (*is_open)(const App *app); /* whether it is for everybody after all; NULL: no */
+        bool asks_alone;                 /* as in ClientRequest, for its key, too */
 };
 
 /* Closed by an entry whose pattern is NULL. */

@@ -47,12 +47,14 @@ static bool metrics_are_open(const App *app)
 
 static void get_metrics(Request *request)
 {
+        static const ClientRequest ask = { .member = "DescribeStatistics", .repeatable = true, .asks_alone = true };
+
         /* They tell of everybody. */
         if (!metrics_are_open(request->app) && request->principal->user_id[0]) {
                 surface_refuse(request, MHD_HTTP_FORBIDDEN, "The key is bound to a user");
                 return;
         }
-        backend_call(request, &(ClientRequest){ .member = "DescribeStatistics", .repeatable = true }, on_statistics);
+        backend_call(request, &ask, on_statistics);
 }
 
 /* ---- What there is */
@@ -64,7 +66,7 @@ static void get_openapi(Request *request)
 
 const Route service_routes[] = {
         { HTTP_GET, "/healthz", NO_KEY, get_health },
-        { HTTP_GET, "/metrics", API_SCOPE_ADMIN, get_metrics, .is_open = metrics_are_open },
+        { HTTP_GET, "/metrics", API_SCOPE_ADMIN, get_metrics, .is_open = metrics_are_open, .asks_alone = true },
         { HTTP_GET, "/openapi.json", NO_KEY, get_openapi },
         {},
 };
