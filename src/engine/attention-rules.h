@@ -32,7 +32,8 @@ typedef enum AttentionFlags {
 int attention_apply(ConnectorRecord *record, const Run *run, unsigned notify_after) _must_check_;
 
 /* The consent of its connection is over (consent_expired or consent_withdrawn): what is raised stays until that is
- * mended, or a later run succeeds. What is as bad already stays as it is. Return: AttentionFlags; -ENOMEM. */
+ * mended, as connection_raise() follows each run. What is as bad already stays as it is.
+ * Return: AttentionFlags; -ENOMEM. */
 int attention_raise_consent(Attention *attention, AttentionCategory category, const char *message, usec_t since_usec)
         _must_check_;
 

@@ -73,50 +73,116 @@ static const char *clock_words(ConnectionEntry *connection, const Shown *shown)
         return connection->words;
 }
 
+/* What it makes its connectors say. */
+typedef struct ConsentWord {
+        AttentionCategory category; /* _ATTENTION_INVALID: nothing */
+        const char *words;          /* NULL: none */
+        usec_t since_usec;
+} ConsentWord;
+
 /* Its consent is over, and not because one of its connectors has said so, which that tells for itself. */
-static AttentionCategory consent_category(const ConnectionEntry *connection, const Shown *shown)
+static ConsentWord consent_word(ConnectionEntry *connection, const Shown *shown)
 {
-        if (connection->record.withdrawn)
-                return ATTENTION_CONSENT_WITHDRAWN;
-        return shown->is_over ? ATTENTION_CONSENT_EXPIRED : _ATTENTION_INVALID;
+        const ConnectionRecord *record = &connection->record;
+
+        if (record->withdrawn)
+                return (ConsentWord) { ATTENTION_CONSENT_WITHDRAWN, record->reason, record->since_usec };
+        if (shown->is_over)
+                return (ConsentWord) { ATTENTION_CONSENT_EXPIRED, clock_words(connection, shown),
+                                       shown->expires_usec };
+        return (ConsentWord) { .category = _ATTENTION_INVALID };
 }
 
-static int tell_member(ConnectorEntry *c, AttentionCategory category, const char *words, usec_t since_usec)
+static ConsentWord consent_word_now(ConnectionEntry *connection)
 {
-        Attention *attention = &c->record.attention;
-        AttentionCategory before = attention->category;
-        int r = 0;
+        Shown shown = look(connection->definition, &connection->record,
+                           engine_now(connection->engine, CLOCK_REALTIME));
 
-        if (category >= 0 && connector_is_wanted(c))
-                r = attention_raise_consent(attention, category, words, since_usec);
-        else if (category < 0 && attention_is_of_consent(attention))
-                r = attention_clear(attention);
-        if (r <= 0)
-                return r;
+        return consent_word(connection, &shown);
+}
+
+static int raise_consent(ConnectorEntry *c, const ConsentWord *word)
+{
+        if (word->category < 0 || !connector_is_wanted(c))
+                return 0;
+        return attention_raise_consent(&c->record.attention, word->category, word->words, word->since_usec);
+}
+
+static int tell(ConnectorEntry *c, AttentionCategory before, int flags)
+{
+        if (flags <= 0)
+                return flags;
         connector_save(c, CONNECTOR_NEWS_ATTENTION);
         return webhooks_tell_consent(c, before);
 }
 
-/* It is shown in another state: its connectors need a person now, or no longer. */
+/* It needs a person now, or no longer. */
+static int tell_member(ConnectorEntry *c, const ConsentWord *word)
+{
+        AttentionCategory before = c->record.attention.category;
+        int r;
+
+        if (word->category < 0 && attention_is_of_consent(&c->record.attention))
+                r = attention_clear(&c->record.attention);
+        else
+                r = raise_consent(c, word);
+        return tell(c, before, r);
+}
+
 static void tell_members(ConnectionEntry *connection, const Shown *shown)
 {
-        AttentionCategory category = consent_category(connection, shown);
-        const char *words = connection->record.reason;
-        usec_t since = connection->record.since_usec;
+        const ConsentWord word = consent_word(connection, shown);
         ConnectorEntry *c;
 
-        if (category == ATTENTION_CONSENT_EXPIRED) {
-                words = clock_words(connection, shown);
-                since = shown->expires_usec;
-        }
         DL_FOREACH(connection->members, c) {
-                int r = tell_member(c, category, words, since);
+                int r = tell_member(c, &word);
 
                 if (r < 0) {
                         engine_break(connection->engine, r);
                         return;
                 }
         }
+}
+
+int connection_tell(ConnectorEntry *c)
+{
+        ConsentWord word;
+
+        if (!c->connection)
+                return 0;
+        word = consent_word_now(c->connection);
+        return tell_member(c, &word);
+}
+
+int connection_raise(ConnectorEntry *c)
+{
+        ConsentWord word;
+
+        if (!c->connection)
+                return 0;
+        word = consent_word_now(c->connection);
+        return raise_consent(c, &word);
+}
+
+int connection_left(ConnectorEntry *c)
+{
+        AttentionCategory before = c->record.attention.category;
+
+        c->recovered_in_vain = false;
+        return connection_concerns(before) ? tell(c, before, attention_clear(&c->record.attention)) : 0;
+}
+
+/* Those whose Connection= went while the daemon was away. */
+static int tell_unconnected(Engine *engine)
+{
+        const ConsentWord none = { .category = _ATTENTION_INVALID };
+        ConnectorEntry *c, *next;
+        int r = 0;
+
+        HASH_ITER(hh, engine->connectors, c, next)
+                if (r >= 0 && c->has_file && !c->connection)
+                        r = tell_member(c, &none);
+        return r;
 }
 
 /* ---- The timer */
@@ -149,33 +215,53 @@ static bool is_told(const ConnectionEntry *connection, const Shown *shown)
         return shown->state == connection->record.shown;
 }
 
-/* Its end is what the timer waited for: one that a run has called expired before is shown as that already. */
-static bool ends_now(const Engine *engine, const Shown *shown)
+/* By the clock, or by files. @changed: its record is another, too. */
+static int update(ConnectionEntry *connection, const Shown *shown, bool changed)
 {
-        return shown->is_over && engine->connections_due_usec > 0 &&
-               shown->expires_usec >= engine->connections_due_usec;
+        bool told = is_told(connection, shown);
+        int r = 0;
+
+        if (shown->state < CONNECTION_LOST && connection->record.shown >= CONNECTION_LOST)
+                r = reconnect_waiting(connection);
+        connection->record.shown = shown->state;
+        tell_members(connection, shown);
+        if (!told || changed)
+                connection_save(connection, told ? 0 : CONNECTION_NEWS_STATE);
+        return r;
+}
+
+static int settle(ConnectionEntry *connection);
+
+static int update_each(Engine *engine, bool files)
+{
+        usec_t now = engine_now(engine, CLOCK_REALTIME), due = USEC_INFINITY;
+        ConnectionEntry *connection, *next;
+
+        HASH_ITER(hh, engine->connections, connection, next) {
+                Shown shown;
+                int r;
+
+                if (!connection->definition && !connection->members)
+                        continue;
+                r = files ? settle(connection) : 0;
+                if (r < 0)
+                        return r;
+                shown = look(connection->definition, &connection->record, now);
+                due = MIN(due, shown.next_usec);
+                r = update(connection, &shown, r > 0);
+                if (r < 0)
+                        return r;
+        }
+        arm(engine, due);
+        return 0;
 }
 
 static void update_all(Engine *engine)
 {
-        usec_t now = engine_now(engine, CLOCK_REALTIME), due = USEC_INFINITY;
-        ConnectionEntry *connection, *next;
-        bool told;
+        int r = update_each(engine, false);
 
-        HASH_ITER(hh, engine->connections, connection, next) {
-                Shown shown = look(connection->definition, &connection->record, now);
-
-                if (!connection->definition && !connection->members)
-                        continue;
-                due = MIN(due, shown.next_usec);
-                told = is_told(connection, &shown);
-                if (told && !ends_now(engine, &shown))
-                        continue;
-                connection->record.shown = shown.state;
-                tell_members(connection, &shown);
-                connection_save(connection, told ? 0 : CONNECTION_NEWS_STATE);
-        }
-        arm(engine, due);
+        if (r < 0)
+                engine_break(engine, r);
 }
 
 void connection_changed(ConnectionEntry *connection, ConnectionNews news)
@@ -185,9 +271,8 @@ void connection_changed(ConnectionEntry *connection, ConnectionNews news)
 
         if (!is_told(connection, &shown))
                 news |= CONNECTION_NEWS_STATE;
-        if (!is_told(connection, &shown) || connection->record.withdrawn)
-                tell_members(connection, &shown);
         connection->record.shown = shown.state;
+        tell_members(connection, &shown);
         connection_save(connection, news);
         if (shown.next_usec < engine->connections_due_usec)
                 arm(engine, shown.next_usec);
@@ -232,7 +317,7 @@ static int recovered(ConnectionEntry *connection, ConnectorEntry *c, const Run *
         if (r < 0)
                 return r;
         connection_changed(connection, 0);
-        return reconnect_others(connection, c);
+        return connection->record.shown < CONNECTION_LOST ? reconnect_others(connection, c) : 0;
 }
 
 /* Whether the run shows that it works. */
@@ -267,7 +352,7 @@ int connection_run_ended(ConnectorEntry *c, const Run *run, const char *met)
         return 0;
 }
 
-/* The worst that its connectors' attention says. */
+/* The worst that its connectors' runs say. */
 static const Attention *worst_attention(const ConnectionEntry *connection)
 {
         ConnectionState worst = CONNECTION_ACTIVE;
@@ -277,7 +362,7 @@ static const Attention *worst_attention(const ConnectionEntry *connection)
         DL_FOREACH(connection->members, c) {
                 const Attention *attention = &c->record.attention;
 
-                if (connection_state_by_category(attention->category) > worst) {
+                if (!attention_is_of_consent(attention) && connection_state_by_category(attention->category) > worst) {
                         worst = connection_state_by_category(attention->category);
                         found = attention;
                 }
@@ -286,7 +371,7 @@ static const Attention *worst_attention(const ConnectionEntry *connection)
 }
 
 /* Connectors that are gone, or another user's now, say nothing any more; a connection of which the history knows
- * nothing is what its connectors say. */
+ * nothing is what its connectors say. Return: 1 (it is another); 0; -ENOMEM. */
 static int settle(ConnectionEntry *connection)
 {
         const Attention *worst = worst_attention(connection);
@@ -301,24 +386,17 @@ static int settle(ConnectionEntry *connection)
                 return r;
         if (worst)
                 record->since_usec = worst->since_usec;
-        connection_changed(connection, 0);
-        return 0;
+        return 1;
 }
 
 void connection_state_settle_all(Engine *engine)
 {
-        ConnectionEntry *connection, *next;
+        int r = update_each(engine, true);
 
-        HASH_ITER(hh, engine->connections, connection, next)
-                if (connection->definition || connection->members) {
-                        int r = settle(connection);
-
-                        if (r < 0) {
-                                engine_break(engine, r);
-                                return;
-                        }
-                }
-        update_all(engine);
+        if (r >= 0)
+                r = tell_unconnected(engine);
+        if (r < 0)
+                engine_break(engine, r);
 }
 
 /* ---- Looking */

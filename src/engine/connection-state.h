@@ -25,8 +25,20 @@ void connection_changed(ConnectionEntry *connection, ConnectionNews news);
  * Return: 0; negative errno. */
 int connection_run_ended(ConnectorEntry *c, const Run *run, const char *met) _must_check_;
 
-/* After files were read: what nobody says any more does not hold, and the clock is looked at. */
+/* The consent of its connection is over, or is there: the connector, which has joined or was switched on, says so, or
+ * no longer. Return: 0; negative errno. */
+int connection_tell(ConnectorEntry *c) _must_check_;
+
+/* What a run leaves of its attention is not less than the consent of its connection says: a run does not give a
+ * consent. The caller tells of it. Return: AttentionFlags; -ENOMEM. */
+int connection_raise(ConnectorEntry *c) _must_check_;
+
+/* It has left a connection, and what it needed a person for with that. Return: 0; negative errno. */
+int connection_left(ConnectorEntry *c) _must_check_;
+
+/* After files were read: connectors that have joined a connection whose consent is over say so, what nobody says any
+ * more does not hold, and the clock is looked at. */
 void connection_state_settle_all(Engine *engine);
 
-/* The clock was set or the time zone changed. */
+/* The clock was set or the time zone changed. lifecycle_dispatch() begins what follows. */
 void connection_state_clock_changed(Engine *engine);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "engine/connection-state.h"
 #include "engine/connection-table.h"
 #include "engine/follow-up.h"
 #include "engine/publication.h"
@@ -325,13 +326,16 @@ static int take_definition(ConnectorEntry *c, ConnectorDefinition *definition, C
         Engine *engine = c->published.engine;
         bool was_wanted = connector_may_run(c);
         bool other_schedule = c->definition && !scheduler_same_schedule(c->definition, definition);
-        bool pass_over;
+        bool pass_over, leaves;
         int r;
 
         connector_definition_unref(c->definition);
         c->definition = c->published.definition = definition;
         c->has_file = true;
+        leaves = c->connection && !streq_null(c->connection->name, definition->connection);
         r = connection_table_update(c);
+        if (r >= 0 && leaves)
+                r = connection_left(c);
         if (r < 0)
                 return r;
         /* A new schedule does not make up for times that it would have had, nor one that nobody wanted until now. */

@@ -86,7 +86,6 @@ struct ConnectorEntry {
         struct ConnectionEntry *connection; /* NULL: none */
         ConnectorEntry *prev, *next;        /* in its connection */
         sd_event_source *deletion_timer;
-        bool was_withdrawn; /* its consent was, or had ended, and is there again: it runs once */
         bool recovered_in_vain; /* ran because its connection was active again, and needs it still */
         bool lost;
         UT_hash_handle hh;

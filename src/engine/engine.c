@@ -340,8 +340,10 @@ void engine_take_clock_step(Engine *engine)
 
 void engine_clock_changed(Engine *engine)
 {
-        if (engine->broken >= 0) /* else it is taken when the history is read anew */
-                engine_take_clock_step(engine);
+        if (engine->broken < 0) /* it is taken when the history is read anew */
+                return;
+        engine_take_clock_step(engine);
+        lifecycle_dispatch(engine);
 }
 
 /* ---- Looking */

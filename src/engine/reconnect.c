@@ -32,10 +32,10 @@ static void on_reconnect_publication(Engine *engine, Publication *publication, i
         free(p);
 }
 
-/* Also where its active run says so, and has not ended yet; and where the consent's withdrawal has kept it back. */
+/* Also where its active run says so, and has not ended yet. Who waits for a consent has attention for it. */
 static bool is_affected(const ConnectorEntry *c)
 {
-        return connector_may_run(c) && (c->was_withdrawn || connection_concerns(c->record.attention.category) ||
+        return connector_may_run(c) && (connection_concerns(c->record.attention.category) ||
                                         (c->run && connection_concerns(c->run->run->category)));
 }
 
@@ -55,7 +55,6 @@ static int run_reconnected(ConnectorEntry *c, const char *user_id, const char *r
         bool active = r;
         int k;
 
-        c->was_withdrawn = false;
         if (active || run_queue_is_full(c->published.engine, c->definition->provider))
                 k = follow_up_owe(c, &request);
         else
@@ -70,8 +69,8 @@ static int run_reconnected(ConnectorEntry *c, const char *user_id, const char *r
 }
 
 /* It is active again for everybody who shares it; who asked is told of their own alone, and named in those. */
-static void run_affected(Engine *engine, ConnectionEntry *connection, const char *user_id, const char *requested_by,
-                         ReconnectPublication *p)
+static int run_affected(ConnectionEntry *connection, const char *user_id, const char *requested_by,
+                        ReconnectPublication *p)
 {
         ConnectorEntry *c;
         int k;
@@ -82,11 +81,10 @@ static void run_affected(Engine *engine, ConnectionEntry *connection, const char
                 if (!is_affected(c))
                         continue;
                 k = run_reconnected(c, user_id, own ? requested_by : NULL, own ? p : NULL);
-                if (k < 0) {
-                        engine_break(engine, k);
-                        return;
-                }
+                if (k < 0)
+                        return k;
         }
+        return 0;
 }
 
 int reconnect_others(ConnectionEntry *connection, const ConnectorEntry *but)
@@ -105,21 +103,39 @@ int reconnect_others(ConnectionEntry *connection, const ConnectorEntry *but)
         return 0;
 }
 
-/* Its connectors may run again, and do so now, but for those whose items are still being deleted. */
+int reconnect_waiting(ConnectionEntry *connection)
+{
+        const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT };
+        ConnectorEntry *c;
+        int k;
+
+        DL_FOREACH(connection->members, c) {
+                c->recovered_in_vain = false;
+                if (!is_affected(c))
+                        continue;
+                k = follow_up_owe(c, &request);
+                if (k < 0)
+                        return k;
+        }
+        return 0;
+}
+
+/* Its connectors may run again. */
 static void readmit(ConnectionEntry *connection)
 {
         ConnectorEntry *c;
 
         connection->record.withdrawn = false;
         DL_FOREACH(connection->members, c) {
-                c->was_withdrawn = !c->record.deleting;
                 scheduler_pass_over(c);
                 scheduler_update(c, SCHEDULE_RELOADED);
                 connector_save(c, 0);
         }
 }
 
-static int set_active(ConnectionEntry *connection, usec_t consent_expires_usec, ConnectionNews news)
+/* Those that waited for it run, and then it is told that they need a person no longer. */
+static int activate(ConnectionEntry *connection, const ReconnectWish *wish, ConnectionNews news,
+                    ReconnectPublication *p)
 {
         ConnectionRecord *record = &connection->record;
         ConnectorEntry *c;
@@ -131,12 +147,12 @@ static int set_active(ConnectionEntry *connection, usec_t consent_expires_usec, 
         if (record->withdrawn)
                 readmit(connection);
         record->reconnected_usec = engine_now(connection->engine, CLOCK_REALTIME);
-        record->consent_expires_usec = consent_expires_usec;
-        DL_FOREACH(connection->members, c) {
+        record->consent_expires_usec = wish->consent_expires_usec;
+        DL_FOREACH(connection->members, c)
                 c->recovered_in_vain = false;
-                if (attention_is_of_consent(&c->record.attention))
-                        c->was_withdrawn = !c->record.deleting;
-        }
+        k = run_affected(connection, wish->user_id, wish->requested_by, p);
+        if (k < 0)
+                engine_break(connection->engine, k);
         connection_changed(connection, news);
         return 0;
 }
@@ -199,11 +215,7 @@ static int reconnect(ConnectionEntry *connection, const ReconnectWish *wish, Rec
                 p->reconnecting = true;
                 return reconnect_program_begin(connection, wish->requested_by);
         }
-        if (k >= 0)
-                k = set_active(connection, wish->consent_expires_usec, 0);
-        if (k >= 0)
-                run_affected(engine, connection, wish->user_id, wish->requested_by, p);
-        return k;
+        return k < 0 ? k : activate(connection, wish, 0, p);
 }
 
 int engine_reconnect(Engine *engine, const char *name, const ReconnectWish *wish, EngineReconnectReply reply,
@@ -229,13 +241,7 @@ int engine_reconnect(Engine *engine, const char *name, const ReconnectWish *wish
 
 int reconnect_succeeded(ConnectionEntry *connection, usec_t consent_expires_usec, const char *requested_by)
 {
-        _cleanup_free_ ReconnectPublication *p = NULL;
-        int k;
+        const ReconnectWish wish = { .requested_by = requested_by, .consent_expires_usec = consent_expires_usec };
 
-        k = publication_new(connection, NULL, NULL, &p);
-        if (k >= 0)
-                k = set_active(connection, consent_expires_usec, CONNECTION_NEWS_RECONNECT);
-        if (k >= 0)
-                run_affected(connection->engine, connection, NULL, requested_by, p);
-        return k;
+        return activate(connection, &wish, CONNECTION_NEWS_RECONNECT, NULL);
 }

@@ -9,6 +9,10 @@
  * that needs it still after that waits for a person. Return: 0; negative errno. */
 int reconnect_others(ConnectionEntry *connection, const ConnectorEntry *but) _must_check_;
 
+/* It is active again by its consent's end, that is another now: all that waited for it are to run, once, by the next
+ * lifecycle_dispatch(). Before they are told. Return: 0; negative errno. */
+int reconnect_waiting(ConnectionEntry *connection) _must_check_;
+
 /* Whether the connection, or one of its connectors, is this user's. NULL: everybody's. */
 bool connection_has_part(const ConnectionEntry *connection, const char *user_id);
 

@@ -6,6 +6,7 @@
 
 #include "base/json-writer.h"
 #include "engine/account-set.h"
+#include "engine/connection-state.h"
 #include "engine/connector-table.h"
 #include "engine/follow-up.h"
 #include "engine/lifecycle.h"
@@ -217,6 +218,9 @@ int engine_set_active(Engine *engine, const char *connector, bool active, Engine
                 scheduler_pass_over(c);
         scheduler_update(c, SCHEDULE_RUN_CHANGED);
         connector_save(c, 0);
+        k = connection_tell(c);
+        if (k < 0)
+                engine_break(engine, k);
         reply_queue(engine, TAKE_PTR(answer), 0);
         return 0;
 }

@@ -219,7 +219,8 @@ static int update_record(ConnectorEntry *c, EngineRun *r, Consequences *ret)
 {
         ConnectorRecord *record = &c->record;
         AttentionCategory before = record->attention.category;
-        int k;
+        bool of_consent;
+        int k, raised;
 
         record->last_finished_usec = r->run->finished_usec;
         k = resync_settle(record, r->run);
@@ -229,10 +230,13 @@ static int update_record(ConnectorEntry *c, EngineRun *r, Consequences *ret)
         if (free_and_strdup(&record->last_run_id, r->id) < 0 ||
             free_and_strdup(&ret->raised, record->attention.run_id) < 0)
                 return -ENOMEM;
+        of_consent = attention_is_of_consent(&record->attention);
         k = attention_apply(record, r->run, r->definition->notify_after);
-        if (k < 0)
-                return k;
-        ret->news = k & ATTENTION_CHANGED ? CONNECTOR_NEWS_ATTENTION : 0;
+        raised = k < 0 ? k : connection_raise(c);
+        if (raised < 0)
+                return raised;
+        if (!(of_consent && attention_is_of_consent(&record->attention)) && (k | raised) & ATTENTION_CHANGED)
+                ret->news = CONNECTOR_NEWS_ATTENTION;
         ret->met = k & ATTENTION_MET;
         record->lasting = _ATTENTION_INVALID;
         record->lost_with_machine = false;
