@@ -3,8 +3,10 @@
 #include "http/connection.h"
 
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <utlist.h>
 
@@ -18,6 +20,13 @@
 
 /* Deadlines are looked at so often, at most. */
 #define TICK_USEC (50 * USEC_PER_MSEC)
+
+/* A body whose next chunk does not begin, such as one that says its size with thousands of zeros, fills all memory
+ * that libmicrohttpd has for it: it waits for more, has no room for that, and each turn reads all again. Where there
+ * is such a one it is ended as soon as this; and where none can be told from those that pause, all that pause for so
+ * long. */
+#define STUCK_USEC     (20 * USEC_PER_MSEC)
+#define STUCK_MAX_USEC (1 * USEC_PER_SEC)
 
 /* How many connections an address has. */
 typedef struct Origin {
@@ -34,6 +43,8 @@ struct Connections {
         unsigned n;
         Origin *origins;
         sd_event_source *timer;
+        usec_t looked_usec; /* CLOCK_MONOTONIC: when those that are stuck were looked for */
+        bool looked;        /* and noted */
         uint64_t n_timeouts;
 };
 
@@ -115,17 +126,21 @@ static void arm(Connections *all)
 }
 
 /* libmicrohttpd sees the end of the connection and closes it. */
-static void time_out(Connection *connection)
+static void cut(Connection *connection, unsigned status)
 {
-        connection->all->n_timeouts++;
         if (connection->phase != CONNECTION_IDLE && connection->phase != CONNECTION_SEND) {
-                _cleanup_free_ char *text = farewell_write(MHD_HTTP_REQUEST_TIMEOUT, connection->request,
-                                                           connection->all->settings);
+                _cleanup_free_ char *text = farewell_write(status, connection->request, connection->all->settings);
 
                 (void) send(connection->fd, strempty(text), strlen(strempty(text)), MSG_DONTWAIT | MSG_NOSIGNAL);
         }
         (void) shutdown(connection->fd, SHUT_RDWR);
         connection_set_phase(connection, CONNECTION_WORK);
+}
+
+static void time_out(Connection *connection)
+{
+        connection->all->n_timeouts++;
+        cut(connection, MHD_HTTP_REQUEST_TIMEOUT);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -164,6 +179,65 @@ void connection_set_phase(Connection *connection, ConnectionPhase phase)
                 return;
         DL_DELETE(connection->all->phases[connection->phase], connection);
         enter_phase(connection, phase);
+}
+
+/* ---- Those that can not go on */
+
+static bool takes_chunks(const Connection *connection)
+{
+        const Request *request = connection->request;
+
+        return request && request->receiving && request_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+}
+
+/* What has come since the last time, or since it began. */
+static bool has_moved(Connection *connection, int unread)
+{
+        size_t bytes = connection->request->body.size;
+
+        if (connection->still_usec > 0 && connection->still_bytes == bytes && connection->still_unread == unread)
+                return false;
+        connection->still_bytes = bytes;
+        connection->still_unread = unread;
+        return true;
+}
+
+static bool is_stuck_since(Connection *connection, usec_t now)
+{
+        struct pollfd poll_fd = { .fd = connection->fd, .events = POLLRDHUP };
+        int unread = 0;
+        bool more;
+
+        (void) ioctl(connection->fd, FIONREAD, &unread);
+        if (has_moved(connection, unread)) {
+                connection->still_usec = now;
+                return false;
+        }
+        more = unread > 0 || poll(&poll_fd, 1, 0) > 0;
+        return now - connection->still_usec >= (more ? STUCK_USEC : STUCK_MAX_USEC);
+}
+
+void connections_cut_stuck(Connections *all, bool is_stuck)
+{
+        usec_t now = now_usec(CLOCK_MONOTONIC);
+        Connection *connection, *next;
+
+        if (is_stuck && now < all->looked_usec + STUCK_USEC / 2)
+                return;
+        if (!is_stuck && !all->looked)
+                return;
+        all->looked_usec = now;
+        all->looked = is_stuck;
+        DL_FOREACH_SAFE(all->phases[CONNECTION_BODY], connection, next)
+        {
+                if (!is_stuck)
+                        connection->still_usec = 0;
+                else if (takes_chunks(connection) && is_stuck_since(connection, now)) {
+                        /* It does not look at the socket of one that it has no room for. */
+                        (void) MHD_set_connection_option(connection->request->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
+                        cut(connection, MHD_HTTP_BAD_REQUEST);
+                }
+        }
 }
 
 /* ---- Coming and going */

@@ -31,6 +31,9 @@ struct Connection {
         bool counted; /* by its address */
         ConnectionPhase phase;
         usec_t deadline_usec; /* CLOCK_MONOTONIC */
+        usec_t still_usec;    /* CLOCK_MONOTONIC: since when nothing of its body has come; 0: it was not looked at */
+        size_t still_bytes;   /* of the body, then */
+        int still_unread;     /* in its socket, then */
         Request *request;     /* the one at hand: the server's */
         Request *waiting;     /* for its answer; borrowed */
 };
@@ -54,6 +57,15 @@ Connection *connection_free(Connection *connection);
 void connection_set_phase(Connection *connection, ConnectionPhase phase);
 
 /* @request: NULL: it waits no longer. */
+/**
+ * connections_cut_stuck() - end those whose body comes in chunks that libmicrohttpd can not go on with
+ * @is_stuck: whether there is one, as far as libmicrohttpd tells; then this is called again and again
+ *
+ * One whose socket holds what is not read, or has been closed at its other end, is ended in a moment; any other as
+ * soon as nothing has come of it for a second.
+ */
+void connections_cut_stuck(Connections *all, bool is_stuck);
+
 void connection_set_waiting(Connection *connection, Request *request);
 Request *connections_first_waiting(const Connections *all);
 

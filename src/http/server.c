@@ -23,28 +23,27 @@
 #include "http/head.h"
 #include "http/respond.h"
 
-/* Sockets accepted in one turn of the loop, so that who is being served is not kept waiting. */
-#define ACCEPTS_PER_TURN 64U
+#define ACCEPTS_PER_TURN 64U /* of the loop, so that who is being served is not kept waiting */
 
-/* Pause when there are no descriptors left. */
-#define ACCEPT_PAUSE_USEC (500 * USEC_PER_MSEC)
+#define ACCEPT_PAUSE_USEC (500 * USEC_PER_MSEC) /* when there are no descriptors left */
 
-/* Of the memory for a request's head, what libmicrohttpd itself and the head of the answer need. */
-#define HEAD_EXTRA_BYTES 1536U
+#define HEAD_EXTRA_BYTES 1536U /* of the memory for a request's head, for libmicrohttpd itself and the answer's head \
+                                */
 
 /* A turn that is due at once shall not wait for others; a defer source would let nobody else have one. */
 #define MHD_ACCURACY_USEC 1U
 
-/* libmicrohttpd asks for another turn at once also where it can do nothing, as with a chunk's size that fills all of
- * its memory: until the deadline of that connection it gets one so often. */
-#define STUCK_USEC (1 * USEC_PER_MSEC)
+/* libmicrohttpd asks for another turn at once also where it can do nothing, see connections_cut_stuck(): it gets one
+ * so often, and after a few in a row less often. */
+#define IDLE_TURN_USEC     (1 * USEC_PER_MSEC)
+#define IDLE_TURNS         16U
+#define IDLE_TURN_MAX_USEC (10 * USEC_PER_MSEC)
 
 /* libmicrohttpd's turns in one of the loop's: one that answers, one that begins anew, and one that finds that the next
  * request is not there yet. */
 #define MHD_TURNS_MAX 3U
 
-/* How the memory of a connection grows. */
-#define HEAD_STEP_BYTES 1024U
+#define HEAD_STEP_BYTES 1024U /* by which the memory of a connection grows */
 
 struct Server {
         sd_event *event;
@@ -61,6 +60,7 @@ struct Server {
         Farewells *farewells;
         Connection *accepting; /* while libmicrohttpd is told of it */
         bool progressed;       /* in the last turn of libmicrohttpd's, a request was heard of */
+        unsigned n_idle_turns; /* one after the other, without that */
         size_t bodies_bytes;
         size_t answers_bytes; /* of those that are being sent, but for what is there in any case */
         uint64_t n_accepted;
@@ -322,7 +322,7 @@ static void wait_for_mhd(Server *server)
         if (msec > 0)
                 when = usec_add(when, msec * USEC_PER_MSEC);
         else if (!server->progressed)
-                when = usec_add(when, STUCK_USEC);
+                when = usec_add(when, server->n_idle_turns > IDLE_TURNS ? IDLE_TURN_MAX_USEC : IDLE_TURN_USEC);
         if (sd_event_source_get_enabled(server->mhd_timer, &enabled) >= 0 && enabled != SD_EVENT_OFF &&
             sd_event_source_get_time(server->mhd_timer, &set) >= 0 && set <= when)
                 return;
@@ -335,16 +335,19 @@ static void wait_for_mhd(Server *server)
 
 static int on_mhd(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-        MHD_UNSIGNED_LONG_LONG msec = 0;
+        MHD_UNSIGNED_LONG_LONG msec;
         Server *server = userdata;
+        bool at_once = true;
 
         (void) sd_event_source_set_enabled(server->mhd_turn, SD_EVENT_OFF);
-        for (unsigned i = 0; i < MHD_TURNS_MAX && msec == 0; i++) {
+        for (unsigned i = 0; i < MHD_TURNS_MAX && at_once; i++) {
                 server->progressed = false;
                 (void) MHD_run(server->mhd);
-                if (MHD_get_timeout(server->mhd, &msec) != MHD_YES)
-                        break;
+                at_once = MHD_get_timeout(server->mhd, &msec) == MHD_YES && msec == 0;
         }
+        server->n_idle_turns = server->progressed ? 0 : MIN(server->n_idle_turns + 1, IDLE_TURNS + 1);
+        if (!at_once || !server->progressed)
+                connections_cut_stuck(server->connections, at_once);
         wait_for_mhd(server);
         return 0;
 }
