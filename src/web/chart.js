@@ -13,7 +13,7 @@ import { wordOfOutcome } from "./parts.js";
 
 const WIDTH = 480, HEIGHT = 132, BOTTOM = 8, TOP = 10, SLOTS = 25, GAP = 3;
 const LEAST = 2; // at the top of the axis
-const LETTER = 8.5, MARGIN = 14; // of the axis' labels, also where they are large
+const LETTER = 10.5, MARGIN = 14; // of the axis' labels, also where they are large
 
 /** A round number not below this one. @param {number} n */
 function roundUp(n) {
@@ -23,10 +23,10 @@ function roundUp(n) {
 
 /**
  * @param {{title: string, bars: Bar[], columns: string[], axis: (value: number) => string,
- *   legend?: [string, string][], outcomes?: (string | null)[], round?: (n: number) => number}} options
+ *   legend?: [string, string][], outcomes?: (string | null)[], round?: (n: number) => number, note?: string}} options
  *   outcomes: that the legend explains; axis: how a value is told; columns: of the table; round: to a number that looks well there
  */
-export function chart({ title, bars, columns, axis, legend = [], outcomes = [], round = roundUp }) {
+export function chart({ title, bars, columns, axis, legend = [], outcomes = [], round = roundUp, note = "" }) {
   const most = round(Math.max(LEAST, ...bars.map((bar) => bar.parts.reduce((sum, part) => sum + part.value, 0))));
   const steps = [0, most / 2, most], left = MARGIN + LETTER * Math.max(...steps.map((value) => axis(value).length));
   const slot = (WIDTH - left) / SLOTS, inner = HEIGHT - TOP - BOTTOM;
@@ -53,6 +53,7 @@ export function chart({ title, bars, columns, axis, legend = [], outcomes = [], 
             return s("rect", { class: part.look, x, y: y(from) - height, width: slot - GAP, height, rx: 1.5 });
           }));
       })),
+    note && h("p", { class: "sub" }, note),
     h("details", { class: "as-table", "data-key": `${title}-table` }, h("summary", null, "As a table"),
       h("div", { class: "scroller", role: "region", "aria-label": `${title}, as a table` },
         h("table", null, h("thead", null, h("tr", null, columns.map((word) => h("th", { scope: "col" }, word)))),

@@ -139,7 +139,7 @@ def full_site():
     history.add("watch", "ssssssssspsssssssscssssssssssp", every_sec=3 * HOUR_SEC, user=BOB, accounts=("steps", "sleep", "workouts"), usual_sec=48, items=900, error="workouts: the service is being maintained", ago_sec=900)
     history.add("issues", "sssssssssssssssssssssssksssss", every_sec=4 * HOUR_SEC, accounts=("core", "web", "infra", "docs"), usual_sec=9, items=60, ago_sec=240, message="4 repositories, 31 issues")
     history.add("notes", "sssssssssssssss", every_sec=DAY_SEC, usual_sec=95, items=2400, ago_sec=9 * 3600)
-    history.add("photos", "sssfsssss", user=BOB, every_sec=7 * DAY_SEC, usual_sec=1800, items=5200, ago_sec=3 * DAY_SEC)
+    history.add("photos", "sssfsssss", user=BOB, every_sec=7 * DAY_SEC, accounts=[f"Album {i}" for i in range(130)], usual_sec=1800, items=5200, ago_sec=3 * DAY_SEC)
     history.add("ledger", "ssssssssssssssssssssssssssssff", every_sec=2 * HOUR_SEC, accounts=("Household",), error="The budget that is written to is gone", attention="destination_deleted", usual_sec=5)
     history.add("invoices", "ssssssssssssssssssssssssssssss", every_sec=DAY_SEC, usual_sec=31, items=300, ago_sec=11 * 3600)
     history.add("old-mail", "sssssss", every_sec=DAY_SEC, usual_sec=12, ago_sec=90 * DAY_SEC)

@@ -4,6 +4,7 @@
 import itertools
 import os
 import signal
+import statistics
 import subprocess
 import time
 
@@ -14,7 +15,7 @@ from sites import finish
 AT_ONCE_SEC = 1
 # What a browser says of requests that do not arrive, or arrive where there is no daemon.
 REFUSED = ("net::ERR_", "503 (Service Unavailable)")
-LOOKS = 6
+LOOKS = 7
 
 # How long the page takes from an event's arrival to what it shows of it: no other's business slows that down much.
 WATCH = """
@@ -54,7 +55,7 @@ def test_a_run_from_beginning_to_end(page, site):
     shown = [ms / 1000 for ms in page.script("return window.took")]
     for what, times in (("from the report to the look", took), ("from the event to the page", shown)):
         print(what, " ".join(f"{sec:.3f}" for sec in times), "s")
-    assert len(shown) >= LOOKS // 2 and min(shown) < AT_ONCE_SEC  # the others may have met a busy machine
+    assert len(shown) >= LOOKS // 2 and statistics.median(took) < AT_ONCE_SEC  # single ones may have met a busy machine
     done = itertools.count(500)
     page.until(lambda: worker.report(next(sequence), processed=next(done), total=800)
                or page.script("return document.querySelector('progress').value > 0.6 && document.querySelector('.facts').innerText.includes('items/s')"), "the rate")
@@ -64,7 +65,7 @@ def test_a_run_from_beginning_to_end(page, site):
     page.state("running")
     worker.report(next(sequence), accounts=[{"account": "one", "status": "success", "discovered": 700, "added": 640, "updated": 60, "deduped": 0},
                                             {"account": "two", "status": "failed", "error": "no such account"}])
-    finish(worker, next(sequence), outcome="partial", error="two: no such account", counts={"discovered": 700, "added": 640, "updated": 60})
+    finish(worker, next(sequence), outcome="partial", error="two: no such account", discovered=700, added=640, updated=60)
     page.gone(".running")
     page.find(".pill", "Needs attention")
     page.find(".banner", "Account two failed: no such account")
@@ -73,7 +74,7 @@ def test_a_run_from_beginning_to_end(page, site):
     page.find("#said", "Run of live-two: Partial")
 
 
-@pytest.mark.parametrize("what", ["overtaken", "progress", "words"])
+@pytest.mark.parametrize("what", ["deliveries", "overtaken", "progress", "words"])
 def test_without_a_browser(what):
     done = subprocess.run(["node", HERE / f"{what}.mjs"], capture_output=True, text=True, env={**os.environ, "TZ": TIME_ZONE})
     assert done.returncode == 0, done.stderr
@@ -87,7 +88,7 @@ def test_in_the_list(page, site):
     page.find(f"{row} .pill", "Syncing")
     worker.report(1, stage="saving", processed=5, total=10)
     page.find(f"{row} .cell-last", "Saving50 %")
-    worker.finish(2, outcome="failed", error="No", category="data_error")
+    worker.finish(2, outcome="failed", error="No", attention="data_error")
     worker.exit()
     page.find(f"{row} .pill", "Needs attention")
     page.find(f"{row} svg.strip .bad")

@@ -3,8 +3,9 @@
 
 import re
 
-from browser import Keys
-from sites import LONG_TEXT, deliver, finish
+from browser import NARROW, WIDE, Keys
+from sites import ALICE, LONG_TEXT, PULL, deliver, finish
+from webhooks import LOCAL, Webhooks
 
 
 def test_what_needs_attention(page, site):
@@ -16,7 +17,7 @@ def test_what_needs_attention(page, site):
     worker = site.worker("giro-account")
     worker.attach()
     page.find(".connection .told", "1 sync started")
-    finish(worker, 1, outcome="failed", error="The consent ended", category="consent_expired")
+    finish(worker, 1, outcome="failed", error="The consent ended", attention="consent_expired")
     page.gone(".running")
     page.go("#/syncs/ledger")
     page.find(".banner", "Destination resource deleted")
@@ -28,6 +29,55 @@ def test_what_needs_attention(page, site):
     assert "cannot be used" in page.get("[data-action=sync-now]:disabled", "e.title")
     assert "ExecPull" in page.text(".banner") and not page.has(".banner [data-action=sync-now]")
     page.find("[data-action=sync-now]:disabled")
+
+
+# What is said in each category, and what can be done about it: by hand on the spot, or in the settings.
+ATTENTION = {
+    "destination_auth_expired": ("Destination authentication expired", "Re-authorize the destination.", False, True),
+    "destination_deleted": ("Destination resource deleted", "The destination was removed", False, True),
+    "data_error": ("Data error", "failed validation", False, False),
+    "configuration_error": ("Sync configuration error", "Open the connector's settings", False, True),
+    "connection_lost": ("Bank connection lost", "Reconnect the connection", True, False),
+    "consent_expired": ("Bank consent expired or withdrawn", "give a fresh consent; the syncs", True, False),
+    "consent_withdrawn": ("Bank consent expired or withdrawn", "give a fresh consent if the sync", True, False),
+}
+
+
+def test_each_category(browser, new_site):
+    site = new_site()
+    site.daemon.add("one", PULL, Provider="test", Connection="bank")
+    site.start()
+    browser.sign_in(site, site.key("key", "read", "write", "admin"), "#/syncs/one")
+    browser.find("[data-action=sync-now]:enabled")
+    for category, (title, advice, reconnects, settings) in ATTENTION.items():
+        finish(site.run("one"), 1, outcome="failed", error=f"Because of {category}", attention=category)
+        browser.find(".banner .words", f"Because of {category}")
+        text = browser.text(".banner")
+        assert title in text and advice in text and ("connectors/one.connector" in text) is settings, category
+        assert browser.texts(".banner button") == (["Reconnect"] if reconnects else []) + ["Retry now"], category
+    finish(site.run("one"), 1, outcome="succeeded", discovered=450_000_000, added=450_000_000)
+    browser.gone(".banner")
+    # Numbers that are long stand whole beside the chart.
+    browser.find(".chart[aria-label=Items] .grid text", "500M")
+    for size in (WIDE, NARROW):
+        browser.look(size=size)
+        browser.when("return all('.chart .grid text').every((e) => e.getBBox().x >= 0)", what="whole labels")
+    browser.look()
+    assert browser.console() == []
+
+
+def test_the_next_run(page, site):
+    """While one runs it is not known when the next one will."""
+    for name, words in (("invoices", "After this run"), ("live-one", "On demand")):
+        page.go(f"#/syncs/{name}")
+        page.find("[data-action=sync-now]:enabled")
+        worker = site.run(name)
+        page.find(".running")
+        page.find("[aria-label=Schedule] dd", words)
+        page.go("#/")
+        page.find(f".row[data-key={name}] .cell-next", "Known after this run")
+        finish(worker, 1, outcome="succeeded")
+        page.find(f".row[data-key={name}] .cell-next", "On demand" if name == "live-one" else "in ")
 
 
 def test_cards_and_charts(page):
@@ -42,6 +92,9 @@ def test_cards_and_charts(page):
     table = page.script("""return [...document.querySelectorAll(".chart[aria-label=Duration] tbody tr")].map((r) => r.innerText.split("\\t"))""")
     assert len(table) == 25 and table[0][1] == "Success" and re.fullmatch(r"\d+(\.\d)? s", table[0][2])
     assert page.texts(".legend li") == ["Added", "Updated", "Deduped"]
+    page.go("#/syncs/photos")  # of which the feed has not all runs: its rows of accounts are too many
+    page.becomes(".chart", "all.map((c) => [c.getAttribute('aria-label'), c.querySelectorAll('.bar').length])", [["Duration", 9], ["Items", 1]])
+    page.find(".chart[aria-label=Items]", "Of the newest run")
 
 
 def test_the_feed(page, site):
@@ -192,16 +245,16 @@ def test_deliveries(page, site):
     page.go("#/syncs/hooks")
     worker = site.run("hooks")
     page.find(".running")
-    deliver(worker, 1, ("datt_1", 503, "HTTP status 503."), ("datt_2", None, "Could not connect: refused"), ("datt_3", 200, None))
-    finish(worker, 2, outcome="succeeded")
+    deliver(worker, 1, ("datt_1", 503, "HTTP status 503."), ("datt_2", 200, None), ("datt_3", 503, "HTTP status 503."), ("datt_4", None, "Could not connect: refused"))
+    finish(worker, 2, outcome="failed", error="The webhook does not answer")
     page.gone(".running")
     page.click(".tabs a", "Deliveries")
-    page.becomes(".deliveries tbody tr", "all.length", 3)
+    page.becomes(".deliveries tbody tr", "all.length", 4)
     rows = page.texts(".deliveries tbody tr")
-    assert "200" in rows[0] and "No answer" in rows[1] and "503" in rows[2] and "183 ms" in rows[0]
-    page.becomes(".deliveries tbody tr", "all.map((r) => r.cells[3].textContent)", ["2", "1", "0"])
+    assert "No answer" in rows[0] and "503" in rows[1] and "200" in rows[2] and "503" in rows[3] and "183 ms" in rows[0]
+    page.becomes(".deliveries tbody tr", "all.map((r) => r.cells[3].textContent)", ["3", "2", "1", "0"])
     assert "250 records" in rows[0] and "secret-path" not in page.text()
-    assert page.count("[data-action=resend]") == 2  # what was taken need not be sent again
+    page.becomes(".deliveries tbody tr", "all.map((r) => r.querySelectorAll('[data-action=resend]').length)", [1, 1, 0, 0])  # not what was taken since
     page.state("deliveries")
     page.cdp("Network.enable", {})
     page.cdp("Network.setBlockedURLs", {"urls": ["*/resend"]})
@@ -214,14 +267,45 @@ def test_deliveries(page, site):
     page.find(".deliveries [role=status]", "On its way")
     worker = site.worker("hooks")
     worker.attach()
-    deliver(worker, 1, ("datt_4", 200, None))
+    deliver(worker, 1, ("datt_5", 200, None))
     finish(worker, 2, outcome="succeeded")
     page.find(".pill", "Active")
-    page.becomes(".deliveries tbody tr", "all.length", 4)
+    page.becomes(".deliveries tbody tr", "all.length", 5)
+    page.gone("[data-action=resend]")
     page.gone(".deliveries [role=status]")  # it has come
     page.refresh()
     page.find(".deliveries tbody tr")
     assert page.script("return location.hash") == "#/syncs/hooks/deliveries"
+
+
+def test_who_may_resend(browser, new_site):
+    """News of runs: who manages webhooks. Records: who may start runs, where one can be."""
+    site = new_site()
+    site.daemon.write("syncrun.conf", LOCAL.format(retry="1h", more=""))
+    site.daemon.add("hooks", PULL + "[Destination]\nType=webhook\nUrl=https://hooks.example.net/\nSecretFile=/dev/null\n", Provider="shop", User=ALICE)
+    site.start()
+    hooks = Webhooks(site.client)
+    hooks.add("http://127.0.0.1:1/", types=["sync.started"])
+    worker = site.run("hooks")
+    deliver(worker, 1, ("datt_1", 503, "HTTP status 503."))
+    finish(worker, 2, outcome="failed", error="The webhook does not answer")
+    hooks.wait_attempts(1)
+    everything, kinds = site.key("everything", "read", "write", "admin"), "all.map((e) => e.ariaLabel.split(' ')[1]).sort()"
+    for key, may in ((site.key("reader", "read"), []), (site.key("writer", "read", "write"), ["records.synced"]),
+                     (site.key("alice", "read", "write", "admin", user=ALICE), ["records.synced"]), (everything, ["records.synced", "sync.started"])):
+        browser.sign_in(site, key, "#/syncs/hooks/deliveries")
+        browser.becomes(".deliveries tbody tr", "all.length", 2)
+        browser.becomes("[data-action=resend]", kinds, may)
+    site.client.call("/org/syncrun1/connector/hooks", "org.syncrun1.Connector", "SetActive", "(b)", False)
+    browser.refresh()
+    browser.find(".pill", "Inactive")
+    browser.becomes("[data-action=resend]", kinds, ["sync.started"])
+    browser.click("[data-action=resend]")
+    browser.find(".deliveries [role=status]", "On its way")
+    hooks.wait_attempts(2)
+    browser.becomes(".deliveries tbody tr", "all.length", 3)
+    browser.gone(".deliveries [role=status]")
+    assert browser.console() == []
 
 
 def test_connections(page, site):

@@ -13,8 +13,24 @@ function result(d) {
   return h("span", { class: `mark ${d.succeeded ? "good" : "bad"}` }, icon(d.succeeded ? "check" : "cross"), d.statusCode ? String(d.statusCode) : "No answer");
 }
 
+/** Whether both were for the same news, whose attempts say neither their message nor their endpoint. @param {Delivery} a @param {Delivery} b */
+const isSameNews = (a, b) => a.kind === "lifecycle" && b.kind === "lifecycle" && a.runId === b.runId && a.type === b.type && a.url === b.url;
+
+/** Whether that attempt may be what a resend has brought: records are sent again by a run. @param {Delivery} d @param {Delivery} before */
+export function isResendOf(d, before) {
+  return before.kind === "records" ? d.kind === "records" && d.runId !== before.runId : isSameNews(d, before);
+}
+
+/**
+ * Whether there is something left to send again. Records are sent in their order: with later ones taken, these were, too.
+ * @param {Delivery} d @param {Delivery[]} later
+ */
+export function isOpen(d, later) {
+  return !d.succeeded && !later.some((other) => other.succeeded && (d.kind === "records" ? other.kind === "records" : isSameNews(d, other) && other.retryCount > d.retryCount));
+}
+
 /** @param {string} url */
-function placeOf(url) {
+function hostOf(url) {
   try {
     const { host, pathname } = new URL(url);
     return host + (pathname === "/" ? "" : pathname);
@@ -23,8 +39,8 @@ function placeOf(url) {
   }
 }
 
-/** @param {Delivery} d @param {{may: boolean, told: Resending | undefined}} state */
-function row(d, { may, told }) {
+/** @param {Delivery} d @param {{acts: boolean, may: boolean, told: Resending | undefined}} state acts: there is a column for it */
+function row(d, { acts, may, told }) {
   const words = d.error ?? d.response;
   return h("tr", { "data-key": d.id },
     h("td", null, when(d.attemptedAt), h("span", { class: "sub" }, moment(d.attemptedAt))),
@@ -32,23 +48,24 @@ function row(d, { may, told }) {
     h("td", { class: "number", "data-label": "Response time" }, d.responseTimeMs < 1000 ? `${d.responseTimeMs} ms` : span(d.responseTimeMs)),
     h("td", { class: "number", "data-label": "Retries" }, count(d.retryCount)),
     h("td", null, h("span", { class: "type" }, d.type), h("span", { class: "sub" }, d.kind === "records" ? `${d.records === null ? "" : `${count(d.records)} `}records` : "lifecycle message")),
-    h("td", null, h("span", { class: "url", title: d.url }, placeOf(d.url)),
+    h("td", null, h("span", { class: "url", title: d.url }, hostOf(d.url)),
       words && h("details", { class: "words", "data-key": "words" }, h("summary", null, d.error ? "Why it failed" : "What was answered"), h("p", null, words))),
-    may && h("td", { class: "act" }, told && h("span", { class: told.failed ? "sub wrong" : "sub", role: "status" }, told.told),
-      (!told || told.failed) && !d.succeeded && button("resend", "Resend", { class: "button small", "data-id": d.id, "aria-label": `Resend ${d.type} to ${placeOf(d.url)}` })));
+    acts && h("td", { class: "act" }, told && h("span", { class: told.failed ? "sub wrong" : "sub", role: "status" }, told.told),
+      (!told || told.failed) && may && button("resend", "Resend", { class: "button small", "data-id": d.id, "aria-label": `Resend ${d.type} to ${hostOf(d.url)}` })));
 }
 
 /**
  * @param {Delivery[]} deliveries
- * @param {boolean} may send again
+ * @param {Record<Delivery["kind"], boolean>} may send again
  * @param {Map<string, Resending>} told what came of it, by delivery
  */
 export function deliveryTable(deliveries, may, told) {
+  const acts = may.records || may.lifecycle;
   if (deliveries.length === 0) return emptiness("out", "Nothing was sent yet", "Each attempt to deliver to a webhook will be here.");
   return h("div", { class: "scroller card flush", role: "region", "aria-label": "Deliveries" },
     h("table", { class: "deliveries" },
       h("thead", null, h("tr", null, h("th", { scope: "col" }, "When"), h("th", { scope: "col" }, "Status code"),
         h("th", { scope: "col", class: "number" }, "Response time"), h("th", { scope: "col", class: "number" }, "Retries"),
-        h("th", { scope: "col" }, "What"), h("th", { scope: "col" }, "To"), may && h("th", { scope: "col" }, h("span", { class: "unseen" }, "Action")))),
-      h("tbody", null, deliveries.map((d) => row(d, { may, told: told.get(d.id) })))));
+        h("th", { scope: "col" }, "What"), h("th", { scope: "col" }, "To"), acts && h("th", { scope: "col" }, h("span", { class: "unseen" }, "Action")))),
+      h("tbody", null, deliveries.map((d, i) => row(d, { acts, may: may[d.kind] && isOpen(d, deliveries.slice(0, i)), told: told.get(d.id) })))));
 }

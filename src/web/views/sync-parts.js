@@ -20,6 +20,7 @@ const RECONNECTABLE = ["connection_lost", "consent_expired", "consent_withdrawn"
 const IN_THE_SETTINGS = ["configuration_error", "destination_deleted", "destination_auth_expired"];
 const OUTCOMES = ["succeeded", "partial", "failed", "cancelled", "skipped"];
 const STAGES = ["queued", "fetching", "processing", "saving"];
+const CHART_RUNS = 25; // as many as the feed has
 
 /** What is wrong, what to do about it, and the way to do it. @param {Detail} c @param {boolean} may */
 export function banner(c, may) {
@@ -82,13 +83,14 @@ export function destinationCard(c) {
     failures > 0 && h("p", { class: "sub" }, `${plural(failures, "run")} in a row could not deliver.`));
 }
 
-/** @param {Detail} c */
-export function scheduleCard(c) {
+/** @param {Detail} c @param {string | null} run that is under way: until its end there may be no next one */
+export function scheduleCard(c, run) {
   const every = c.everyMs ? [`every ${span(c.everyMs)}`] : [], times = [...c.schedule, ...every];
+  const none = run && times.length > 0 ? "After this run" : "On demand";
   return h("section", { class: "card", "aria-label": "Schedule" },
     h("div", { class: "card-head" }, icon("clock"), h("h2", null, "Schedule")),
     h("dl", null,
-      h("dt", null, "Next run"), h("dd", null, !c.active ? "Off" : c.loadState !== "loaded" ? "Cannot run" : c.nextRunAt ? [when(c.nextRunAt), h("span", { class: "sub" }, moment(c.nextRunAt))] : "On demand"),
+      h("dt", null, "Next run"), h("dd", null, !c.active ? "Off" : c.loadState !== "loaded" ? "Cannot run" : c.nextRunAt ? [when(c.nextRunAt), h("span", { class: "sub" }, moment(c.nextRunAt))] : none),
       times.length > 0 && [h("dt", null, "When"), h("dd", null, times.map((time) => h("code", { class: "path" }, time)))],
       h("dt", null, "Provider"), h("dd", null, c.provider, h("span", { class: "sub" }, c.source)),
       c.userId && [h("dt", null, "User"), h("dd", null, h("span", { class: "id", title: c.userId }, c.userId))]));
@@ -100,30 +102,38 @@ function roundSpan(ms) {
   return (steps.find((seconds) => seconds * 1000 >= ms) ?? Math.ceil(ms / 86400000) * 86400) * 1000;
 }
 
-/** @param {Entry[]} entries newest first */
-export function charts(entries) {
-  const ended = entries.filter((entry) => entry.outcome).reverse();
+/**
+ * @param {import("../api.js").Mark[]} marks of the last runs, newest first
+ * @param {Entry[]} entries the same in full, of which there may be less: where there are many accounts, the feed ends sooner
+ */
+export function charts(marks, entries) {
+  const ended = marks.slice(0, CHART_RUNS).filter((mark) => mark.outcome).reverse(), byId = new Map(entries.map((entry) => [entry.id, entry]));
   if (ended.length < 2) return null;
-  /** @param {Entry} e */
-  const label = (e) => exactly(e.startedAt ?? e.createdAt);
-  /** What never began took no time. @param {Entry} e */
-  const took = (e) => (e.durationMs === null ? "–" : span(e.durationMs));
+  const full = ended.flatMap((mark) => byId.get(mark.id) ?? []);
+  /** @param {string | null | undefined} time */
+  const label = (time) => (time ? exactly(time) : "–");
+  /** What never began took no time. @param {number | null} ms */
+  const took = (ms) => (ms === null ? "–" : span(ms));
   return h("div", { class: "charts", "data-key": "charts" },
     chart({
       title: "Duration", axis: briefSpan, round: roundSpan, columns: ["Run", "Outcome", "Duration"],
       outcomes: OUTCOMES.filter((outcome) => ended.some((e) => e.outcome === outcome)),
-      bars: ended.map((e) => ({
-        label: label(e), words: `${wordOfOutcome(e.outcome)}, ${took(e)}, ${label(e)}`,
-        parts: [{ outcome: e.outcome, value: e.durationMs ?? 0 }], cells: [wordOfOutcome(e.outcome), took(e)],
-      })),
+      bars: ended.map(({ id, outcome, startedAt, durationMs }) => {
+        const at = label(startedAt ?? byId.get(id)?.createdAt);
+        return { label: at, words: `${wordOfOutcome(outcome)}, ${took(durationMs)}, ${at}`, parts: [{ outcome, value: durationMs ?? 0 }], cells: [wordOfOutcome(outcome), took(durationMs)] };
+      }),
     }),
-    chart({
+    full.length > 0 && chart({
       title: "Items", axis: brief, columns: ["Run", "Added", "Updated", "Deduped"],
       legend: [["added", "Added"], ["updated", "Updated"], ["deduped", "Deduped"]],
-      bars: ended.map((e) => ({
-        label: label(e), words: `${count(e.added)} added, ${count(e.updated)} updated, ${count(e.deduped)} deduped, ${label(e)}`,
-        parts: [{ look: "added", value: e.added }, { look: "updated", value: e.updated }, { look: "deduped", value: e.deduped }],
-        cells: [count(e.added), count(e.updated), count(e.deduped)],
-      })),
+      note: byId.has(ended[0].id) ? "" : `Of the newest ${full.length === 1 ? "run" : plural(full.length, "run")}: with so many accounts, older ones are too long to be read here.`,
+      bars: full.map((e) => {
+        const at = label(e.startedAt ?? e.createdAt);
+        return {
+          label: at, words: `${count(e.added)} added, ${count(e.updated)} updated, ${count(e.deduped)} deduped, ${at}`,
+          parts: [{ look: "added", value: e.added }, { look: "updated", value: e.updated }, { look: "deduped", value: e.deduped }],
+          cells: [count(e.added), count(e.updated), count(e.deduped)],
+        };
+      }),
     }));
 }

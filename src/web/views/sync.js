@@ -8,7 +8,7 @@ import { button, emptiness, failure, icon, pill, waiting, wordOfOutcome } from "
 import { addressOfSync } from "../router.js";
 import { feed } from "./activity.js";
 import { connectionCard, Reconnections } from "./connections.js";
-import { deliveryTable } from "./deliveries.js";
+import { deliveryTable, isResendOf } from "./deliveries.js";
 import { banner, charts, destinationCard, running, scheduleCard } from "./sync-parts.js";
 
 /** @typedef {import("./sync-parts.js").Detail} Detail */
@@ -20,7 +20,7 @@ const RUN_LOOK_MS = 2000; // so often the rows of a run that is under way are re
 
 export class Sync {
   /**
-   * @param {{changed: () => void, may: (what: "read" | "write") => boolean}} page
+   * @param {{changed: () => void, may: (what: "read" | "write" | "admin") => boolean, session: api.Session | null}} page
    * @param {import("../model.js").Model} model
    * @param {string} name @param {Tab} tab
    */
@@ -78,6 +78,12 @@ export class Sync {
   /** What is known best: the list's knowledge is as new as the last event. */
   get activeRunId() {
     return this.model.connectors.get(this.name)?.activeRunId ?? this.detail?.activeRunId ?? null;
+  }
+
+  /** Whether a run can be started. */
+  get isRunnable() {
+    const known = this.model.connectors.get(this.name) ?? this.detail;
+    return Boolean(known?.active) && this.detail?.loadState === "loaded";
   }
 
   /** @param {Tab} tab */
@@ -143,7 +149,10 @@ export class Sync {
       const deliveries = await api.listDeliveries(this.name);
       if (!this.isNews("deliveries", asked)) return;
       this.deliveries = deliveries;
-      for (const [id, { after }] of this.resent) if (after && deliveries.some((d) => !after.has(d.id))) this.resent.delete(id);
+      for (const [id, { after }] of this.resent) {
+        const sent = deliveries.find((d) => d.id === id);
+        if (after && (!sent || deliveries.some((d) => !after.has(d.id) && isResendOf(d, sent)))) this.resent.delete(id);
+      }
     } catch (error) {
       this.deliveries ??= /** @type {Error} */ (error);
     }
@@ -274,8 +283,8 @@ export class Sync {
       run && running(this.model.progressOf(run), newest?.id === run ? newest.startedAt : null),
       h("div", { class: "cards", "data-key": "cards" },
         c.connections.map((connection) => connectionCard(connection, { may, here: this.name, said: Boolean(known.attention), ...this.reconnections.of(connection.name) })),
-        destinationCard(c), scheduleCard(known)),
-      this.entries instanceof Array && charts(this.entries),
+        destinationCard(c), scheduleCard(known, run)),
+      this.entries instanceof Array && charts(known.outcomes ?? [], this.entries),
       this.tabs(),
       h("div", { "data-key": this.tab }, this.tab === "deliveries" ? this.deliveryTab(may) : this.activityTab()),
       may && this.confirmation(),
@@ -311,7 +320,12 @@ export class Sync {
   /** @param {boolean} may */
   deliveryTab(may) {
     if (!this.deliveries) return waiting(4, "deliveries");
-    return this.deliveries instanceof Array ? deliveryTable(this.deliveries, may, this.resent) : failure(this.deliveries, "The deliveries");
+    return this.deliveries instanceof Array ? deliveryTable(this.deliveries, this.mayResend(may), this.resent) : failure(this.deliveries, "The deliveries");
+  }
+
+  /** News of runs are resent by who may manage webhooks, records by a run. @param {boolean} may @returns {Record<api.Delivery["kind"], boolean>} */
+  mayResend(may) {
+    return { records: may && this.isRunnable, lifecycle: may && this.page.may("admin") && !this.page.session?.user };
   }
 
   confirmation() {

@@ -186,7 +186,9 @@ export class Syncs {
   /** @param {Connector} c */
   nextRun(c) {
     if (!c.active) return h("span", { class: "quiet" }, "Off");
-    if (!c.nextRunAt) return h("span", { class: "quiet" }, c.attention?.category === "configuration_error" ? "Cannot run" : "On demand");
+    if (!c.nextRunAt) { // of a sync that runs it is not said whether there will be one
+      return h("span", { class: "quiet" }, c.attention?.category === "configuration_error" ? "Cannot run" : c.activeRunId ? "Known after this run" : "On demand");
+    }
     return Date.parse(c.nextRunAt) <= Date.now() ? "Due" : when(c.nextRunAt);
   }
 
