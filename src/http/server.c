@@ -27,11 +27,12 @@
 
 #define ACCEPT_PAUSE_USEC (500 * USEC_PER_MSEC) /* when there are no descriptors left */
 
-#define HEAD_EXTRA_BYTES 1536U /* of the memory for a request's head, for libmicrohttpd itself and the answer's head \
-                                */
+#define HEAD_EXTRA_BYTES                                                                            \
+        1536U /* of the memory for a request's head, for libmicrohttpd itself and the answer's head \
+               */
 
-/* A turn that is due at once shall not wait for others; a defer source would let nobody else have one. */
-#define MHD_ACCURACY_USEC 1U
+#define MHD_ACCURACY_USEC \
+        1U /* one that is due at once waits for nobody; a defer source would let nobody else have one */
 
 /* libmicrohttpd asks for another turn at once also where it can do nothing, see connections_cut_stuck(): it gets one
  * so often, and after a few in a row less often. */
