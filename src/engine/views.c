@@ -139,7 +139,6 @@ int engine_view_wearables_runs(Engine *engine, const NewsFilter *filter, char **
         if (r < 0)
                 return r;
         young.since_usec = events.since_usec;
-        young.after_seq = events.after_seq;
         r = store_list_news(engine->store, &young, &runs, &n);
         if (r < 0)
                 return r;
@@ -156,8 +155,12 @@ int engine_view_wearables_runs(Engine *engine, const NewsFilter *filter, char **
 int engine_replay_events(Engine *engine, const EventFilter *filter, EventReplay *ret)
 {
         EventReplay replay = { .last = engine->published_seq };
-        /* Whom it is about is the reader's business: see views.h. */
+        bool seeks = filter->newest_first && (filter->provider || filter->connector);
+        /* Whom it is about is the reader's business, unless it is to be sought: see views.h. */
         EventFilter young = {
+                .of_newest_runs = seeks,
+                .provider = seeks ? filter->provider : NULL,
+                .connector = seeks ? filter->connector : NULL,
                 .user_id = filter->user_id,
                 .after_seq = filter->after_seq,
                 .before_seq = replay.last + 1,

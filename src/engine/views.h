@@ -38,8 +38,9 @@ typedef struct EventReplay {
 
 /**
  * engine_replay_events() - events that have been told, oldest first, each as it was told
- * @filter: newest_first means the newest ones (in the same order); provider and connector (as the events' metadata
- * name it) are those that whole_from is about, and narrow nothing else; before_seq is not looked at
+ * @filter: newest_first means the newest ones (in the same order) of the runs of provider and connector (as the
+ * events' metadata name it); else those two are what whole_from is about, and narrow nothing; before_seq is not looked
+ * at
  * @ret:    the page is freed by event_page_done()
  */
 int engine_replay_events(Engine *engine, const EventFilter *filter, EventReplay *ret) _must_check_;

@@ -362,15 +362,12 @@ static bool ends_before(Listing *listing, const RunHead *head)
         return true;
 }
 
-static int list_of_connector(Db *db, int64_t connector, Listing *listing)
+static int list_of_runs(Db *db, const RunHead *heads, size_t n, Listing *listing)
 {
         bool newest_first = listing->filter->newest_first;
         EventPage *page = &listing->page;
-        RunHead heads[EVENTS_RUNS_MAX];
-        size_t n;
-        int r;
+        int r = 0;
 
-        r = read_heads(db, connector, listing->filter, heads, &n);
         for (size_t i = 0; r >= 0 && i < n && !ends_before(listing, &heads[i]); i++) {
                 uint64_t next = page->next;
                 size_t begin = page->n;
@@ -389,6 +386,62 @@ static int list_of_connector(Db *db, int64_t connector, Listing *listing)
         return r;
 }
 
+static int list_of_connector(Db *db, int64_t connector, Listing *listing)
+{
+        RunHead heads[EVENTS_RUNS_MAX];
+        size_t n;
+        int r;
+
+        r = read_heads(db, connector, listing->filter, heads, &n);
+        return r < 0 ? r : list_of_runs(db, heads, n, listing);
+}
+
+/* ---- Of the runs with the newest events */
+
+/* The newest N events are of the N runs whose last event is newest; those of some runs may have been deleted. */
+#define RUNS_PER_EVENT 4U
+
+static int list_of_newest_runs(Db *db, Listing *listing)
+{
+        const EventFilter *filter = listing->filter;
+        const NewsFilter wanted = {
+                .user_id = filter->user_id,
+                .provider = filter->provider,
+                .connector = filter->connector,
+                .source = _RUN_SOURCE_INVALID,
+                .status = _SYNC_STATUS_INVALID,
+                .since_usec = filter->since_usec,
+                .limit = MIN(filter->limit * RUNS_PER_EVENT, RUNS_PAGE_MAX),
+        };
+        /* All of theirs are wanted. */
+        const EventFilter any = {
+                .after_seq = filter->after_seq,
+                .before_seq = filter->before_seq,
+                .since_usec = filter->since_usec,
+                .newest_first = true,
+                .limit = filter->limit,
+                .limit_bytes = filter->limit_bytes,
+        };
+        _cleanup_free_ NewsRun *runs = NULL;
+        _cleanup_free_ RunHead *heads = NULL;
+        size_t n;
+        int r;
+
+        r = news_find_runs(db, &wanted, &runs, &n);
+        if (r < 0 || n == 0)
+                return r;
+        heads = calloc(n, sizeof(RunHead));
+        if (!heads)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                heads[i] = (RunHead){ .run = runs[i].row, .seq = runs[i].seq };
+        qsort(heads, n, sizeof(RunHead), compare_heads_newest_first);
+        listing->filter = &any;
+        r = list_of_runs(db, heads, n, listing);
+        listing->filter = filter;
+        return r;
+}
+
 /* ---- All */
 
 static int list(Db *db, Listing *listing)
@@ -399,6 +452,8 @@ static int list(Db *db, Listing *listing)
         EventLead lead = filter->run_id ? EVENT_LEAD_RUN : EVENT_LEAD_USER;
         int64_t key;
 
+        if (filter->of_newest_runs)
+                return list_of_newest_runs(db, listing);
         if (filter->run_id || filter->user_id) {
                 key = filter->run_id ? store_find_key(db, run, filter->run_id)
                                      : store_find_key(db, user, filter->user_id);

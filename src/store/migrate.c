@@ -28,6 +28,7 @@ const Migration store_migrations[] = {
         { 15, schema_v15 },
         { 16, schema_v16 },
         { 17, schema_v17 },
+        { 18, schema_v18 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

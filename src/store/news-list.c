@@ -1,28 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Runs by their newest event. It goes down the events, whose order is given, and takes each run once; an index of runs
- * by their last event would have to be rewritten with every event. */
+/* Runs by their newest event. An index of all runs by it would have to be rewritten with every event: there is one of
+ * those that have ended, and the active ones, which are not many, are sorted. */
 
 #include <stdlib.h>
 #include <string.h>
-
-#define uthash_nonfatal_oom(elt) ((elt)->lost = true)
-#include <uthash.h>
 
 #include "base/string-util.h"
 #include "store/event-list.h"
 #include "store/run-columns.h"
 
-typedef struct SeenRun {
-        int64_t row;
-        bool lost; /* could not be put into the table */
-        UT_hash_handle hh;
-} SeenRun;
+#define ENDED_SQL(index, where)                                                                                \
+        "SELECT row, updated_usec, last_seq, connector, provider, source, outcome FROM runs INDEXED BY " index \
+        " WHERE state = 'finished'" where " AND updated_usec >= ?1 ORDER BY updated_usec DESC, last_seq DESC"
 
 static const char *const lead_sql[] = {
-        [NEWS_LEAD_USER] = "SELECT run, time_usec FROM events INDEXED BY events_by_user"
-                           " WHERE seq > ?1 AND user = ?2 ORDER BY seq DESC",
-        [NEWS_LEAD_SEQ] = "SELECT run, time_usec FROM events NOT INDEXED WHERE seq > ?1 ORDER BY seq DESC",
+        [NEWS_LEAD_USER] = ENDED_SQL("runs_ended_by_user", " AND user = ?2"),
+        [NEWS_LEAD_TIME] = ENDED_SQL("runs_ended", ""),
+        [NEWS_LEAD_ACTIVE] = "SELECT row, updated_usec, last_seq, connector, provider, source, outcome, stage,"
+                             " user FROM runs"
+                             " INDEXED BY runs_active WHERE state <> 'finished' AND updated_usec >= ?1",
 };
 static_assert(ELEMENTSOF(lead_sql) == _NEWS_LEAD_MAX, "one query for each NewsLead");
 
@@ -31,120 +28,197 @@ const char *news_lead_sql(NewsLead lead)
         return lead_sql[lead];
 }
 
-/* Return: 1 (for the first time); 0; -ENOMEM. */
-static int note_run(SeenRun **table, int64_t row)
-{
-        SeenRun *seen;
+typedef struct Search {
+        Db *db;
+        const NewsFilter *filter;
+        int64_t user;      /* 0: any */
+        int64_t connector; /* 0: none has this name here, or any will do */
+        NewsRun *runs;
+        size_t n;
+        size_t allocated;
+        size_t n_examined;
+} Search;
 
-        HASH_FIND(hh, *table, &row, sizeof(row), seen);
-        if (seen)
-                return 0;
-        seen = calloc(1, sizeof(*seen));
-        if (!seen)
-                return -ENOMEM;
-        seen->row = row;
-        HASH_ADD(hh, *table, row, sizeof(seen->row), seen);
-        if (seen->lost) {
-                free(seen);
-                return -ENOMEM;
+/* Return: 1; 0; negative errno. */
+static int metadata_names(Search *search, int64_t row)
+{
+        static const char sql[] = "SELECT CASE WHEN json_valid(metadata)"
+                                  " THEN json_extract(metadata, '$.connector') = ?1 END FROM runs WHERE row = ?2";
+        _cleanup_query_ Query query = query_begin(search->db, sql);
+        int r;
+
+        search->n_examined += NEWS_METADATA_COST - 1;
+        query_bind_text(&query, search->filter->connector);
+        query_bind_int(&query, row);
+        r = query_step(&query);
+        return r <= 0 ? r : query_get_int(&query) > 0;
+}
+
+/* @stage: NULL: the last. */
+static bool status_matches(const NewsFilter *filter, const char *outcome, const char *stage)
+{
+        const Run run = {
+                .stage = stage ? sync_stage_from_string(stage) : SYNC_STAGE_COMPLETED,
+                .outcome = run_outcome_from_string(outcome),
+        };
+
+        return filter->status < 0 || event_status(&run) == filter->status;
+}
+
+/* Of the row that @query stands at. Return: 1; 0; negative errno. */
+static int matches(Search *search, Query *query, NewsLead lead, int64_t row)
+{
+        const NewsFilter *filter = search->filter;
+        int64_t connector = query_get_int(query), user = search->user;
+        const char *provider = query_get_borrowed(query), *source = query_get_borrowed(query),
+                   *outcome = query_get_borrowed(query), *stage = NULL;
+
+        if (lead == NEWS_LEAD_ACTIVE) {
+                stage = query_get_borrowed(query);
+                user = query_get_int(query);
         }
+        if (query_error(query) < 0)
+                return query_error(query);
+        if ((search->user > 0 && user != search->user) ||
+            (filter->provider && !streq_null(provider, filter->provider)) ||
+            (filter->source >= 0 && run_source_from_string(source) != filter->source) ||
+            !status_matches(filter, outcome, stage))
+                return 0;
+        if (!filter->connector || (search->connector > 0 && connector == search->connector))
+                return 1;
+        return connector > 0 ? 0 : metadata_names(search, row);
+}
+
+/* Return: 1 (taken); 0; negative errno. */
+static int examine(Search *search, Query *query, NewsLead lead)
+{
+        NewsRun run;
+        int r;
+
+        search->n_examined++;
+        run.row = query_get_int(query);
+        run.updated_usec = query_get_uint(query);
+        run.seq = query_get_uint(query);
+        r = matches(search, query, lead, run.row);
+        if (r <= 0)
+                return r;
+        r = store_array_grow((void **) &search->runs, &search->allocated, search->n, sizeof(NewsRun));
+        if (r < 0)
+                return r;
+        search->runs[search->n++] = run;
         return 1;
 }
 
-static void forget_runs(SeenRun **table)
+static int examine_each(Search *search, NewsLead lead)
 {
-        SeenRun *seen, *next;
+        _cleanup_query_ Query query = query_begin(search->db, lead_sql[lead]);
+        size_t n = 0;
+        int r;
 
-        HASH_ITER(hh, *table, seen, next) {
-                HASH_DEL(*table, seen);
-                free(seen);
+        search->n_examined = 0;
+        query_bind_uint(&query, search->filter->since_usec);
+        if (lead == NEWS_LEAD_USER)
+                query_bind_int(&query, search->user);
+        while ((r = query_step(&query)) > 0) {
+                r = examine(search, &query, lead);
+                if (r < 0)
+                        return r;
+                n += (size_t) r;
+                if (lead != NEWS_LEAD_ACTIVE &&
+                    (n == search->filter->limit || search->n_examined >= NEWS_EXAMINED_MAX))
+                        return 0;
         }
+        return r;
 }
 
-/* Return: 1; 0 (does not match); negative errno. */
-static int read_run(Query *query, int64_t row, const NewsFilter *filter, Run **ret)
+static int compare_newest_first(const void *a, const void *b)
 {
-        _cleanup_(run_freep) Run *run = NULL;
+        const NewsRun *x = a, *y = b;
+
+        if (x->updated_usec != y->updated_usec)
+                return x->updated_usec > y->updated_usec ? -1 : 1;
+        return x->seq > y->seq ? -1 : x->seq < y->seq;
+}
+
+/* Return: 1; 0 (nothing can match); negative errno. */
+static int find_keys(Search *search)
+{
+        static const char user_sql[] = "SELECT key FROM users WHERE id = ?";
+        static const char connector_sql[] = "SELECT key FROM connectors WHERE name = ?";
+        const NewsFilter *filter = search->filter;
+
+        if (filter->connector)
+                search->connector = store_find_key(search->db, connector_sql, filter->connector);
+        if (filter->user_id)
+                search->user = store_find_key(search->db, user_sql, filter->user_id);
+        if (search->connector < 0 || search->user < 0)
+                return (int) MIN(search->connector, search->user);
+        return search->user > 0 || !filter->user_id;
+}
+
+int news_find_runs(Db *db, const NewsFilter *filter, NewsRun **ret, size_t *ret_n)
+{
+        Search search = { .db = db, .filter = filter };
+        int r;
+
+        r = find_keys(&search);
+        if (r > 0)
+                r = examine_each(&search, NEWS_LEAD_ACTIVE);
+        /* Whatever has ended is no longer in progress. */
+        if (r >= 0 && (search.user > 0 || !filter->user_id) && filter->status != SYNC_STATUS_IN_PROGRESS)
+                r = examine_each(&search, search.user > 0 ? NEWS_LEAD_USER : NEWS_LEAD_TIME);
+        if (r < 0) {
+                free(search.runs);
+                return r;
+        }
+        if (search.n > 0)
+                qsort(search.runs, search.n, sizeof(NewsRun), compare_newest_first);
+        *ret = search.runs;
+        *ret_n = MIN(search.n, filter->limit);
+        return 0;
+}
+
+/* Return: 1; 0 (it is gone); negative errno. */
+static int read_run(Query *query, int64_t row, Run **ret)
+{
         int r;
 
         query_again(query);
         query_bind_int(query, row);
         r = query_step(query);
         if (r <= 0)
-                return r < 0 ? r : -EUCLEAN;
-        r = run_read(query, &run);
-        if (r < 0)
                 return r;
-        if ((filter->provider && !streq(filter->provider, run->provider)) ||
-            (filter->source >= 0 && filter->source != run->source) ||
-            (filter->status >= 0 && filter->status != event_status(run)))
-                return 0;
-        *ret = TAKE_PTR(run);
-        return 1;
-}
-
-typedef struct NewsPage {
-        Run **runs;
-        size_t n;
-        size_t allocated;
-} NewsPage;
-
-static int read_page(Query *events, Query *runs, const NewsFilter *filter, SeenRun **seen, NewsPage *page)
-{
-        int r;
-
-        for (size_t i = 0; page->n < filter->limit && i < EVENTS_EXAMINED_MAX; i++) {
-                int64_t row;
-
-                r = query_step(events);
-                if (r <= 0)
-                        return r;
-                row = query_get_int(events);
-                if (query_get_uint(events) < filter->since_usec)
-                        continue;
-                r = note_run(seen, row);
-                if (r > 0)
-                        r = store_array_grow((void **) &page->runs, &page->allocated, page->n, sizeof(Run *));
-                else if (r == 0)
-                        continue;
-                if (r >= 0)
-                        r = read_run(runs, row, filter, &page->runs[page->n]);
-                if (r < 0)
-                        return r;
-                page->n += (size_t) r;
-        }
-        return 0;
+        r = run_read(query, ret);
+        return r < 0 ? r : 1;
 }
 
 int store_list_news(Store *store, const NewsFilter *filter, Run ***ret, size_t *ret_n)
 {
         static const char run_sql[] = RUN_SELECT("runs") " WHERE runs.row = ?";
-        static const char user_sql[] = "SELECT key FROM users WHERE id = ?";
-        _cleanup_query_ Query events = {}, runs = {};
-        SeenRun *seen = NULL;
-        NewsPage page = {};
-        int64_t user = 1;
-        int r = 0;
+        _cleanup_query_ Query query = {};
+        _cleanup_free_ NewsRun *found = NULL;
+        size_t n_found, n = 0;
+        Run **runs;
+        int r;
 
         if (filter->limit == 0 || filter->limit > RUNS_PAGE_MAX)
                 return -EINVAL;
-        events = query_begin(store->reader, lead_sql[filter->user_id ? NEWS_LEAD_USER : NEWS_LEAD_SEQ]);
-        runs = query_begin(store->reader, run_sql);
-        query_bind_uint(&events, filter->after_seq);
-        if (filter->user_id) {
-                user = store_find_key(store->reader, user_sql, filter->user_id);
-                query_bind_int(&events, user);
-        }
-        if (user > 0)
-                r = read_page(&events, &runs, filter, &seen, &page);
-        else
-                r = (int) user;
-        forget_runs(&seen);
-        if (r < 0) {
-                runs_free(page.runs, page.n);
+        r = news_find_runs(store->reader, filter, &found, &n_found);
+        if (r < 0)
                 return r;
+        runs = calloc(n_found + 1, sizeof(Run *));
+        if (!runs)
+                return -ENOMEM;
+        query = query_begin(store->reader, run_sql);
+        for (size_t i = 0; i < n_found; i++) {
+                r = read_run(&query, found[i].row, &runs[n]);
+                if (r < 0) {
+                        runs_free(runs, n);
+                        return r;
+                }
+                n += (size_t) r;
         }
-        *ret = page.runs;
-        *ret_n = page.n;
+        *ret = runs;
+        *ret_n = n;
         return 0;
 }

@@ -27,3 +27,13 @@ static const char schema_v17[] =
         "  CHECK (lost_with_machine IN (0, 1));"
         "UPDATE connectors SET lasting = 'connection_lost'"
         "  WHERE key IN (SELECT connector FROM runs WHERE state = 'stopping');";
+
+static const char schema_v18[] =
+        /* Runs that have ended, by their last event: written once, when they end. All that lists of them filter by is
+         * in the index. */
+        "CREATE INDEX runs_ended"
+        "  ON runs (updated_usec, last_seq, connector, provider, source, outcome, state)"
+        "  WHERE state = 'finished';"
+        "CREATE INDEX runs_ended_by_user"
+        "  ON runs (user, updated_usec, last_seq, connector, provider, source, outcome, state)"
+        "  WHERE state = 'finished';";

@@ -21,7 +21,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 17
+#define STORE_SCHEMA_VERSION 18
 
 /* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {
@@ -275,18 +275,22 @@ int store_list_marks(Store *store, const char *connector, const char *user_id, u
 typedef struct NewsFilter {
         const char *user_id;  /* NULL: any */
         const char *provider; /* NULL: any */
+        const char *connector; /* its name, or as the newest event of a run from outside has it in its metadata */
         RunSource source;     /* _RUN_SOURCE_INVALID: any */
         SyncStatus status;    /* as the newest event says; _SYNC_STATUS_INVALID: any */
-        uint64_t after_seq;   /* with a newer event */
-        usec_t since_usec;    /* ... that is not older */
+        usec_t since_usec;    /* whose newest event is not older */
         unsigned limit;       /* 1..RUNS_PAGE_MAX */
 } NewsFilter;
+/* Runs of the user, or of all, that one list looks at in an index, newest first, beside all that are active: beyond
+ * them none is found. A run from outside counts for NEWS_METADATA_COST where a connector is asked for. */
+#define NEWS_EXAMINED_MAX  100000U
+#define NEWS_METADATA_COST 10U
 #define NEWS_FILTER_INIT { .source = _RUN_SOURCE_INVALID, .status = _SYNC_STATUS_INVALID, .limit = 50 }
 
 /**
  * store_list_news() - runs, that with the newest event first; without accounts
  *
- * Looks at the EVENTS_EXAMINED_MAX newest events.
+ * How many events a run has does not matter, nor whether they are kept.
  *
  * Return: 0; -EINVAL (limit); negative errno. Context: blocks for an indexed read.
  */
@@ -320,6 +324,8 @@ typedef struct EventFilter {
         uint64_t before_seq;  /* only older ones; 0: any */
         usec_t since_usec;    /* timestamp at or after; 0: any */
         bool newest_first;
+        bool of_newest_runs;  /* only with newest_first and without run_id: found as store_list_news() finds runs of
+                               * the provider and connector, however many others are newer; there is no next page */
         unsigned limit;       /* 1..EVENTS_PAGE_MAX */
         size_t limit_bytes;   /* of their JSON, but for one event in any case; 0: no limit */
 } EventFilter;

@@ -554,6 +554,7 @@ def test_c26_age_counts_for_each_event_before_it_is_deleted(new_daemon, client):
     daemon.stop()
     database = sqlite3.connect(daemon.state / "history.db")
     database.execute("UPDATE events SET time_usec = time_usec - 86400 * 1000000")
+    database.execute("UPDATE runs SET updated_usec = updated_usec - 86400 * 1000000")
     database.commit()
     database.close()
     daemon.start()

@@ -320,3 +320,19 @@ def test_report_needs_the_scope(shim, client, daemon):
     assert shim.post(path, bobs, {}).status == 422
     assert shim.post(path, bobs, []).status == 404
     assert shim.post(path, bobs, "{").status == 400
+
+
+def test_c27_runs_behind_very_many_events_of_another(shim, key, reporter):
+    """One busy run hides no other, nor the events that the replay of a filtered stream is asked for."""
+    reporter.say("rare", run="rare", provider="rare", stage="failed", user=BOB)
+    for _ in range(6):
+        reporter.report(*(reporter.event(ALICE, run="busy") for _ in range(1000)))
+
+    everyone = [run["run_id"] for run in shim.get("/api/v1/sync/runs?limit=10000", key).json()]
+    assert everyone[:2] == [f"busy-{ALICE}", f"rare-{BOB}"] and f"run-{ALICE}" in everyone[2:]
+    for query in ("provider=rare", "status=failed", f"user_id={BOB}&status=failed"):
+        assert [run["run_id"] for run in shim.get(f"/api/v1/sync/runs?{query}", key).json()] == [f"rare-{BOB}"]
+    assert f"run-{ALICE}" in [run["run_id"] for run in shim.get(f"/api/v1/users/{ALICE}/sync/runs", key).json()]
+    for query in ("", f"&user_id={BOB}"):
+        with shim.stream(f"/api/v1/sync/stream?provider=rare{query}", key) as stream:
+            assert stream.event()[1]["message"] == "rare"

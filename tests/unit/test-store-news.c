@@ -4,13 +4,17 @@
 
 #include "unit/expect.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/string-util.h"
+#include "store/store-private.h"
 #include "unit/store-fixture.h"
 
 static void put_run(StoreFixture *f, Run *run, usec_t event_usec)
 {
+        run->updated_usec = event_usec;
+        run->last_seq = store_last_seq(f->store) + 1;
         expect_ok(store_put_run(f->store, run, false));
         put_event_of(f->store, run, event_usec);
 }
@@ -74,10 +78,14 @@ static void test_c27_each_run_once_by_its_newest_event(void **state)
         filter.provider = NULL;
         filter.source = RUN_SOURCE_BACKFILL;
         check_news(f, filter, "3");
+        filter.status = SYNC_STATUS_FAILED;
+        check_news(f, filter, "");
         filter = (NewsFilter) NEWS_FILTER_INIT;
-        filter.after_seq = 3;
-        check_news(f, filter, "2 1");
-        filter.after_seq = 0;
+        filter.connector = "bank";
+        check_news(f, filter, "1");
+        filter.since_usec = A_TIME + 6;
+        check_news(f, filter, "");
+        filter = (NewsFilter) NEWS_FILTER_INIT;
         filter.since_usec = A_TIME + 6;
         check_news(f, filter, "2");
 
@@ -90,25 +98,156 @@ static void test_c27_each_run_once_by_its_newest_event(void **state)
         run_free(c);
 }
 
+static void put_ended(StoreFixture *f, const char *connector, unsigned number, RunOutcome outcome,
+                      const char *metadata)
+{
+        Run *run = make_ended_run(connector, USER_1, number, A_TIME, outcome);
+
+        run->metadata = metadata ? strdup(metadata) : NULL;
+        put_run(f, run, A_TIME + number);
+        run_free(run);
+}
+
+/* The ids of the newest events' runs. */
+static void check_replay(StoreFixture *f, EventFilter filter, const char *expected)
+{
+        _cleanup_free_ char *found = strdup("");
+        EventPage page;
+
+        filter.newest_first = filter.of_newest_runs = true;
+        expect_ok(store_list_events(f->store, &filter, &page));
+        for (size_t i = 0; i < page.n; i++) {
+                char *longer = asprintf_or_null("%s%s%c", found, *found ? " " : "", page.events[i].run_id[35]);
+
+                free(found);
+                found = longer;
+                assert_true(i == 0 || page.events[i].seq < page.events[i - 1].seq);
+        }
+        assert_string_equal(found, expected);
+        event_page_done(&page);
+}
+
+/* However many events of others are newer, and whether its own are still there. */
 static void test_a_run_behind_very_many_events_of_others(void **state)
 {
         StoreFixture *f = *state;
-        Run *rare = make_run("bank", USER_1, 1, A_TIME), *common = make_run("shop", USER_2, 2, A_TIME);
+        Run *common = make_run("shop", USER_2, 9, A_TIME);
         NewsFilter filter = NEWS_FILTER_INIT;
 
-        put_run(f, rare, A_TIME);
-        expect_ok(store_put_run(f->store, common, false));
-        for (unsigned i = 0; i < EVENTS_EXAMINED_MAX - 1; i++)
-                put_event_of(f->store, common, A_TIME);
+        put_ended(f, "bank", 1, RUN_FAILED, NULL);
+        put_ended(f, "mail", 2, RUN_SUCCEEDED, NULL);
+        put_ended(f, NULL, 3, RUN_SUCCEEDED, "{\"connector\":\"bank\"}");
+        put_ended(f, NULL, 4, RUN_SUCCEEDED, NULL);
+        for (unsigned i = 0; i < EVENTS_EXAMINED_MAX + 2; i++)
+                put_run(f, common, A_TIME + 10 + i);
         store_fixture_commit(f);
-        check_news(f, filter, "2 1");
-        put_event_of(f->store, common, A_TIME);
-        store_fixture_commit(f);
-        check_news(f, filter, "2");
-        filter.user_id = USER_1;
+        check_news(f, filter, "9 4 3 2 1");
+        filter.status = SYNC_STATUS_FAILED;
         check_news(f, filter, "1");
-        run_free(rare);
+        filter.status = _SYNC_STATUS_INVALID;
+        filter.provider = "mail";
+        check_news(f, filter, "2");
+        filter.provider = NULL;
+        filter.connector = "bank";
+        check_news(f, filter, "3 1");
+
+        check_replay(f, (EventFilter){ .limit = 5, .connector = "bank" }, "3 1");
+        check_replay(f, (EventFilter){ .limit = 1, .connector = "bank" }, "3");
+        check_replay(f, (EventFilter){ .limit = 5, .provider = "bank" }, "1");
+        check_replay(f, (EventFilter){ .limit = 5, .provider = "elsewhere", .user_id = USER_1 }, "4 3");
+        check_replay(f, (EventFilter){ .limit = 5, .provider = "elsewhere", .user_id = USER_2 }, "");
+        check_replay(f, (EventFilter){ .limit = 3, .provider = "shop" }, "9 9 9");
+        check_replay(f, (EventFilter){ .limit = 5, .provider = "elsewhere", .before_seq = 4 }, "3");
+        check_replay(f, (EventFilter){ .limit = 5, .provider = "elsewhere", .since_usec = A_TIME + 4 }, "4");
+        check_replay(f, (EventFilter){ .limit = 5, .provider = "nobody" }, "");
+
+        (void) store_fixture_sql(f->path, "DELETE FROM events WHERE seq <= 4");
+        filter.connector = NULL;
+        check_news(f, filter, "9 4 3 2 1");
+        check_replay(f, (EventFilter){ .limit = 5, .connector = "bank" }, "");
         run_free(common);
+}
+
+/* Runs that overlap: the newest of all their events. */
+static void test_newest_events_of_runs_that_overlap(void **state)
+{
+        StoreFixture *f = *state;
+        Run *runs[3];
+
+        for (unsigned i = 0; i < ELEMENTSOF(runs); i++)
+                runs[i] = make_run("bank", USER_1, i + 1, A_TIME);
+        for (char **p = &runs[2]->connector; *p; p = &runs[2]->connector_id) {
+                free(*p);
+                *p = NULL;
+        }
+        runs[1]->state = RUN_FINISHED;
+        runs[1]->outcome = RUN_SUCCEEDED;
+        runs[1]->stage = SYNC_STAGE_COMPLETED;
+        runs[1]->finished_usec = A_TIME;
+        for (unsigned i = 0; i < 9; i++)
+                put_run(f, runs[i % 3], A_TIME + i);
+        store_fixture_commit(f);
+        check_replay(f, (EventFilter){ .limit = 20, .provider = "bank" }, "3 2 1 3 2 1 3 2 1");
+        check_replay(f, (EventFilter){ .limit = 4, .provider = "bank" }, "3 2 1 3");
+        check_replay(f, (EventFilter){ .limit = 4, .connector = "bank" }, "2 1 2 1");
+        for (unsigned i = 0; i < ELEMENTSOF(runs); i++)
+                run_free(runs[i]);
+}
+
+/* SQLite calls it at each step of its machine. */
+static int count_step(void *userdata)
+{
+        ++*(unsigned *) userdata;
+        return 0;
+}
+
+static unsigned steps_of_news(StoreFixture *f, NewsFilter filter, size_t expected)
+{
+        unsigned n_steps = 0;
+        Run **runs;
+        size_t n;
+
+        sqlite3_progress_handler(f->store->reader->sqlite, 1, count_step, &n_steps);
+        expect_ok(store_list_news(f->store, &filter, &runs, &n));
+        sqlite3_progress_handler(f->store->reader->sqlite, 0, NULL, NULL);
+        assert_int_equal(n, expected);
+        runs_free(runs, n);
+        return n_steps;
+}
+
+/* A list looks at NEWS_EXAMINED_MAX runs that have ended, and so long as that takes. */
+static void test_news_are_sought_so_far(void **state)
+{
+        static const char many[] =
+                        "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < %u)"
+                        " INSERT INTO runs (id, provider, source, trigger, full_resync, attempt, created_usec, state,"
+                        "   outcome, finished_usec, stage, progress, discovered, added, updated, deduped,"
+                        "   updated_usec, last_seq, report_sequence, worker_pid, worker_start_ticks)"
+                        " SELECT 'many' || i, provider || 's', source, trigger, full_resync, attempt, created_usec,"
+                        "   state, outcome, finished_usec, stage, progress, discovered, added, updated, deduped,"
+                        "   updated_usec + i, last_seq + i, report_sequence, 0, 0"
+                        " FROM n CROSS JOIN runs WHERE runs.id LIKE '%%1'";
+        StoreFixture *f = *state;
+        NewsFilter filter = NEWS_FILTER_INIT;
+        char sql[sizeof(many) + 16];
+
+        filter.provider = "elsewhere";
+        put_ended(f, NULL, 1, RUN_SUCCEEDED, NULL);
+        store_fixture_commit(f);
+        (void) snprintf(sql, sizeof(sql), many, NEWS_EXAMINED_MAX - 1);
+        (void) store_fixture_sql(f->path, sql);
+        assert_in_range(steps_of_news(f, filter, 1), NEWS_EXAMINED_MAX, 20 * NEWS_EXAMINED_MAX);
+        (void) store_fixture_sql(f->path, "INSERT INTO runs (id, provider, source, trigger, full_resync, attempt,"
+                                          " created_usec, state, outcome, finished_usec, stage, discovered, added,"
+                                          " updated, deduped, updated_usec, last_seq, report_sequence, worker_pid,"
+                                          " worker_start_ticks) SELECT 'one more', provider, source, trigger,"
+                                          " full_resync, attempt, created_usec, state, outcome, finished_usec, stage,"
+                                          " discovered, added, updated, deduped, updated_usec + 1, last_seq, 0, 0, 0"
+                                          " FROM runs WHERE id = 'many1'");
+        assert_in_range(steps_of_news(f, filter, 0), NEWS_EXAMINED_MAX, 20 * NEWS_EXAMINED_MAX);
+        filter.provider = NULL;
+        filter.limit = 1;
+        assert_in_range(steps_of_news(f, filter, 1), 1, 1000);
 }
 
 static void check_first_since(StoreFixture *f, usec_t since, uint64_t expected)
@@ -282,6 +421,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 STORE_TEST(test_c27_each_run_once_by_its_newest_event),
                 STORE_TEST(test_a_run_behind_very_many_events_of_others),
+                STORE_TEST(test_newest_events_of_runs_that_overlap),
+                STORE_TEST(test_news_are_sought_so_far),
                 STORE_TEST(test_first_event_that_is_young_enough),
                 STORE_TEST(test_first_young_event_of_numbers_with_gaps),
                 STORE_TEST(test_which_numbers_were_given),
