@@ -23,16 +23,17 @@
 #include "http/head.h"
 #include "http/respond.h"
 
-#define ACCEPTS_PER_TURN 64U /* of the loop, so that who is being served is not kept waiting */
+/* Sockets accepted in a turn, for the sake of those that are served; and a pause when there are no descriptors left.
+ */
+#define ACCEPTS_PER_TURN  64U
+#define ACCEPT_PAUSE_USEC (500 * USEC_PER_MSEC)
 
-#define ACCEPT_PAUSE_USEC (500 * USEC_PER_MSEC) /* when there are no descriptors left */
+/* Of the memory for a request's head, what libmicrohttpd itself and the head of the answer need; and how it grows. */
+#define HEAD_EXTRA_BYTES 1536U
+#define HEAD_STEP_BYTES  1024U
 
-#define HEAD_EXTRA_BYTES                                                                            \
-        1536U /* of the memory for a request's head, for libmicrohttpd itself and the answer's head \
-               */
-
-#define MHD_ACCURACY_USEC \
-        1U /* one that is due at once waits for nobody; a defer source would let nobody else have one */
+/* A turn that is due at once shall not wait for others; a defer source would let nobody else have one. */
+#define MHD_ACCURACY_USEC 1U
 
 /* libmicrohttpd asks for another turn at once also where it can do nothing, see connections_cut_stuck(): it gets one
  * so often, and after a few in a row less often. */
@@ -40,11 +41,8 @@
 #define IDLE_TURNS         16U
 #define IDLE_TURN_MAX_USEC (10 * USEC_PER_MSEC)
 
-/* libmicrohttpd's turns in one of the loop's: one that answers, one that begins anew, and one that finds that the next
- * request is not there yet. */
+/* In one of the loop's: one that answers, one that begins anew, and one that finds that there is no next request. */
 #define MHD_TURNS_MAX 3U
-
-#define HEAD_STEP_BYTES 1024U /* by which the memory of a connection grows */
 
 struct Server {
         sd_event *event;
