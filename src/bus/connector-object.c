@@ -222,14 +222,21 @@ static const OptionRow start_options[] = {
 
 static int start_request_check(StartRequest *request, sd_bus_error *error)
 {
+        size_t n_bytes = 0;
+
         if (request->reason && strlen(request->reason) > MESSAGE_TEXT_MAX)
                 return bus_refuse_text(error, -E2BIG, "reason: at most %u bytes.", MESSAGE_TEXT_MAX);
         if (strv_length(request->accounts) > ACCOUNTS_PER_RUN_MAX)
                 return bus_refuse_text(error, -E2BIG, "accounts: at most %u.", ACCOUNTS_PER_RUN_MAX);
-        STRV_FOREACH(account, request->accounts)
+        STRV_FOREACH(account, request->accounts) {
                 if (strlen(*account) > ACCOUNT_NAME_MAX)
                         return bus_refuse_text(error, -E2BIG, "accounts: a name has at most %u bytes.",
                                                ACCOUNT_NAME_MAX);
+                n_bytes += strlen(*account) + 1;
+        }
+        if (n_bytes > ACCOUNTS_BYTES_MAX)
+                return bus_refuse_text(error, -E2BIG, "accounts: at most %u bytes together, and one for each name.",
+                                       ACCOUNTS_BYTES_MAX);
         if (request->trigger && !streq(request->trigger, "manual") && !streq(request->trigger, "remote"))
                 return bus_refuse_text(error, -EINVAL, "trigger: 'manual' or 'remote', not '%s'.", request->trigger);
         if (request->view && view_from_string(request->view) != VIEW_REPO)

@@ -109,7 +109,16 @@ int account_set_contains(const char *a, const char *b)
         return r < 0 ? r : 1;
 }
 
-/* Those of @b that @a has not are added to it. */
+static size_t count_bytes(struct json_object *set)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < json_object_array_length(set); i++)
+                n += strlen(json_object_get_string(json_object_array_get_idx(set, i))) + 1;
+        return n;
+}
+
+/* Those of @b that @a has not are added to it. Return: 1; 0 (too many to be named together); -ENOMEM. */
 static int add_all(struct json_object *a, struct json_object *b)
 {
         for (size_t i = 0; i < json_object_array_length(b); i++) {
@@ -117,14 +126,12 @@ static int add_all(struct json_object *a, struct json_object *b)
 
                 if (has_name(a, json_object_get_string(name)))
                         continue;
-                if (json_object_array_length(a) >= ACCOUNTS_PER_RUN_MAX)
-                        return -E2BIG;
                 if (json_object_array_add(a, json_object_get(name)) < 0) {
                         json_object_put(name);
                         return -ENOMEM;
                 }
         }
-        return 0;
+        return json_object_array_length(a) <= ACCOUNTS_PER_RUN_MAX && count_bytes(a) <= ACCOUNTS_BYTES_MAX;
 }
 
 int account_set_join(const char *a, const char *b, char **ret)
@@ -132,14 +139,13 @@ int account_set_join(const char *a, const char *b, char **ret)
         _cleanup_json_ struct json_object *first = NULL, *second = NULL;
         int r;
 
-        if (!a || !b) {
-                *ret = NULL;
+        *ret = NULL;
+        if (!a || !b)
                 return 0;
-        }
         r = read_sets(a, b, &first, &second);
         if (r >= 0)
                 r = add_all(first, second);
-        return r < 0 ? r : write_set(first, ret);
+        return r <= 0 ? r : write_set(first, ret);
 }
 
 /* Those of @a that are (@in), or are not, of @b. */

@@ -26,9 +26,9 @@ int account_set_contains(const char *a, const char *b) _must_check_;
 
 /**
  * account_set_join() - those of both
- * @ret: NULL for all; freed by the caller
+ * @ret: NULL for all, also where both are more than ACCOUNTS_PER_RUN_MAX or ACCOUNTS_BYTES_MAX; freed by the caller
  *
- * Return: 0; -E2BIG (more than ACCOUNTS_PER_RUN_MAX together); -ENOMEM; negative errno of reading JSON.
+ * Return: 0; -ENOMEM; negative errno of reading JSON.
  */
 int account_set_join(const char *a, const char *b, char **ret) _must_check_;
 

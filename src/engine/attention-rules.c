@@ -109,7 +109,7 @@ static int count_some(ConnectorRecord *record, const Run *run, char **failed, bo
                 return 0;
         }
         r = account_set_join(left, *failed, &all);
-        if (r < 0 && r != -E2BIG) /* too many to be named: all */
+        if (r < 0)
                 return r;
         set_row(record, one_more(n), &all);
         return 0;
@@ -165,7 +165,7 @@ static int need(Attention *attention, char **accounts, bool has_left, const char
                 return 0;
         }
         r = account_set_join(left, *accounts, &all);
-        if (r < 0 && r != -E2BIG)
+        if (r < 0)
                 return r;
         set_accounts(attention, &all);
         return 0;

@@ -203,7 +203,8 @@ typedef struct StartReply {
 typedef void (*EngineStartReply)(int error, const StartReply *reply, void *userdata);
 
 /* Refusals: -ENXIO, -EHOSTDOWN (inactive), -ENOEXEC (bad setting), -EOPNOTSUPP (no ExecPull=: its runs are reported
- * from outside), -ENOBUFS (queue full), -E2BIG (more than ACCOUNTS_PER_RUN_MAX accounts), -EROFS, -ENOMEM. */
+ * from outside), -ENOBUFS (queue full), -E2BIG (more than ACCOUNTS_PER_RUN_MAX accounts, or
+ * ACCOUNTS_BYTES_MAX of them), -EROFS, -ENOMEM. */
 int engine_start_run(Engine *engine, const char *connector, const StartOptions *options, EngineStartReply reply,
                      void *userdata) _must_check_;
 

@@ -235,7 +235,7 @@ static int owe(ConnectorRecord *record, const char *accounts)
                 r = account_set_join(record->owed_accounts, accounts, &all);
         else
                 r = free_and_strdup(&all, accounts);
-        if (r < 0 && r != -E2BIG) /* too many to be named: all */
+        if (r < 0)
                 return r;
         free(record->owed_accounts);
         record->owed_accounts = TAKE_PTR(all);

@@ -10,11 +10,11 @@
  * follow_up_add() - a run is wanted after the active one
  * @request: as of run_begin(); full resyncs are joined with each other, and all else is joined: all accounts if any
  *           wants all, else each that any names. Trigger, asker and reason are the newest one's, but a schedule's give
- *           way.
+ *           way. More than can be named together is all.
  *
  * The caller saves the record.
  *
- * Return: 0; -E2BIG (more than ACCOUNTS_PER_RUN_MAX accounts together); -ENOMEM.
+ * Return: 0; -ENOMEM.
  */
 int follow_up_add(ConnectorEntry *c, const RunRequest *request) _must_check_;
 

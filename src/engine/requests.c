@@ -37,13 +37,14 @@ static int write_accounts(char *const *accounts, char **ret)
 {
         _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
-        size_t n = 0;
+        size_t n = 0, n_bytes = 0;
 
         if (strv_length(accounts) == 0)
                 return 0;
         json_open_array(&w, NULL);
         STRV_FOREACH(account, accounts) {
-                if (n++ == ACCOUNTS_PER_RUN_MAX)
+                n_bytes += strlen(*account) + 1;
+                if (n++ == ACCOUNTS_PER_RUN_MAX || n_bytes > ACCOUNTS_BYTES_MAX)
                         return -E2BIG;
                 json_write_string(&w, NULL, *account);
         }

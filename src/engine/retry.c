@@ -56,7 +56,7 @@ static int join(const ConnectorRecord *record, Promise *promise, char **ret_acco
         int r;
 
         r = account_set_join(record->retry_accounts, promise->accounts, ret_accounts);
-        if (r < 0 && r != -E2BIG) /* too many to be named: all */
+        if (r < 0)
                 return r;
         promise->accounts = *ret_accounts;
         promise->at_usec = MAX(earliest, MIN(before.at_usec, promise->at_usec));

@@ -134,6 +134,7 @@ DECLARE_STRING_TABLE(account_status, AccountStatus);
 
 #define ACCOUNTS_PER_RUN_MAX 1000U  /* further accounts are counted in the run's totals only */
 #define ACCOUNT_NAME_MAX     256U   /* bytes; longer names are cut */
+#define ACCOUNTS_BYTES_MAX   130000U /* names that a run is asked for, and one each; an argument has 128 KiB */
 #define MESSAGE_TEXT_MAX     1024U  /* bytes of a run's or event's message; longer text is cut */
 #define ERROR_TEXT_MAX       4096U  /* bytes of the provider's own error words; longer text is cut */
 #define METADATA_JSON_MAX    16384U /* bytes of a run's metadata; larger is refused */

@@ -152,6 +152,12 @@ def test_option_given_twice_is_refused(daemon, client):
         client.bus.call_sync("org.syncrun1", PATH, MANAGER, "StartRun", message, None, 0, -1, None)
 
 
+def names_of(n_bytes):
+    """Of so many bytes together, where each name counts one more."""
+    names = [f"{i:0249}" for i in range(n_bytes // 250)]
+    return names[:-1] + [names[-1] + "x" * (n_bytes % 250)]
+
+
 @pytest.mark.parametrize("options, allowed", [
     ({"reason": "x" * 1024}, True),
     ({"reason": "x" * 1025}, False),
@@ -159,6 +165,8 @@ def test_option_given_twice_is_refused(daemon, client):
     ({"accounts": ["a" * 257]}, False),
     ({"accounts": [str(i) for i in range(1000)]}, True),
     ({"accounts": [str(i) for i in range(1001)]}, False),
+    ({"accounts": names_of(130000)}, True),
+    ({"accounts": names_of(130001)}, False),
 ])
 def test_limits_of_start(daemon, client, options, allowed):
     if allowed:

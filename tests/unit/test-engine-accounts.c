@@ -148,6 +148,37 @@ static void test_retries_are_joined(void **state)
         assert_false(record(f)->retry_is_absolute);
 }
 
+/* They are handed on in one piece: as many bytes as one call may name, or all. */
+static void test_joined_accounts_bytes(void **state)
+{
+        enum { NAME = 200, NAMES = ACCOUNTS_BYTES_MAX / NAME };
+        static char names[NAMES][NAME];
+        char *accounts[NAMES + 2] = {}, one_more[] = "visa";
+        const StartOptions options = { .trigger = RUN_TRIGGER_MANUAL, .accounts = accounts };
+        RunReport failure = report_failure("HTTP 503", true);
+        EngineFixture *f = *state;
+        Answer a = {};
+
+        static_assert(NAMES * NAME == ACCOUNTS_BYTES_MAX, "the names are of just as many bytes");
+        open_bank(f, RETRIED);
+        for (int i = 0; i < NAMES; i++) {
+                (void) snprintf(names[i], NAME, "%0*d", NAME - 1, i);
+                accounts[i] = names[i];
+        }
+        accounts[NAMES] = one_more;
+        expect_errno(engine_start_run(f->engine, "bank", &options, on_start_answer, &a), -E2BIG);
+        accounts[NAMES] = NULL;
+        expect_ok(engine_start_run(f->engine, "bank", &options, on_start_answer, &a));
+        fixture_run_until(f, a.n > 0);
+        fixture_run_to_end(f, "bank", &failure);
+        assert_non_null(record(f)->retry_accounts);
+        fail_of(f, names[0], NULL, true);
+        assert_non_null(record(f)->retry_accounts);
+        fail_of(f, one_more, NULL, true);
+        assert_true(record(f)->retry_at_usec > 0);
+        assert_null(record(f)->retry_accounts);
+}
+
 /* Nobody gets fewer attempts because another had some. */
 static void test_joined_retry_counts_the_fewer(void **state)
 {
@@ -315,6 +346,7 @@ int main(void)
                 ENGINE_TEST(test_retry_of_others_stands),
                 ENGINE_TEST(test_retry_is_of_its_accounts),
                 ENGINE_TEST(test_retries_are_joined),
+                ENGINE_TEST(test_joined_accounts_bytes),
                 ENGINE_TEST(test_joined_retry_counts_the_fewer),
                 ENGINE_TEST(test_success_clears_what_it_covers),
                 ENGINE_TEST(test_account_in_need_is_asked_alone),
