@@ -19,8 +19,8 @@ static const Refusal refusals[] = {
         { ENODEV, "NoSuchUser", 404, 4, "There is no such user. See 'syncrunctl users'." },
         { ENOKEY, "NoSuchKey", 401, 4, "There is no such API key. See 'syncrunctl key list'." },
         { EHOSTDOWN, "ConnectorInactive", 409, 5,
-          "The connector is inactive. 'syncrunctl enable' makes it active, and 'syncrunctl reconnect' where the "
-          "consent was withdrawn." },
+          "The connector is inactive. Where the consent of its connection was withdrawn, 'syncrunctl reconnect' makes "
+          "it active, else 'syncrunctl enable'." },
         { ENOEXEC, "BadSetting", 409, 6,
           "The connector's file has an error. 'syncrunctl verify' says what is wrong." },
         { EALREADY, "RunFinished", 409, 5, "The run has ended already." },

@@ -189,24 +189,50 @@ int verb_cancel(Ctl *ctl, int argc, char **argv)
         return ctl_each(ctl, argc, argv, cancel_one);
 }
 
+/* What keeps one from running that is switched on. */
+static int tell_inactive(Ctl *ctl, const char *name)
+{
+        _cleanup_json_ struct json_object *connector = NULL;
+        bool deleting, withdrawn;
+        int status;
+
+        status = ctl_ask_connector(ctl, name, &connector);
+        if (status != 0 || !connector || json_flag(connector, "active"))
+                return status;
+        deleting = json_flag(connector, "deleting_items");
+        withdrawn = streq(json_text(json_member(connector, "attention"), "category"), "consent_withdrawn");
+        if (withdrawn || !deleting)
+                (void) fprintf(stderr,
+                               "%s is enabled, and stays inactive: the consent of %s was withdrawn. 'syncrunctl "
+                               "reconnect %s' makes it active.\n",
+                               name, json_text(connector, "connection"), json_text(connector, "connection"));
+        if (deleting)
+                (void) fprintf(stderr, "%s does not run until what it has stored is deleted.\n", name);
+        return 0;
+}
+
+static int set_active_one(Ctl *ctl, Client *client, const char *connector, bool active)
+{
+        _cleanup_client_error_ ClientError e = {};
+
+        if (client_set_active(client, connector, active, &e) < 0)
+                return ctl_fail(&e, "Could not %s %s", active ? "enable" : "disable", connector);
+        return active ? tell_inactive(ctl, connector) : 0;
+}
+
+static int enable_one(Ctl *ctl, Client *client, const char *connector)
+{
+        return set_active_one(ctl, client, connector, true);
+}
+
+static int disable_one(Ctl *ctl, Client *client, const char *connector)
+{
+        return set_active_one(ctl, client, connector, false);
+}
+
 int verb_set_active(Ctl *ctl, int argc, char **argv)
 {
-        bool active = streq(argv[0], "enable");
-        int status, worst;
-        Client *client;
-
-        worst = ctl_client(ctl, &client);
-        if (worst != 0)
-                return worst;
-        for (int i = 1; i < argc; i++) {
-                _cleanup_client_error_ ClientError e = {};
-
-                if (client_set_active(client, argv[i], active, &e) >= 0)
-                        continue;
-                status = ctl_fail(&e, "Could not %s %s", argv[0], argv[i]);
-                worst = MAX(worst, status);
-        }
-        return worst;
+        return ctl_each(ctl, argc, argv, streq(argv[0], "enable") ? enable_one : disable_one);
 }
 
 int verb_reload(Ctl *ctl, int argc, char **argv)

@@ -122,9 +122,19 @@ def test_withdraw(home, ctl):
     assert ctl.run("withdraw", "home") == ""
     assert state(ctl)["state"] == "withdrawn" and state(ctl)["reason"] == "Withdrawn by uid:0."
     assert [row[1] for row in ctl.rows("list")] == ["inactive", "inactive"]
-    assert ctl.both("start", "bank")[0] == 5
+    status, out, err = ctl.both("start", "bank")
+    assert status == 5 and err.index("'syncrunctl reconnect'") < err.index("'syncrunctl enable'")
+    status, out, err = ctl.both("enable", "bank")
+    assert (status, out) == (0, "") and "'syncrunctl reconnect home'" in err
+    assert ctl.both("disable", "bank") == (0, "", "")
+    assert "inactive: the consent of home was withdrawn" in ctl.both("enable", "bank")[2]
     assert len(ctl.lines("items", "bank")) == 1
     assert "bank: run " in ctl.run("reconnect", "home")
+
+
+def test_enabled_where_nothing_keeps_it(home, ctl):
+    assert ctl.both("disable", "bank") == ctl.both("enable", "bank") == (0, "", "")
+    assert ctl.both("enable", "none")[0] == 4
 
 
 def test_withdraw_and_delete(home, ctl):
