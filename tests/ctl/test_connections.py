@@ -150,6 +150,7 @@ def test_withdraw_and_delete(home, ctl):
 
 
 def test_consent_that_has_ended(home, ctl):
+    ctl.run("disable", "broken")  # who waited for the new consent runs, and that one would lose it
     yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
     home.daemon.write(FILE, f"[Connection]\nConsentExpires={yesterday:%Y-%m-%dT%H:%M:%SZ}\n")
     ctl.run("reload")
