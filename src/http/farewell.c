@@ -15,6 +15,7 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "http/respond.h"
+#include "http/surface.h"
 
 typedef struct Farewell Farewell;
 struct Farewell {
@@ -111,16 +112,21 @@ char *farewell_write(unsigned status, const Request *request, const HttpSettings
 {
         _cleanup_free_ char *cors = respond_cors_lines(request, settings);
         const char *reason = MHD_get_reason_phrase_for(status);
+        const char *key = request ? surface_error_key(request) : NULL;
+        bool is_head = request && request->begun && request->method == HTTP_HEAD;
         char body[FAREWELL_BODY_MAX], retry[64] = "";
         int size;
 
-        /* Which surface was meant is not known yet: both of their words. */
-        size = snprintf(body, sizeof(body), "{\"error\":\"%s\",\"detail\":\"%s\"}", reason, reason);
+        /* Where it is not known yet which surface was meant, in the words of both. */
+        if (key)
+                size = snprintf(body, sizeof(body), "{\"%s\":\"%s\"}", key, reason);
+        else
+                size = snprintf(body, sizeof(body), "{\"error\":\"%s\",\"detail\":\"%s\"}", reason, reason);
         if (status == MHD_HTTP_SERVICE_UNAVAILABLE || status == MHD_HTTP_TOO_MANY_REQUESTS)
                 (void) snprintf(retry, sizeof(retry), "Retry-After: " RETRY_AFTER_SEC "\r\n");
         return asprintf_or_null("HTTP/1.1 %u %s\r\nConnection: close\r\n%s%sContent-Type: application/json\r\n"
                                 "Content-Length: %d\r\n\r\n%s",
-                                status, reason, retry, strempty(cors), size, body);
+                                status, reason, retry, strempty(cors), size, is_head ? "" : body);
 }
 
 void farewell_say(Farewells *all, int fd, unsigned status, const Request *request)

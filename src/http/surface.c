@@ -12,10 +12,18 @@
 #include "base/time-util.h"
 #include "http/auth.h"
 
-/* The key of the message in an error. */
+const char *surface_error_key(const Request *request)
+{
+        if (request->target_error == 0)
+                return request->target.n_segments > 0 && streq(request->target.segments[0], "api") ? "detail"
+                                                                                                   : "error";
+        return NULL;
+}
+
+/* Where it is not known, as where there is nothing. */
 static const char *error_key(const Request *request)
 {
-        return request->target.n_segments > 0 && streq(request->target.segments[0], "api") ? "detail" : "error";
+        return surface_error_key(request) ?: "error";
 }
 
 static void answer_json(Request *request, unsigned status, Buffer *json)

@@ -9,6 +9,9 @@
 #include "base/uuid.h"
 #include "http/request.h"
 
+/* The key of the message in an error of its surface; NULL where it is not known which that is. */
+const char *surface_error_key(const Request *request) _pure_;
+
 /* Answers with an error. */
 void surface_refuse(Request *request, unsigned status, const char *format, ...) _printf_(3, 4);
 

@@ -89,6 +89,24 @@ def check(answer, method, path):
         validator.validate(answer.json())
 
 
+def error_of(path):
+    return {**resolve({"$ref": f"#/components/schemas/{'Detail' if path.startswith('/api') else 'Error'}"}),
+            "components": DOCUMENT["components"]}
+
+
+@pytest.mark.parametrize("path", (f"/api/v1/users/{ALICE}/sync/events", "/v1/sync-runs"))
+@pytest.mark.parametrize("line, status", (("Content-Length: 4194305", 413), ("Host: y", 400), ("X-A: " + "a" * 4096, 431)))
+@pytest.mark.parametrize("method", ("POST", "HEAD"))
+def test_early_refusals_are_as_the_document_says(shim, path, line, status, method):
+    data = shim.raw(f"{method} {path} HTTP/1.1\r\nHost: x\r\n{line}\r\n\r\n".encode())
+    head, _, body = data.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    if method == "HEAD":
+        assert body == b""
+    else:
+        jsonschema.Draft202012Validator(error_of(path)).validate(json.loads(body))
+
+
 def test_answers_are_as_the_document_says(shim, client, daemon, key, reporter):
     """Every operation and every status that can be had without breaking something."""
     client.start("bank")
