@@ -12,7 +12,7 @@
 /* What the page may do in a browser: load its own files, talk to this server, and nothing else. */
 #define CONTENT_SECURITY_POLICY                                                               \
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "       \
-        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " \
+        "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " \
         "require-trusted-types-for 'script'; trusted-types 'none'"
 
 static void answer_file(Request *request, const char *prefix, const char *name)

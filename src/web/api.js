@@ -34,6 +34,13 @@ export class Refusal extends Error {
  *   items_total: number | null, error: string | null, metadata: Record<string, any>, timestamp: string}} SyncEvent
  */
 
+const ANSWER_MAX_MS = 60000; // longer than the server itself waits for anybody
+
+let lead = 0; // of the server's clock before this one
+
+/** The time as the server has it: to the second, and by this clock where it has not said. */
+export const serverNow = () => Date.now() + lead;
+
 /** Who is told that the session is over. @type {() => void} */
 let onSignedOut = () => {};
 
@@ -57,30 +64,35 @@ async function wordsOf(response) {
 /**
  * @param {string} method
  * @param {string} path
- * @param {{body?: any, signal?: AbortSignal}} [options]
+ * @param {{body?: any}} [options]
  * @returns {Promise<any>} the answer's JSON; null where it has none
  */
-async function ask(method, path, { body, signal } = {}) {
+async function ask(method, path, { body } = {}) {
   /** @type {Record<string, string>} */
   const headers = {};
   if (method !== "GET") headers["X-Syncrun-Page"] = "1"; // what no other site can make a browser send
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  /** @param {unknown} error */
+  const unanswered = (error) => new Refusal(0, error instanceof DOMException && error.name === "TimeoutError" ? "The server does not answer" : "The server cannot be reached");
   let response;
   try {
     response = await fetch(path, {
-      method, headers, signal, credentials: "same-origin", redirect: "error",
+      method, headers, signal: AbortSignal.timeout(ANSWER_MAX_MS), credentials: "same-origin", redirect: "error",
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Refusal(0, "The server cannot be reached");
+    throw unanswered(error);
   }
+  lead = Date.parse(response.headers.get("Date") ?? "") - Date.now() || 0;
   if (!response.ok) {
     const refusal = new Refusal(response.status, await wordsOf(response));
     if (response.status === 401 && path !== "v1/session") onSignedOut();
     throw refusal;
   }
-  return response.status === 204 || response.headers.get("Content-Length") === "0" ? null : response.json();
+  if (response.status === 204 || response.headers.get("Content-Length") === "0") return null;
+  return response.json().catch((error) => {
+    throw unanswered(error);
+  });
 }
 
 const at = encodeURIComponent;

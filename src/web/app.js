@@ -14,6 +14,7 @@ import { SignIn } from "./views/sign-in.js";
 import { Sync } from "./views/sync.js";
 import { Syncs } from "./views/syncs.js";
 
+const ENDED = "Your session has ended. Sign in again.";
 const SIGNED_IN = "signed-in"; // kept: whether it is worth asking for a session, which only the server knows
 
 const DRAW_MS = 16; // what changes within is drawn together
@@ -61,7 +62,7 @@ class Page {
 
   async start() {
     this.listen();
-    api.whenSignedOut(() => this.session && this.signedOut("Your session has ended. Sign in again."));
+    api.whenSignedOut(() => this.session && this.signedOut(ENDED));
     if (!localStorage.getItem(SIGNED_IN)) {
       this.signedOut("");
       return;
@@ -80,7 +81,7 @@ class Page {
     } catch (error) {
       const refusal = /** @type {api.Refusal} */ (error);
       if (refusal.status === 401) {
-        this.signedOut("Your session has ended. Sign in again.");
+        this.signedOut(ENDED);
         return;
       }
       this.view = new Nowhere("no-server", `${refusal.message}.`);
@@ -101,9 +102,9 @@ class Page {
       this.model.load();
       this.follow(session, this.model);
     }
-    const left = session.expiresAt ? Date.parse(session.expiresAt) - Date.now() : Infinity;
+    const left = session.expiresAt ? Date.parse(session.expiresAt) - api.serverNow() : Infinity;
     this.timers.push(setInterval(this.changed, TICK_MS), setInterval(() => this.refresh(), RELOAD_MS));
-    if (left < Infinity) this.timers.push(setTimeout(() => this.signedOut("Your session has ended. Sign in again."), Math.max(0, left)));
+    if (left < Infinity) this.timers.push(setTimeout(() => this.signedOut(ENDED), Math.max(0, left)));
     this.show();
   }
 
@@ -165,7 +166,7 @@ class Page {
   onLive(state) {
     this.sayLive(state);
     if (state === "lost") {
-      api.session.get().catch((error) => error.status === 401 && this.session && this.signedOut("Your session has ended. Sign in again."));
+      api.session.get().catch((error) => error.status === 401 && this.session && this.signedOut(ENDED));
     }
     this.liveState = state;
     if (state === "live") this.refresh();

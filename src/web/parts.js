@@ -104,8 +104,8 @@ export function waiting(n, what) {
     Array.from({ length: n }, () => h("div", { class: "bone", "aria-hidden": "true" })));
 }
 
-/** Text that may be very long: its beginning, and all of it when asked for. @param {string} text @param {string} key */
-export function longText(text, key) {
-  if (text.length <= 280) return h("p", { class: "words" }, text);
-  return h("details", { class: "words long", "data-key": key }, h("summary", null, h("span", { class: "more" }, `${text.slice(0, 240)}…`), h("span", { class: "less" }, "Show less")), h("p", { tabindex: 0 }, text));
+/** Text that may be very long: its beginning, and all of it when asked for. @param {string} text @param {string} key @param {string} [look] */
+export function longText(text, key, look = "words") {
+  if (text.length <= 280) return h("p", { class: look }, text);
+  return h("details", { class: `${look} long`, "data-key": key }, h("summary", null, h("span", { class: "more" }, `${text.slice(0, 240)}…`), h("span", { class: "less" }, "Show less")), h("p", { tabindex: 0 }, text));
 }

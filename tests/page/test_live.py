@@ -74,7 +74,7 @@ def test_a_run_from_beginning_to_end(page, site):
     page.find("#said", "Run of live-two: Partial")
 
 
-@pytest.mark.parametrize("what", ["deliveries", "overtaken", "progress", "words"])
+@pytest.mark.parametrize("what", ["api", "deliveries", "overtaken", "progress", "words"])
 def test_without_a_browser(what):
     done = subprocess.run(["node", HERE / f"{what}.mjs"], capture_output=True, text=True, env={**os.environ, "TZ": TIME_ZONE})
     assert done.returncode == 0, done.stderr

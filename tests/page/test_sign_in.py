@@ -87,6 +87,17 @@ def test_a_session_that_ends(browser, site):
     assert browser.console_but("401 (Unauthorized)") == []
 
 
+def test_a_clock_that_is_wrong(browser, site, keys):
+    """How long a session lasts is the server's business, whatever time it is here."""
+    with browser.beforehand("const now = Date.now; Date.now = () => now() + 400 * 86400000;"):
+        browser.who = None
+        browser.sign_in(site, keys["all"])
+        browser.find(".is-live")
+    browser.find(".cell-name", "watch")
+    assert not browser.has("#key")
+    browser.who = None
+
+
 def test_a_reload_while_the_daemon_restarts(browser, site, keys):
     """Only a server that says so ends a session."""
     browser.sign_in(site, keys["all"])

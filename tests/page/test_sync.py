@@ -45,7 +45,8 @@ ATTENTION = {
 
 def test_each_category(browser, new_site):
     site = new_site()
-    site.daemon.add("one", PULL, Provider="test", Connection="bank")
+    for name in ("one", *(f"other-{i:02}" for i in range(14))):
+        site.daemon.add(name, PULL, Provider="test", Connection="bank")
     site.start()
     browser.sign_in(site, site.key("key", "read", "write", "admin"), "#/syncs/one")
     browser.find("[data-action=sync-now]:enabled")
@@ -57,6 +58,8 @@ def test_each_category(browser, new_site):
         assert browser.texts(".banner button") == (["Reconnect"] if reconnects else []) + ["Retry now"], category
     finish(site.run("one"), 1, outcome="succeeded", discovered=450_000_000, added=450_000_000)
     browser.gone(".banner")
+    browser.click(".connection .rest summary", "and 2 more")
+    assert browser.texts(".connection .rest[open] a") == ["other-12", "other-13"]
     # Numbers that are long stand whole beside the chart.
     browser.find(".chart[aria-label=Items] .grid text", "500M")
     for size in (WIDE, NARROW):
@@ -172,6 +175,8 @@ def test_very_long(page):
     page.click(".entry .words summary")
     page.find(".entry .words[open]", LONG_TEXT.strip()[-60:])
     assert page.text(".entry .words summary") == "Show less"
+    page.click(".lead summary")
+    page.find(".lead[open] .less", "Show less")
     page.click(".all-accounts > summary")
     page.becomes(".entry:first-of-type .accounts tbody tr", "all.length", 40)
     page.find(".all-accounts .mark", "1 failed")
@@ -191,12 +196,17 @@ def test_sync_now_and_cancel(page, site):
     page.press(Keys.ENTER)  # and does nothing
     page.find("[data-action=full-resync]:disabled")
     page.find(".entry.busy", "Started over the network")
+    worker.linger()
     page.focus("[data-action=cancel]")
     page.press(Keys.ENTER)
+    page.when("""
+        const asked = performance.getEntriesByType("resource"), cancelled = asked.findLast((e) => e.name.endsWith("/cancel"));
+        return cancelled && asked.some((e) => e.name.includes("/v1/connectors/live-one?") && e.startTime >= cancelled.responseEnd)""", what="the look at what has come of it")
+    page.find("[data-action=cancel][aria-disabled=true]", "Cancelling…")  # until it has ended
+    worker.exit()
     page.gone(".running")
     page.find(".entry.idle", "Cancelled")
     page.find("#said", "Cancelled")
-    worker.connection.close()
     page.find("[data-action=sync-now]:not(:disabled, [aria-disabled])")
     page.when("return document.activeElement.tagName === 'H1'", what="the focus on the heading: the button is gone")
 

@@ -30,7 +30,9 @@ function connectionPill(status) {
  *   said: what is wrong stands above already
  */
 export function connectionCard(c, { may, busy, told, here, said = false }) {
-  const others = c.connectors.filter((name) => name !== here);
+  const others = c.connectors.filter((name) => name !== here), rest = others.slice(SHOWN);
+  /** @param {string[]} names */
+  const links = (names) => names.map((name, i) => [i > 0 && ", ", h("a", { href: addressOfSync(name) }, name)]).flat();
   const endOfConsent = c.consentExpiresAt && c.message?.includes(c.consentExpiresAt); // which is told in the person's own time
   return h("section", { class: "card connection", "data-key": c.name, "aria-label": `Connection ${c.name}` },
     h("div", { class: "card-head" }, icon("link"), h("h2", null, c.name), connectionPill(c.status)),
@@ -40,8 +42,8 @@ export function connectionCard(c, { may, busy, told, here, said = false }) {
     c.message && !said && !endOfConsent && longText(c.message, `${c.name}-message`),
     c.accounts.length > 0 && h("p", { class: "sub" }, `For ${listed(c.accounts)}`),
     others.length > 0 && h("p", { class: "sub names" }, here ? "Also carries " : "Carries ",
-      others.slice(0, SHOWN).map((name, i) => [i > 0 && ", ", h("a", { href: addressOfSync(name) }, name)]).flat(),
-      others.length > SHOWN && ` and ${plural(others.length - SHOWN, "more", "more")}`),
+      links(others.slice(0, SHOWN))),
+    rest.length > 0 && h("details", { class: "sub rest", "data-key": "rest" }, h("summary", null, `and ${plural(rest.length, "more", "more")}`), links(rest)),
     may && h("p", { class: "card-foot" }, button("reconnect", busy || c.reconnecting ? "Reconnecting…" : "Reconnect",
       { "data-name": c.name, disabled: busy || c.reconnecting, class: c.status === "Active" || said ? "button" : "button primary" })),
     h("p", { class: "told", role: "status" }, told));

@@ -4,7 +4,7 @@
 import * as api from "../api.js";
 import { h, say } from "../dom.js";
 import { addressOfList } from "../filter.js";
-import { button, emptiness, failure, icon, pill, waiting, wordOfOutcome } from "../parts.js";
+import { button, emptiness, failure, icon, longText, pill, waiting, wordOfOutcome } from "../parts.js";
 import { addressOfSync } from "../router.js";
 import { feed } from "./activity.js";
 import { connectionCard, Reconnections } from "./connections.js";
@@ -46,12 +46,13 @@ export class Sync {
     this.newest = { detail: 0, entries: 0, deliveries: 0 };
     this.busy = ""; // the action that is under way
     this.told = ""; // what came of the last one, where it failed
+    this.cancelled = ""; // the run that was, which may take its time to end
     this.isClosed = false;
     this.lookTimer = this.deliveryTimer = 0;
     this.reconnections = new Reconnections(page.changed, () => this.refresh());
     this.actions = {
       "sync-now": () => void this.act("sync-now", () => api.syncNow(this.name), "Sync started"),
-      "cancel": () => void this.act("cancel", () => api.cancelRun(this.activeRunId ?? "")),
+      "cancel": () => void this.act("cancel", () => this.cancel(this.activeRunId ?? "")),
       "full-resync": () => this.dialog?.showModal(),
       "dialog-no": () => this.dialog?.close(),
       "dialog-yes": () => {
@@ -218,7 +219,7 @@ export class Sync {
         this.readActivity();
       }, RUN_LOOK_MS);
     } else {
-      say(`Run of ${this.name}: ${wordOfOutcome(event.metadata.outcome ?? OUTCOMES[event.status] ?? event.status)}`);
+      say(`Run of ${this.name}: ${wordOfOutcome(event.metadata.outcome ?? OUTCOME_OF[event.status] ?? event.status)}`);
       this.told = "";
       this.refresh();
       this.awaitDeliveries();
@@ -242,6 +243,12 @@ export class Sync {
     }
     this.busy = "";
     this.page.changed();
+  }
+
+  /** @param {string} id of a run */
+  async cancel(id) {
+    await api.cancelRun(id);
+    this.cancelled = id;
   }
 
   /** @param {string} id */
@@ -295,9 +302,9 @@ export class Sync {
   heading(c, may, run) {
     const off = !c.active || c.loadState !== "loaded", why = !c.active ? "This sync is not active" : off ? "The file of this sync cannot be used" : run ? "This sync is running" : null;
     return h("div", { class: "heading", "data-key": "heading" },
-      h("div", null, h("h1", { tabindex: "-1" }, c.name, " ", pill(c.status)), c.description && h("p", { class: "lead" }, c.description)),
+      h("div", null, h("h1", { tabindex: "-1" }, c.name, " ", pill(c.status)), c.description && longText(c.description, "description", "lead")),
       may && h("div", { class: "acts" },
-        run && button("cancel", this.busy === "cancel" ? "Cancelling…" : "Cancel run", { disabled: Boolean(this.busy), class: "button danger" }),
+        run && button("cancel", this.busy === "cancel" || this.cancelled === run ? "Cancelling…" : "Cancel run", { disabled: Boolean(this.busy) || this.cancelled === run, class: "button danger" }),
         button("full-resync", "Full resync…", { disabled: Boolean(off || run || this.busy), title: why }),
         button("sync-now", [icon("sync"), this.busy === "sync-now" ? "Starting…" : "Sync now"],
           { disabled: Boolean(off || run || this.busy), title: why, class: "button primary" })),
@@ -343,4 +350,4 @@ function newestFirst(some, others) {
 }
 
 /** @type {Record<string, string>} events' words for outcomes */
-const OUTCOMES = { success: "succeeded", partial: "partial", failed: "failed", cancelled: "cancelled", skipped: "skipped" };
+const OUTCOME_OF = { success: "succeeded", partial: "partial", failed: "failed", cancelled: "cancelled", skipped: "skipped" };
