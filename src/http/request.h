@@ -49,6 +49,7 @@ typedef struct Answer {
         char tag[ETAG_TEXT_MAX]; /* with its quotes; empty: it is made */
         char *owned;             /* what data points into, or NULL */
         sd_bus_message *message; /* the same */
+        bool is_stream;          /* the head of one: of no known size */
         AnswerHeader headers[ANSWER_HEADERS_MAX];
         size_t n_headers;
 } Answer;

@@ -192,11 +192,18 @@ static void free_message(void *message)
         sd_bus_message_unref(message);
 }
 
+static ssize_t read_nothing(void *userdata, uint64_t position, char *buffer, size_t size)
+{
+        return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
 static struct MHD_Response *make_response(Answer *answer)
 {
         struct MHD_Response *response;
         void *data = (void *) answer->data;
 
+        if (answer->is_stream)
+                return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_nothing, NULL, NULL);
         if (answer->owned) {
                 response = MHD_create_response_from_buffer_with_free_callback_cls(answer->size, data, free_body,
                                                                                   answer->owned);
@@ -230,7 +237,7 @@ static void add_cors(struct MHD_Response *response, const Request *request, cons
 
 struct MHD_Response *respond_make(Request *request, const HttpSettings *settings, unsigned *ret_status)
 {
-        bool cachable = request->answer.status == MHD_HTTP_OK &&
+        bool cachable = request->answer.status == MHD_HTTP_OK && !request->answer.is_stream &&
                         (request->method == HTTP_GET || request->method == HTTP_HEAD);
         Answer *answer = &request->answer;
         struct MHD_Response *response;

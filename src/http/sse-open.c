@@ -268,9 +268,12 @@ static void ask_first_page(Request *request)
 
 static void begin(Request *request)
 {
-        if (request->method == HTTP_HEAD)
+        if (!admit(request))
+                return;
+        if (request->method == HTTP_HEAD) {
+                request->answer.is_stream = true;
                 request_answer_static(request, MHD_HTTP_OK, TYPE_EVENT_STREAM, "", 0);
-        else if (admit(request))
+        } else
                 ask_first_page(request);
 }
 

@@ -534,6 +534,8 @@ def test_head(shim, key, reporter):
     answer = shim.request("HEAD", PATH, key)
     assert (answer.status, answer.body) == (200, b"")
     assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert not {"Content-Length", "ETag"} & set(answer.headers)
+    assert shim.request("HEAD", PATH, key, headers={"If-None-Match": "*"}).status == 200
     assert shim.request("HEAD", PATH.replace(ALICE, NOBODY), key).status == 404
 
 
@@ -543,6 +545,7 @@ def test_limits_of_streams(new_shim, client, reporter):
     streams = [shim.stream(PATH, one) for _ in range(2)]
     answer = shim.get(PATH, one)
     assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+    assert shim.request("HEAD", PATH, one).status == 429
     streams.append(shim.stream(PATH, two))
     answer = shim.get(PATH, two)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
