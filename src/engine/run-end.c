@@ -191,7 +191,23 @@ AccountStatus run_end_of_account(const Run *run, const Counts *counts)
         return counts_ingested(counts) > 0 ? ACCOUNT_SUCCESS : ACCOUNT_NO_DATA;
 }
 
-/* Accounts that nothing more was heard of. Return: whether there were any. */
+/* The clock may have been set back since it was told, or nothing was told: no later than its run. Return: whether it
+ * changed. */
+static bool end_account_time(const Run *run, Account *account)
+{
+        usec_t finished_usec = account->finished_usec;
+
+        if (finished_usec == 0 && account->started_usec > 0)
+                finished_usec = run->finished_usec;
+        finished_usec = MIN(finished_usec, run->finished_usec);
+        if (finished_usec == account->finished_usec && account->started_usec <= run->finished_usec)
+                return false;
+        account->finished_usec = finished_usec;
+        account->started_usec = MIN(account->started_usec, run->finished_usec);
+        return true;
+}
+
+/* Accounts that nothing more was heard of, and times that do not fit. Return: whether there were any. */
 static bool end_accounts(Run *run)
 {
         bool changed = false;
@@ -199,11 +215,12 @@ static bool end_accounts(Run *run)
         for (size_t i = 0; i < run->n_accounts; i++) {
                 Account *account = &run->accounts[i];
 
-                if (account->status != ACCOUNT_RUNNING)
-                        continue;
-                account->status = run_end_of_account(run, &account->counts);
-                account->finished_usec = run->finished_usec;
-                changed = true;
+                if (account->status == ACCOUNT_RUNNING) {
+                        account->status = run_end_of_account(run, &account->counts);
+                        account->finished_usec = run->finished_usec;
+                        changed = true;
+                }
+                changed |= end_account_time(run, account);
         }
         return changed;
 }

@@ -156,6 +156,24 @@ int engine_worker_attach(Engine *engine, const char *connector, EngineAttachRepl
 
 /* ---- What a report says */
 
+/* Times are within the run, and what was known of them stays where nothing is said; one that runs has no end. */
+static void set_account_times(const EngineRun *r, Account *account, const Account *before)
+{
+        usec_t now = MAX(engine_now(r->engine, CLOCK_REALTIME), r->run->started_usec);
+
+        if (account->started_usec == 0)
+                account->started_usec = before->started_usec;
+        else
+                account->started_usec = CLAMP(account->started_usec, r->run->started_usec, now);
+        if (account->status == ACCOUNT_RUNNING)
+                account->finished_usec = 0;
+        else if (account->finished_usec == 0)
+                account->finished_usec = before->finished_usec;
+        else
+                account->finished_usec =
+                                CLAMP(account->finished_usec, MAX(account->started_usec, r->run->started_usec), now);
+}
+
 static int apply_account(EngineRun *r, const Account *account)
 {
         Account copy, *mine;
@@ -168,8 +186,7 @@ static int apply_account(EngineRun *r, const Account *account)
                 k = account_copy(account, &copy);
         if (k < 0)
                 return k;
-        if (copy.started_usec == 0)
-                copy.started_usec = mine->started_usec;
+        set_account_times(r, &copy, mine);
         account_done(mine);
         *mine = copy;
         return 0;

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/string-util.h"
+#include "base/time-util.h"
 #include "worker/intake.h"
 
 /* So much of a bad line is shown in the log. */
@@ -27,6 +28,7 @@ int intake_init(Intake *intake, const char *connector, char *const *key_properti
         intake->index.known = (JsonSlice){};
         intake->connector = connector;
         ledger_init(&intake->ledger);
+        intake->ledger.offset_usec = now_usec(CLOCK_REALTIME) - now_usec(CLOCK_MONOTONIC);
         intake->stage = _SYNC_STAGE_INVALID;
         intake->processed = intake->total = intake->estimate_sync = COUNT_UNKNOWN;
         intake->attention = _ATTENTION_INVALID;
@@ -202,6 +204,8 @@ static int handle_record(Intake *intake, const Message *message, JsonSlice line)
         r = find_stream(intake, message, &record.stream);
         if (r >= 0)
                 r = find_account(intake, message->account, &record.account);
+        if (_unlikely_(r >= 0 && record.account != intake->ledger.heard && record.account->account.name))
+                ledger_hear(&intake->ledger, record.account, now_usec(CLOCK_MONOTONIC));
         if (r >= 0)
                 r = destination_line(intake->destination, line);
         return r < 0 ? r : destination_record(intake->destination, &record);
@@ -394,7 +398,7 @@ static int handle_account(Intake *intake, const Message *message, JsonSlice line
                               : json_slice_is_string(message->word, "failed") ? ACCOUNT_FAILED
                                                                               : ACCOUNT_NO_DATA;
         row->account.category = word_of(message->category, category_word, _ATTENTION_MAX);
-        row->unreported = true;
+        ledger_end(&intake->ledger, row, now_usec(CLOCK_MONOTONIC));
         r = set_text(&row->account.error, message->text, ERROR_TEXT_MAX);
         if (r >= 0 && message->category.size > 0 && row->account.category < 0)
                 return refuse(intake, "there is no such category");

@@ -66,6 +66,30 @@ int ledger_account(Ledger *ledger, const char *name, LedgerAccount **ret)
         return 0;
 }
 
+void ledger_hear(Ledger *ledger, LedgerAccount *row, usec_t now_usec)
+{
+        usec_t usec = now_usec + ledger->offset_usec;
+
+        if (ledger->heard)
+                ledger->heard->heard_usec = usec;
+        ledger->heard = row && row->account.name ? row : NULL;
+        if (!ledger->heard)
+                return;
+        row->heard_usec = usec;
+        if (row->account.started_usec == 0) {
+                row->account.started_usec = usec;
+                row->unreported = true;
+        }
+}
+
+void ledger_end(Ledger *ledger, LedgerAccount *row, usec_t now_usec)
+{
+        ledger_hear(ledger, row, now_usec);
+        row->account.finished_usec = row->heard_usec;
+        row->unreported = true;
+        ledger->heard = NULL;
+}
+
 static void add_to(Counts *counts, size_t offset, uint64_t n)
 {
         uint64_t *count = (uint64_t *) ((char *) counts + offset);
@@ -138,6 +162,10 @@ int ledger_settle(Ledger *ledger, bool failed, const char *error)
                 AccountStatus status = row->account.status;
                 int r;
 
+                if (row->account.finished_usec != row->heard_usec) {
+                        row->account.finished_usec = row->heard_usec;
+                        row->unreported = true;
+                }
                 if (status == ACCOUNT_FAILED)
                         continue;
                 if (failed && status == ACCOUNT_RUNNING) {

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/string-util.h"
+#include "base/time-util.h"
 #include "worker/worker-internal.h"
 
 /* How much of the pipeline's output, or of a batch's files, is taken before the other sources get their turn. */
@@ -30,6 +31,7 @@ void worker_end_input(Worker *worker)
         if (worker->input_ended)
                 return;
         worker->input_ended = true;
+        ledger_hear(&worker->intake->ledger, NULL, now_usec(CLOCK_MONOTONIC));
         worker->input_source = sd_event_source_disable_unref(worker->input_source);
         worker->continue_source = sd_event_source_disable_unref(worker->continue_source);
 }

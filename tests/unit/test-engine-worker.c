@@ -156,10 +156,52 @@ static void test_accounts(void **state)
         assert_string_equal(run->accounts[0].name, "checking");
         assert_int_equal(run->accounts[0].status, ACCOUNT_FAILED);
         assert_int_equal(run->accounts[0].counts.discovered, 4);
-        assert_int_equal(run->accounts[0].started_usec, 5);
+        assert_true(run->accounts[0].started_usec == run->started_usec);   /* no earlier than its run */
+        assert_true(run->accounts[0].finished_usec == run->finished_usec); /* nothing was told of it */
+        assert_int_equal(run->accounts[1].started_usec, 0);                /* nor of either */
         assert_string_equal(run->message, "Sync completed in part · 2 new, 0 updated, 1 of 2 accounts failed");
         /* What one account needs is what the connector needs (A9). */
         assert_true(fixture_has(f->news, "attention bank consent_expired"));
+}
+
+/* What is told of times is within the run, stays where nothing is told, and an account that runs has no end. */
+static void test_times_of_accounts(void **state)
+{
+        EngineFixture *f = *state;
+        usec_t began = fixture_now(CLOCK_REALTIME);
+        Account accounts[] = {
+                { .name = (char *) "told", .started_usec = began + 1, .finished_usec = began + 2 },
+                { .name = (char *) "late", .started_usec = UINT64_MAX, .finished_usec = UINT64_MAX },
+                { .name = (char *) "turned", .started_usec = began + 2, .finished_usec = began + 1 },
+                { .name = (char *) "running", .started_usec = began + 3, .finished_usec = began + 4 },
+        };
+        RunReport report = report_success();
+        _cleanup_(run_freep) Run *run = NULL;
+        Answer a;
+
+        fixture_stop_clock(began);
+        a = open_running(f);
+        for (size_t i = 0; i < ELEMENTSOF(accounts); i++) {
+                accounts[i].status = i == 3 ? ACCOUNT_RUNNING : ACCOUNT_SUCCESS;
+                accounts[i].category = _ATTENTION_INVALID;
+        }
+        report.accounts = accounts;
+        report.n_accounts = ELEMENTSOF(accounts);
+        fixture_advance_clock(5);
+        expect_ok(fixture_report(f, "bank", a.run_id, 1, &report));
+        accounts[0].started_usec = accounts[0].finished_usec = 0;
+        report.n_accounts = 1;
+        fixture_advance_clock(5);
+        expect_ok(fixture_finish(f, "bank", a.run_id, 2, &report));
+        fixture_worker_ends(f, "bank", NULL);
+        run = fixture_stored(f, a.run_id);
+        assert_int_equal(run->accounts[0].started_usec, began + 1);
+        assert_int_equal(run->accounts[0].finished_usec, began + 2);
+        assert_int_equal(run->accounts[1].started_usec, began + 5);
+        assert_int_equal(run->accounts[1].finished_usec, began + 5);
+        assert_int_equal(run->accounts[2].finished_usec, began + 2);
+        assert_int_equal(run->accounts[3].started_usec, began + 3);
+        assert_true(run->accounts[3].finished_usec == run->finished_usec);
 }
 
 /* Also of the longest message that a worker may send, and of the engine's own. */
@@ -313,6 +355,7 @@ static void check_settled_accounts(EngineFixture *f, bool ended, bool late)
         Answer a = open_running(f);
         RunReport told = report_counts(8, 4), settled = report_counts(16, 16);
         Account accounts[ELEMENTSOF(names)] = {};
+        usec_t began = fixture_now(CLOCK_REALTIME); /* the run has begun */
         _cleanup_(run_freep) Run *run = NULL;
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
@@ -323,6 +366,7 @@ static void check_settled_accounts(EngineFixture *f, bool ended, bool late)
         accounts[0].error = (char *) "no";
         accounts[0].category = ATTENTION_CONSENT_EXPIRED;
         accounts[1].status = ACCOUNT_SUCCESS;
+        accounts[2].started_usec = began;
         expect_ok(fixture_report(f, "bank", a.run_id, 1, &told));
         if (ended)
                 fixture_worker_ends(f, "bank", "the worker was killed by signal KILL");
@@ -351,6 +395,8 @@ static void check_settled_accounts(EngineFixture *f, bool ended, bool late)
         }
         assert_string_equal(find_account(run, "checking")->error, "no");
         assert_int_equal(find_account(run, "unheard")->finished_usec, run->finished_usec);
+        assert_int_equal(find_account(run, "depot")->started_usec, began);
+        assert_int_equal(find_account(run, "depot")->finished_usec, run->finished_usec);
 }
 
 static void test_settled_accounts_of_an_active_run(void **state)
@@ -388,6 +434,7 @@ int main(void)
                 ENGINE_TEST(test_events),
                 ENGINE_TEST(test_last_progress_is_told),
                 ENGINE_TEST(test_accounts),
+                ENGINE_TEST(test_times_of_accounts),
                 ENGINE_TEST(test_bad_lines_are_in_the_message),
                 ENGINE_TEST(test_finish_repeated),
                 ENGINE_TEST(test_cursor),

@@ -216,6 +216,41 @@ static void test_last_statuses(void **state)
         assert_int_equal(f->intake.ledger.total.deduped, 3);
 }
 
+/* From when an account is first heard of until another is, or it is told how it fared; by a clock that nobody sets. */
+static void test_times_of_accounts(void **state)
+{
+        Fixture *f = *state;
+        Ledger *ledger = &f->intake.ledger;
+        LedgerAccount *a = add_account(f, "a", ACCOUNT_RUNNING), *b = add_account(f, "b", ACCOUNT_RUNNING);
+        LedgerAccount *told = add_account(f, "told", ACCOUNT_NO_DATA),
+                      *never = add_account(f, "never", ACCOUNT_FAILED);
+
+        ledger->offset_usec = 1000;
+        a->unreported = b->unreported = false;
+        ledger_hear(ledger, a, 10);
+        assert_true(a->unreported);
+        ledger_hear(ledger, &ledger->rest, 20);
+        ledger_hear(ledger, a, 30);
+        ledger_hear(ledger, b, 40);
+        assert_int_equal(a->account.finished_usec, 0); /* more may come */
+        ledger_end(ledger, b, 50);
+        assert_int_equal(b->account.finished_usec, 1050);
+        ledger_end(ledger, told, 60);
+        ledger_hear(ledger, b, 70);
+        assert_int_equal(ledger->rest.account.started_usec, 0);
+        ledger_hear(ledger, NULL, 80);
+        a->unreported = b->unreported = false;
+        expect_ok(ledger_settle(ledger, true, NULL));
+        assert_true(a->unreported && b->unreported);
+        assert_int_equal(a->account.started_usec, 1010);
+        assert_int_equal(a->account.finished_usec, 1040);
+        assert_int_equal(b->account.started_usec, 1040);
+        assert_int_equal(b->account.finished_usec, 1080);
+        assert_int_equal(told->account.started_usec, 1060);
+        assert_int_equal(told->account.finished_usec, 1060);
+        assert_true(never->account.started_usec == 0 && never->account.finished_usec == 0);
+}
+
 static void test_stages_are_told_one_by_one(void **state)
 {
         Fixture *f = *state;
@@ -244,6 +279,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_accounts, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_retry_at, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_last_statuses, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_times_of_accounts, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_stages_are_told_one_by_one, set_up, tear_down),
         };
 

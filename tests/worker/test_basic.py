@@ -203,12 +203,22 @@ def test_accounts(bench):
         "checking": "success", "savings": "no_data", "visa": "failed"}
     assert counts(accounts["checking"]) == (2, 2, 0, 0) and counts(accounts["visa"]) == (1, 1, 0, 0)
     assert accounts["visa"]["error"] == "HTTP 500" and accounts["visa"]["category"] == "connection_lost"
+    assert all(0 < account["started_usec"] <= account["finished_usec"] for account in accounts.values())
+    assert accounts["checking"]["started_usec"] <= accounts["visa"]["started_usec"] <= accounts["savings"]["started_usec"]
+    assert accounts["checking"]["finished_usec"] <= accounts["savings"]["finished_usec"] <= accounts["visa"]["finished_usec"]
     bench.next_run(2)
     bench.pull(lines[:5] + lines[5:6])
     accounts = bench.daemon.accounts_of()
     assert accounts["checking"]["status"] == "no_data" and counts(accounts["checking"]) == (2, 0, 0, 2)
     assert bench.items("SELECT key, account FROM items WHERE key < 3 OR key = 4 ORDER BY key") == [
         ("1", "checking"), ("2", "checking"), ("4", None)]
+
+
+def test_an_account_that_is_told_no_end_ends_as_another_is_heard_of(bench):
+    bench.pull([schema(), *[{**record(n), "account": name} for n, name in enumerate(("checking", "checking", "visa"))]])
+    accounts = bench.daemon.accounts_of()
+    checking, visa = accounts["checking"], accounts["visa"]
+    assert 0 < checking["started_usec"] <= checking["finished_usec"] == visa["started_usec"] <= visa["finished_usec"]
 
 
 def test_all_accounts_failed(bench):
