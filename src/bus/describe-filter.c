@@ -43,6 +43,13 @@ int filter_view(View view, unsigned views, sd_bus_error *error)
         return bus_refuse_text(error, -EINVAL, "view: '%s' has none of these.", view_to_string(view));
 }
 
+int filter_refuse_page(View view, sd_bus_error *error)
+{
+        if (view == VIEW_REPO || view == VIEW_REDBARK)
+                return bus_refuse_text(error, -EINVAL, "cursor: this is not what a page before gave as nextCursor.");
+        return bus_refuse_text(error, -EINVAL, "page: this is not what a page before gave as next.");
+}
+
 int filter_user(const char **user, char buf[static UUID_TEXT_MAX], sd_bus_error *error)
 {
         if (!*user)

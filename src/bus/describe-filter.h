@@ -63,5 +63,8 @@ int filter_user_is_known(Bus *bus, const char *user, sd_bus_error *error) _must_
                 _r;                                                                                                  \
         })
 
+/* A page that is none, in the words of the view. Return: -EINVAL, with @error set. */
+int filter_refuse_page(View view, sd_bus_error *error);
+
 /* By name or id (UUID); with @user_id only if it is that person's. NULL for "none". */
 Connector *describe_find_connector(Bus *bus, const char *name, const char *user_id);

@@ -209,6 +209,6 @@ int method_describe_runs(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return r;
         r = describe[request.view](bus, &request, &json);
         if (r == -EINVAL)
-                return bus_refuse_text(error, r, "page: this is not what a page before gave as next.");
+                return filter_refuse_page(request.view, error);
         return reply_json(m, r, json, error);
 }

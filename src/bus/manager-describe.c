@@ -68,8 +68,10 @@ int method_describe_bytes(sd_bus_message *m, void *userdata, sd_bus_error *error
         for (size_t i = 0; i < ELEMENTSOF(methods); i++)
                 if (streq(name, methods[i].name))
                         return methods[i].handler(m, userdata, error);
-        return bus_refuse_text(error, -EINVAL, "method: DescribeRuns, DescribeEvents, DescribeConnectors or "
-                                               "DescribeConnections, not '%s'.", name);
+        return bus_refuse_text(error, -EINVAL,
+                               "method: DescribeRuns, DescribeEvents, DescribeConnectors or "
+                               "DescribeConnections, not '%s'.",
+                               name);
 }
 
 /* ---- Events */
@@ -147,8 +149,7 @@ static int filter_page(const char *page, View view, sd_bus_error *error)
 {
         if (!page || connector_name_is_valid(page))
                 return 0;
-        return bus_refuse_text(error, -EINVAL, "page: this is not what a page before gave as %s.",
-                               view == VIEW_REDBARK ? "nextCursor" : "next");
+        return filter_refuse_page(view, error);
 }
 
 typedef struct ConnectorsRequest {

@@ -26,7 +26,7 @@
 /* The user of the path, in lower case. */
 static bool path_user(Request *request, char ret[static UUID_TEXT_MAX])
 {
-        return surface_uuid(request, request->arguments[0], ret);
+        return surface_uuid(request, "user_id", request->arguments[0], ret);
 }
 
 /* What filters of runs say; borrowed from the request. */
@@ -102,7 +102,7 @@ static void get_all_runs(Request *request)
         char user_id[UUID_TEXT_MAX] = "";
         RunsQuery query;
 
-        if (!surface_uuid(request, asked, user_id) || !read_runs_query(request, ALL_LIMIT_MAX, &query))
+        if (!surface_uuid(request, "user_id", asked, user_id) || !read_runs_query(request, ALL_LIMIT_MAX, &query))
                 return;
         /* C4: a user that is not there, or not to be seen, has no runs. */
         if (asked && !principal_sees(request->principal, user_id))
@@ -130,7 +130,7 @@ static void stream_all(Request *request)
                 .connector = target_get(&request->target, "connector"),
         };
 
-        if (!surface_uuid(request, asked, user_id))
+        if (!surface_uuid(request, "user_id", asked, user_id))
                 return;
         filter.user_id = asked ? user_id : bound[0] ? bound : NULL;
         sse_open(request, &filter);

@@ -32,8 +32,9 @@ static void list_runs(Request *request)
         ClientOption options[7];
         size_t n = 0;
 
-        if (!surface_uuid(request, connector, connector_id) || !surface_word(request, "status", statuses, &status) ||
-            !surface_time(request, "since", &since_usec) || !surface_number(request, "limit", 1, LIMIT_MAX, &limit))
+        if (!surface_uuid(request, "connectorId", connector, connector_id) ||
+            !surface_word(request, "status", statuses, &status) || !surface_time(request, "since", &since_usec) ||
+            !surface_number(request, "limit", 1, LIMIT_MAX, &limit))
                 return;
         options[n++] = (ClientOption){ .name = "view", .type = 's', .s = VIEW };
         options[n++] = (ClientOption){ .name = "user", .type = 's', .s = bound_user(request) };
@@ -81,7 +82,7 @@ static void post_run(Request *request)
                 surface_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "fullResync must be a boolean");
                 return;
         }
-        if (surface_uuid(request, connector, id))
+        if (surface_uuid(request, "connectorId", connector, id))
                 start_run(request, id, full_resync);
 }
 

@@ -199,7 +199,7 @@ static bool wish_read(Request *request, Wish *wish)
         }
         wish->disabled = r > 0 ? disabled : -1;
         if (json_object_object_get(wish->body, "user_id")) {
-                if (!surface_uuid(request, wish->user_id, wish->user_buf))
+                if (!surface_uuid(request, "user_id", wish->user_id, wish->user_buf))
                         return false;
                 wish->user_id = wish->user_buf;
         }

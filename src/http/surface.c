@@ -112,11 +112,11 @@ bool surface_number(Request *request, const char *name, uint64_t min, uint64_t m
         return false;
 }
 
-bool surface_uuid(Request *request, const char *text, char ret[static UUID_TEXT_MAX])
+bool surface_uuid(Request *request, const char *name, const char *text, char ret[static UUID_TEXT_MAX])
 {
         if (!text || uuid_normalize(text, ret) >= 0)
                 return true;
-        surface_refuse(request, UNPROCESSABLE, "Input should be a valid UUID");
+        refuse_value(request, name, "Input should be a valid UUID");
         return false;
 }
 

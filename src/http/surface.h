@@ -22,7 +22,7 @@ void surface_refuse_rate(Request *request, unsigned limit, unsigned retry_sec);
 bool surface_number(Request *request, const char *name, uint64_t min, uint64_t max, uint64_t *ret) _must_check_;
 
 /* A UUID in lower case; left alone where @text is NULL. */
-bool surface_uuid(Request *request, const char *text, char ret[static UUID_TEXT_MAX]) _must_check_;
+bool surface_uuid(Request *request, const char *name, const char *text, char ret[static UUID_TEXT_MAX]) _must_check_;
 
 /* A word of the query that must be one of a table; left alone where it is not given. */
 bool surface_word(Request *request, const char *name, const char *const *words, const char **ret) _must_check_;

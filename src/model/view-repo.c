@@ -14,10 +14,8 @@ DEFINE_STRING_TABLE(repo_status, RepoStatus, _REPO_STATUS_MAX);
 
 RepoStatus repo_status_of(const Run *run)
 {
-        if (run->state == RUN_QUEUED)
-                return REPO_QUEUED;
         if (run->state != RUN_FINISHED)
-                return REPO_RUNNING;
+                return run->stage == SYNC_STAGE_QUEUED ? REPO_QUEUED : REPO_RUNNING;
         return run->outcome == RUN_FAILED || run->outcome == RUN_CANCELLED ? REPO_FAILED : REPO_SUCCEEDED;
 }
 

@@ -71,6 +71,7 @@
         P(full_resync, full_resync, BOOL)                                                                            \
         P(created_usec, created_usec, UINT)                                                                          \
         RUN_PHASE(P, W)                                                                                              \
+        W(stage, stage, sync_stage)                                                                                  \
         P(message, message, TEXT)                                                                                    \
         P(items_processed, items_processed, COUNT)                                                                   \
         P(discovered, counts.discovered, UINT)                                                                       \

@@ -30,9 +30,9 @@
                 [RUN_LEAD_CONNECTOR] = LIST_SQL(select, "runs_by_connector", " AND runs.connector = ?4"),             \
                 [RUN_LEAD_USER] = LIST_SQL(select, "runs_by_user", " AND runs.user = ?4"),                            \
                 [RUN_LEAD_QUEUED] = LIST_SQL(select, "runs_active",                                                   \
-                                             " AND runs.state <> 'finished' AND runs.state = 'queued'"),              \
+                                             " AND runs.state <> 'finished' AND runs.stage = 'queued'"),              \
                 [RUN_LEAD_RUNNING] = LIST_SQL(select, "runs_active",                                                  \
-                                              " AND runs.state <> 'finished' AND runs.state <> 'queued'"),            \
+                                              " AND runs.state <> 'finished' AND runs.stage <> 'queued'"),            \
                 [RUN_LEAD_ACTIVE] = LIST_SQL(select, "runs_active", " AND runs.state <> 'finished'"),                 \
                 [RUN_LEAD_PROVIDER] = LIST_SQL(select, "runs_by_provider", " AND runs.provider = ?4"),                \
                 [RUN_LEAD_OUTCOME] = LIST_SQL(select, "runs_by_outcome", " AND runs.outcome = ?4"),                   \

@@ -306,11 +306,11 @@ def test_filters_that_are_refused(daemon, client, method, option):
 
 
 def test_a_page_that_is_none_and_an_option_that_is_not_there(daemon, client):
-    words = "page: this is not what a page before gave as next"
+    words = "this is not what a page before gave as next"
     for method in ("DescribeRuns", "DescribeConnectors", "DescribeConnections"):
-        assert refusal(client.describe, method, page="?").message.endswith(f"{words}.")
+        assert refusal(client.describe, method, page="?").message.endswith(f"page: {words}.")
     for method in ("DescribeConnectors", "DescribeConnections"):
-        assert refusal(client.describe, method, page="?", view="redbark").message.endswith(f"{words}Cursor.")
+        assert refusal(client.describe, method, page="?", view="redbark").message.endswith(f"cursor: {words}Cursor.")
     unknown = refusal(client.describe, "DescribeUsers", page="x").message
     assert unknown.endswith("There is no option 'page' here; there are: after, limit.")
     assert " after, before," in refusal(client.describe, "DescribeEvents", page="x").message

@@ -72,7 +72,7 @@ def connector_id(client, name):
     ("DescribeRuns", {"view": "open-wearables", "page": "x"}, "page: "),
     ("DescribeRuns", {"view": "repo", "status": "partial"}, "status: there is no 'partial'"),
     ("DescribeRuns", {"view": "open-wearables", "status": "succeeded"}, "status: there is no 'succeeded'"),
-    ("DescribeRuns", {"view": "repo", "page": "x"}, "page: "),
+    ("DescribeRuns", {"view": "repo", "page": "x"}, "cursor: "),
     ("DescribeRuns", {"view": "repo", "user": "x"}, "user: 'x'"),
 ])
 def test_what_does_not_go_together_is_refused_by_name(daemon, client, method, values, named):
@@ -126,13 +126,17 @@ def test_b3_states_fold_into_four_and_are_filtered_by(daemon, client):
     client.manager("CancelRun", "(s)", cancelled)
     wait_for(lambda: client.get(run_path(cancelled), RUN, "State") == "finished", "the end")
     running = client.start("mail")[0]
-    mail = daemon.worker()
-    mail.attach()
-    wait_for(lambda: client.get(run_path(running), RUN, "State") == "running", "the start")
 
     def ids(**values):
         return [run["id"] for run in repo(client, **values)["syncRuns"]]
 
+    # Until its worker says that it runs it is queued, as its stage is.
+    mail = daemon.worker()
+    [waiting] = repo(client, status="queued")["syncRuns"]
+    assert (waiting["id"], waiting["status"], waiting["startedAt"]) == (running, "queued", None)
+    assert ids(status="running") == []
+    mail.attach()
+    wait_for(lambda: client.get(run_path(running), RUN, "State") == "running", "the start")
     assert ids(status="succeeded") == [runs["partial"], runs["succeeded"]]
     assert ids(status="failed") == [cancelled, runs["failed"]]
     assert ids(status="running") == [running]

@@ -336,3 +336,14 @@ def test_c27_runs_behind_very_many_events_of_another(shim, key, reporter):
     for query in ("", f"&user_id={BOB}"):
         with shim.stream(f"/api/v1/sync/stream?provider=rare{query}", key) as stream:
             assert stream.event()[1]["message"] == "rare"
+
+
+@pytest.mark.parametrize("path, words", [
+    ("/v1/sync-runs?cursor=zzz", "cursor: this is not what a page before gave as nextCursor."),
+    ("/v1/connectors?cursor=Z.z", "cursor: this is not what a page before gave as nextCursor."),
+    ("/v1/connections?cursor=Z.z", "cursor: this is not what a page before gave as nextCursor."),
+    ("/v1/sync-runs?connectorId=bank", "connectorId: Input should be a valid UUID"),
+])
+def test_refusals_name_the_parameter(shim, key, path, words):
+    answer = shim.get(path, key)
+    assert (answer.status, answer.json()) == (422, {"error": words})
