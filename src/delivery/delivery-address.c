@@ -5,6 +5,7 @@
 #include <curl/curl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 
 #include "base/string-util.h"
 #include "model/webhook.h"
@@ -124,6 +125,37 @@ static bool has(CURLU *parsed, CURLUPart part)
         return found;
 }
 
+/* libcurl takes less for one, and undoes escapes: "https:/x", "https://127.0.0.1%2e/". What is looked at here is what
+ * resolvers and proxies see later. */
+static bool is_plain(const char *url)
+{
+        const char *host = strstr(url, ":");
+        size_t n;
+
+        if (!host || !startswith(host, "://"))
+                return false;
+        host += strlen("://");
+        n = strcspn(host, "/?#");
+        return n > 0 && !memchr(host, '%', n) && !memchr(host, '\\', n);
+}
+
+/* No empty label, but for the last one of a name that ends with a dot; an address has none at all. */
+static bool is_host(const char *host)
+{
+        size_t n = strlen(host);
+        char *address;
+        bool found;
+
+        if (host[0] == '.' || strstr(host, ".."))
+                return false;
+        if (n == 0 || host[n - 1] != '.')
+                return true;
+        address = strndup(host, n - 1);
+        found = !address || is_address(address);
+        free(address);
+        return !found;
+}
+
 static int check_parsed(const WebhookRules *rules, CURLU *parsed, char **ret_why)
 {
         char *scheme = NULL, *host = NULL;
@@ -140,6 +172,8 @@ static int check_parsed(const WebhookRules *rules, CURLU *parsed, char **ret_why
                 r = refuse(ret_why, "The URL of a webhook has no user name and no password.");
         else if (has(parsed, CURLUPART_FRAGMENT))
                 r = refuse(ret_why, "The URL of a webhook has no fragment (#).");
+        else if (!is_host(host))
+                r = refuse(ret_why, "The host of this URL is neither a name nor an address.");
         else if (is_address(host) && !rules->allow_literals)
                 r = refuse(ret_why, "The URL of a webhook has a name for its host, no address "
                                     "(AllowAddressLiterals= is off).");
@@ -161,7 +195,7 @@ int delivery_check_url(const WebhookRules *rules, const char *url, char **ret_wh
         parsed = curl_url();
         if (!parsed)
                 return -ENOMEM;
-        if (curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
+        if (!is_plain(url) || curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
                 r = refuse(ret_why, "This is not a URL.");
         else
                 r = check_parsed(rules, parsed, ret_why);

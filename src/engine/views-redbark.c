@@ -136,6 +136,12 @@ static int connection_of(Engine *engine, const char *name, const ConnectionFilte
         found.since_usec = connection.since_usec;
         found.consent_expires_usec = connection.consent_expires_usec;
         found.reconnecting = connection_is_reconnecting(&connection);
+        found.reconnect_result = _RECONNECT_RESULT_INVALID;
+        if (connection.record) {
+                found.reconnect_result = connection.record->reconnect_result;
+                found.reconnect_message = connection.record->reconnect_message;
+                found.reconnect_finished_usec = connection.record->reconnect_ended_usec;
+        }
         if (connection.definition) {
                 found.provider = connection.definition->provider;
                 found.description = connection.definition->description;

@@ -3,10 +3,12 @@
 /* The surface of Redbark: connectors with what they need, their activity, and connections (A1 to A12). */
 
 #include <microhttpd.h>
+#include <stdlib.h>
 
 #include "base/json-util.h"
 #include "base/json-writer.h"
 #include "base/string-util.h"
+#include "base/time-util.h"
 #include "client/client-connection.h"
 #include "http/auth.h"
 #include "http/backend.h"
@@ -196,12 +198,63 @@ static void on_reconnected(Request *request, const ClientAnswer *answer)
                 request_answer(request, MHD_HTTP_ACCEPTED, TYPE_JSON, buffer_take(&json, &text) < 0 ? NULL : text);
 }
 
+/* What the body says, which may be left away; a key that is not known is refused, since it may have been meant to keep
+ * the program from running. */
+typedef struct ReconnectBody {
+        bool done;                   /* a person has done it */
+        usec_t consent_expires_usec; /* 0: not given */
+} ReconnectBody;
+
+/* RFC 3339. The Epoch is refused: on the bus it means that nothing is said. */
+static bool read_consent_end(struct json_object *body, usec_t *ret)
+{
+        const char *text = NULL;
+        usec_t usec = 0;
+        int r;
+
+        r = json_get_string(body, "consentExpiresAt", &text);
+        if (r > 0)
+                r = timestamp_parse_iso(text, &usec) < 0 || usec == 0 ? -EINVAL : 0;
+        *ret = usec;
+        return r >= 0;
+}
+
+static bool reconnect_body(Request *request, ReconnectBody *ret)
+{
+        _cleanup_json_ struct json_object *body = NULL;
+
+        *ret = (ReconnectBody){};
+        if (request->body.size == 0)
+                return true;
+        if (!surface_body(request, json_type_object, &body))
+                return false;
+        json_object_object_foreach(body, key, value) {
+                (void) value;
+                if (!streq(key, "done") && !streq(key, "consentExpiresAt")) {
+                        surface_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT,
+                                       "A reconnection takes done and consentExpiresAt alone");
+                        return false;
+                }
+        }
+        if (json_get_bool(body, "done", &ret->done) < 0)
+                surface_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "done must be a boolean");
+        else if (!read_consent_end(body, &ret->consent_expires_usec))
+                surface_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT,
+                               "consentExpiresAt must be a point in time, as RFC 3339 has it");
+        else
+                return true;
+        return false;
+}
+
 static void on_connection_seen(Request *request, const ClientAnswer *answer)
 {
         const Principal *principal = request->principal;
+        ReconnectBody *body = request->state;
         const ClientOption options[] = {
                 { .name = "on_behalf_of", .type = 's', .s = principal->name },
                 { .name = "user", .type = 's', .s = principal->user_id[0] ? principal->user_id : NULL },
+                { .name = "done", .type = 'b', .b = body->done },
+                { .name = "consent_expires", .type = 't', .t = body->consent_expires_usec },
         };
 
         if (answer->error < 0) {
@@ -222,7 +275,15 @@ static void on_connection_seen(Request *request, const ClientAnswer *answer)
 static void reconnect(Request *request)
 {
         ClientOption options[3];
+        ReconnectBody *body = calloc(1, sizeof(ReconnectBody));
 
+        request->state = body;
+        if (!body) {
+                backend_refuse(request, &(ClientAnswer){ .error = -ENOMEM });
+                return;
+        }
+        if (!reconnect_body(request, body))
+                return;
         backend_call(request,
                      &(ClientRequest){
                                      .member = "DescribeConnections",

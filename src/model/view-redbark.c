@@ -236,6 +236,9 @@ void view_redbark_connection(JsonWriter *w, const char *key, const RedbarkConnec
         json_write_timestamp(w, "consentExpiresAt",
                              connection->consent_expires_usec == USEC_INFINITY ? 0 : connection->consent_expires_usec);
         json_write_bool(w, "reconnecting", connection->reconnecting);
+        json_write_string(w, "reconnectResult", reconnect_result_to_string(connection->reconnect_result));
+        json_write_string(w, "reconnectMessage", connection->reconnect_message);
+        json_write_timestamp(w, "reconnectFinishedAt", connection->reconnect_finished_usec);
         json_open_array(w, "accounts");
         STRV_FOREACH(account, connection->accounts)
                 json_write_string(w, NULL, *account);

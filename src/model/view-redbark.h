@@ -91,6 +91,9 @@ typedef struct RedbarkConnection {
         usec_t since_usec;       /* 0: not known */
         usec_t consent_expires_usec; /* USEC_INFINITY: never, or not known */
         bool reconnecting;
+        ReconnectResult reconnect_result; /* of the last program; _RECONNECT_RESULT_INVALID: none, or it runs */
+        const char *reconnect_message;    /* its words; NULL */
+        usec_t reconnect_finished_usec;   /* 0: none, or it runs */
         const char *const *connectors; /* their names */
         size_t n_connectors;
 } RedbarkConnection;

@@ -28,7 +28,8 @@ export class Refusal extends Error {
  *   succeeded: boolean, statusCode: number | null, responseTimeMs: number, retryCount: number, records: number | null,
  *   error: string | null, response: string | null}} Delivery
  * @typedef {{name: string, status: string, advice: string | null, since: string | null, message: string | null,
- *   connectors: string[], consentExpiresAt: string | null, reconnecting: boolean, accounts: string[]}} Connection
+ *   connectors: string[], consentExpiresAt: string | null, reconnecting: boolean, accounts: string[],
+ *   reconnectResult: string | null, reconnectMessage: string | null, reconnectFinishedAt: string | null}} Connection
  * @typedef {{event_id: string, run_id: string, user_id: string | null, provider: string, source: string, stage: string,
  *   status: string, message: string | null, progress: number | null, items_processed: number | null,
  *   items_total: number | null, error: string | null, metadata: Record<string, any>, timestamp: string}} SyncEvent
@@ -156,5 +157,8 @@ export async function listConnections() {
   return connections;
 }
 
-/** @param {string} name */
+/** @param {string} name @returns {Promise<Connection>} */
+export const getConnection = async (name) => (await ask("GET", `v1/connections/${at(name)}`)).connection;
+
+/** @param {string} name @returns {Promise<{syncRuns: {connectorName: string}[], reconnecting: boolean}>} */
 export const reconnect = (name) => ask("POST", `v1/connections/${at(name)}/reconnect`);

@@ -37,6 +37,8 @@ def main():
     for line in stream:
         request = json.loads(line)
         if "exit" in request:
+            if request.get("says"):  # what it says of itself, as the keeper of a program does
+                print(json.dumps(request["says"]), flush=True)
             return request["exit"]
         if "lingers" in request:  # asked to end, it takes its time
             signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -279,8 +279,8 @@ class Worker:
         self.send(lingers=True)
         self.receive()
 
-    def exit(self, status=0):
-        self.stream.write(json.dumps({"exit": status}) + "\n")
+    def exit(self, status=0, says=None):
+        self.stream.write(json.dumps({"exit": status, "says": says}) + "\n")
         self.stream.flush()
         self.stream.close()
         self.connection.close()

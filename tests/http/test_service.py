@@ -181,7 +181,8 @@ def test_answers_are_as_the_document_says(shim, client, daemon, key, reporter):
         assert ask("POST", events, body=body).status == status
     done = reporter.event(run="ended", stage="completed")
     assert [ask("POST", events, body=done).status for _ in range(2)] == [201, 409]
-    assert ask("POST", "/v1/connections/{name}/reconnect", name="my-bank").status == 202
+    for body, status in ((None, 202), ({"done": True}, 202), ("{", 400), ({"done": 1}, 422)):
+        assert ask("POST", "/v1/connections/{name}/reconnect", body=body, name="my-bank").status == status
     assert len(seen) > 80
 
 

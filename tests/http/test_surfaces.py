@@ -229,7 +229,39 @@ def test_connection_with_a_file(shim, client, daemon, key):
     assert (connection["since"], connection["consentExpiresAt"]) == ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z")
     assert connection["reason"] == "The consent ended 2020-01-01T00:00:00Z."
     assert shim.get("/v1/connectors/bank", key).json()["connector"]["connections"] == [connection]
-    assert shim.post("/v1/connections/my-bank/reconnect", key).json() == {"syncRuns": [], "reconnecting": True}
+    path = "/v1/connections/my-bank"
+    for status, says, result in ((3, {"result": "failed", "message": "Your bank says no"}, "failed"),
+                                 (0, {"result": "success", "message": "Renewed"}, "success")):
+        assert shim.post(f"{path}/reconnect", key).json() == {"syncRuns": [], "reconnecting": True}
+        connection = shim.get(path, key).json()["connection"]
+        assert [connection[f"reconnect{name}"] for name in ("ing", "Result", "Message", "FinishedAt")] == [True, None, None, None]
+        daemon.worker().exit(status, says)
+        while (connection := shim.get(path, key).json()["connection"])["reconnecting"]:
+            pass
+        assert (connection["reconnectResult"], connection["reconnectMessage"]) == (result, says["message"])
+        assert connection["reconnectFinishedAt"].endswith("Z")
+    assert connection["status"] == "Active"
+
+
+def test_what_a_person_says_of_a_reconnection(shim, client, daemon, key):
+    """A body that is not understood begins no program; one that says that it is done makes the connection active by itself."""
+    daemon.write("connections/my-bank.connection", "[Reconnect]\nExecReconnect=/bin/true\n")
+    client.manager("Reload")
+    path = "/v1/connections/my-bank"
+    for body, status in (("garbage", 400), ("{", 400), ("[]", 422), ("null", 422), ({"nonsense": 1}, 422), ({"expires": "2100-01-01T00:00:00Z"}, 422),
+                         ({"done": 1}, 422), ({"done": "yes"}, 422), ({"consentExpiresAt": 5}, 422), ({"consentExpiresAt": "soon"}, 422),
+                         ({"consentExpiresAt": "2100-01-01"}, 422), ({"consentExpiresAt": "1970-01-01T00:00:00Z"}, 422)):
+        answer = shim.post(f"{path}/reconnect", key, body)
+        assert (answer.status, list(answer.json())) == (status, ["error"]), body
+    for body, end in (({"done": True}, None), ({"consentExpiresAt": "2100-01-01T02:00:00+01:00"}, "2100-01-01T01:00:00Z"),
+                      ({"done": True, "consentExpiresAt": None}, None)):
+        answer = shim.post(f"{path}/reconnect", key, body)
+        assert (answer.status, answer.json()) == (202, {"syncRuns": [], "reconnecting": False})
+        connection = shim.get(path, key).json()["connection"]
+        assert (connection["consentExpiresAt"], connection["reconnecting"], connection["reconnectResult"]) == (end, False, None)
+    for body in ({}, {"done": False}):  # which says nothing; the one that runs is joined
+        assert shim.post(f"{path}/reconnect", key, body).json()["reconnecting"]
+    daemon.worker().exit()
 
 
 def test_withdraw(shim, client, key):

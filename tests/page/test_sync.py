@@ -328,3 +328,31 @@ def test_connections(page, site):
     assert "Z." not in page.text("[aria-label='Connection budget']")  # not a second time, in another zone
     page.click("[data-name=live-connection]")
     page.find(".connection .told", "no sync had to be started")
+
+
+def test_a_program_that_reconnects(browser, new_site):
+    """The page says that it has begun, and how it ended, when it has; also where it was begun elsewhere."""
+    site = new_site()
+    site.daemon.add("mail", PULL, Connection="bank")
+    site.daemon.write("connections/bank.connection", "[Connection]\nConsentExpires=2020-01-01T00:00:00Z\n[Reconnect]\nExecReconnect=/bin/true\n")
+    site.start()
+    with browser.hurry():
+        browser.sign_in(site, site.key("key", "read", "write"), "#/connections")
+        browser.click("[data-name=bank]")
+        keeper = site.worker("bank")
+        browser.find(".told", "The program that reconnects it has begun.")
+        browser.find("[data-name=bank]:disabled", "Reconnecting…")
+        keeper.exit(3, {"result": "failed", "message": "Your bank says no"})
+        browser.becomes(".told", "all.map((e) => e.textContent)", ["Not reconnected: Your bank says no"])
+        browser.find("#said", "Your bank says no")
+        browser.find("[data-name=bank]:not(:disabled)", "Reconnect")
+        browser.refresh()
+        browser.find(".told", "Not reconnected: Your bank says no")
+        site.client.manager("ReconnectConnection", "(sa{sv})", "bank", {})
+        keeper = site.worker("bank")
+        browser.go("#/syncs/mail")
+        browser.find(".connection .told", "has begun")
+        keeper.exit(0, {"result": "success", "message": "Good until 2031"})
+        browser.becomes(".connection .told", "all.map((e) => e.textContent)", ["Reconnected: Good until 2031"])
+        browser.find(".connection .pill", "Active")
+    assert browser.console() == []

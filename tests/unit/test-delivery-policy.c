@@ -280,13 +280,17 @@ static void check_url(const Settings *s, const char *url, bool good)
 static void test_urls(void **state)
 {
         static const char *const good[] = { "https://example.com", "https://example.com:8443/a/b?c=d%20e",
-                                            "HTTPS://EXAMPLE.com/", "https://xn--bcher-kva.example/x" };
+                                            "HTTPS://EXAMPLE.com/", "https://xn--bcher-kva.example/x",
+                                            "https://example.com./", "https://example.com?a=%2e..", "https://e.example/.." };
         static const char *const never[] = {
                 "", "example.com", "/hook", "ftp://example.com/", "file:///etc/passwd", "https://",
                 "gopher://example.com/", "https://user@example.com/", "https://user:word@example.com/",
                 "https://:word@example.com/", "https://example.com/#there", "https://example.com/a b",
                 "https://example.com/\n", "https://b\xc3\xbc" "cher.example/", "https://example.com:99999/",
-                "javascript:alert(1)",
+                "javascript:alert(1)", "https:/x", "https:x", "https:///x", "https:\\\\x/", "https://a\\b/",
+                "https://x..example/", "https://.example/", "https://./", "https://example../", "https://example.com%2e/",
+                "https://127.0.0.1./", "https://1.2.3.4.", "https://127.1./", "https://0x7f000001.:8/",
+                "https://127.0.0.1%2e/", "https://%31.2.3.4/", "https://[fe80::1%25eth0]/",
         };
         static const char *const literals[] = { "https://127.0.0.1/",  "https://8.8.8.8/",  "https://[::1]/",
                                                 "https://127.1/",      "https://0x7f000001/", "https://2130706433/",

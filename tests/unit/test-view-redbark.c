@@ -220,13 +220,15 @@ static void test_connections(void **state)
 {
         static const char *const names[] = { "bank", "cards" };
         RedbarkConnection connection = {
-                .name = "giro-login", .consent_expires_usec = USEC_INFINITY, .connectors = names, .n_connectors = 2
+                .name = "giro-login", .consent_expires_usec = USEC_INFINITY,
+                .reconnect_result = _RECONNECT_RESULT_INVALID, .connectors = names, .n_connectors = 2
         };
         char *accounts[] = { (char *) "giro", NULL };
 
         expect_json(view_redbark_connection(&w, NULL, &connection),
                     "{\"name\":\"giro-login\",\"provider\":null,\"description\":null,\"status\":\"Active\",\"state\":\"active\","
                     "\"advice\":null,\"since\":null,\"reason\":null,\"message\":null,\"consentExpiresAt\":null,\"reconnecting\":false,"
+                    "\"reconnectResult\":null,\"reconnectMessage\":null,\"reconnectFinishedAt\":null,"
                     "\"accounts\":[],\"connectors\":[\"bank\",\"cards\"]}");
         connection.state = CONNECTION_WITHDRAWN;
         connection.provider = "acme";
@@ -234,6 +236,9 @@ static void test_connections(void **state)
         connection.accounts = accounts;
         connection.consent_expires_usec = A_TIME;
         connection.reconnecting = true;
+        connection.reconnect_result = RECONNECT_FAILED;
+        connection.reconnect_message = "Your bank says no";
+        connection.reconnect_finished_usec = A_TIME;
         connection.since_usec = A_TIME;
         connection.reason = "withdrawn by the user";
         connection.n_connectors = 1;
@@ -243,6 +248,8 @@ static void test_connections(void **state)
                     "\"advice\":\"Reconnect and give a fresh consent if the sync is to go on.\","
                     "\"since\":\"2026-05-30T20:00:00Z\",\"reason\":\"withdrawn by the user\",\"message\":\"withdrawn by the user\","
                     "\"consentExpiresAt\":\"2026-05-30T20:00:00Z\",\"reconnecting\":true,"
+                    "\"reconnectResult\":\"failed\",\"reconnectMessage\":\"Your bank says no\","
+                    "\"reconnectFinishedAt\":\"2026-05-30T20:00:00Z\","
                     "\"accounts\":[\"giro\"],\"connectors\":[\"bank\"]}");
         for (ConnectionState s = 0; s < _CONNECTION_STATE_MAX; s++) {
                 char expected[64];

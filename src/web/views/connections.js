@@ -14,6 +14,23 @@ const SHOWN = 12; // syncs and accounts of one connection
 /** @type {Record<string, string>} */
 const LOOKS = { Active: "good", Expiring: "warn" };
 
+const LOOKS_MS = [500, 1000, 2000]; // at a program that reconnects, of whose end no event tells
+
+/** @type {Record<string, string>} */
+const ENDS = {
+  success: "Reconnected", failed: "Not reconnected", timeout: "Not reconnected in time",
+  cancelled: "The reconnection was stopped", interrupted: "How the reconnection ended is not known",
+};
+
+/** How the program ended, in its own words where it had some. @param {Connection} c */
+const endOf = (c) => `${ENDS[c.reconnectResult ?? ""] ?? "The program that reconnects it has ended"}${c.reconnectMessage ? `: ${c.reconnectMessage}` : "."}`;
+
+/** What is left to tell of a program that has reconnected nothing. @param {Connection} c */
+function failureOf(c) {
+  const isOpen = c.status !== "Active" && c.reconnectResult && c.reconnectResult !== "success" && c.reconnectFinishedAt;
+  return isOpen && (!c.since || Date.parse(isOpen) >= Date.parse(c.since)) ? endOf(c) : "";
+}
+
 /** @param {string[]} words */
 const listed = (words) => words.slice(0, SHOWN).join(", ") + (words.length > SHOWN ? ` and ${plural(words.length - SHOWN, "more", "more")}` : "");
 
@@ -46,7 +63,7 @@ export function connectionCard(c, { may, busy, told, here, said = false }) {
     rest.length > 0 && h("details", { class: "sub rest", "data-key": "rest" }, h("summary", null, `and ${plural(rest.length, "more", "more")}`), links(rest)),
     may && h("p", { class: "card-foot" }, button("reconnect", busy || c.reconnecting ? "Reconnecting…" : "Reconnect",
       { "data-name": c.name, disabled: busy || c.reconnecting, class: c.status === "Active" || said ? "button" : "button primary" })),
-    h("p", { class: "told", role: "status" }, told));
+    h("p", { class: "told", role: "status" }, told || failureOf(c)));
 }
 
 /** What a card says and does about its reconnection, for each view that has cards. */
@@ -57,6 +74,14 @@ export class Reconnections {
     this.done = done;
     /** @type {Map<string, {busy: boolean, told: string}>} */
     this.states = new Map();
+    /** @type {Map<string, number>} */
+    this.timers = new Map(); // of the programs that are followed
+    this.isClosed = false;
+  }
+
+  close() {
+    this.isClosed = true;
+    for (const timer of this.timers.values()) clearTimeout(timer);
   }
 
   /** @param {string} name */
@@ -64,21 +89,57 @@ export class Reconnections {
     return this.states.get(name) ?? { busy: false, told: "" };
   }
 
+  /** @param {string} name @param {string} told @param {boolean} busy */
+  tell(name, told, busy) {
+    this.states.set(name, { busy, told });
+    this.changed();
+  }
+
+  /** It is over. @param {string} name @param {string} told */
+  end(name, told) {
+    this.tell(name, told, false);
+    say(told);
+    this.done();
+  }
+
   /** @param {string} name */
   async begin(name) {
-    this.states.set(name, { busy: true, told: "" });
-    this.changed();
+    this.tell(name, "", true);
+    try {
+      const { syncRuns: { length }, reconnecting } = await api.reconnect(name);
+      if (reconnecting) this.follow(name);
+      else this.end(name, length === 0 ? "Reconnected: no sync had to be started." : `Reconnected: ${plural(length, "sync")} started.`);
+    } catch (error) {
+      this.end(name, `Not reconnected: ${/** @type {Error} */ (error).message}.`);
+    }
+  }
+
+  /** Programs that somebody else has begun, or this page before it was loaded anew. @param {Connection[]} connections */
+  see(connections) {
+    for (const { name, reconnecting } of connections) if (reconnecting && !this.of(name).busy) this.follow(name);
+  }
+
+  /** @param {string} name @param {number} looks that have been taken */
+  follow(name, looks = 0) {
+    if (this.isClosed) return;
+    if (looks === 0) this.tell(name, "The program that reconnects it has begun.", true);
+    this.timers.set(name, setTimeout(() => void this.look(name, looks + 1), LOOKS_MS[Math.min(looks, LOOKS_MS.length - 1)]));
+  }
+
+  /** @param {string} name @param {number} looks */
+  async look(name, looks) {
     let told;
     try {
-      const { syncRuns: { length } } = await api.reconnect(name);
-      told = length === 0 ? "Reconnected: no sync had to be started." : `Reconnected: ${plural(length, "sync")} started.`;
-      say(told);
+      const connection = await api.getConnection(name);
+      told = connection.reconnecting ? "" : endOf(connection);
     } catch (error) {
-      told = `Not reconnected: ${/** @type {Error} */ (error).message}.`;
+      const { status, message } = /** @type {Error & {status: number}} */ (error);
+      // Where the server is away for a moment, the program is not.
+      told = status === 0 || status === 429 || status >= 500 ? "" : `How the reconnection ended is not known: ${message}.`;
     }
-    this.states.set(name, { busy: false, told });
-    this.changed();
-    this.done();
+    if (this.isClosed) return;
+    if (told) this.end(name, told);
+    else this.follow(name, looks);
   }
 }
 
@@ -99,10 +160,15 @@ export class Connections {
     this.refresh();
   }
 
+  close() {
+    this.reconnections.close();
+  }
+
   async refresh() {
     try {
       this.connections = await api.listConnections();
       this.error = null;
+      this.reconnections.see(this.connections);
     } catch (error) {
       this.error = /** @type {Error} */ (error);
     }

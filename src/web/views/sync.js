@@ -68,6 +68,7 @@ export class Sync {
 
   close() {
     this.isClosed = true;
+    this.reconnections.close();
     clearTimeout(this.lookTimer);
     clearTimeout(this.deliveryTimer);
   }
@@ -113,6 +114,7 @@ export class Sync {
       if (!this.isNews("detail", asked)) return;
       this.detail = detail;
       this.error = null;
+      this.reconnections.see(detail.connections);
       const run = this.activeRunId;
       if (run && !this.model.progressOf(run).isWhole) await this.readProgress(run);
     } catch (error) {
