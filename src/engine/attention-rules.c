@@ -4,7 +4,6 @@
 
 #include "engine/account-set.h"
 #include "engine/connection-state.h"
-#include "engine/retry.h"
 
 #define LOST_NOTIFY_AFTER_MIN 2U /* a machine goes down now and then; who is told of it is told of a habit */
 
@@ -34,6 +33,18 @@ static const Account *find_account(const Run *run, bool (*is_one)(const Account 
 }
 
 /* ---- Failures in a row */
+
+/* Of a run that has ended: how often, with it, the accounts have failed, NULL for all. Not the record's, where others
+ * have failed before it. */
+typedef struct Row {
+        unsigned n;
+        char *accounts;
+} Row;
+
+static void row_done(Row *row)
+{
+        free(row->accounts);
+}
 
 /* What of the run has failed. Return: 1 and the set, NULL for all; 0 nothing. */
 static int failed_of(const Run *run, char **ret)
@@ -65,7 +76,8 @@ static unsigned one_more(unsigned n)
         return n < UINT32_MAX ? n + 1 : n;
 }
 
-/* A run of all: the row goes on with what has failed in it, too. */
+/* A run of all: the row goes on with what has failed in it, too. Return, as of count_some(): whether it is of the row.
+ */
 static int count_whole(ConnectorRecord *record, char **failed, bool has_failed)
 {
         _cleanup_free_ char *both = NULL;
@@ -80,50 +92,65 @@ static int count_whole(ConnectorRecord *record, char **failed, bool has_failed)
                 set_row(record, one_more(n), &both);
         else
                 set_row(record, has_failed, failed);
-        return 0;
+        return has_failed;
 }
 
-/* A run of some: of the others it says nothing. */
+/* A run of some: of the others it says nothing. Their row stays, also where another account begins to fail. */
 static int count_some(ConnectorRecord *record, const Run *run, char **failed, bool has_failed)
 {
-        _cleanup_free_ char *got = NULL, *left = NULL, *all = NULL;
+        _cleanup_free_ char *got = NULL, *left = NULL, *both = NULL;
         unsigned n = record->consecutive_failures;
-        int r = 1;
+        int r;
 
+        if (n == 0) {
+                set_row(record, has_failed, failed);
+                return has_failed;
+        }
+        r = has_failed ? account_set_intersect(record->failing_accounts, *failed, &both) : 0;
+        if (r < 0)
+                return r;
+        if (r > 0) {
+                set_row(record, one_more(n), &both);
+                return 1;
+        }
         if (has_failed)
                 r = account_set_remove(run->only_accounts, *failed, &got);
         else
                 r = free_and_strdup(&got, run->only_accounts) < 0 ? -ENOMEM : 1;
-        if (r > 0 && n > 0)
+        if (r > 0)
                 r = account_set_remove(record->failing_accounts, got, &left);
-        else if (r == 0 && n > 0)
-                r = free_and_strdup(&left, record->failing_accounts) < 0 ? -ENOMEM : 1;
+        else if (r == 0)
+                return 0;
         if (r < 0)
                 return r;
-        if (r == 0 || n == 0) {
-                set_row(record, has_failed, failed);
-                return 0;
-        }
-        if (!has_failed) {
+        if (r > 0)
                 set_row(record, n, &left);
-                return 0;
-        }
-        r = account_set_join(left, *failed, &all);
-        if (r < 0)
-                return r;
-        set_row(record, one_more(n), &all);
-        return 0;
+        else
+                set_row(record, has_failed, failed);
+        return r == 0 && has_failed;
 }
 
-static int count(ConnectorRecord *record, const Run *run)
+static int count(ConnectorRecord *record, const Run *run, Row *ret)
 {
-        _cleanup_free_ char *failed = NULL;
+        _cleanup_free_ char *failed = NULL, *accounts = NULL;
+        bool has_failed;
         int r;
 
         r = failed_of(run, &failed);
         if (r < 0)
                 return r;
-        return run->only_accounts ? count_some(record, run, &failed, r > 0) : count_whole(record, &failed, r > 0);
+        has_failed = r > 0;
+        if (free_and_strdup(&accounts, failed) < 0)
+                return -ENOMEM;
+        r = run->only_accounts ? count_some(record, run, &failed, has_failed)
+                               : count_whole(record, &failed, has_failed);
+        if (r > 0 && free_and_strdup(&accounts, record->failing_accounts) < 0)
+                return -ENOMEM;
+        if (r < 0)
+                return r;
+        ret->n = r > 0 ? record->consecutive_failures : has_failed;
+        ret->accounts = TAKE_PTR(accounts);
+        return 0;
 }
 
 /* ---- What is needed */
@@ -224,63 +251,54 @@ static int raise_told(Attention *attention, const Run *run, bool has_left, const
 }
 
 /* The account that has failed all along. */
-static char *describe_partial(const ConnectorRecord *record, const Run *run)
+static char *describe_partial(const Row *row, const Run *run)
 {
-        const Account *account = find_account(run, is_failed, record->failing_accounts);
+        const Account *account = find_account(run, is_failed, row->accounts);
         const char *words = account && account->error ? account->error : strempty(run->error);
         const char *subject = account ? account->name : "", *failed = account ? " failed" : "Failed in part";
         const char *colon = isempty(words) ? "" : ": ", *of = account ? "Account " : "";
-        unsigned n = record->consecutive_failures;
 
-        return n > 1 ? asprintf_or_null("%s%s%s %u times in a row%s%s", of, subject, failed, n, colon, words)
-                     : asprintf_or_null("%s%s%s%s%s", of, subject, failed, colon, words);
+        return row->n > 1 ? asprintf_or_null("%s%s%s %u times in a row%s%s", of, subject, failed, row->n, colon, words)
+                          : asprintf_or_null("%s%s%s%s%s", of, subject, failed, colon, words);
 }
 
-static char *describe_failure(const ConnectorRecord *record, const Run *run)
+static char *describe_failure(const Row *row, const Run *run)
 {
-        return record->consecutive_failures > 1 ? asprintf_or_null("Failed %u times in a row: %s",
-                                                                   record->consecutive_failures, strempty(run->error))
-                                                : asprintf_or_null("%s", strempty(run->error));
+        return row->n > 1 ? asprintf_or_null("Failed %u times in a row: %s", row->n, strempty(run->error))
+                          : asprintf_or_null("%s", strempty(run->error));
 }
 
 /* Names nothing that a person could do, and does not pass either. */
-static int raise_lasting(ConnectorRecord *record, const Run *run)
+static int raise_lasting(ConnectorRecord *record, const Run *run, const Row *row)
 {
         bool partial = run->outcome == RUN_PARTIAL;
-        _cleanup_free_ char *message = partial ? describe_partial(record, run) : describe_failure(record, run);
+        _cleanup_free_ char *message = partial ? describe_partial(row, run) : describe_failure(row, run);
         _cleanup_free_ char *accounts = NULL;
 
-        if (!message || free_and_strdup(&accounts, partial ? record->failing_accounts : run->only_accounts) < 0)
+        if (!message || free_and_strdup(&accounts, partial ? row->accounts : run->only_accounts) < 0)
                 return -ENOMEM;
         set_accounts(&record->attention, &accounts);
-        return say(&record->attention, partial ? ATTENTION_DATA_ERROR : record->lasting, message, run->id,
-                   run->finished_usec);
+        return say(&record->attention, record->lasting, message, run->id, run->finished_usec);
 }
 
-/* The provider said when it wants to be asked again: that needs nobody. */
-static bool is_put_off(const ConnectorRecord *record, const Run *run)
-{
-        return record->retry_is_absolute && retry_covers(record, run->only_accounts);
-}
-
-static bool lasts(const ConnectorRecord *record, const Run *run, unsigned notify_after)
+static bool lasts(const ConnectorRecord *record, const Row *row, unsigned notify_after)
 {
         if (record->lost_with_machine)
                 notify_after = MAX(notify_after, LOST_NOTIFY_AFTER_MIN);
-        return record->lasting >= 0 && record->consecutive_failures > 0 &&
-               record->consecutive_failures >= notify_after && !is_put_off(record, run);
+        return record->lasting >= 0 && row->n > 0 && row->n >= notify_after;
 }
 
 int attention_apply(ConnectorRecord *record, const Run *run, unsigned notify_after)
 {
         Attention *attention = &record->attention;
         _cleanup_free_ char *left = NULL;
+        _cleanup_(row_done) Row row = {};
         bool has_left, met;
         int r;
 
         if (run->outcome != RUN_SUCCEEDED && run->outcome != RUN_PARTIAL && run->outcome != RUN_FAILED)
                 return 0;
-        r = count(record, run);
+        r = count(record, run, &row);
         if (r < 0)
                 return r;
         if (attention_is_of_consent(attention) && run->created_usec < attention->since_usec)
@@ -292,8 +310,9 @@ int attention_apply(ConnectorRecord *record, const Run *run, unsigned notify_aft
         met = attention->category >= 0 && !has_left && run->outcome != RUN_FAILED;
         if (run->outcome != RUN_SUCCEEDED && (run->category >= 0 || find_account(run, is_in_need, NULL)))
                 r = raise_told(attention, run, has_left, left);
-        else if (run->outcome != RUN_SUCCEEDED && (attention->category < 0 || met) && lasts(record, run, notify_after))
-                r = raise_lasting(record, run);
+        else if (run->outcome != RUN_SUCCEEDED && (attention->category < 0 || met) &&
+                 lasts(record, &row, notify_after))
+                r = raise_lasting(record, run, &row);
         else if (met)
                 return attention_clear(attention);
         else {

@@ -117,6 +117,8 @@ int retry_decide(EngineRun *r, const RunEnd *end)
             (run->outcome != RUN_FAILED && run->outcome != RUN_PARTIAL))
                 return 0;
         promise = promise_of(r, end);
+        if (promise.is_absolute)
+                record->lasting = _ATTENTION_INVALID; /* of this run, whatever others were promised: it needs nobody */
         if (record->retry_at_usec > 0) {
                 k = join(record, &promise, &accounts);
                 if (k < 0)

@@ -22,6 +22,8 @@ bool retry_covers(const ConnectorRecord *record, const char *accounts);
  * Joined with one that is promised already of accounts which the run has not covered: at the earlier of the two times,
  * but not before either provider has allowed it, and counted as that which has been tried less often.
  *
+ * Where the provider has said when to come again, that failure is none that lasts: so says the record's @lasting.
+ *
  * Return: 0; -ENOMEM.
  */
 int retry_decide(EngineRun *r, const RunEnd *end) _must_check_;

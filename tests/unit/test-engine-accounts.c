@@ -284,6 +284,59 @@ static void test_failures_in_a_row_of_an_account(void **state)
         assert_int_equal(record(f)->consecutive_failures, 0);
 }
 
+/* Different accounts are no row, whichever fails; an account's goes on beside them. */
+static void test_failures_of_different_accounts(void **state)
+{
+        EngineFixture *f = *state;
+
+        open_bank(f, RETRIED);
+        fail_of(f, "visa", NULL, false);
+        fail_of(f, "giro", NULL, false);
+        fail_of(f, "cash", NULL, false);
+        assert_int_equal(record(f)->consecutive_failures, 1);
+        assert_int_equal(attention(f), _ATTENTION_INVALID);
+        fail_of(f, "visa", "giro", false);
+        fail_of(f, "cash", NULL, false);
+        assert_int_equal(attention(f), _ATTENTION_INVALID);
+        fail_of(f, "visa", NULL, false);
+        assert_int_equal(attention(f), ATTENTION_CONNECTION_LOST);
+        assert_string_equal(record(f)->attention.message, "Failed 3 times in a row: HTTP 503");
+        assert_string_equal(record(f)->attention.accounts, "[\"visa\"]");
+}
+
+/* The provider's word, when to come again, is of those accounts; others wait for nothing. Where no retry is left, it
+ * is no word. */
+static void test_put_off_by_the_provider(void **state)
+{
+        RunReport later = report_failure("HTTP 429", true);
+        EngineFixture *f = *state;
+
+        open_bank(f, CONNECTOR("[Run]\nRetryMax=2\nRetrySec=1h\nRetryMaxSec=1h\nNotifyAfter=1\n"));
+        later.retry_at_usec = NOON + USEC_PER_DAY;
+        run_of(f, "visa", NULL, &later);
+        run_of(f, "visa", NULL, &later);
+        assert_int_equal(attention(f), _ATTENTION_INVALID);
+        assert_int_equal(record(f)->consecutive_failures, 2);
+        fail_of(f, "giro", NULL, true);
+        assert_string_equal(record(f)->retry_accounts, "[\"visa\",\"giro\"]");
+        assert_true(record(f)->retry_is_absolute);
+        assert_int_equal(attention(f), ATTENTION_CONNECTION_LOST);
+        assert_string_equal(record(f)->attention.message, "HTTP 503");
+        assert_string_equal(record(f)->attention.accounts, "[\"giro\"]");
+        succeed_of(f, NULL, NULL);
+        for (int i = 0; i < 3; i++) {
+                assert_int_equal(attention(f), _ATTENTION_INVALID);
+                if (i > 0)
+                        reach_retry(f);
+                later.retry_at_usec = fixture_now(CLOCK_REALTIME) + USEC_PER_DAY;
+                if (i > 0)
+                        fixture_run_to_end(f, "bank", &later);
+                else
+                        run_of(f, NULL, NULL, &later);
+        }
+        assert_int_equal(attention(f), ATTENTION_CONNECTION_LOST);
+}
+
 /* The connection of an account that was lost is found again by that account, or by all. */
 static void test_connection_of_an_account(void **state)
 {
@@ -351,6 +404,8 @@ int main(void)
                 ENGINE_TEST(test_success_clears_what_it_covers),
                 ENGINE_TEST(test_account_in_need_is_asked_alone),
                 ENGINE_TEST(test_failures_in_a_row_of_an_account),
+                ENGINE_TEST(test_failures_of_different_accounts),
+                ENGINE_TEST(test_put_off_by_the_provider),
                 ENGINE_TEST(test_connection_of_an_account),
                 ENGINE_TEST(test_schedule_beside_some),
         };

@@ -39,9 +39,8 @@ static void test_rules(void **state)
                 { RUN_FAILED, ATTENTION_CONSENT_EXPIRED, 0, ATTENTION_CONSENT_EXPIRED, 5 }, /* the same */
                 { RUN_FAILED, _ATTENTION_INVALID, 0, ATTENTION_CONSENT_EXPIRED, 6 },
                 /* It works in part; what does not lasts. */
-                { RUN_PARTIAL, _ATTENTION_INVALID, ATTENTION_CHANGED | ATTENTION_MET, ATTENTION_DATA_ERROR, 7 },
-                { RUN_PARTIAL, ATTENTION_CONNECTION_LOST, ATTENTION_CHANGED | ATTENTION_MET,
-                  ATTENTION_CONNECTION_LOST, 8 },
+                { RUN_PARTIAL, _ATTENTION_INVALID, ATTENTION_CHANGED | ATTENTION_MET, ATTENTION_CONNECTION_LOST, 7 },
+                { RUN_PARTIAL, ATTENTION_DATA_ERROR, ATTENTION_CHANGED | ATTENTION_MET, ATTENTION_DATA_ERROR, 8 },
                 { RUN_SUCCEEDED, _ATTENTION_INVALID, ATTENTION_CHANGED | ATTENTION_MET, _ATTENTION_INVALID, 0 },
                 { RUN_PARTIAL, _ATTENTION_INVALID, 0, _ATTENTION_INVALID, 1 },
                 { RUN_SUCCEEDED, _ATTENTION_INVALID, 0, _ATTENTION_INVALID, 0 },
@@ -101,24 +100,6 @@ static void test_lasting_without_a_category(void **state)
         assert_int_equal(record.consecutive_failures, 3);
         record.lasting = ATTENTION_CONNECTION_LOST;
         assert_int_equal(attention_apply(&record, &run, 4), ATTENTION_CHANGED);
-        connector_record_done(&record);
-}
-
-/* What the provider says itself, when to come again, nobody else can mend; but that no retry is left. */
-static void test_put_off_by_the_provider(void **state)
-{
-        ConnectorRecord record = CONNECTOR_RECORD_INIT;
-        Run run = ended(RUN_FAILED, _ATTENTION_INVALID);
-
-        record.retry_at_usec = 9;
-        record.retry_is_absolute = true;
-        record.lasting = ATTENTION_CONNECTION_LOST;
-        assert_int_equal(attention_apply(&record, &run, 1), 0);
-        record.retry_accounts = strdup("[\"another\"]"); /* that one waits */
-        assert_int_equal(attention_apply(&record, &run, 1), ATTENTION_CHANGED);
-        attention_clear(&record.attention);
-        record.retry_at_usec = 0;
-        assert_int_equal(attention_apply(&record, &run, 1), ATTENTION_CHANGED);
         connector_record_done(&record);
 }
 
@@ -232,7 +213,7 @@ static void test_partial_clears_what_it_got(void **state)
 }
 
 /* An account that never says what a person could do, beside others that are got: told at NotifyAfter=, by its name and
- * in its words, over restarts; the connection is not to blame. One that fails now and then is none of that. */
+ * in its words, over restarts, as what a run of the same cause would be. One that fails now and then is none of that. */
 static void test_account_that_always_fails(void **state)
 {
         EngineFixture *f = *state;
@@ -251,11 +232,11 @@ static void test_account_that_always_fails(void **state)
                 fixture_kill(f);
                 fixture_open(f);
                 partial_run(f, ACCOUNT_FAILED, _ATTENTION_INVALID, ACCOUNT_SUCCESS);
-                assert_true(fixture_has(f->news, "attention bank data_error"));
+                assert_true(fixture_has(f->news, "attention bank connection_lost"));
                 record = &fixture_connector(f, "bank")->record;
                 assert_string_equal(record->attention.message, "Account checking failed 3 times in a row: no");
                 assert_string_equal(record->attention.run_id, record->last_run_id);
-                assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connections WHERE state <> 'active'"), 0);
+                assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connections WHERE state = 'lost'"), 1);
                 fixture_forget(f);
                 /* Its need is met, whatever else fails. */
                 if (round == 0)
@@ -286,7 +267,7 @@ static void test_always_in_part(void **state)
         fixture_whole_run(f, "bank", &partial, id);
         assert_false(fixture_has(f->news, "attention"));
         fixture_whole_run(f, "bank", &partial, id);
-        assert_true(fixture_has(f->news, "attention bank data_error"));
+        assert_true(fixture_has(f->news, "attention bank connection_lost"));
         assert_string_equal(fixture_connector(f, "bank")->record.attention.message,
                             "Failed in part 2 times in a row: stream visits is incomplete");
 }
@@ -469,7 +450,6 @@ int main(void)
                 cmocka_unit_test(test_rules),
                 cmocka_unit_test(test_message),
                 cmocka_unit_test(test_lasting_without_a_category),
-                cmocka_unit_test(test_put_off_by_the_provider),
                 ENGINE_TEST(test_raised_and_cleared),
                 ENGINE_TEST(test_notify_after),
                 ENGINE_TEST(test_notify_after_and_retries),
