@@ -82,6 +82,13 @@ static void read_retry_accounts(const void *object, PropertyValue *ret)
         ret->own_strings = account_set_names(c->record.retry_accounts, &ret->list) >= 0;
 }
 
+static void read_attention_accounts(const void *object, PropertyValue *ret)
+{
+        const Attention *attention = &((const Connector *) object)->record.attention;
+
+        ret->own_strings = attention->category >= 0 && account_set_names(attention->accounts, &ret->list) >= 0;
+}
+
 static void read_follow_up(const void *object, PropertyValue *ret)
 {
         NextRun next;
@@ -138,6 +145,7 @@ static void read_deleting(const void *object, PropertyValue *ret)
         ROW(EMITS_CHANGE, "AttentionMessage", "s", 0, read_attention_message)   \
         ROW(EMITS_CHANGE, "AttentionAdvice", "s", 0, read_attention_advice)     \
         ROW(EMITS_CHANGE, "AttentionRunId", "s", 0, read_attention_run)         \
+        ROW(EMITS_CHANGE, "AttentionAccounts", "as", 0, read_attention_accounts) \
         ROW(EMITS_CHANGE, "DeletingItems", "b", 0, read_deleting)               \
         ROW(EMITS_CHANGE, "AttentionSinceUSec", "t", 0, read_attention_since)
 

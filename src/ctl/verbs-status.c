@@ -270,6 +270,19 @@ static void pending_lines(struct json_object *connector)
                             json_text(next, "trigger"), isempty(requested_by) ? "" : ", asked for by ", requested_by);
 }
 
+/* Who needs it: "visa, giro"; nothing for all. */
+static void account_line(struct json_object *attention)
+{
+        _cleanup_buffer_ Buffer text = {};
+        _cleanup_free_ char *accounts = NULL;
+        struct json_object *account;
+
+        for (size_t i = 0; (account = json_element(attention, "accounts", i)); i++)
+                buffer_append_format(&text, "%s%s", i == 0 ? "" : ", ", json_object_get_string(account));
+        if (buffer_take(&text, &accounts) >= 0)
+                line("Accounts", COLOUR_NORMAL, accounts);
+}
+
 static void print_connector(struct json_object *connector)
 {
         struct json_object *attention = json_member(connector, "attention"), *calendar;
@@ -302,6 +315,7 @@ static void print_connector(struct json_object *connector)
         pending_lines(connector);
         if (attention) {
                 advice_lines(json_text(attention, "category"), json_text(attention, "advice"));
+                account_line(attention);
                 line("Said", COLOUR_NORMAL, json_text(attention, "message"));
                 time_line("Since", json_time(attention, "since"));
         }

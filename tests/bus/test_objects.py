@@ -35,7 +35,8 @@ def test_connector_properties(daemon, client):
         "LoadError": "", "NextElapseUSec": properties["NextElapseUSec"], "Retrying": False, "RetryUSec": 0, "RetryAttempt": 0,
         "RetryAccounts": [], "FullResyncPending": False, "FullResyncAccounts": [], "FollowUp": "", "FollowUpRequestedBy": "", "ActiveRun": "/",
         "LastRunId": "", "LastOutcome": "", "LastFinishedUSec": 0, "ConsecutiveFailures": 0, "AttentionCategory": "",
-        "AttentionMessage": "", "AttentionAdvice": "", "AttentionSinceUSec": 0, "AttentionRunId": "", "DeletingItems": False,
+        "AttentionMessage": "", "AttentionAdvice": "", "AttentionSinceUSec": 0, "AttentionRunId": "",
+        "AttentionAccounts": [], "DeletingItems": False,
     }
     assert properties["NextElapseUSec"] // 10**6 >= 7226582400 - 86400
     assert client.get(connector_path("bank"), CONNECTOR, "NextElapseUSec") == 0
@@ -115,6 +116,7 @@ def test_full_resync_of_some_accounts_is_owed(daemon, client):
     worker.exit()
     wait_for(lambda: client.get(path, CONNECTOR, "FullResyncPending"), "the debt")
     assert client.get(path, CONNECTOR, "FullResyncAccounts") == ["visa", "giro"]
+    wait_for(lambda: client.get(path, CONNECTOR, "AttentionAccounts") == ["visa", "giro"], "the accounts in need")
     result = client.start("bank")[3]
     assert result == {"full_resync": False, "follow_up_pending": False, "full_resync_pending": False, "full_resync_owed": True}
     described = client.describe("DescribeConnectors", name="bank")["connectors"][0]

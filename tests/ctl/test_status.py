@@ -142,6 +142,15 @@ def test_log_where_workers_are_children(two, ctl):
     assert told in ctl.run("status", run)
 
 
+def test_status_says_which_accounts_need_attention(world, ctl):
+    world.puppet_connector("bank", text="[Run]\nRetryMax=0\n")
+    world.start()
+    ctl.run("start", "bank", "--accounts=visa,giro")
+    world.puppet().exit(1)
+    wait_for(lambda: ctl.json("status", "bank")["connector"]["attention"], "attention")
+    assert "Accounts: visa, giro\n" in ctl.run("status", "bank")
+
+
 def test_status_says_what_is_owed_and_what_follows(world, ctl):
     world.puppet_connector("bank", text="[Run]\nRetryMax=0\n")
     world.start()
