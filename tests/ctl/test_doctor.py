@@ -97,7 +97,7 @@ def test_attention_beyond_a_page(world, diagnose):
     assert world.daemon.stop() == 0
     with closing(sqlite3.connect(world.daemon.state / "history.db")) as history, history:
         changed = history.execute("UPDATE connectors SET attention_category = 'connection_lost',"
-                                  " attention_message = 'Log in again.', attention_since_usec = 1")
+                                  " attention_message = 'Log in again.', attention_since_usec = 1, attention_run_id = 'gone'")
         assert changed.rowcount == 100
     world.start()
     assert world.client.describe("DescribeConnectors", attention=True)["next"]
