@@ -162,9 +162,9 @@ static void on_stage_exit(Process *process, void *userdata)
         Stage *stage = userdata;
         Pipeline *pipeline = stage->pipeline;
 
-        log_debug("%s has ended.", process_name(process));
         stage->ended = true;
-        stage->unread = is_unread(stage);
+        stage->unread = is_unread(stage); /* before anybody hears of it and goes on */
+        log_debug("%s has ended.", process_name(process));
         put_in_order(stage);
         pipeline->n_ended++;
         if (pipeline_has_ended(pipeline)) {
