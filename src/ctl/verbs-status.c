@@ -227,13 +227,13 @@ int verb_show(Ctl *ctl, int argc, char **argv)
 
 /* ---- Status */
 
-/* " of visa, giro"; nothing for all. */
-static void append_accounts(Buffer *text, struct json_object *object, const char *key)
+/* @before, and "visa, giro"; nothing for all. */
+static void append_accounts(Buffer *text, const char *before, struct json_object *object, const char *key)
 {
         struct json_object *account;
 
         for (size_t i = 0; (account = json_element(object, key, i)); i++)
-                buffer_append_format(text, "%s%s", i == 0 ? " of " : ", ", json_object_get_string(account));
+                buffer_append_format(text, "%s%s", i == 0 ? before : ", ", json_object_get_string(account));
 }
 
 static void retry_line(struct json_object *retry)
@@ -244,7 +244,7 @@ static void retry_line(struct json_object *retry)
 
         if (!retry)
                 return;
-        append_accounts(&text, retry, "accounts");
+        append_accounts(&text, " of ", retry, "accounts");
         if (buffer_take(&text, &accounts) >= 0)
                 line_format("Retry", "attempt %" PRIu64 "%s %s", json_count(retry, "attempt"), strempty(accounts),
                             relative_text(when, json_time(retry, "at")));
@@ -260,7 +260,7 @@ static void pending_lines(struct json_object *connector)
 
         if (json_flag(connector, "full_resync_pending")) {
                 buffer_append_string(&text, "a full resync");
-                append_accounts(&text, connector, "full_resync_accounts");
+                append_accounts(&text, " of ", connector, "full_resync_accounts");
                 if (buffer_take(&text, &pending) >= 0)
                         line("Pending", COLOUR_NORMAL, pending);
         }
@@ -270,15 +270,12 @@ static void pending_lines(struct json_object *connector)
                             json_text(next, "trigger"), isempty(requested_by) ? "" : ", asked for by ", requested_by);
 }
 
-/* Who needs it: "visa, giro"; nothing for all. */
 static void account_line(struct json_object *attention)
 {
         _cleanup_buffer_ Buffer text = {};
         _cleanup_free_ char *accounts = NULL;
-        struct json_object *account;
 
-        for (size_t i = 0; (account = json_element(attention, "accounts", i)); i++)
-                buffer_append_format(&text, "%s%s", i == 0 ? "" : ", ", json_object_get_string(account));
+        append_accounts(&text, "", attention, "accounts");
         if (buffer_take(&text, &accounts) >= 0)
                 line("Accounts", COLOUR_NORMAL, accounts);
 }

@@ -8,14 +8,8 @@ int store_first_seq(Store *store, uint64_t *ret)
 {
         static const char sql[] = "SELECT ifnull((SELECT min(seq) FROM events),"
                                   " (SELECT value + 1 FROM meta WHERE name = 'last_seq'))";
-        _cleanup_query_ Query query = query_begin(store->reader, sql);
-        int r;
 
-        r = query_step(&query);
-        if (r < 0)
-                return r;
-        *ret = query_get_uint(&query);
-        return query_error(&query);
+        return query_number(store->reader, sql, ret);
 }
 
 /* The first event at @seq or above. Return: 1; 0 (none); negative errno. */

@@ -15,6 +15,18 @@ Query query_begin(Db *db, const char *sql)
         return query;
 }
 
+int query_number(Db *db, const char *sql, uint64_t *ret)
+{
+        _cleanup_query_ Query query = query_begin(db, sql);
+        int r;
+
+        r = query_step(&query);
+        if (r < 0)
+                return r;
+        *ret = query_get_uint(&query);
+        return query_error(&query);
+}
+
 void query_again(Query *query)
 {
         if (!query->stmt)

@@ -33,6 +33,10 @@ int query_step(Query *query) _must_check_;
 /* Runs a statement that returns no rows. Return: how many rows it changed; negative errno. */
 int query_run(Query *query) _must_check_;
 
+/* The number that a statement without parameters gives, in one row (0: in none); @sql is static. Return: 0;
+ * negative errno. */
+int query_number(Db *db, const char *sql, uint64_t *ret) _must_check_;
+
 /* Reset for other parameters. */
 void query_again(Query *query);
 

@@ -70,14 +70,8 @@ int store_user_exists(Store *store, const char *user_id)
 int store_count_users(Store *store, uint64_t *ret)
 {
         static const char sql[] = "SELECT value FROM meta WHERE name = 'users'";
-        _cleanup_query_ Query query = query_begin(store->reader, sql);
-        int r;
 
-        r = query_step(&query);
-        if (r < 0)
-                return r;
-        *ret = query_get_uint(&query);
-        return query_error(&query);
+        return query_number(store->reader, sql, ret);
 }
 
 /* ---- The writer's thread */

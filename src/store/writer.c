@@ -290,14 +290,12 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Writer *, writer_free);
 static int page_size(Db *db, uint64_t *ret)
 {
         static const char sql[] = "PRAGMA page_size";
-        _cleanup_query_ Query query = query_begin(db, sql);
         int r;
 
-        r = query_step(&query);
+        r = query_number(db, sql, ret);
         if (r < 0)
                 return r;
-        *ret = query_get_uint(&query);
-        return r > 0 && *ret > 0 ? 0 : -EIO;
+        return *ret > 0 ? 0 : -EIO;
 }
 
 int writer_start(Db *db, const WriterOptions *options, Writer **ret)
