@@ -13,6 +13,7 @@
 #include "model/connection.h"
 #include "model/zone.h"
 #include "unit/expect.h"
+#include "unit/wrong-line.h"
 
 #define USER "01234567-89ab-cdef-0123-456789abcdef"
 
@@ -88,11 +89,7 @@ static void test_everything(void **state)
 }
 
 /* One wrong line each; what is said begins with the text. */
-static const struct {
-        const char *text;
-        DiagnosticSeverity severity;
-        const char *start;
-} wrong[] = {
+static const WrongLine wrong[] = {
         { "[Connection]\nProvider=Bank\n", DIAGNOSTIC_ERROR, "f:2: Provider=: 'Bank' is no provider: up to 64 of a-z" },
         { "[Connection]\nUser=me\n", DIAGNOSTIC_ERROR, "f:2: User=: 'me' is no UUID" },
         { "[Connection]\nAccounts=a 'b\n", DIAGNOSTIC_WARNING, "f:2: Accounts=: A quote is left open in ''b'." },
@@ -121,25 +118,11 @@ static const struct {
 static void test_wrong(void **state)
 {
         for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
-                bool fatal = wrong[i].severity == DIAGNOSTIC_ERROR;
                 ConnectionDefinition *c;
                 Diagnostics d = {};
-                char *text;
 
                 c = parse(wrong[i].text, &d);
-                if (d.n_items != 1)
-                        fail_msg("%zu things said, not one, about:\n%s", d.n_items, wrong[i].text);
-                text = diagnostic_format(&d.items[0]);
-                if (!startswith(text, wrong[i].start))
-                        fail_msg("'%s' does not begin with '%s'", text, wrong[i].start);
-                assert_int_equal(d.items[0].severity, wrong[i].severity);
-                assert_int_equal(c->load_state, fatal ? LOAD_BAD_SETTING : LOAD_LOADED);
-                if (fatal)
-                        assert_string_equal(c->load_error, text);
-                else
-                        assert_null(c->load_error);
-                free(text);
-                diagnostics_done(&d);
+                expect_wrong(&wrong[i], &d, c->load_state, c->load_error);
                 connection_definition_unref(c);
         }
 }

@@ -9,6 +9,7 @@
 #include "base/string-util.h"
 #include "model/connector.h"
 #include "unit/expect.h"
+#include "unit/wrong-line.h"
 
 #define USER "01234567-89ab-cdef-0123-456789abcdef"
 
@@ -147,11 +148,7 @@ static void test_from_assignments(void **state)
 #define PULL "[Pipeline]\nExecPull=/bin/pull\n"
 
 /* One wrong line each; what is said begins with the text. */
-static const struct {
-        const char *text;
-        DiagnosticSeverity severity;
-        const char *start;
-} wrong[] = {
+static const WrongLine wrong[] = {
         { PULL "[Connector]\nProvider=Bank\n", DIAGNOSTIC_ERROR, "f:4: Provider=: 'Bank' is no provider: up to 64 of a-z" },
         { PULL "[Connector]\nSource=push\n", DIAGNOSTIC_ERROR,
           "f:4: Source=: 'push' is none of pull, webhook, sdk, backfill, xml_import, linked_account." },
@@ -225,25 +222,11 @@ static const struct {
 static void test_wrong(void **state)
 {
         for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
-                bool fatal = wrong[i].severity == DIAGNOSTIC_ERROR;
                 ConnectorDefinition *c;
                 Diagnostics d = {};
-                char *text;
 
                 c = parse(wrong[i].text, &d);
-                if (d.n_items != 1)
-                        fail_msg("%zu things said, not one, about:\n%s", d.n_items, wrong[i].text);
-                text = diagnostic_format(&d.items[0]);
-                if (!startswith(text, wrong[i].start))
-                        fail_msg("'%s' does not begin with '%s'", text, wrong[i].start);
-                assert_int_equal(d.items[0].severity, wrong[i].severity);
-                assert_int_equal(c->load_state, fatal ? LOAD_BAD_SETTING : LOAD_LOADED);
-                if (fatal)
-                        assert_string_equal(c->load_error, text);
-                else
-                        assert_null(c->load_error);
-                free(text);
-                diagnostics_done(&d);
+                expect_wrong(&wrong[i], &d, c->load_state, c->load_error);
                 connector_definition_unref(c);
         }
 }
