@@ -217,7 +217,7 @@ class Page {
       this.view?.close?.();
       this.view = !this.may("read") ? new Nowhere("no-scope")
         : place.view === "syncs" ? new Syncs(this, this.model)
-        : place.view === "connections" ? new Connections(this, this.model)
+        : place.view === "connections" ? new Connections(this)
         : place.view === "sync" ? new Sync(this, this.model, place.name, place.tab) : new Nowhere("no-place");
       this.draw();
       scrollTo(0, this.view instanceof Syncs ? this.view.scrolled() : 0);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // How a run gets on: what its events say, and how fast, which they do not say.
 
+import { serverNow } from "./api.js";
+
 /** @typedef {import("./api.js").SyncEvent} SyncEvent */
+/** @typedef {{time: number, stage: string, processed: number}} Sample */
 
 const WINDOW_MS = 30000; // the rate is that of the last so many
 const SAMPLES_MAX = 64;
@@ -26,10 +29,10 @@ export class Progress {
     this.event = null;
     /** @type {string | null} */
     this.startedAt = null;
-    /** @type {{time: number, processed: number}[]} */
+    /** @type {Sample[]} */
     this.samples = [];
     this.isWhole = false; // its past is known, too
-    this.heardAt = Date.now(); // by our clock, not the server's
+    this.heardAt = Date.now(); // by our clock, not the server's: when there was news, not when it was read
   }
 
   /** @param {SyncEvent} event */
@@ -38,13 +41,13 @@ export class Progress {
     const time = Date.parse(event.timestamp);
     if (!this.event || Date.parse(this.event.timestamp) <= time) {
       this.event = event;
-      this.heardAt = Date.now();
+      this.heardAt = Date.now() - Math.max(0, serverNow() - time);
     }
     if (event.stage !== "queued") this.startedAt ??= event.timestamp;
-    if (event.items_processed !== null) this.sample({ time, processed: event.items_processed });
+    if (event.items_processed !== null) this.sample({ time, stage: event.stage, processed: event.items_processed });
   }
 
-  /** In the order of time, whichever is told of first: the stream's newest comes before the past. @param {{time: number, processed: number}} sample */
+  /** In the order of time, whichever is told of first: the stream's newest comes before the past. @param {Sample} sample */
   sample(sample) {
     const at = this.samples.findLastIndex(({ time }) => time <= sample.time) + 1;
     this.samples.splice(at, 0, sample);
@@ -76,9 +79,16 @@ export class Progress {
     return null;
   }
 
+  /** Where what goes on now begins: what another stage did, or what was counted before it began anew, is no part of it. */
+  get beginning() {
+    let i = this.samples.length - 1;
+    while (i > 0 && this.samples[i - 1].stage === this.samples[i].stage && this.samples[i - 1].processed <= this.samples[i].processed) i--;
+    return this.samples[i];
+  }
+
   /** Items a second; null while it cannot be known. */
   get rate() {
-    const first = this.samples[0], last = this.samples.at(-1);
+    const first = this.beginning, last = this.samples.at(-1);
     if (!first || !last || last.time - first.time < RATE_MIN_MS || last.processed <= first.processed) return null;
     return ((last.processed - first.processed) * 1000) / (last.time - first.time + Math.max(0, this.silence - QUIET_MS));
   }

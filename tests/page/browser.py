@@ -3,21 +3,19 @@
 
 import base64
 import contextlib
-import fcntl
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from npm import modules
 from selenium import webdriver
 from selenium.common.exceptions import JavascriptException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.keys import Keys
 
-HERE = Path(__file__).resolve().parent
 WAIT_SEC = 30
 WIDE, NARROW = (1360, 900), (390, 844)
 TIME_ZONE = "Asia/Kathmandu"  # +05:45: nobody has it by chance
@@ -36,20 +34,6 @@ AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practi
 
 # Of what is there many times, in one way, the first ones are enough for axe, which takes its time.
 AXE_EXCLUDES = [[".rows .row:nth-child(n + 6)"], [".entry:nth-of-type(n + 5)"], [".entry tr:nth-child(n + 6)"], [".as-table tr:nth-child(n + 4)"]]
-
-
-def install_axe(folder):
-    """The package of the lock file, installed into the build folder once, whoever of both halves comes first."""
-    lock, installed = (HERE / "package-lock.json").read_bytes(), folder / "installed"
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as alone:
-        fcntl.flock(alone, fcntl.LOCK_EX)
-        if not installed.exists() or installed.read_bytes() != lock:
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(HERE / name, folder)
-            subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-            installed.write_bytes(lock)
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
 # The body is tried until its value is true: each time something in the page has changed, and now and then, since not all
@@ -78,7 +62,7 @@ WHEN = """
 
 class Browser:
     def __init__(self, build):
-        self.axe = install_axe(build / "npm")
+        self.axe = (modules(build) / "axe-core" / "axe.min.js").read_text()
         self.shots = build / "screenshots"
         self.shots.mkdir(parents=True, exist_ok=True)
         self.profile = tempfile.TemporaryDirectory(prefix="syncrun-chromium-", ignore_cleanup_errors=True)

@@ -2,6 +2,7 @@
 // What is said of a run's pace, by a clock that the test sets.
 
 import assert from "node:assert/strict";
+import { session } from "../../src/web/api.js";
 import { Progress } from "../../src/web/progress.js";
 
 let now = Date.UTC(2026, 10, 22, 10, 0);
@@ -45,3 +46,31 @@ for (let sec = 0; sec <= 100; sec++) {
   long.add(event(sec, sec < 60 ? sec * 100 : 6000 + sec - 60));
 }
 assert.equal(long.rate, 1);
+
+// What is counted anew, or by another stage, has a rate of its own.
+const staged = new Progress("r");
+const tell = (sec, processed, stage) => {
+  now = begun + sec * 1000;
+  staged.add(event(sec, processed, { stage }));
+};
+for (let sec = 0; sec < 5; sec++) tell(sec, sec * 20, "fetching");
+assert.equal(staged.rate, 20);
+for (let sec = 5; sec < 8; sec++) tell(sec, 80 + sec, "saving");
+assert.equal(staged.rate, 1);
+for (let sec = 8; sec < 12; sec++) tell(sec, (sec - 8) * 3, "saving");
+assert.equal(staged.rate, 3);
+
+// Who comes to a run that has stalled, or reads it once more, is told so: it counts when there was news, by the server's clock.
+globalThis.fetch = async () => ({ ok: true, status: 200, headers: new Map([["Date", new Date(Date.now() + lead).toUTCString()]]), json: async () => ({}) });
+let lead = 0;
+for (const hour of [0, -400, 400]) {
+  lead = hour * 3600000;
+  now = begun + 10000 - lead;
+  await session.get();
+  for (const [silent, isStalled] of [[0, false], [23, false], [31, true]]) {
+    now = begun + (10 + silent) * 1000 - lead;
+    const reloaded = new Progress("r");
+    for (let sec = 0; sec <= 10; sec++) reloaded.add(event(sec, sec * 20));
+    assert.deepEqual([reloaded.isStalled, reloaded.rate], [isStalled, 200 / (10 + Math.max(0, silent - 3))]);
+  }
+}

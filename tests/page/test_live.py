@@ -9,7 +9,8 @@ import subprocess
 import time
 
 import pytest
-from browser import HERE, TIME_ZONE, Keys
+from browser import TIME_ZONE, Keys
+from npm import HERE
 from sites import finish
 
 AT_ONCE_SEC = 1

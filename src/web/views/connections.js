@@ -144,8 +144,8 @@ export class Reconnections {
 }
 
 export class Connections {
-  /** @param {{changed: () => void, may: (what: "read" | "write") => boolean}} page @param {import("../model.js").Model} model */
-  constructor(page, model) {
+  /** @param {{changed: () => void, may: (what: "read" | "write") => boolean}} page */
+  constructor(page) {
     this.page = page;
     this.title = "Connections";
     /** @type {Connection[] | null} */

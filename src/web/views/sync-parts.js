@@ -2,6 +2,7 @@
 // The parts of one sync's page that stand above its feed: what needs attention, what runs now, where things come from
 // and go to, how the last runs went.
 
+import { serverNow } from "../api.js";
 import { h } from "../dom.js";
 import { brief, briefSpan, count, exactly, moment, plural, span } from "../format.js";
 import { chart } from "../chart.js";
@@ -55,7 +56,7 @@ export function running(progress, startedAt) {
     isStalled && h("span", { class: "mark warn" }, icon("warning"), `no news for ${span(silence)}`),
     !isStalled && rate !== null && `${rate < 10 ? rate.toFixed(1) : brief(Math.round(rate))} items/s`,
     !isStalled && left !== null && left > 500 && `about ${span(Math.ceil(left / 1000) * 1000).replace(".0 s", " s")} left`,
-    begun && `running for ${span(Math.max(0, Date.now() - Date.parse(begun)))}`,
+    begun && `running for ${span(Math.max(0, serverNow() - Date.parse(begun)))}`,
   ].filter(Boolean);
   return h("section", { class: "card running", "data-key": "running", "aria-label": "Running now" },
     h("div", { class: "running-head" }, steps(progress.stage), fraction !== null && h("b", { class: "percent" }, `${Math.floor(fraction * 100)} %`)),
