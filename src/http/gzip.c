@@ -2,11 +2,17 @@
 
 #include "http/gzip.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <zlib.h>
 
 #define WINDOW (15 + 16) /* the largest window, with gzip's head and tail */
 #define MEMORY 8
+
+struct GzipSlices {
+        z_stream z;
+        size_t left; /* of the text */
+};
 
 int gzip_text(const char *data, size_t size, int level, char **ret, size_t *ret_size)
 {
@@ -28,4 +34,51 @@ int gzip_text(const char *data, size_t size, int level, char **ret, size_t *ret_
         *ret = TAKE_PTR(text);
         *ret_size = z.total_out;
         return 0;
+}
+
+int gzip_slices_new(const char *data, size_t size, GzipSlices **ret)
+{
+        _cleanup_free_ GzipSlices *slices = calloc(1, sizeof(*slices));
+
+        if (!slices ||
+            deflateInit2(&slices->z, GZIP_LEVEL_QUICK, Z_DEFLATED, WINDOW, MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
+                return -ENOMEM;
+        slices->z.next_in = (unsigned char *) data;
+        slices->left = size;
+        *ret = TAKE_PTR(slices);
+        return 0;
+}
+
+GzipSlices *gzip_slices_free(GzipSlices *slices)
+{
+        if (!slices)
+                return NULL;
+        (void) deflateEnd(&slices->z);
+        free(slices);
+        return NULL;
+}
+
+size_t gzip_slices_left(const GzipSlices *slices)
+{
+        return slices->left;
+}
+
+/* What comes of a slice may be nothing yet: then it is as quickly done as it is dull. */
+ssize_t gzip_slices_next(GzipSlices *slices, char *buffer, size_t size)
+{
+        z_stream *z = &slices->z;
+        int r = Z_OK;
+
+        z->next_out = (unsigned char *) buffer;
+        z->avail_out = (unsigned) MIN(size, UINT_MAX);
+        while (r == Z_OK && z->next_out == (unsigned char *) buffer) {
+                size_t slice = MIN(slices->left, GZIP_SLICE_MAX);
+
+                z->avail_in = (unsigned) slice;
+                r = deflate(z, slice == slices->left ? Z_FINISH : Z_NO_FLUSH);
+                slices->left -= slice - z->avail_in;
+        }
+        if (r != Z_OK && r != Z_STREAM_END)
+                return -EIO;
+        return (char *) z->next_out - buffer;
 }

@@ -109,6 +109,27 @@ int respond_tag(const char *data, size_t size, char buf[static ETAG_TEXT_MAX])
         return 0;
 }
 
+/* One that is compressed as it is sent, and what its text is in. */
+typedef struct SlicedBody {
+        GzipSlices *slices;
+        char *owned;
+        sd_bus_message *message;
+} SlicedBody;
+
+static bool is_sliced(const Answer *answer)
+{
+        return answer->size > GZIP_AT_ONCE_MAX && !answer->gzip;
+}
+
+size_t respond_held_bytes(const Request *request)
+{
+        const Answer *answer = &request->answer;
+
+        if (!answer->owned && !answer->message)
+                return 0;
+        return answer->size + (is_sliced(answer) && takes_gzip(request) ? GZIP_SLICES_HELD_BYTES : 0);
+}
+
 /* The answer's data compressed; whether that made it smaller. */
 static bool compress_body(Answer *answer)
 {
@@ -197,6 +218,48 @@ static ssize_t read_nothing(void *userdata, uint64_t position, char *buffer, siz
         return MHD_CONTENT_READER_END_OF_STREAM;
 }
 
+static ssize_t read_slice(void *userdata, uint64_t position, char *buffer, size_t size)
+{
+        SlicedBody *body = userdata;
+        ssize_t n = gzip_slices_next(body->slices, buffer, size);
+
+        if (n < 0)
+                return MHD_CONTENT_READER_END_WITH_ERROR;
+        return n == 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
+}
+
+static void free_slices(void *userdata)
+{
+        SlicedBody *body = userdata;
+
+        gzip_slices_free(body->slices);
+        free(body->owned);
+        sd_bus_message_unref(body->message);
+        free(body);
+}
+
+/* How long it becomes is not known before it is sent. */
+static struct MHD_Response *make_sliced_response(Answer *answer)
+{
+        SlicedBody *body = calloc(1, sizeof(*body));
+        struct MHD_Response *response;
+
+        if (!body)
+                return NULL;
+        if (gzip_slices_new(answer->data, answer->size, &body->slices) < 0) {
+                free(body);
+                return NULL;
+        }
+        response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_slice, body, free_slices);
+        if (!response) {
+                free_slices(body);
+                return NULL;
+        }
+        body->owned = TAKE_PTR(answer->owned);
+        body->message = TAKE_PTR(answer->message);
+        return response;
+}
+
 static struct MHD_Response *make_response(Answer *answer)
 {
         struct MHD_Response *response;
@@ -242,17 +305,20 @@ struct MHD_Response *respond_make(Request *request, const HttpSettings *settings
         Answer *answer = &request->answer;
         struct MHD_Response *response;
         char *tag = answer->tag;
-        bool known = false, compressed = false, varies = answer->size >= GZIP_MIN_BYTES;
+        bool known = false, compressed = false, sliced = false, varies = answer->size >= GZIP_MIN_BYTES;
         unsigned status = answer->status;
 
         if (cachable && (tag[0] || respond_tag(answer->data, answer->size, tag) >= 0))
                 known = is_known(request, tag);
         if (known)
                 status = MHD_HTTP_NOT_MODIFIED;
-        else if (varies && takes_gzip(request))
-                compressed = compress_body(answer);
-        response = known ? MHD_create_response_from_buffer(0, (void *) "", MHD_RESPMEM_PERSISTENT)
-                         : make_response(answer);
+        else if (varies && takes_gzip(request)) {
+                sliced = is_sliced(answer);
+                compressed = sliced || compress_body(answer);
+        }
+        response = known    ? MHD_create_response_from_buffer(0, (void *) "", MHD_RESPMEM_PERSISTENT)
+                   : sliced ? make_sliced_response(answer)
+                            : make_response(answer);
         if (!response)
                 return NULL;
         if (compressed) {

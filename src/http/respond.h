@@ -17,6 +17,9 @@ struct MHD_Response;
  */
 struct MHD_Response *respond_make(Request *request, const HttpSettings *settings, unsigned *ret_status) _must_check_;
 
+/* What is kept in memory for the answer until it is sent, but for what is there in any case. */
+size_t respond_held_bytes(const Request *request);
+
 /* The entity tag of such data: of its SHA-256. Return: 0; negative errno. */
 int respond_tag(const char *data, size_t size, char buf[static ETAG_TEXT_MAX]) _must_check_;
 

@@ -165,8 +165,7 @@ static bool has_room(const Server *server, size_t size)
 
 static enum MHD_Result send_answer(Request *request)
 {
-        const Answer *answer = &request->answer;
-        size_t held = answer->owned || answer->message ? answer->size : 0;
+        size_t held = respond_held_bytes(request);
         struct MHD_Response *response;
         enum MHD_Result result;
         unsigned status;

@@ -104,6 +104,28 @@ def test_compression(shim, key, reporter, sent, compressed):
         assert answer.body == plain.body
 
 
+AT_ONCE = 128 * 1024  # GZIP_AT_ONCE_MAX
+
+
+@pytest.mark.parametrize("n, sliced", [(6, False), (20, True)])
+def test_large_answers_are_compressed_as_they_are_sent(shim, key, reporter, n, sliced):
+    """Nobody waits until all of one is: how long it becomes is not known when it begins."""
+    reporter.big(n)
+    plain = shim.get(RECENT, key)
+    assert (len(plain.body) > AT_ONCE) == sliced
+    tag = plain.headers["ETag"][:-1] + '-gzip"'
+    packed = shim.get(RECENT, key, headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(packed.body) == plain.body and packed.headers["ETag"] == tag
+    assert (packed.headers["Content-Length"], packed.headers["Transfer-Encoding"]) == (
+        (None, "chunked") if sliced else (str(len(packed.body)), None))
+    assert shim.get(RECENT, key, headers={"Accept-Encoding": "gzip", "If-None-Match": tag}).status == 304
+    # Who knows nothing of chunks has it until the end of the connection.
+    head, _, body = shim.raw(f"GET {RECENT} HTTP/1.0\r\nX-API-Key: {key}\r\nAccept-Encoding: gzip\r\n\r\n".encode()).partition(b"\r\n\r\n")
+    assert b"chunked" not in head and gzip.decompress(body) == plain.body
+    empty = shim.request("HEAD", RECENT, key, headers={"Accept-Encoding": "gzip"})
+    assert (empty.status, empty.body, empty.headers["ETag"]) == (200, b"", tag)
+
+
 def test_small_answers_are_not_compressed(shim, key):
     answer = shim.get(RUNS, key, headers={"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] is None and answer.headers["Vary"] is None

@@ -9,11 +9,14 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <zlib.h>
 
+#include "base/buffer.h"
 #include "base/string-util.h"
 #include "http/auth.h"
 #include "http/failures.h"
 #include "http/farewell.h"
+#include "http/gzip.h"
 #include "http/kept.h"
 #include "http/token-keys.h"
 
@@ -138,6 +141,95 @@ static void test_so_many_last_words_are_under_way(void **state)
         sd_event_unref(event);
 }
 
+/* ---- Compressing */
+
+static char *random_text(size_t size)
+{
+        char *text = malloc(size + 1);
+        unsigned seed = 1;
+
+        assert_non_null(text);
+        for (size_t i = 0; i < size; i++) {
+                seed = seed * 1103515245U + 12345U;
+                text[i] = (char) ('a' + (seed >> 16) % 16);
+        }
+        text[size] = '\0';
+        return text;
+}
+
+static char *plain_of(const char *packed, size_t size, size_t plain_size)
+{
+        z_stream z = { .next_in = (unsigned char *) packed, .avail_in = (unsigned) size };
+        char *plain = malloc(plain_size + 1);
+
+        assert_non_null(plain);
+        z.next_out = (unsigned char *) plain;
+        z.avail_out = (unsigned) plain_size;
+        assert_int_equal(inflateInit2(&z, 15 + 16), Z_OK);
+        assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
+        assert_int_equal(z.total_out, plain_size);
+        plain[plain_size] = '\0';
+        (void) inflateEnd(&z);
+        return plain;
+}
+
+/* What is compressed at a time, into a buffer of @room bytes. */
+static void expect_slices(const char *text, size_t size, size_t room)
+{
+        _cleanup_free_ char *buffer = malloc(room), *plain = NULL;
+        _cleanup_buffer_ Buffer packed = {};
+        size_t left = size, most = 0;
+        GzipSlices *slices;
+        ssize_t n;
+
+        assert_non_null(buffer);
+        expect_ok(gzip_slices_new(text, size, &slices));
+        while ((n = gzip_slices_next(slices, buffer, room)) > 0) {
+                buffer_append(&packed, buffer, (size_t) n);
+                most = MAX(most, left - gzip_slices_left(slices));
+                left = gzip_slices_left(slices);
+        }
+        assert_int_equal(n, 0);
+        assert_int_equal(left, 0);
+        assert_int_equal(gzip_slices_next(slices, buffer, room), 0);
+        gzip_slices_free(slices);
+        assert_true(most <= GZIP_SLICE_MAX);
+        assert_true(room < GZIP_SLICE_MAX || most == MIN(size, GZIP_SLICE_MAX));
+        plain = plain_of(packed.data, packed.size, size);
+        assert_string_equal(plain, text);
+}
+
+static void test_so_much_is_compressed_at_a_time(void **state)
+{
+        _cleanup_free_ char *text = random_text(40 * GZIP_SLICE_MAX);
+
+        for (size_t room = 128; room <= 4 * GZIP_SLICE_MAX; room *= 4) {
+                expect_slices(text, 40 * GZIP_SLICE_MAX, room);
+                expect_slices(text + 40 * GZIP_SLICE_MAX - 1, 1, room);
+        }
+}
+
+/* A slice that comes to nothing yet is not taken for the end. */
+static void test_dull_text_is_compressed_to_its_end(void **state)
+{
+        size_t size = 64 * GZIP_SLICE_MAX;
+        _cleanup_free_ char *text = malloc(size), *plain = NULL;
+        char packed[16 * KIB];
+        GzipSlices *slices;
+        size_t used = 0;
+        ssize_t n;
+
+        assert_non_null(text);
+        memset(text, ' ', size);
+        expect_ok(gzip_slices_new(text, size, &slices));
+        while ((n = gzip_slices_next(slices, packed + used, sizeof(packed) - used)) > 0)
+                used += (size_t) n;
+        assert_int_equal(n, 0);
+        gzip_slices_free(slices);
+        plain = plain_of(packed, used, size);
+        assert_memory_equal(plain, text, size);
+}
+
 /* ---- Keys of tokens */
 
 static void write_key(const char *folder, unsigned i)
@@ -199,6 +291,8 @@ int main(void)
                 cmocka_unit_test(test_so_many_bytes_of_answers_are_kept),
                 cmocka_unit_test(test_so_many_guessers_are_known),
                 cmocka_unit_test(test_so_many_last_words_are_under_way),
+                cmocka_unit_test(test_so_much_is_compressed_at_a_time),
+                cmocka_unit_test(test_dull_text_is_compressed_to_its_end),
                 cmocka_unit_test(test_so_many_keys_of_a_folder_are_read),
         };
 
