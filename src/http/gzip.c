@@ -63,21 +63,18 @@ size_t gzip_slices_left(const GzipSlices *slices)
         return slices->left;
 }
 
-/* What comes of a slice may be nothing yet: then it is as quickly done as it is dull. */
+/* Flushed, lest a slice comes to nothing and looks like the end. */
 ssize_t gzip_slices_next(GzipSlices *slices, char *buffer, size_t size)
 {
+        size_t slice = MIN(slices->left, GZIP_SLICE_MAX);
         z_stream *z = &slices->z;
-        int r = Z_OK;
+        int r;
 
         z->next_out = (unsigned char *) buffer;
         z->avail_out = (unsigned) MIN(size, UINT_MAX);
-        while (r == Z_OK && z->next_out == (unsigned char *) buffer) {
-                size_t slice = MIN(slices->left, GZIP_SLICE_MAX);
-
-                z->avail_in = (unsigned) slice;
-                r = deflate(z, slice == slices->left ? Z_FINISH : Z_NO_FLUSH);
-                slices->left -= slice - z->avail_in;
-        }
+        z->avail_in = (unsigned) slice;
+        r = deflate(z, slice == slices->left ? Z_FINISH : Z_SYNC_FLUSH);
+        slices->left -= slice - z->avail_in;
         if (r != Z_OK && r != Z_STREAM_END)
                 return -EIO;
         return (char *) z->next_out - buffer;

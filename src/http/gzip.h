@@ -41,7 +41,7 @@ int gzip_slices_new(const char *data, size_t size, GzipSlices **ret) _must_check
 GzipSlices *gzip_slices_free(GzipSlices *slices);
 
 /**
- * gzip_slices_next() - what comes of the next GZIP_SLICE_MAX, and of more where nothing has come of those
+ * gzip_slices_next() - what comes of the next GZIP_SLICE_MAX bytes, or of less where @size is small
  *
  * Return: how many bytes it wrote, 0 at the end; -EIO.
  */
