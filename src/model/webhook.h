@@ -127,7 +127,7 @@ int webhook_message_of_attention(WebhookType type, const Run *run, const Attenti
 int webhook_message_of_test(const char *endpoint_id, usec_t now_usec, WebhookMessage *ret) _must_check_;
 
 typedef enum DeliveryState {
-        DELIVERY_WAITING, /* for an earlier message of its run */
+        DELIVERY_WAITING, /* for an earlier message of its run, or of its connector's attention */
         DELIVERY_PENDING, /* has a time */
         DELIVERY_SUCCEEDED,
         DELIVERY_FAILED,

@@ -63,7 +63,7 @@ static int step_removal(Db *db, const EndpointWork *work)
         return r < 0 || r == (int) WEBHOOK_STEP_ROWS ? r : run(db, rest_sql, work->key, 1);
 }
 
-/* Those that wait first, so that none of them is let go. */
+/* Those that are pending last: none of the others is let go, see the schema's triggers. */
 static int step_hold(Db *db, const EndpointWork *work)
 {
 #define HOLD_SQL(of, more)                                                                                           \
@@ -114,6 +114,11 @@ static int step_recovery(Db *db, const EndpointWork *work, usec_t now_usec)
                                      " WHERE endpoint = ?1 AND message > ?2 AND message <= ?3 AND state = 'waiting'"
                                      " AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS other"
                                      "                 WHERE other.endpoint = d.endpoint AND other.lane = d.lane"
+                                     "                   AND other." IS_ON_ITS_WAY " AND (other.key < d.key OR"
+                                     "                       other.state = 'pending'))"
+                                     " AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS other"
+                                     "                 WHERE other.endpoint = d.endpoint"
+                                     "                   AND other.attention_lane = d.attention_lane"
                                      "                   AND other." IS_ON_ITS_WAY " AND (other.key < d.key OR"
                                      "                       other.state = 'pending'))";
         static const char end_sql[] = "UPDATE webhook_endpoints SET recover_after = NULLIF(?2, 0),"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Webhook messages and their way to each endpoint. At most one delivery of a lane is pending: the schema's triggers
- * let the next one go when it ends. */
+/* Webhook messages and their way to each endpoint. A delivery is of its run's lane, and of its connector's where it
+ * tells of attention. At most one of a lane is pending: the schema's triggers let the next one go when it ends. */
 
 #include <stdlib.h>
 
@@ -46,22 +46,31 @@ static int64_t insert_message(Db *db, const WebhookMessage *message)
         return r < 0 ? r : key;
 }
 
+/* Of the message m. */
+#define ATTENTION_LANE "CASE WHEN m.type IN ('sync.needs_attention', 'sync.recovered') THEN m.connector END"
+
 #define IS_ON_ITS_WAY "state IN ('waiting', 'pending')"
 
 /* ?1 message, ?2 lane, ?3 due */
 #define DELIVER_SQL(where)                                                                                           \
-        "INSERT INTO webhook_deliveries (message, endpoint, lane, state, due_usec)"                                  \
-        " SELECT ?1, key, ?2, state, CASE state WHEN 'pending' THEN ?3 END FROM (SELECT key,"                        \
+        "INSERT INTO webhook_deliveries (message, endpoint, lane, attention_lane, state, due_usec)"                  \
+        " SELECT ?1, endpoint, ?2, attention_lane, state, CASE state WHEN 'pending' THEN ?3 END FROM"                \
+        "  (SELECT e.key AS endpoint, " ATTENTION_LANE " AS attention_lane,"                                         \
         "   CASE WHEN disabled IS NOT NULL THEN 'held'"                                                              \
         "        WHEN EXISTS (SELECT 1 FROM webhook_deliveries AS other WHERE other.endpoint = e.key"                \
         "                     AND other.lane = ?2 AND other." IS_ON_ITS_WAY ") THEN 'waiting'"                       \
-        "        ELSE 'pending' END AS state FROM webhook_endpoints AS e WHERE removed = 0 AND " where ")"
+        "        WHEN EXISTS (SELECT 1 FROM webhook_deliveries AS other WHERE other.endpoint = e.key"                \
+        "                     AND other.attention_lane = " ATTENTION_LANE " AND other." IS_ON_ITS_WAY ")"            \
+        "          THEN 'waiting'"                                                                                   \
+        "        ELSE 'pending' END AS state"                                                                        \
+        "   FROM webhook_messages AS m, webhook_endpoints AS e WHERE m.key = ?1 AND e.removed = 0 AND " where ")"
 
 static int insert_deliveries(Db *db, int64_t key, const MessageWrite *m)
 {
-        static const char all_sql[] = DELIVER_SQL("(types = '' OR instr(' ' || types || ' ', ' ' || ?4 || ' ') > 0)"
-                                                  " AND (user_id IS NULL OR user_id = ?5)");
-        static const char one_sql[] = DELIVER_SQL("id = ?4");
+        static const char all_sql[] = DELIVER_SQL(
+                        "(types = '' OR instr(' ' || types || ' ', ' ' || m.type || ' ') > 0)"
+                        " AND (e.user_id IS NULL OR e.user_id = m.user_id)");
+        static const char one_sql[] = DELIVER_SQL("e.id = ?4");
         _cleanup_query_ Query query = query_begin(db, m->endpoint_id ? one_sql : all_sql);
 
         query_bind_int(&query, key);
@@ -69,10 +78,6 @@ static int insert_deliveries(Db *db, int64_t key, const MessageWrite *m)
         query_bind_uint(&query, m->due_usec);
         if (m->endpoint_id)
                 query_bind_text(&query, m->endpoint_id);
-        else {
-                query_bind_text(&query, webhook_type_to_string(m->message.type));
-                query_bind_text(&query, m->message.user_id);
-        }
         return query_run(&query);
 }
 
@@ -151,9 +156,9 @@ typedef struct ChangeWrite {
 static int apply_resend(Write *write, Db *db, Retention *retention)
 {
         static const char sql[] =
-                "INSERT INTO webhook_deliveries (message, endpoint, lane, state, due_usec, manual)"
-                " SELECT m.key, e.key, m.run_id, 'pending', ?3, 1 FROM webhook_messages AS m, webhook_endpoints AS e"
-                " WHERE e.id = ?1 AND e.removed = 0 AND m.id = ?2"
+                "INSERT INTO webhook_deliveries (message, endpoint, lane, attention_lane, state, due_usec, manual)"
+                " SELECT m.key, e.key, m.run_id, " ATTENTION_LANE ", 'pending', ?3, 1"
+                " FROM webhook_messages AS m, webhook_endpoints AS e WHERE e.id = ?1 AND e.removed = 0 AND m.id = ?2"
                 " ON CONFLICT (message, endpoint) DO UPDATE SET state = 'pending', due_usec = excluded.due_usec,"
                 "  n_attempts = 0, manual = 1, generation = generation + 1";
         ChangeWrite *c = container_of(write, ChangeWrite, write);

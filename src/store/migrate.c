@@ -29,6 +29,7 @@ const Migration store_migrations[] = {
         { 16, schema_v16 },
         { 17, schema_v17 },
         { 18, schema_v18 },
+        { 19, schema_v19 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

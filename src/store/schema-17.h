@@ -37,3 +37,40 @@ static const char schema_v18[] =
         "CREATE INDEX runs_ended_by_user"
         "  ON runs (user, updated_usec, last_seq, connector, provider, source, outcome, state)"
         "  WHERE state = 'finished';";
+
+/* When a delivery has been sent, given up, held or deleted: the next one of its lane, and of its attention_lane, where
+ * nothing else of either is before it or has been let go. What is to be held is not let go any more. */
+#define LET_NEXT_GO                                                                                                  \
+        "  UPDATE webhook_deliveries SET state = 'pending', due_usec = ifnull(OLD.due_usec, 1)"                      \
+        "    WHERE key IN ("                                                                                         \
+        "      (SELECT min(key) FROM webhook_deliveries WHERE endpoint = OLD.endpoint"                               \
+        "        AND lane = OLD.lane AND state = 'waiting' AND state IN ('waiting', 'pending')),"                    \
+        "      (SELECT min(key) FROM webhook_deliveries WHERE endpoint = OLD.endpoint"                               \
+        "        AND attention_lane = OLD.attention_lane"                                                            \
+        "        AND state = 'waiting' AND state IN ('waiting', 'pending')))"                                        \
+        "    AND key > (SELECT ifnull(hold_upto, 0) FROM webhook_endpoints AS e WHERE e.key = OLD.endpoint)"         \
+        "    AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS other WHERE other.endpoint = OLD.endpoint"          \
+        "      AND other.lane = webhook_deliveries.lane AND other.state IN ('waiting', 'pending')"                   \
+        "      AND (other.key < webhook_deliveries.key OR other.state = 'pending'))"                                 \
+        "    AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS other WHERE other.endpoint = OLD.endpoint"          \
+        "      AND other.attention_lane = webhook_deliveries.attention_lane"                                         \
+        "      AND other.state IN ('waiting', 'pending')"                                                            \
+        "      AND (other.key < webhook_deliveries.key OR other.state = 'pending'));"                                \
+        " END;"
+
+static const char schema_v19[] =
+        /* What tells of a connector's attention is of its lane, besides that of its run: what it was told last has to
+         * be how it is. */
+        "ALTER TABLE webhook_deliveries ADD COLUMN attention_lane INTEGER;"
+        "UPDATE webhook_deliveries SET attention_lane = (SELECT connector FROM webhook_messages AS m"
+        "    WHERE m.key = message AND m.type IN ('sync.needs_attention', 'sync.recovered'));"
+        "CREATE INDEX webhook_deliveries_by_attention_lane ON webhook_deliveries (endpoint, attention_lane)"
+        "  WHERE attention_lane IS NOT NULL AND state IN ('waiting', 'pending');"
+        "DROP TRIGGER webhook_deliveries_ended;"
+        "DROP TRIGGER webhook_deliveries_removed;"
+        "CREATE TRIGGER webhook_deliveries_ended AFTER UPDATE OF state ON webhook_deliveries"
+        "  WHEN OLD.state IN ('waiting', 'pending') AND NEW.state NOT IN ('waiting', 'pending') BEGIN"
+        LET_NEXT_GO
+        "CREATE TRIGGER webhook_deliveries_removed AFTER DELETE ON webhook_deliveries"
+        "  WHEN OLD.state IN ('waiting', 'pending') BEGIN"
+        LET_NEXT_GO;

@@ -21,7 +21,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 18
+#define STORE_SCHEMA_VERSION 19
 
 /* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {

@@ -28,8 +28,9 @@ void webhook_endpoints_free(WebhookEndpoint *endpoints, size_t n);
  * @endpoint_id: to this one alone, whatever it wants; NULL: as the endpoints have it
  * @due_usec:    CLOCK_REALTIME of the first attempt
  *
- * It is due at once, or waits while an earlier message of its run is on its way to the same endpoint, or is held where
- * the endpoint is disabled. One of a type that its run has made already is dropped.
+ * It is due at once, or waits while an earlier message of its run is on its way to the same endpoint, or, where it
+ * tells of a connector's attention, an earlier one that does, or is held where the endpoint is disabled. One of a type
+ * that its run has made already is dropped.
  */
 int store_put_webhook_message(Store *store, const WebhookMessage *message, const char *endpoint_id,
                               usec_t due_usec) _must_check_;

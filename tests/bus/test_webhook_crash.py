@@ -118,6 +118,27 @@ def test_order_of_a_run_while_it_fails(begin, receivers, new_daemon, client):
     assert receiver.types == ["sync.started"] * 3 + ["sync.completed"]
 
 
+def test_order_of_attention_while_it_fails(begin, receivers, new_daemon, client):
+    """The last word of a connector's attention is how it is, though an earlier one was not taken at first."""
+    receiver = receivers(answer(500))
+    webhooks = begin(retry="1h")
+    endpoint = webhooks.add(receiver.url(), types=["sync.needs_attention", "sync.recovered"])
+    for outcome, more in (("failed", {"attention": "consent_expired", "error": "too old"}), ("succeeded", {})):
+        run, *_ = client.start("bank")
+        worker = new_daemon.worker()
+        worker.attach()
+        worker.finish(1, outcome=outcome, **more)
+        worker.exit()
+        wait_for(lambda: not client.describe("DescribeRuns", active=True)["runs"], "the end of the run")
+        webhooks.wait_attempts(1)
+    recovered, attention = webhooks.messages(endpoint=endpoint)
+    assert (attention["eventType"], attention["statusText"]) == ("sync.needs_attention", "pending")
+    assert (recovered["eventType"], recovered["statusText"]) == ("sync.recovered", "waiting")
+    webhooks.call("ResendWebhookMessage", endpoint, attention["id"])
+    webhooks.wait_attempts(3)
+    assert receiver.types == ["sync.needs_attention", "sync.needs_attention", "sync.recovered"]
+
+
 def test_what_waits_survives_a_restart(begin, receivers, new_daemon, client):
     receiver = receivers(answer(500))
     webhooks = begin(retry="1h")

@@ -242,6 +242,9 @@ static void check_webhooks(StoreFixture *f)
         assert_int_equal(store_fixture_sql(f->path, "SELECT group_concat(state) = 'pending,waiting,succeeded,held'"
                                                     " FROM webhook_deliveries"),
                          1);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT group_concat(ifnull(attention_lane, '')) = ',1,,'"
+                                                    " FROM webhook_deliveries"),
+                         1);
         assert_int_equal(store_fixture_sql(f->path,
                                            "SELECT seq FROM sqlite_sequence WHERE name = 'webhook_deliveries'"),
                          10);
@@ -273,6 +276,9 @@ static const char add_skip[] =
                 "UPDATE skip SET row = 99, id = 'skip', outcome = 'skipped';"
                 "INSERT INTO runs SELECT * FROM skip;";
 
+/* A message of the run of "bank" tells of attention. */
+static const char change_type[] = "UPDATE webhook_messages SET type = 'sync.needs_attention' WHERE key = 4;";
+
 /* An old file is read, and has afterwards the schema of a new one, to the letter. */
 static void check_version(StoreFixture *f, unsigned version)
 {
@@ -288,6 +294,8 @@ static void check_version(StoreFixture *f, unsigned version)
         assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
         assert_int_equal(sqlite3_exec(db, script, NULL, NULL, NULL), SQLITE_OK);
         assert_int_equal(sqlite3_exec(db, add_skip, NULL, NULL, NULL), SQLITE_OK);
+        if (version >= 5)
+                assert_int_equal(sqlite3_exec(db, change_type, NULL, NULL, NULL), SQLITE_OK);
         (void) sqlite3_close(db);
         expect_ok(store_fixture_open(f, NULL));
         check_version_1(f, version);

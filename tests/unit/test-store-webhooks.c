@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Webhooks in the history: who is told, and in which order. */
+/* Webhooks in the history: who is told, and what is held and sent again. The order is test-store-lanes.c's. */
 
 #include "unit/expect.h"
 
@@ -96,32 +96,6 @@ static void test_to_one(void **state)
         check_due(f, "ep_1", message.id);
         check_due(f, "ep_2", "");
         webhook_message_done(&message);
-}
-
-/* Of one run one after the other, whatever becomes of each; runs do not wait for each other. */
-static void test_order_of_a_run(void **state)
-{
-        StoreFixture *f = *state;
-
-        put_endpoint(f, "ep_1", 0, NULL, false);
-        put_endpoint(f, "ep_2", 0, NULL, false);
-        put_message(f, "msg_1", WEBHOOK_SYNC_STARTED, NULL, "r1", A_TIME);
-        put_message(f, "msg_2", WEBHOOK_SYNC_STARTED, NULL, "r2", A_TIME + 1);
-        put_message(f, "msg_3", WEBHOOK_SYNC_FAILED, NULL, "r1", A_TIME + 2);
-        put_message(f, "msg_4", WEBHOOK_SYNC_NEEDS_ATTENTION, NULL, "r1", A_TIME + 3);
-        check_due(f, "ep_1", "msg_1 msg_2");
-        attempt(f, "ep_1", "atmpt_1", DELIVERY_PENDING, A_TIME + 100);
-        check_due(f, "ep_1", "msg_2 msg_1");
-        attempt(f, "ep_1", "atmpt_2", DELIVERY_SUCCEEDED, 0);
-        attempt(f, "ep_1", "atmpt_3", DELIVERY_FAILED, 0);
-        check_due(f, "ep_1", "msg_3");
-        attempt(f, "ep_1", "atmpt_4", DELIVERY_SUCCEEDED, 0);
-        check_due(f, "ep_1", "msg_4");
-        attempt(f, "ep_1", "atmpt_5", DELIVERY_SUCCEEDED, 0);
-        check_due(f, "ep_1", "");
-        check_due(f, "ep_2", "msg_1 msg_2");
-        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM webhook_deliveries WHERE state = 'waiting'"),
-                         2);
 }
 
 static void test_hold_and_recovery(void **state)
@@ -390,7 +364,6 @@ int main(void)
                 STORE_TEST(test_endpoints),
                 STORE_TEST(test_who_is_told),
                 STORE_TEST(test_to_one),
-                STORE_TEST(test_order_of_a_run),
                 STORE_TEST(test_hold_and_recovery),
                 STORE_TEST(test_resend),
                 STORE_TEST(test_resend_during_its_attempt),

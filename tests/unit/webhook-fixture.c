@@ -31,18 +31,31 @@ void put_endpoint(StoreFixture *f, const char *id, unsigned types, const char *u
         webhook_endpoint_done(&endpoint);
 }
 
-void put_message(StoreFixture *f, const char *id, WebhookType type, const char *user_id, const char *run_id,
-                 usec_t time_usec)
+static void put(StoreFixture *f, const char *id, WebhookType type, const char *user_id, const char *connector,
+                const char *run_id, usec_t time_usec)
 {
         WebhookMessage message = { .id = copy_text(id),
                                    .type = type,
                                    .user_id = copy_text(user_id),
+                                   .connector = copy_text(connector),
                                    .run_id = copy_text(run_id),
                                    .created_usec = time_usec,
                                    .body = asprintf_or_null("{\"id\":\"%s\"}", id) };
 
         expect_ok(store_put_webhook_message(f->store, &message, NULL, time_usec));
         webhook_message_done(&message);
+}
+
+void put_message(StoreFixture *f, const char *id, WebhookType type, const char *user_id, const char *run_id,
+                 usec_t time_usec)
+{
+        put(f, id, type, user_id, NULL, run_id, time_usec);
+}
+
+void put_message_of(StoreFixture *f, const char *id, WebhookType type, const char *connector, const char *run_id,
+                    usec_t time_usec)
+{
+        put(f, id, type, NULL, connector, run_id, time_usec);
 }
 
 void check_due(StoreFixture *f, const char *endpoint_id, const char *expected)
