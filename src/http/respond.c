@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/string-util.h"
 #include "http/gzip.h"
+#include "http/server.h"
 
 #define PREFLIGHT_MAX_AGE "600" /* seconds that a browser may keep the answer to a preflight */
 #define ALLOWED_HEADERS \
@@ -111,6 +112,7 @@ int respond_tag(const char *data, size_t size, char buf[static ETAG_TEXT_MAX])
 
 /* One that is compressed as it is sent, and what its text is in. */
 typedef struct SlicedBody {
+        Server *server;
         GzipSlices *slices;
         char *owned;
         sd_bus_message *message;
@@ -223,6 +225,7 @@ static ssize_t read_slice(void *userdata, uint64_t position, char *buffer, size_
         SlicedBody *body = userdata;
         ssize_t n = gzip_slices_next(body->slices, buffer, size);
 
+        server_progressed(body->server);
         if (n < 0)
                 return MHD_CONTENT_READER_END_WITH_ERROR;
         return n == 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
@@ -239,8 +242,9 @@ static void free_slices(void *userdata)
 }
 
 /* How long it becomes is not known before it is sent. */
-static struct MHD_Response *make_sliced_response(Answer *answer)
+static struct MHD_Response *make_sliced_response(Request *request)
 {
+        Answer *answer = &request->answer;
         SlicedBody *body = calloc(1, sizeof(*body));
         struct MHD_Response *response;
 
@@ -255,6 +259,7 @@ static struct MHD_Response *make_sliced_response(Answer *answer)
                 free_slices(body);
                 return NULL;
         }
+        body->server = request->server;
         body->owned = TAKE_PTR(answer->owned);
         body->message = TAKE_PTR(answer->message);
         return response;
@@ -317,7 +322,7 @@ struct MHD_Response *respond_make(Request *request, const HttpSettings *settings
                 compressed = sliced || compress_body(answer);
         }
         response = known    ? MHD_create_response_from_buffer(0, (void *) "", MHD_RESPMEM_PERSISTENT)
-                   : sliced ? make_sliced_response(answer)
+                   : sliced ? make_sliced_response(request)
                             : make_response(answer);
         if (!response)
                 return NULL;

@@ -23,7 +23,7 @@ struct Server {
         Connections *connections;
         Farewells *farewells;
         Connection *accepting; /* while libmicrohttpd is told of it */
-        bool progressed;       /* in the last turn of libmicrohttpd's, a request was heard of */
+        bool progressed; /* in the last turn of libmicrohttpd's, a request was heard of, or more of an answer made */
         unsigned n_idle_turns; /* one after the other, without that */
         size_t bodies_bytes;
         size_t answers_bytes; /* of those that are being sent, but for what is there in any case */

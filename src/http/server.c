@@ -87,6 +87,11 @@ static int on_mhd(sd_event_source *source, int fd, uint32_t revents, void *userd
         return 0;
 }
 
+void server_progressed(Server *server)
+{
+        server->progressed = true;
+}
+
 void server_turn(Server *server)
 {
         int enabled;

@@ -72,5 +72,8 @@ int server_dup_socket(const Request *request) _must_check_;
 /* Goes on at once with what was resumed, and not when the loop turns. Not from within a callback of the server's. */
 void server_turn(Server *server);
 
+/* More of an answer was made: libmicrohttpd, which asks for its next turn at once, has a use for it. */
+void server_progressed(Server *server);
+
 /* It is admitted: its body may come. */
 void server_receive(Request *request);
