@@ -208,7 +208,7 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *unused)
         if (client_error_is_undelivered(error) || (client_error_is_absence(error) && call->repeatable))
                 wait_for_daemon(call);
         else if (client_error_is_absence(error))
-                finish_error(call, -EHOSTUNREACH);
+                finish_error(call, -ETIMEDOUT);
         else
                 finish(call, &(ClientAnswer){
                                              .error = refusal ? -refusal->error : -sd_bus_error_get_errno(error),
@@ -372,12 +372,17 @@ static int on_key_revoked(sd_bus_message *m, void *userdata, sd_bus_error *unuse
 
 /* ---- The connection */
 
+bool client_call_may_be_done(const ClientCall *call)
+{
+        return call && call->slot && !call->repeatable;
+}
+
 static ClientCall *next_lost(ClientAsync *client)
 {
         ClientCall *call;
 
         DL_FOREACH(client->calls, call)
-                if (call->slot && !call->repeatable)
+                if (client_call_may_be_done(call))
                         return call;
         return NULL;
 }
@@ -394,7 +399,7 @@ static void close_bus(ClientAsync *client)
         (void) sd_bus_detach_event(client->bus);
         client->bus = sd_bus_close_unref(client->bus);
         while ((call = next_lost(client)))
-                finish_error(call, -EHOSTUNREACH);
+                finish_error(call, -ETIMEDOUT);
         DL_FOREACH(client->calls, call)
                 call->slot = sd_bus_slot_unref(call->slot);
 }

@@ -19,7 +19,9 @@ typedef struct ClientCall ClientCall;
 
 /* How a call ended. All that it points to is borrowed, for the time of the callback. */
 typedef struct ClientAnswer {
-        int error;              /* 0; -errno of a refusal's row; -EHOSTUNREACH where no daemon answered in time */
+        /* 0; -errno of a refusal's row; -EHOSTUNREACH: it was not done, for want of a daemon; -ETIMEDOUT: it may have
+         * been done, and nobody says so */
+        int error;
         const Refusal *refusal; /* NULL: none of ours */
         const char *message;    /* the daemon's words, or NULL */
         sd_bus_message *reply;  /* NULL on failure */
@@ -84,6 +86,10 @@ bool client_async_is_up(const ClientAsync *client);
  */
 int client_async_call(ClientAsync *client, const ClientRequest *request, ClientAnswerCallback callback, void *userdata,
                       ClientCall **ret_call) _must_check_;
+
+/* Whether the daemon may have heard it, so that it may be done, and not in vain, once it is forgotten. NULL: there is
+ * none. */
+bool client_call_may_be_done(const ClientCall *call);
 
 /* Forgets the call: its callback is not called. What the daemon has heard, it does. NULL is fine; returns NULL. */
 ClientCall *client_call_cancel(ClientCall *call);

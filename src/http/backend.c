@@ -17,6 +17,7 @@ static void on_answer(const ClientAnswer *answer, void *userdata)
         Server *server = request->server;
 
         request->call = NULL;
+        request->changed |= request->changes && answer->error >= 0;
         request->next(request, answer);
         server_turn(server);
 }
@@ -27,6 +28,7 @@ void backend_call(Request *request, const ClientRequest *call,
         int r;
 
         request->next = next;
+        request->changes = !call->repeatable;
         r = client_async_call(request->app->client, call, on_answer, request, &request->call);
         if (r < 0)
                 backend_refuse(request, &(ClientAnswer){ .error = r });
@@ -99,11 +101,37 @@ static const char *words(const Refusal *refusal)
         return NULL;
 }
 
+void backend_refuse_unsure(Request *request)
+{
+        surface_refuse(request, MHD_HTTP_GATEWAY_TIMEOUT,
+                       "Service did not answer: whether this was done is not known");
+}
+
+bool backend_may_be_done(const Request *request)
+{
+        return request->changed || client_call_may_be_done(request->call);
+}
+
+/* Who is told to try again shall not do twice what was done. */
+static bool is_unsure(const Request *request, const ClientAnswer *answer)
+{
+        const Refusal *refusal = answer->refusal;
+
+        if (refusal)
+                return request->changed && (refusal->http_status == MHD_HTTP_SERVICE_UNAVAILABLE ||
+                                            refusal->http_status == MHD_HTTP_TOO_MANY_REQUESTS);
+        return answer->error == -ETIMEDOUT || request->changed;
+}
+
 void backend_refuse(Request *request, const ClientAnswer *answer)
 {
         const Refusal *refusal = answer->refusal;
         unsigned status;
 
+        if (is_unsure(request, answer)) {
+                backend_refuse_unsure(request);
+                return;
+        }
         if (!refusal && answer->error == -EHOSTUNREACH) {
                 request_add_header(request, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_SEC);
                 surface_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "Service is unavailable");

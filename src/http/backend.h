@@ -23,6 +23,12 @@ void backend_pass(Request *request, const ClientAnswer *answer);
 /* Answers that what the daemon said cannot be read. */
 void backend_refuse_reply(Request *request);
 
+/* Whether what the request is to change may be changed, although the daemon has not answered. */
+bool backend_may_be_done(const Request *request);
+
+/* Answers that nobody knows. */
+void backend_refuse_unsure(Request *request);
+
 /* Answers with what the daemon refused, in the words of the request's surface. */
 void backend_refuse(Request *request, const ClientAnswer *answer);
 

@@ -94,6 +94,8 @@ typedef struct Request {
         bool by_cookie;                               /* it came with a session, and with no key */
         const char *why;                              /* its sender is refused, for the log; static; or NULL */
         ClientCall *call;                             /* what it waits for */
+        bool changes;                                 /* that call changes something */
+        bool changed;                                 /* one before it has */
         bool waits_for_health;
         struct Request *prev_waiting, *next_waiting; /* of those that do */
         void (*next)(struct Request *request, const ClientAnswer *answer);

@@ -46,6 +46,8 @@ static void act(Request *request, const char *member, void (*next)(Request *requ
                                              .dictionary = true,
                                              .options = &option,
                                              .n_options = 1,
+                                             .repeatable = request->method != HTTP_POST &&
+                                                           request->method != HTTP_DELETE,
                              },
                              next);
 }

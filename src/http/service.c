@@ -2,6 +2,7 @@
 
 #include "http/service.h"
 
+#include <microhttpd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "http/answers.h"
 #include "http/app.h"
 #include "http/auth.h"
+#include "http/backend.h"
 #include "http/dispatch.h"
 #include "http/health.h"
 #include "http/metrics.h"
@@ -223,9 +225,15 @@ static int start(Service *s, const HttpArguments *arguments)
 
 static void refuse_waiting(Request *request)
 {
+        bool may_be_done = backend_may_be_done(request);
+
         request->call = client_call_cancel(request->call);
         health_forget(request->app->health, request);
-        dispatch_refuse_stopping(request);
+        if (may_be_done) {
+                request_add_header(request, MHD_HTTP_HEADER_CONNECTION, "close");
+                backend_refuse_unsure(request);
+        } else
+                dispatch_refuse_stopping(request);
 }
 
 /* What waits is refused, what is being sent goes on for a moment, and streams are told that they end: their clients
