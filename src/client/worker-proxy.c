@@ -19,6 +19,8 @@
 #define RETRY_USEC     (100 * USEC_PER_MSEC)
 #define RETRY_MAX_USEC (5 * USEC_PER_SEC)
 
+#define BUS_GONE_WORDS "the bus is gone, and has not come back for too long"
+
 struct WorkerProxy {
         usec_t patience_usec;
         usec_t gone_usec; /* of CLOCK_MONOTONIC: since when the bus cannot be opened; 0: it could be */
@@ -33,7 +35,8 @@ struct WorkerProxy {
         uint64_t sequence;
         char *text;
         sd_bus_slot *slot;
-        sd_event_source *retry_source;
+        sd_bus_slot *lost_slot;
+        sd_event_source *retry_source; /* of the call under way, or looks for the bus when there is none */
         usec_t retry_usec;
         bool away;
 };
@@ -44,6 +47,8 @@ static const char *const member_table[_WORKER_METHOD_MAX] = {
 };
 
 static void send_call(WorkerProxy *proxy);
+static int try_later(WorkerProxy *proxy);
+static int on_bus_lost(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 void worker_attachment_done(WorkerAttachment *attachment)
 {
@@ -75,6 +80,7 @@ int worker_proxy_new(sd_event *event, const char *connector, WorkerReply reply, 
 static void close_bus(WorkerProxy *proxy)
 {
         proxy->slot = sd_bus_slot_unref(proxy->slot);
+        proxy->lost_slot = sd_bus_slot_unref(proxy->lost_slot);
         if (proxy->bus) {
                 (void) sd_bus_detach_event(proxy->bus);
                 proxy->bus = sd_bus_close_unref(proxy->bus);
@@ -121,9 +127,15 @@ static int open_bus(WorkerProxy *proxy)
                 return 0;
         r = client_bus_open(&bus);
         if (r >= 0)
+                r = sd_bus_match_signal(bus, &proxy->lost_slot, "org.freedesktop.DBus.Local",
+                                        "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
+                                        on_bus_lost, proxy);
+        if (r >= 0)
                 r = sd_bus_attach_event(bus, proxy->event, SD_EVENT_PRIORITY_NORMAL);
-        if (r < 0)
+        if (r < 0) {
+                proxy->lost_slot = sd_bus_slot_unref(proxy->lost_slot);
                 return r;
+        }
         proxy->bus = TAKE_PTR(bus);
         return 0;
 }
@@ -140,13 +152,40 @@ static bool bus_is_gone_for_good(WorkerProxy *proxy)
         return now - proxy->gone_usec >= proxy->patience_usec;
 }
 
+/* There is no call under way: only whether the bus comes back is looked at. */
+static void look_for_bus(WorkerProxy *proxy)
+{
+        int r;
+
+        close_bus(proxy);
+        r = open_bus(proxy);
+        if (r >= 0)
+                proxy->gone_usec = 0;
+        else if (bus_is_gone_for_good(proxy))
+                give_reply(proxy, -EHOSTUNREACH, BUS_GONE_WORDS, NULL);
+        else if ((r = try_later(proxy)) < 0)
+                log_debug_errno(r, "The bus is not looked for: %m");
+}
+
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
         WorkerProxy *proxy = userdata;
 
         proxy->retry_source = sd_event_source_disable_unref(proxy->retry_source);
-        send_call(proxy);
+        if (worker_proxy_is_busy(proxy))
+                send_call(proxy);
+        else
+                look_for_bus(proxy);
         return 0;
+}
+
+static int try_later(WorkerProxy *proxy)
+{
+        usec_t usec = proxy->retry_usec;
+
+        proxy->retry_usec = MIN(usec * 2, (usec_t) RETRY_MAX_USEC);
+        return sd_event_add_time_relative(proxy->event, &proxy->retry_source, CLOCK_MONOTONIC, usec, USEC_PER_MSEC,
+                                          on_retry, proxy);
 }
 
 /* Sends the same call again after a pause. */
@@ -158,11 +197,22 @@ static void retry_later(WorkerProxy *proxy, const char *why)
         if (!proxy->away)
                 log_debug("The daemon is away (%s), trying again.", why);
         proxy->away = true;
-        r = sd_event_add_time_relative(proxy->event, &proxy->retry_source, CLOCK_MONOTONIC, proxy->retry_usec,
-                                       USEC_PER_MSEC, on_retry, proxy);
-        proxy->retry_usec = MIN(proxy->retry_usec * 2, (usec_t) RETRY_MAX_USEC);
+        r = try_later(proxy);
         if (r < 0)
                 give_reply(proxy, r, strerror(-r), NULL);
+}
+
+/* A call that is under way hears of it by itself. A run that has nothing to say, perhaps for ever, has to be told. */
+static int on_bus_lost(sd_bus_message *m, void *userdata, sd_bus_error *unused)
+{
+        WorkerProxy *proxy = userdata;
+        int r = 0;
+
+        if (!worker_proxy_is_busy(proxy)) {
+                proxy->retry_usec = RETRY_USEC;
+                r = try_later(proxy);
+        }
+        return MIN(r, 0);
 }
 
 /* Refusals that are about the daemon's state and not about us. */
@@ -325,7 +375,7 @@ static void send_call(WorkerProxy *proxy)
         if (r >= 0)
                 proxy->gone_usec = 0;
         else if (bus_is_gone_for_good(proxy)) {
-                give_reply(proxy, -EHOSTUNREACH, "the bus is gone, and has not come back for too long", NULL);
+                give_reply(proxy, -EHOSTUNREACH, BUS_GONE_WORDS, NULL);
                 return;
         }
         if (r >= 0)
@@ -360,6 +410,7 @@ int worker_proxy_call(WorkerProxy *proxy, WorkerMethod method, const char *run_i
                         return -ENOMEM;
                 }
         }
+        proxy->retry_source = sd_event_source_disable_unref(proxy->retry_source);
         proxy->method = method;
         proxy->sequence = sequence;
         proxy->retry_usec = RETRY_USEC;

@@ -37,7 +37,8 @@ typedef enum WorkerMethod {
 typedef struct WorkerProxy WorkerProxy;
 
 /**
- * WorkerReply - the end of a call
+ * WorkerReply - the end of a call, or, as the only answer that nobody asked for, of the bus
+ * @method:     _WORKER_METHOD_INVALID: the bus has gone for good while no call was under way, @r is -EHOSTUNREACH
  * @r:          0: recorded for good; negative: refused for good, by the refusal's errno (-EACCES, -ESRCH, -EALREADY,
  * ...); -EHOSTUNREACH: the bus has been gone for WORKER_BUS_GONE_USEC
  * @error:      why, in the daemon's words; NULL on success
@@ -58,8 +59,8 @@ int worker_proxy_new(sd_event *event, const char *connector, WorkerReply reply, 
 WorkerProxy *worker_proxy_free(WorkerProxy *proxy);
 DEFINE_TRIVIAL_CLEANUP_FUNC(WorkerProxy *, worker_proxy_free);
 
-/* So long a call tries to open a bus that is not there; with a private one the daemon is gone, too, and nobody will
- * ever hear of the run. For a daemon that is away while its bus is there a call waits without limit. */
+/* So long a bus that is not there, or not any more, is tried; with a private one the daemon is gone, too, and nobody
+ * will ever hear of the run. For a daemon that is away while its bus is there a call waits without limit. */
 #define WORKER_BUS_GONE_USEC (10 * USEC_PER_MINUTE)
 
 /** worker_proxy_set_patience() - another time than WORKER_BUS_GONE_USEC */

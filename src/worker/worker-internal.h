@@ -41,6 +41,7 @@ typedef struct Worker {
         bool destination_finishing;
         bool destination_ended;
         bool cancelled;
+        bool abandoned; /* the bus has gone for good: nobody can be told of the end */
         bool concluded;
 } Worker;
 

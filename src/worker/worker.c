@@ -132,6 +132,10 @@ static void finish(Worker *worker)
         int r;
 
         worker->concluded = true;
+        if (worker->abandoned) {
+                leave(worker, -EHOSTUNREACH);
+                return;
+        }
         if (worker->goodbye_source)
                 (void) sd_event_source_set_time_relative(worker->goodbye_source, GOODBYE_USEC);
         worker_input_close(worker);
@@ -185,10 +189,29 @@ static int on_goodbye(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+/* Ends the programs in order; what they say from now on is not read. */
+static void stop_pulling(Worker *worker)
+{
+        worker->cancelled = true;
+        if (worker->pipeline) {
+                worker_end_input(worker);
+                pipeline_output_ended(worker->pipeline);
+                pipeline_stop(worker->pipeline);
+        }
+        worker_conclude(worker);
+}
+
+static void arm_goodbye(Worker *worker)
+{
+        usec_t wait_usec = GOODBYE_USEC + (worker->pipeline ? 2 * PIPELINE_GRACE_USEC : 0);
+
+        (void) sd_event_add_time_relative(worker->event, &worker->goodbye_source, CLOCK_MONOTONIC, wait_usec,
+                                          USEC_PER_MSEC, on_goodbye, worker);
+}
+
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
         Worker *worker = userdata;
-        usec_t wait_usec = GOODBYE_USEC + (worker->pipeline ? 2 * PIPELINE_GRACE_USEC : 0);
 
         if (!worker->attached) {
                 leave(worker, -ECANCELED);
@@ -199,17 +222,9 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
                         pipeline_stop(worker->pipeline);
                 return 0;
         }
-        (void) sd_event_add_time_relative(worker->event, &worker->goodbye_source, CLOCK_MONOTONIC, wait_usec,
-                                          USEC_PER_MSEC, on_goodbye, worker);
-        if (worker->concluded)
-                return 0; /* too late to cancel: it is over, and only has to be told */
-        worker->cancelled = true;
-        if (worker->pipeline) {
-                worker_end_input(worker);
-                pipeline_output_ended(worker->pipeline);
-                pipeline_stop(worker->pipeline);
-        }
-        worker_conclude(worker);
+        arm_goodbye(worker);
+        if (!worker->concluded) /* else it is too late to cancel: it is over, and only has to be told */
+                stop_pulling(worker);
         return 0;
 }
 
@@ -230,10 +245,20 @@ static void on_refused(int r, const char *error, void *userdata)
 {
         Worker *worker = userdata;
 
+        if (worker->abandoned)
+                return;
         log_error("The daemon takes no more of this run: %s", strna(error));
         if (worker->destination && !worker->destination_error && destination_commit(worker->destination) < 0)
                 log_error("%s", strna(worker->destination->error));
-        leave(worker, r);
+        /* A daemon has its reasons, and has ended the run. Where none is heard of, nobody else ends the programs. */
+        worker->abandoned = r == -EHOSTUNREACH && worker->reporter && !worker->concluded;
+        if (!worker->abandoned) {
+                leave(worker, r);
+                return;
+        }
+        if (!worker->goodbye_source)
+                arm_goodbye(worker);
+        stop_pulling(worker);
 }
 
 /* ---- The beginning */
@@ -428,15 +453,16 @@ static void on_reply(WorkerMethod method, int r, const char *error, WorkerAttach
                 leave(worker, r);
                 break;
         default:
-                if (worker->settling) {
+                if (worker->settling && r == -EHOSTUNREACH)
+                        on_refused(r, error, worker);
+                else if (worker->settling) {
                         r = settle_reply(worker->destination, method, r, error, &worker->settling);
                         if (r > 0)
                                 settle_next(worker);
                         else
                                 begin(worker);
-                        break;
-                }
-                reporter_reply(worker->reporter, method, r, error);
+                } else
+                        reporter_reply(worker->reporter, method, r, error);
         }
 }
 

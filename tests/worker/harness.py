@@ -177,13 +177,13 @@ class FakeDaemon:
 class Run:
     """A worker that runs."""
 
-    def __init__(self, bench, arguments=(), env=None):
+    def __init__(self, bench, arguments=(), env=None, program=WORKER):
         self.bench = bench
         self.log = b""
         environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "SYNCRUN_BUS_ADDRESS": bench.bus.address,
                        "STATE_DIRECTORY": str(bench.state), "SYNCRUN_LOG_TARGET": "console", "SYNCRUN_LOG_LEVEL": "debug",
                        "ASAN_OPTIONS": "quarantine_size_mb=8", "LC_ALL": "C.UTF-8", **(env or {})}
-        self.process = subprocess.Popen([WORKER, *arguments, bench.connector], stderr=subprocess.PIPE, env=environment)
+        self.process = subprocess.Popen([program, *arguments, bench.connector], stderr=subprocess.PIPE, env=environment)
         os.set_blocking(self.process.stderr.fileno(), False)
         GLib.io_add_watch(self.process.stderr.fileno(), GLib.PRIORITY_DEFAULT, GLib.IO_IN | GLib.IO_HUP, self._on_log)
         self.status = None

@@ -5,7 +5,10 @@ import os
 import signal
 
 import pytest
+from gi.repository import GLib
 from harness import RUN_ID, counts, record, schema, wait_for
+
+IMPATIENT_WORKER = os.environ["SYNCRUN_WORKER_IMPATIENT"]  # takes a bus for gone after a moment
 
 LIVE = """
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
@@ -69,6 +72,49 @@ def test_the_bus_goes_away(bench):
     bench.daemon.appear()
     go_on(bench)
     assert run.wait() == 0 and counts(bench.daemon.end) == (300, 300, 0, 0) and bench.daemon.cursor == "300"
+
+
+HANGING = LIVE[:LIVE.index("signal.sigwait")] + """
+def stop(number, frame):
+    open("stopped", "w").close()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+while True: signal.pause()
+"""
+
+
+def test_the_bus_does_not_come_back(bench):
+    """Nobody hears of the run any more, and the program says nothing that could be told: it is stopped in order all the
+    same. What came stays, and counts once."""
+    bench.settings(bench.python(HANGING))
+    run = bench.start(program=IMPATIENT_WORKER)
+    wait_for(lambda: bench.daemon.cursor == "100", "the first cursor")
+    bench.daemon.connection = None
+    bench.bus.stop()
+    assert run.wait() == 1 and "the bus is gone" in run.stderr and (bench.state / "stopped").exists()
+    assert bench.items("SELECT count(*) FROM items") == [(100,)]
+    bench.bus.start()
+    bench.daemon.appear()
+    bench.next_run(2)
+    end = bench.pull([schema("s"), *[record(n, "s") for n in range(150)]])
+    assert counts(bench.daemon.settled[RUN_ID]) == (100, 100, 0, 0) and counts(end) == (150, 50, 0, 100)
+
+
+def test_no_bus_when_earlier_runs_are_told(bench):
+    """No program is begun for a run that nobody will hear of."""
+    killed_run(bench)
+
+    def lose(name, _sequence):
+        if name == "Settle":
+            GLib.idle_add(bench.bus.stop)
+        return name == "Settle"
+
+    bench.daemon.before_reply = lose
+    bench.next_run(2)
+    bench.settings(bench.script("#!/bin/sh\n: >pulled\n"))
+    run = bench.start(program=IMPATIENT_WORKER)
+    assert run.wait() == 1 and "the bus is gone" in run.stderr and not (bench.state / "pulled").exists()
+    bench.daemon.connection = None
 
 
 def test_no_daemon_at_first(bench):
