@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What people read about the programs against the programs: --help, man pages, completion, names, the journal's catalog."""
 
+import json
 import os
 import re
 import subprocess
@@ -18,11 +19,12 @@ PROGRAMS = {
     "syncrunctl": ("src/ctl/syncrunctl", "syncrunctl.1"),
     "syncrun-worker": ("src/worker/syncrun-worker", "syncrun-worker.8"),
     "syncrun-http": ("src/http/syncrun-http", "syncrun-http.8"),
+    "syncrun-userdb": (TOP / "systemd/syncrun-userdb", "syncrun-userdb.8"),
     **{name: (TOP / "src/connectors" / name, f"{name}.1") for name in CONNECTORS},
 }
 PAGES = ["syncrund.8", "syncrun-http.8", "syncrun-http.conf.5", "syncrunctl.1", "syncrun.connector.5", "syncrun.connection.5",
          "syncrun.conf.5", "syncrun.webhooks.7", "org.syncrun1.5",
-         "syncrun-worker.8", *(f"{name}.1" for name in CONNECTORS)]
+         "syncrun-userdb.8", "syncrun-worker.8", *(f"{name}.1" for name in CONNECTORS)]
 COMPLETION = (TOP / "src/ctl/syncrunctl.bash").read_text()
 NAMES = (TOP / "src/base/names.h").read_text()
 
@@ -156,8 +158,9 @@ def test_pages_have_no_warnings(name):
 
 def test_every_program_has_a_page():
     assert set(PAGES) == {path.name for path in (BUILD / "docs").iterdir() if re.search(r"\.[0-9]$", path.name)}
-    installed = re.findall(r"'(syncrun-[\w-]+)'", re.search(r"install_data\((.*?)install_dir", (TOP / "src/connectors/meson.build").read_text(), re.S)[1])
-    assert sorted(installed) == sorted(CONNECTORS)
+    installed = map(Path, json.loads(run("meson", "introspect", "--installed", BUILD)).values())
+    programs = {path.name for path in installed if path.parent.name == "bin" or path.parent.match("lib*/syncrun")}
+    assert {name for name in programs if not name.endswith(".py")} == set(PROGRAMS)
     assert {manual for _, manual in PROGRAMS.values()} <= set(PAGES)
 
 
