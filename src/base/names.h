@@ -99,6 +99,7 @@
 #define MSG_RUN_CANCELLED      "2d4f6a8c0e1b43d5a7c9e1f3b5d7f901"
 #define MSG_RUN_SKIPPED        "e8c6a4f2d0b94e7c85a3f1d9b7c5e3a2"
 #define MSG_RUN_RETRY          "b2a1908f7e6d4c5bba493827f6e5d4c3"
+#define MSG_RETRY_DROPPED      "d30aefa1d4b64f6d8d5f6cd1b40f3a7e"
 #define MSG_RUN_LOST           "6a5b4c3d2e1f40918273a4b5c6d7e8f9"
 #define MSG_ATTENTION_RAISED   "f1e2d3c4b5a64978a8b9cadbecfd0e1f"
 #define MSG_ATTENTION_CLEARED  "13579bdf02464ace8f13579bdf0246ac"

@@ -339,6 +339,7 @@ static int take_definition(ConnectorEntry *c, ConnectorDefinition *definition, C
         if (r < 0)
                 return r;
         /* A new schedule does not make up for times that it would have had, nor one that nobody wanted until now. */
+        c->unsaved |= retry_review(c);
         pass_over = engine->started && (other_schedule || !was_wanted) && connector_may_run(c);
         if (pass_over)
                 scheduler_pass_over(c);

@@ -11,6 +11,7 @@
 #include "engine/outside-runs.h"
 #include "engine/publication.h"
 #include "engine/reconnect.h"
+#include "engine/retry.h"
 #include "engine/run-end.h"
 #include "engine/run-queue.h"
 #include "engine/run-record.h"
@@ -246,6 +247,7 @@ static int update_connectors(Engine *engine)
                 k = connector_remember(c, c->definition);
                 if (k < 0)
                         return k;
+                c->unsaved |= retry_review(c);
                 scheduler_update(c, SCHEDULE_RESUMED);
                 connector_publish(c, CONNECTOR_NEWS_ATTENTION * (c->published.record.attention.category !=
                                                                  c->record.attention.category));

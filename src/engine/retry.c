@@ -83,12 +83,20 @@ static int write_promise(ConnectorRecord *record, const Promise *promise)
         return 0;
 }
 
+/* As the connector's file says now: it is about runs to come. */
+static const ConnectorDefinition *settings_of(const EngineRun *r)
+{
+        const ConnectorEntry *c = r->connector;
+
+        return c->has_file && c->definition->load_state == LOAD_LOADED ? c->definition : r->definition;
+}
+
 static Promise promise_of(const EngineRun *r, const RunEnd *end)
 {
         const Run *run = r->run;
         usec_t now = engine_now(r->engine, CLOCK_REALTIME);
         Promise promise = {
-                .at_usec = usec_add(now, retry_delay(r->definition, run->attempt, engine_random())),
+                .at_usec = usec_add(now, retry_delay(settings_of(r), run->attempt, engine_random())),
                 .attempt = run->attempt + 1,
                 .of = run->retry_of ?: run->id,
                 .accounts = run->only_accounts,
@@ -113,7 +121,7 @@ int retry_decide(EngineRun *r, const RunEnd *end)
 
         if (record->disabled_by_service)
                 retry_forget(record);
-        if (!end->retry || record->disabled_by_service || run->attempt > r->definition->retry_max ||
+        if (!end->retry || record->disabled_by_service || run->attempt > settings_of(r)->retry_max ||
             (run->outcome != RUN_FAILED && run->outcome != RUN_PARTIAL))
                 return 0;
         promise = promise_of(r, end);
@@ -125,6 +133,27 @@ int retry_decide(EngineRun *r, const RunEnd *end)
                         return k;
         }
         return write_promise(record, &promise);
+}
+
+bool retry_review(ConnectorEntry *c)
+{
+        const ConnectorDefinition *definition = c->definition;
+        ConnectorRecord *record = &c->record;
+        usec_t now = engine_now(c->published.engine, CLOCK_REALTIME), latest = record->retry_at_usec;
+        bool dropped;
+
+        if (record->retry_at_usec == 0 || record->retry_attempt == 0 || definition->load_state != LOAD_LOADED)
+                return false;
+        dropped = record->retry_attempt - 1 > definition->retry_max;
+        if (!record->retry_is_absolute)
+                latest = usec_add(now, retry_delay_max(definition, record->retry_attempt - 1));
+        if (!dropped && record->retry_at_usec <= latest)
+                return false;
+        record->retry_at_usec = dropped ? 0 : latest;
+        run_log_retry_reviewed(definition, record, now);
+        if (dropped)
+                retry_forget(record);
+        return true;
 }
 
 /* ---- The journal */

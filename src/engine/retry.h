@@ -3,7 +3,8 @@
 
 /* The retry that a connector's record promises: when, of which accounts, as which attempt. There is at most one, which
  * covers all accounts that were promised one. It holds until a run begins that covers it, until its connector is
- * another user's, its consent is withdrawn or the service has switched it off. */
+ * another user's or its file allows no such attempt any more, its consent is withdrawn or the service has switched it
+ * off. */
 
 #include "engine/run-end.h"
 
@@ -27,6 +28,10 @@ bool retry_covers(const ConnectorRecord *record, const char *accounts);
  * Return: 0; -ENOMEM.
  */
 int retry_decide(EngineRun *r, const RunEnd *end) _must_check_;
+
+/* The connector's file was read: a promise that it leaves no attempt for is none any more, and one that its pauses
+ * would not put off for so long comes earlier. The journal is told. Return: whether the record has changed. */
+bool retry_review(ConnectorEntry *c);
 
 /* The run has ended: the journal is told of its retry, if there is to be one. Return: 0; -ENOMEM. */
 int retry_tell(EngineRun *r) _must_check_;

@@ -131,6 +131,30 @@ void run_log_retry(const Run *run, const ConnectorRecord *record, usec_t now_use
                    record->retry_attempt);
 }
 
+void run_log_retry_reviewed(const ConnectorDefinition *definition, const ConnectorRecord *record, usec_t now_usec)
+{
+        bool kept = record->retry_at_usec > 0;
+        char span[TIMESPAN_TEXT_MAX];
+        const LogField fields[] = {
+                { FIELD_CONNECTOR, definition->name },
+                { FIELD_RUN_ID, record->retry_of },
+                { FIELD_PROVIDER, definition->provider },
+                { FIELD_USER_ID, definition->user_id },
+        };
+
+        if (kept)
+                log_fields(LOG_INFO, MSG_RUN_RETRY, fields, ELEMENTSOF(fields),
+                           "%s: by its new settings run %s will be tried again in %s (attempt %u)", definition->name,
+                           strempty(record->retry_of),
+                           timespan_format(span, sizeof(span), usec_sub(record->retry_at_usec, now_usec),
+                                           100 * USEC_PER_MSEC),
+                           record->retry_attempt);
+        else
+                log_fields(LOG_NOTICE, MSG_RETRY_DROPPED, fields, ELEMENTSOF(fields),
+                           "%s: run %s will not be tried again: RetryMax=%u leaves it no attempt", definition->name,
+                           strempty(record->retry_of), definition->retry_max);
+}
+
 void attention_log(const Connector *connector)
 {
         const Attention *attention = &connector->record.attention;

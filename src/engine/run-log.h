@@ -24,6 +24,9 @@ void run_log_far_retry(const Run *run, usec_t ahead_usec);
 /* The record says when and which attempt. */
 void run_log_retry(const Run *run, const ConnectorRecord *record, usec_t now_usec);
 
+/* The settings have changed: what the record promises comes earlier, or, without a time, not at all. */
+void run_log_retry_reviewed(const ConnectorDefinition *definition, const ConnectorRecord *record, usec_t now_usec);
+
 /* Attention was raised or cleared. */
 void attention_log(const Connector *connector);
 

@@ -115,11 +115,16 @@ int schedule_next(const ConnectorDefinition *definition, const SchedulePast *pas
         return 0;
 }
 
-usec_t retry_delay(const ConnectorDefinition *definition, unsigned attempt, double random_fraction)
+usec_t retry_delay_max(const ConnectorDefinition *definition, unsigned attempt)
 {
         usec_t ceiling = MIN(definition->retry_usec, definition->retry_max_usec);
 
         for (unsigned i = 1; i < attempt && ceiling > 0 && ceiling < definition->retry_max_usec; i++)
                 ceiling = MIN(usec_add(ceiling, ceiling), definition->retry_max_usec);
-        return part_of(ceiling, random_fraction);
+        return ceiling;
+}
+
+usec_t retry_delay(const ConnectorDefinition *definition, unsigned attempt, double random_fraction)
+{
+        return part_of(retry_delay_max(definition, attempt), random_fraction);
 }

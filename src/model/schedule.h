@@ -57,3 +57,6 @@ int schedule_next(const ConnectorDefinition *definition, const SchedulePast *pas
  * Return: random_fraction * min(retry_max, retry * 2^(attempt-1)), in microseconds.
  */
 usec_t retry_delay(const ConnectorDefinition *definition, unsigned attempt, double random_fraction) _pure_;
+
+/** retry_delay_max() - the ceiling of retry_delay() */
+usec_t retry_delay_max(const ConnectorDefinition *definition, unsigned attempt) _pure_;

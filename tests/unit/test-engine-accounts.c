@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Runs of only some accounts: what they leave alone of retries, attention, failures in a row and schedules. */
+/* Retries, and runs of only some accounts: what they leave alone of retries, attention, failures in a row and
+ * schedules. */
 
 #include "unit/expect.h"
 
@@ -177,6 +178,55 @@ static void test_joined_accounts_bytes(void **state)
         fail_of(f, one_more, NULL, true);
         assert_true(record(f)->retry_at_usec > 0);
         assert_null(record(f)->retry_accounts);
+}
+
+#define WITH_RETRIES(settings) CONNECTOR("[Run]\n" settings)
+
+/* A retry that waits follows the connector's file, over a restart, too; it may begin later than that says, never
+ * earlier than the provider does. */
+static void test_retry_follows_its_file(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport failure = report_failure("HTTP 429", true);
+        Answer a;
+
+        failure.retry_at_usec = NOON + USEC_PER_DAY;
+        open_bank(f, WITH_RETRIES("RetryMax=2\n"));
+        fail_of(f, NULL, NULL, true);
+        reach_retry(f);
+        fixture_run_to_end(f, "bank", &failure);
+        assert_int_equal(record(f)->retry_attempt, 3);
+        fixture_load_connector(f, "bank", WITH_RETRIES("RetryMax=2\nRetrySec=1s\n"));
+        assert_int_equal(record(f)->retry_at_usec, NOON + USEC_PER_DAY);
+        fixture_forget(f);
+        fixture_load_connector(f, "bank", WITH_RETRIES("RetryMax=1\n"));
+        assert_int_equal(record(f)->retry_at_usec, 0);
+        assert_true(fixture_has(f->news, "connector bank"));
+        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, USEC_INFINITY);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connectors WHERE retry_at_usec IS NULL"), 1);
+
+        /* By our own pauses: no later than the longest of them. */
+        fixture_load_connector(f, "bank", WITH_RETRIES("RetrySec=300d\nRetryMaxSec=300d\n"));
+        fail_of(f, NULL, NULL, true);
+        while (record(f)->retry_at_usec <= fixture_now(CLOCK_REALTIME) + USEC_PER_HOUR) /* drawn from 300 days */
+                fail_of(f, NULL, NULL, true);
+        fixture_close(f);
+        fixture_write_connector(f, "bank", WITH_RETRIES("RetrySec=1h\n"));
+        fixture_open(f);
+        assert_int_equal(record(f)->retry_at_usec, fixture_now(CLOCK_REALTIME) + USEC_PER_HOUR);
+        assert_int_equal(record(f)->retry_attempt, 2);
+        fixture_close(f);
+        fixture_write_connector(f, "bank", WITH_RETRIES("RetryMax=0\n"));
+        fixture_open(f);
+        assert_int_equal(record(f)->retry_at_usec, 0);
+
+        /* A run that is active when its file is changed promises what the file says at its end. */
+        fixture_load_connector(f, "bank", WITH_RETRIES("RetryMax=3\n"));
+        a = fixture_start(f, "bank", false);
+        expect_ok(a.error);
+        fixture_load_connector(f, "bank", WITH_RETRIES("RetryMax=0\n"));
+        fixture_run_to_end(f, "bank", &failure);
+        assert_int_equal(record(f)->retry_at_usec, 0);
 }
 
 /* Nobody gets fewer attempts because another had some. */
@@ -400,6 +450,7 @@ int main(void)
                 ENGINE_TEST(test_retry_is_of_its_accounts),
                 ENGINE_TEST(test_retries_are_joined),
                 ENGINE_TEST(test_joined_accounts_bytes),
+                ENGINE_TEST(test_retry_follows_its_file),
                 ENGINE_TEST(test_joined_retry_counts_the_fewer),
                 ENGINE_TEST(test_success_clears_what_it_covers),
                 ENGINE_TEST(test_account_in_need_is_asked_alone),
