@@ -315,6 +315,8 @@ static void print_connector(struct json_object *connector)
                 account_line(attention);
                 line("Said", COLOUR_NORMAL, json_text(attention, "message"));
                 time_line("Since", json_time(attention, "since"));
+                if (!active && !streq_null(json_text(attention, "category"), "consent_withdrawn"))
+                        line_format("Then", "syncrunctl enable %s", json_text(connector, "name"));
         }
 }
 

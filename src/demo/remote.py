@@ -100,19 +100,23 @@ def schedule(stage):
 def tell(stage, user):
     url, key = stage.remote.url, stage.remote.key
     stage.heading("Have a look yourself")
-    stage.tell("""The connectors now run every few seconds, what they sync changes, one takes its time, one sends what it has to a
-        webhook, and a watch syncs elsewhere and reports it; now and then a consent expires. Open the page in a browser and sign in with the key, or try these:""")
+    stage.tell("""The connectors now run every few seconds, and what they sync changes; one takes its time, one sends what it has to a
+        webhook, and now and then a consent expires. Open the page in a browser and sign in with the key.""")
     print(textwrap.dedent(f"""
         page   {url}/
         key    {key}
-
+        syncs  {", ".join(sorted(EVERY_SEC))}
+        """), flush=True)
+    stage.tell("""Or try these. The last stream is of somebody's watch, which syncs elsewhere and reports it: it is no sync of this
+        machine, so the page does not list it.""")
+    print(textwrap.dedent(f"""
         curl -H 'X-API-Key: {key}' {url}/v1/connectors
         curl -H 'X-API-Key: {key}' '{url}/v1/sync-runs?limit=3'
         curl -X POST -H 'X-API-Key: {key}' {url}/v1/connectors/packages/sync-now
         curl -N -H 'X-API-Key: {key}' {url}/api/v1/sync/stream
-        curl -N -H 'X-API-Key: {key}' {url}/api/v1/users/{user}/sync/stream
         curl -H 'X-API-Key: {key}' {url}/metrics
         curl {url}/openapi.json
+        curl -N -H 'X-API-Key: {key}' {url}/api/v1/users/{user}/sync/stream
 
         Ctrl+C ends all of it."""), flush=True)
 

@@ -8,20 +8,23 @@ import textwrap
 import threading
 
 ALBUMS = ("Garden", "Mountains", "Sea", "Town")
-PHOTOS = 240  # of a run: at this rate it takes most of a minute
+PHOTOS = 60  # of each: at this rate all of them take most of a minute
 PHOTOS_PER_SEC = 6
 
 SLOW = f"""\
     import json, sys, time
     def send(**message):
         print(json.dumps(message), flush=True)
-    for n in range({PHOTOS}):
-        album = {ALBUMS}[n * {len(ALBUMS)} // {PHOTOS}]
-        if n % 3 == 0:
-            send(type="PROGRESS", stage="fetching", processed=n, total={PHOTOS}, message=f"Album {{album}}")
-        send(type="RECORD", stream="photos", account=album, record={{"id": n, "taken": int(time.time()) // 300 * (n % 10 == 0)}})
-        time.sleep(1 / {PHOTOS_PER_SEC})
-    send(type="PROGRESS", stage="saving", processed={PHOTOS}, total={PHOTOS})
+    n = 0
+    for album in {ALBUMS}:
+        for _ in range({PHOTOS}):
+            if n % 3 == 0:
+                send(type="PROGRESS", stage="fetching", processed=n, total={len(ALBUMS) * PHOTOS}, message=f"Album {{album}}")
+            send(type="RECORD", stream="photos", account=album, record={{"id": n, "taken": int(time.time()) // 300 * (n % 10 == 0)}})
+            n += 1
+            time.sleep(1 / {PHOTOS_PER_SEC})
+        send(type="ACCOUNT", account=album, status="success")
+    send(type="PROGRESS", stage="saving", processed=n, total=n)
     """
 
 ORDERS = """\

@@ -117,9 +117,8 @@ static int judge_destination(EngineRun *r, const RunEnd *end)
         record->disabled_by_service = true;
         if (r->run->category < 0)
                 r->run->category = ATTENTION_CONFIGURATION_ERROR;
-        error = asprintf_or_null("%s The connector was switched off after %u runs in a row that could not deliver; "
-                                 "'syncrunctl enable %s' switches it on.",
-                                 strempty(r->run->error), record->destination_failures, c->name);
+        error = asprintf_or_null("%s The connector was switched off after %u runs in a row that could not deliver.",
+                                 strempty(r->run->error), record->destination_failures);
         if (!error)
                 return -ENOMEM;
         free(r->run->error);

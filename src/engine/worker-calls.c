@@ -174,7 +174,7 @@ static void set_account_times(const EngineRun *r, Account *account, const Accoun
                                 CLAMP(account->finished_usec, MAX(account->started_usec, r->run->started_usec), now);
 }
 
-static int apply_account(EngineRun *r, const Account *account)
+static int apply_account(EngineRun *r, const Account *account, ReportNews *news)
 {
         Account copy, *mine;
         int k;
@@ -187,6 +187,8 @@ static int apply_account(EngineRun *r, const Account *account)
         if (k < 0)
                 return k;
         set_account_times(r, &copy, mine);
+        if (copy.status != mine->status)
+                *news |= REPORT_NEWS_PROGRESS;
         account_done(mine);
         *mine = copy;
         return 0;
@@ -242,7 +244,7 @@ int worker_calls_apply(EngineRun *r, const RunReport *report, ReportNews *ret_ne
         if (k >= 0 && run->outcome < 0)
                 k = replace(&run->message, report->message, &news);
         for (size_t i = 0; k >= 0 && i < report->n_accounts; i++)
-                k = apply_account(r, &report->accounts[i]);
+                k = apply_account(r, &report->accounts[i], &news);
         *ret_news = news;
         return k;
 }

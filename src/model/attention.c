@@ -42,6 +42,13 @@ const char *attention_advice_for(char buf[static ATTENTION_ADVICE_MAX], Attentio
         return buf;
 }
 
+const char *attention_advice_afar(AttentionCategory category, bool connected)
+{
+        return category == ATTENTION_CONNECTION_LOST && !connected
+                               ? "Look at the log of the last run, mend what it says, then start the sync again."
+                               : attention_advice(category);
+}
+
 void attention_done(Attention *attention)
 {
         free(attention->message);

@@ -28,6 +28,9 @@ const char *attention_advice(AttentionCategory category) _const_;
 const char *attention_advice_for(char buf[static ATTENTION_ADVICE_MAX], AttentionCategory category,
                                  const char *unconnected);
 
+/* The same for who is not at the machine, where nobody can type a command. */
+const char *attention_advice_afar(AttentionCategory category, bool connected) _const_;
+
 /* Attention as a connector has it. */
 typedef struct Attention {
         AttentionCategory category; /* _ATTENTION_INVALID: none is needed */

@@ -82,8 +82,6 @@ static void write_attention(JsonWriter *w, const RedbarkSync *sync)
 {
         const Attention broken = { .category = ATTENTION_CONFIGURATION_ERROR,
                                    .message = sync->definition->load_error };
-        const char *unconnected = sync->definition->connection ? NULL : sync->definition->name;
-        char advice[ATTENTION_ADVICE_MAX];
         const Attention *attention = sync->attention->category >= 0 ? sync->attention : &broken;
 
         if (!redbark_sync_needs_attention(sync)) {
@@ -93,7 +91,7 @@ static void write_attention(JsonWriter *w, const RedbarkSync *sync)
         json_open_object(w, "attention");
         json_write_string(w, "category", attention_category_to_string(attention->category));
         json_write_string(w, "title", title_table[attention->category]);
-        json_write_string(w, "advice", attention_advice_for(advice, attention->category, unconnected));
+        json_write_string(w, "advice", attention_advice_afar(attention->category, sync->definition->connection));
         json_write_timestamp(w, "since", attention->since_usec);
         json_write_string(w, "message", attention->message);
         json_write_string(w, "runId", attention->run_id);
@@ -274,6 +272,8 @@ void view_redbark_run(JsonWriter *w, const Run *run, size_t n_accounts, size_t n
         json_write_string(w, "id", run->id);
         write_outcome(w, run->state, run->outcome);
         json_write_string(w, "trigger", run_trigger_to_string(run->trigger));
+        json_write_string(w, "requestedBy", run->requested_by);
+        json_write_string(w, "reason", run->reason);
         json_write_bool(w, "fullResync", run->full_resync);
         json_write_timestamp(w, "createdAt", run->created_usec);
         json_write_timestamp(w, "startedAt", run->started_usec);

@@ -68,6 +68,8 @@
         P(provider, provider, TEXT)                                                                                  \
         W(source, source, run_source)                                                                                \
         W(trigger, trigger, run_trigger)                                                                             \
+        P(requested_by, requested_by, TEXT)                                                                          \
+        P(reason, reason, TEXT)                                                                                      \
         P(full_resync, full_resync, BOOL)                                                                            \
         P(created_usec, created_usec, UINT)                                                                          \
         RUN_PHASE(P, W)                                                                                              \

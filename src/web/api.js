@@ -21,8 +21,8 @@ export class Refusal extends Error {
  *   attention: Attention | null, outcomes?: Mark[]}} Connector
  * @typedef {{account: string, status: string | null, added: number, updated: number, deduped: number,
  *   durationMs: number | null, errorMessage: string | null}} AccountRow
- * @typedef {{id: string, status: string, outcome: string | null, trigger: string, fullResync: boolean, createdAt: string,
- *   startedAt: string | null, finishedAt: string | null, durationMs: number | null, added: number, updated: number,
+ * @typedef {{id: string, status: string, outcome: string | null, trigger: string, requestedBy: string | null, reason: string | null,
+ *   fullResync: boolean, createdAt: string, startedAt: string | null, finishedAt: string | null, durationMs: number | null, added: number, updated: number,
  *   deduped: number, message: string | null, errorMessage: string | null, accounts: AccountRow[], accountsOmitted: number}} Entry
  * @typedef {{id: string, kind: "records" | "lifecycle", runId: string | null, type: string, url: string, attemptedAt: string,
  *   succeeded: boolean, statusCode: number | null, responseTimeMs: number, retryCount: number, records: number | null,

@@ -58,7 +58,9 @@ def test_attention_comes_with_advice_and_without_control_characters(two, ctl):
     text = ctl.run("status", "consent")
     assert "Attention: consent_expired" in text and "What to do: " in text
     assert "Schedule: every 1h" in text and "Failures: 1 in a row" in text
-    assert "\x1b" not in text and "renew" in text
+    assert "\x1b" not in text and "renew" in text and "Then: " not in text
+    ctl.run("disable", "consent")
+    assert "Then: syncrunctl enable consent" in ctl.run("status", "consent")
 
 
 def test_lost_connection_of_a_connector_without_one(world, ctl):

@@ -43,7 +43,9 @@ def test_it_stays_until_it_is_interrupted(tmp_path):
         for line in lines:
             if " -N " not in line:
                 subprocess.run(f"{line} -fsS -o /dev/null --max-time {TIMEOUT_SEC}", shell=True, check=True)
-        assert any(c["nextRunAt"] for c in json.load(ask(url + "/v1/connectors", key))["connectors"])
+        listed = json.load(ask(url + "/v1/connectors", key))["connectors"]
+        assert re.search(r"syncs +(\S.*)", told)[1].strip() == ", ".join(sorted(c["name"] for c in listed))  # as the page lists them
+        assert any(c["nextRunAt"] for c in listed)
         with ask(url + "/api/v1/sync/stream?replay=1", key) as events:
             wanted = {b'"provider":"garmin"', b'"message":"Album Garden"', b'"connector":"orders"'}
             for line in events:

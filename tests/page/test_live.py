@@ -65,7 +65,8 @@ def test_a_run_from_beginning_to_end(page, site):
     page.find(".running", "of many")
     page.state("running")
     worker.report(next(sequence), accounts=[{"account": "one", "status": "success", "discovered": 700, "added": 640, "updated": 60, "deduped": 0},
-                                            {"account": "two", "status": "failed", "error": "no such account"}])
+                                            {"account": "two", "status": "failed", "error": "no such account"}, {"account": "three"}])
+    page.becomes(".entry.busy .accounts tbody .mark", "all.map((e) => e.textContent)", ["Success", "Failed", "Running"])
     finish(worker, next(sequence), outcome="partial", error="two: no such account", discovered=700, added=640, updated=60)
     page.gone(".running")
     page.find(".pill", "Needs attention")
@@ -75,7 +76,7 @@ def test_a_run_from_beginning_to_end(page, site):
     page.find("#said", "Run of live-two: Partial")
 
 
-@pytest.mark.parametrize("what", ["api", "deliveries", "overtaken", "progress", "words"])
+@pytest.mark.parametrize("what", ["api", "deliveries", "feed", "overtaken", "progress", "words"])
 def test_without_a_browser(what):
     done = subprocess.run(["node", HERE / f"{what}.mjs"], capture_output=True, text=True, env={**os.environ, "TZ": TIME_ZONE})
     assert done.returncode == 0, done.stderr

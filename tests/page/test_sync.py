@@ -12,7 +12,10 @@ def test_what_needs_attention(page, site):
     page.go("#/syncs/giro-account")
     page.find(".banner", "Bank consent expired or withdrawn")
     banner = page.text(".banner")
-    assert "Reconnect and give a fresh consent" in banner and "HTTP 401: consent_expired" in banner and "2 failures in a row" in banner
+    assert "Reconnect and give a fresh consent" in banner and "HTTP 401: consent_expired" in banner and "with failures in 2 runs in a row" in banner
+    assert page.script("return document.querySelector('.banner button').textContent") == "Reconnect" and "syncrunctl" not in banner
+    page.click(".banner summary", "On the machine")
+    page.becomes(".banner [open] code", "all.map((e) => e.textContent)", ["syncrunctl reconnect first-bank"])
     page.click(".banner [data-action=reconnect]")
     worker = site.worker("giro-account")
     worker.attach()
@@ -47,6 +50,7 @@ def test_each_category(browser, new_site):
     site = new_site()
     for name in ("one", *(f"other-{i:02}" for i in range(14))):
         site.daemon.add(name, PULL, Provider="test", Connection="bank")
+    site.daemon.add("alone", PULL)
     site.start()
     browser.sign_in(site, site.key("key", "read", "write", "admin"), "#/syncs/one")
     browser.find("[data-action=sync-now]:enabled")
@@ -56,6 +60,12 @@ def test_each_category(browser, new_site):
         text = browser.text(".banner")
         assert title in text and advice in text and ("connectors/one.connector" in text) is settings, category
         assert browser.texts(".banner button") == (["Reconnect"] if reconnects else []) + ["Retry now"], category
+    finish(site.run("alone"), 1, outcome="failed", attention="connection_lost")
+    browser.go("#/syncs/alone")  # there is nothing to reconnect, and who looks has perhaps no command line
+    browser.find(".banner", "Look at the log of the last run, mend what it says")
+    assert browser.texts(".banner button") == ["Retry now"] and "syncrunctl" not in browser.text(".banner")
+    browser.becomes(".banner .machine code", "all.map((e) => e.textContent)", ["syncrunctl log alone", "syncrunctl start alone"])
+    browser.go("#/syncs/one")
     finish(site.run("one"), 1, outcome="succeeded", discovered=450_000_000, added=450_000_000)
     browser.gone(".banner")
     browser.click(".connection .rest summary", "and 2 more")
@@ -195,7 +205,7 @@ def test_sync_now_and_cancel(page, site):
     page.has_focus("Sync now")
     page.press(Keys.ENTER)  # and does nothing
     page.find("[data-action=full-resync]:disabled")
-    page.find(".entry.busy", "Started over the network")
+    page.find(".entry.busy", "Started by all")
     worker.linger()
     page.focus("[data-action=cancel]")
     page.press(Keys.ENTER)

@@ -123,6 +123,24 @@ static void test_last_progress_is_told(void **state)
                          1);
 }
 
+/* How an account ended is news, also where it has brought nothing. */
+static void test_end_of_account_is_told(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = open_running(f);
+        Account account = { .name = (char *) "checking", .status = ACCOUNT_RUNNING, .category = _ATTENTION_INVALID };
+        RunReport report = RUN_REPORT_INIT;
+        int64_t n = fixture_sql(f, "SELECT count(*) FROM events");
+
+        report.accounts = &account;
+        report.n_accounts = 1;
+        expect_ok(fixture_report(f, "bank", a.run_id, 1, &report));
+        account.status = ACCOUNT_NO_DATA;
+        expect_ok(fixture_report(f, "bank", a.run_id, 2, &report));
+        expect_ok(fixture_report(f, "bank", a.run_id, 3, &report));
+        fixture_run_until(f, fixture_sql(f, "SELECT count(*) FROM events") == n + 1);
+}
+
 static void test_accounts(void **state)
 {
         EngineFixture *f = *state;
@@ -433,6 +451,7 @@ int main(void)
                 ENGINE_TEST(test_sequence),
                 ENGINE_TEST(test_events),
                 ENGINE_TEST(test_last_progress_is_told),
+                ENGINE_TEST(test_end_of_account_is_told),
                 ENGINE_TEST(test_accounts),
                 ENGINE_TEST(test_times_of_accounts),
                 ENGINE_TEST(test_bad_lines_are_in_the_message),

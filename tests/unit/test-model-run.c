@@ -183,6 +183,12 @@ static void test_attention(void **state)
         assert_null(attention_advice_for(buf, _ATTENTION_INVALID, longest));
         assert_true(endswith(attention_advice_for(buf, ATTENTION_CONNECTION_LOST, longest),
                              "then 'syncrunctl start a123456789012345678901234567'."));
+        for (AttentionCategory c = 0; c < _ATTENTION_MAX; c++) {
+                assert_ptr_equal(attention_advice_afar(c, true), attention_advice(c));
+                assert_null(strstr(attention_advice_afar(c, false), "syncrunctl"));
+        }
+        assert_string_not_equal(attention_advice_afar(ATTENTION_CONNECTION_LOST, false),
+                                attention_advice(ATTENTION_CONNECTION_LOST));
         attention_done(&attention);
         assert_int_equal(attention.category, _ATTENTION_INVALID);
         assert_null(attention.message);

@@ -283,10 +283,11 @@ static void test_a2_entry_of_the_feed(void **state)
         run->accounts[2].error = copy("locked");
         add_account(run, "loan", ACCOUNT_RUNNING, (Counts){});
         run->message = copy("1 of 4 accounts failed");
+        run->requested_by = copy("key:phone");
         expect_json(view_redbark_run(&w, run, 4, 0),
                     "{\"id\":\"01973000-0000-7000-8000-000000000000\",\"status\":\"Success\","
-                    "\"outcome\":\"partial\",\"trigger\":\"schedule\",\"fullResync\":false,"
-                    "\"createdAt\":\"2026-05-30T19:59:55Z\",\"startedAt\":\"2026-05-30T20:00:00Z\","
+                    "\"outcome\":\"partial\",\"trigger\":\"schedule\",\"requestedBy\":\"key:phone\",\"reason\":null,"
+                    "\"fullResync\":false,\"createdAt\":\"2026-05-30T19:59:55Z\",\"startedAt\":\"2026-05-30T20:00:00Z\","
                     "\"finishedAt\":\"2026-05-30T20:00:14Z\",\"durationMs\":14000,\"added\":2,\"updated\":1,"
                     "\"deduped\":15,\"message\":\"1 of 4 accounts failed\","
                     "\"errorMessage\":\"1 of 4 accounts failed\",\"accounts\":["
@@ -300,8 +301,8 @@ static void test_a2_entry_of_the_feed(void **state)
                     "\"durationMs\":null,\"errorMessage\":null}],\"accountsOmitted\":0}");
         expect_json(view_redbark_run(&w, run, 0, 4),
                     "{\"id\":\"01973000-0000-7000-8000-000000000000\",\"status\":\"Success\","
-                    "\"outcome\":\"partial\",\"trigger\":\"schedule\",\"fullResync\":false,"
-                    "\"createdAt\":\"2026-05-30T19:59:55Z\",\"startedAt\":\"2026-05-30T20:00:00Z\","
+                    "\"outcome\":\"partial\",\"trigger\":\"schedule\",\"requestedBy\":\"key:phone\",\"reason\":null,"
+                    "\"fullResync\":false,\"createdAt\":\"2026-05-30T19:59:55Z\",\"startedAt\":\"2026-05-30T20:00:00Z\","
                     "\"finishedAt\":\"2026-05-30T20:00:14Z\",\"durationMs\":14000,\"added\":2,\"updated\":1,"
                     "\"deduped\":15,\"message\":\"1 of 4 accounts failed\","
                     "\"errorMessage\":\"1 of 4 accounts failed\",\"accounts\":[],\"accountsOmitted\":4}");

@@ -21,25 +21,41 @@ const ERROR_PRIORITY = 3, WARNING_PRIORITY = 4; // of syslog
 /** @type {Record<string, string>} */
 const REASONS = {
   "schedule": "On schedule", "manual": "Started by hand", "retry": "Retry", "catch-up": "Catching up on a missed time",
-  "reconnect": "After a reconnection", "remote": "Started over the network",
+  "reconnect": "After a reconnection", "remote": "Started from outside",
 };
 
 /** @type {Record<string, string>} */
 const ACCOUNT_OUTCOMES = { "Success": "succeeded", "Failed": "failed", "No data": "skipped" };
 
-/** @param {Entry} entry */
-const reasonOf = (entry) => REASONS[entry.trigger] ?? entry.trigger;
+/** The same of a person, or of a program that has a key. @type {Record<string, string>} */
+const BY = { manual: "Started", remote: "Started", reconnect: "Reconnected" };
+
+/** "phone" of "key:phone"; "" of users of the machine, who have numbers here. @param {string | null} who */
+const nameOf = (who) => (who && !who.startsWith("uid:") ? who.slice(who.indexOf(":") + 1) : "");
+
+/** Why it ran, and who wanted it so. @param {Entry} entry */
+export function reasonOf(entry) {
+  const word = Object.hasOwn(REASONS, entry.trigger) ? REASONS[entry.trigger] : entry.trigger, name = nameOf(entry.requestedBy);
+  if (!name || !Object.hasOwn(BY, entry.trigger)) return word;
+  return `${BY[entry.trigger]} by ${name}`;
+}
+
+/** What is said of a run whose end says no more. @param {Entry} entry */
+export function messageOf(entry) {
+  const who = entry.outcome === "cancelled" && entry.message?.match(/^Cancelled by ((?:key|token|uid):.+)/)?.[1];
+  return who ? `Cancelled by ${nameOf(who) || "hand"}` : entry.message;
+}
 
 /** @param {Entry} entry @param {import("../api.js").AccountRow} row */
 function account(entry, row) {
   return [
-    h("tr", { "data-key": row.account },
+    h("tr", { "data-key": `row ${row.account}` },
       h("th", { scope: "row" }, row.account),
       h("td", null, row.status ? outcomeMark(ACCOUNT_OUTCOMES[row.status] ?? null, row.status) : outcomeMark(null)),
       Object.entries({ Added: row.added, Updated: row.updated, Deduped: row.deduped })
         .map(([word, n]) => h("td", { class: n ? "number" : "number quiet", "data-label": word }, count(n))),
       h("td", { class: "number", "data-label": "Duration" }, row.durationMs === null ? "–" : span(row.durationMs))),
-    row.errorMessage && row.errorMessage !== entry.errorMessage && h("tr", { class: "why-failed", "data-key": `${row.account} error` },
+    row.errorMessage && row.errorMessage !== entry.errorMessage && h("tr", { class: "why-failed", "data-key": `why ${row.account}` },
       h("td", { colspan: 6 }, longText(row.errorMessage, "words"))),
   ];
 }
@@ -102,12 +118,12 @@ function entryOf(entry, more) {
   return h("article", { class: `entry ${look}`, "data-key": entry.id, "aria-label": `${wordOfOutcome(entry.outcome)}, ${moment(startedAt)}` },
     h("div", { class: "entry-head" },
       h("h3", null, outcomeMark(entry.outcome)),
-      h("span", { class: "why" }, reasonOf(entry), entry.fullResync && h("span", { class: "tag" }, "Full resync")),
+      h("span", { class: "why" }, reasonOf(entry), entry.reason && `: ${entry.reason}`, entry.fullResync && h("span", { class: "tag" }, "Full resync")),
       h("span", { class: "totals" }, totals.map(([n, word]) => h("span", { class: n ? "" : "quiet" }, h("b", null, count(Number(n))), ` ${word}`))),
       h("span", { class: "duration", title: "Duration" }, entry.durationMs === null ? "" : span(entry.durationMs)),
       h("span", { class: "at" }, when(startedAt))),
     entry.errorMessage && longText(entry.errorMessage, `${entry.id}-error`),
-    !entry.errorMessage && entry.message && h("p", { class: "sub message" }, entry.message),
+    !entry.errorMessage && entry.message && h("p", { class: "sub message" }, messageOf(entry)),
     entry.accounts.length > 0 && accounts(entry),
     h("div", { class: "entry-foot" },
       h("details", { "data-key": "events", "data-more": "events", "data-run": entry.id }, h("summary", null, "Events"), times(entry), more.events !== undefined && eventList(more.events)),

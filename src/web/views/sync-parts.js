@@ -23,6 +23,13 @@ const OUTCOMES = ["succeeded", "partial", "failed", "cancelled", "skipped"];
 const STAGES = ["queued", "fetching", "processing", "saving"];
 const CHART_RUNS = 25; // as many as the feed has
 
+/** The commands for who sits at the machine. @param {Detail} c @param {string} category */
+function commands(c, category) {
+  if (c.loadState !== "loaded") return [`syncrunctl verify ${c.settingsPath ?? "FILE"}`, "syncrunctl reload"];
+  if (RECONNECTABLE.includes(category) && c.connections.length > 0) return c.connections.map(({ name }) => `syncrunctl reconnect ${name}`);
+  return [`syncrunctl log ${c.name}`, `syncrunctl ${c.active ? "start" : "enable"} ${c.name}`];
+}
+
 /** What is wrong, what to do about it, and the way to do it. @param {Detail} c @param {boolean} may */
 export function banner(c, may) {
   const attention = c.attention;
@@ -34,7 +41,9 @@ export function banner(c, may) {
       h("p", null, attention.advice),
       attention.message && longText(attention.message, "attention-message"),
       IN_THE_SETTINGS.includes(attention.category) && c.settingsPath && h("p", null, "Settings: ", h("code", { class: "path" }, c.settingsPath)),
-      attention.since && h("p", { class: "sub" }, "Since ", when(attention.since), `, ${moment(attention.since)}`, c.consecutiveFailures > 1 && `, ${plural(c.consecutiveFailures, "failure")} in a row`)),
+      attention.since && h("p", { class: "sub" }, "Since ", when(attention.since), `, ${moment(attention.since)}`, c.consecutiveFailures > 1 && `, with failures in ${plural(c.consecutiveFailures, "run")} in a row`),
+      h("details", { class: "sub machine", "data-key": "machine" }, h("summary", null, "On the machine"),
+        commands(c, attention.category).map((line) => h("code", { class: "path" }, line)))),
     may && h("div", { class: "banner-acts" },
       RECONNECTABLE.includes(attention.category) && c.connections.map((connection) => button("reconnect", "Reconnect",
         { class: "button primary", "data-name": connection.name, "aria-label": `Reconnect ${connection.name}` })),
