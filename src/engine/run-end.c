@@ -109,8 +109,8 @@ static int judge_destination(EngineRun *r, const RunEnd *end)
         }
         if (record->destination_failures < UINT32_MAX)
                 record->destination_failures++;
-        if (limit > 0)
-                record->lasting = _ATTENTION_INVALID; /* no lost connection; told when it is switched off */
+        if (record->lasting >= 0)
+                record->lasting = ATTENTION_CONFIGURATION_ERROR; /* it is not the provider's connection that is lost */
         if (limit == 0 || record->destination_failures < limit || !connector_is_active(c))
                 return 0;
         record->active_override = c->definition->enabled ? 0 : -1;

@@ -169,6 +169,7 @@ def test_records_once_more(daemon, client):
 HOOK = """[Run]
 RetryMax=2
 RetrySec=1h
+NotifyAfter=2
 [Pipeline]
 ExecPull=/bin/true
 [Destination]
@@ -215,7 +216,9 @@ def test_switched_off_after_so_many_failures(daemon, client):
     run_once(daemon, client, **failed)
     daemon.restart()
     client.wait_name("org.syncrun1")
-    assert destination(client)["active"]
+    shown = destination(client)
+    assert shown["active"] and shown["attention"]["category"] == "configuration_error"
+    assert shown["attention"]["message"] == "Failed 2 times in a row: It did not take it."
     run, _ = run_once(daemon, client, **failed)
     assert run["error"].startswith("It did not take it. The connector was switched off after 3 runs in a row")
     shown = destination(client)

@@ -363,7 +363,7 @@ static void test_cause_survives(void **state)
         Answer a;
 
         failure.destination_failed = true;
-        fixture_write_connector(f, "bank", CONNECTOR("[Run]\nRetryMax=0\n[Destination]\nDisableAfter=2\n"));
+        fixture_write_connector(f, "bank", CONNECTOR("[Run]\nRetryMax=0\nNotifyAfter=9\n[Destination]\nDisableAfter=2\n"));
         fixture_write_connector(f, "slow", CONNECTOR("[Run]\nRetryMax=0\nTimeoutSec=50ms\n"));
         fixture_open(f);
         for (unsigned n = 1; n <= 2; n++) {
@@ -382,6 +382,43 @@ static void test_cause_survives(void **state)
         fixture_open(f);
         fixture_worker_ends(f, "slow", "killed by signal TERM");
         assert_int_equal(attention_of(f, "slow"), ATTENTION_CONFIGURATION_ERROR);
+}
+
+static void run_once(EngineFixture *f, const char *name, const RunReport *report)
+{
+        Answer a = begin(f, name);
+
+        expect_ok(fixture_finish(f, name, a.run_id, 1, report));
+        fixture_worker_ends(f, name, NULL);
+}
+
+/* A destination that takes nothing is a failure like any other: told at NotifyAfter=, whenever it is switched off. */
+static void test_destination_that_fails(void **state)
+{
+        static const struct {
+                const char *name, *text;
+                unsigned told;
+        } cases[] = {
+                { "often", CONNECTOR("[Run]\nRetryMax=0\nNotifyAfter=2\n[Destination]\nDisableAfter=4\n"), 2 },
+                { "never", CONNECTOR("[Run]\nRetryMax=0\nNotifyAfter=3\n[Destination]\nDisableAfter=0\n"), 3 },
+                { "retry", CONNECTOR("[Run]\nRetryMax=9\nRetrySec=1h\n[Destination]\nDisableAfter=2\n"), 1 },
+        };
+        EngineFixture *f = *state;
+        RunReport failure = report_failure("HTTP 503", true), success = report_success();
+
+        failure.destination_failed = true;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                fixture_write_connector(f, cases[i].name, cases[i].text);
+        fixture_open(f);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                for (unsigned n = 1; n <= cases[i].told; n++) {
+                        run_once(f, cases[i].name, &failure);
+                        assert_int_equal(attention_of(f, cases[i].name),
+                                         n < cases[i].told ? _ATTENTION_INVALID : ATTENTION_CONFIGURATION_ERROR);
+                }
+                run_once(f, cases[i].name, &success);
+                assert_int_equal(attention_of(f, cases[i].name), _ATTENTION_INVALID);
+        }
 }
 
 /* What a limit or a launch that failed says. */
@@ -461,6 +498,7 @@ int main(void)
                 ENGINE_TEST(test_lost_with_the_machine),
                 ENGINE_TEST(test_cause_survives),
                 ENGINE_TEST(test_lasting_by_cause),
+                ENGINE_TEST(test_destination_that_fails),
                 ENGINE_TEST(test_retry_beside_a_category),
         };
 
