@@ -58,7 +58,7 @@ def test_what_a_dead_worker_had_noted(daemon, client):
     tell(dead, 1, [attempt(1)])
     run = dead.run
     dead.exit()
-    wait_for(lambda: not client.describe("DescribeRuns", active=True)["runs"], "the end of the run")
+    wait_for(lambda: client.get(run_path(run), "org.syncrun1.Run", "State") == "finished", "the end of the run")
     client.start("bank")
     following = daemon.worker()
     following.attach()
