@@ -12,6 +12,7 @@
 #include "engine/statistics.h"
 #include "engine/views-redbark.h"
 #include "engine/views.h"
+#include "model/name-cursor.h"
 #include "model/view-open-wearables.h"
 
 #define DEFAULT_PAGE       50U
@@ -144,12 +145,19 @@ int method_watch_changes(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* ---- Connectors and connections */
 
-/* Where a page goes on: a name, which may be of what is no more. */
-static int filter_page(const char *page, View view, sd_bus_error *error)
+/* Where a page goes on: a name, which may be of what is no more, or what Redbark's view gave for it. Becomes the name.
+ */
+static int filter_page(const char **page, View view, NameCursor kind, char buf[static CONNECTOR_NAME_MAX + 1],
+                       sd_bus_error *error)
 {
-        if (!page || connector_name_is_valid(page))
+        if (!*page)
                 return 0;
-        return filter_refuse_page(view, error);
+        if (view != VIEW_REDBARK)
+                return connector_name_is_valid(*page) ? 0 : filter_refuse_page(view, error);
+        if (name_cursor_parse(*page, kind, buf) < 0)
+                return filter_refuse_page(view, error);
+        *page = buf;
+        return 0;
 }
 
 typedef struct ConnectorsRequest {
@@ -158,6 +166,7 @@ typedef struct ConnectorsRequest {
         View view;
         const char *view_word;
         char user[UUID_TEXT_MAX];
+        char page[CONNECTOR_NAME_MAX + 1];
 } ConnectorsRequest;
 
 #define FILTER_OF ConnectorsRequest
@@ -189,7 +198,7 @@ static int connectors_request_check(ConnectorsRequest *request, sd_bus_error *er
         if (filter->n_outcomes > REDBARK_OUTCOMES_MAX)
                 return bus_refuse_text(error, -EINVAL, "outcomes: 0 to %u, not %u.", REDBARK_OUTCOMES_MAX,
                                        filter->n_outcomes);
-        r = filter_page(filter->page, request->view, error);
+        r = filter_page(&filter->page, request->view, NAME_CURSOR_CONNECTORS, request->page, error);
         if (r >= 0)
                 r = filter_limit("limit", &filter->limit, &limits[request->view], error);
         request->filter.page = filter->page;
@@ -238,6 +247,7 @@ typedef struct ConnectionsRequest {
         View view;
         const char *view_word;
         char user[UUID_TEXT_MAX];
+        char page[CONNECTOR_NAME_MAX + 1];
 } ConnectionsRequest;
 
 #define FILTER_OF ConnectionsRequest
@@ -268,7 +278,7 @@ int method_describe_connections(sd_bus_message *m, void *userdata, sd_bus_error 
         if (r >= 0)
                 r = filter_user(&request.filter.user_id, request.user, error);
         if (r >= 0)
-                r = filter_page(request.filter.page, request.view, error);
+                r = filter_page(&request.filter.page, request.view, NAME_CURSOR_CONNECTIONS, request.page, error);
         if (r >= 0)
                 r = filter_limit("limit", &request.filter.limit, &limits, error);
         if (r < 0)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/engine-internal.h"
+#include "model/name-cursor.h"
 #include "model/view-redbark.h"
 
 /* ---- Connectors */
@@ -79,6 +80,7 @@ int engine_view_redbark_connectors(Engine *engine, const RedbarkFilter *filter, 
         _cleanup_page_select_ PageSelect select = {};
         _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
+        char cursor[NAME_CURSOR_TEXT_MAX];
         const Connector *c = NULL;
         size_t n;
         int r;
@@ -101,7 +103,9 @@ int engine_view_redbark_connectors(Engine *engine, const RedbarkFilter *filter, 
                 json_close_object(&w);
         }
         json_close_array(&w);
-        json_write_string(&w, "nextCursor", n > filter->limit ? c->record.name : NULL);
+        json_write_string(&w, "nextCursor",
+                          n > filter->limit ? name_cursor_format(cursor, NAME_CURSOR_CONNECTORS, c->record.name)
+                                            : NULL);
         json_close_object(&w);
         return buffer_take(&buffer, ret_json);
 }
@@ -170,6 +174,7 @@ static int write_connection(JsonWriter *w, const char *key, Engine *engine, cons
 static int write_connections(JsonWriter *w, Engine *engine, const ConnectionFilter *filter)
 {
         _cleanup_page_select_ PageSelect select = {};
+        char cursor[NAME_CURSOR_TEXT_MAX];
         size_t i = 0;
         int r;
 
@@ -180,7 +185,9 @@ static int write_connections(JsonWriter *w, Engine *engine, const ConnectionFilt
         for (; r >= 0 && i < MIN(select.n, filter->limit) && w->out->size < DESCRIBE_PAGE_BYTES; i++)
                 r = write_connection(w, NULL, engine, select.items[i], filter);
         json_close_array(w);
-        json_write_string(w, "nextCursor", i < select.n ? select.items[i - 1] : NULL);
+        json_write_string(w, "nextCursor",
+                          i < select.n ? name_cursor_format(cursor, NAME_CURSOR_CONNECTIONS, select.items[i - 1])
+                                       : NULL);
         return r;
 }
 

@@ -2,26 +2,22 @@
 
 #include "store/page-token.h"
 
+#include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/string-util.h"
 
-/* FNV-1a, of the places and of what they are places in. */
+/* Of the places and of what they are places in. */
 static uint32_t checksum(const PagePlace *place)
 {
         static const char kind[] = "syncrun runs 1";
-        uint32_t sum = 2166136261U;
+        const uint64_t places[] = { htole64(place->created_usec), htole64(place->row) };
 
-        for (size_t i = 0; i < sizeof(kind); i++)
-                sum = (sum ^ (uint8_t) kind[i]) * 16777619U;
-        for (unsigned i = 0; i < 64; i += 8)
-                sum = (sum ^ (uint8_t) (place->created_usec >> i)) * 16777619U;
-        for (unsigned i = 0; i < 64; i += 8)
-                sum = (sum ^ (uint8_t) (place->row >> i)) * 16777619U;
-        return sum;
+        return fnv1a(fnv1a(FNV1A_INIT, kind, sizeof(kind)), places, sizeof(places));
 }
 
 char *page_token_format(char buf[static PAGE_TOKEN_TEXT_MAX], const PagePlace *place)

@@ -164,6 +164,8 @@ def test_connectors(shim, key, bound):
     assert [c["name"] for c in page["connectors"]] == ["bank", "mail"]
     rest = shim.get(f"/v1/connectors?cursor={page['nextCursor']}", key).json()
     assert [c["name"] for c in rest["connectors"]] == ["off"]
+    # It is of that list alone.
+    assert shim.get(f"/v1/connections?cursor={page['nextCursor']}", key).status == 422
     for query in ("limit=0", "limit=201", "outcomes=31", "attention=maybe"):
         assert shim.get(f"/v1/connectors?{query}", key).status == 422
     assert shim.get("/v1/connectors/bank", key).json()["connector"]["name"] == "bank"
@@ -201,6 +203,19 @@ def test_connections(shim, client, key, bound, daemon):
     assert shim.post("/v1/connections/my-bank/reconnect", bobs).status == 404
     answer = shim.post("/v1/connections/my-bank/reconnect", key)
     assert (answer.status, answer.json()) == (202, {"syncRuns": [], "reconnecting": False})
+
+
+def test_pages_of_connections(shim, client, daemon, key):
+    daemon.add("mail", User=BOB, Connection="his-mail")
+    client.manager("Reload")
+    page = shim.get("/v1/connections?limit=1", key).json()
+    assert [c["name"] for c in page["connections"]] == ["his-mail"]
+    rest = shim.get(f"/v1/connections?limit=1&cursor={page['nextCursor']}", key).json()
+    assert ([c["name"] for c in rest["connections"]], rest["nextCursor"]) == (["my-bank"], None)
+    # It holds when what it is the name of is gone.
+    daemon.add("mail", User=BOB)
+    client.manager("Reload")
+    assert shim.get(f"/v1/connections?cursor={page['nextCursor']}", key).json()["connections"] == rest["connections"]
 
 
 def test_reconnect_of_a_shared_connection(shim, client, daemon, key, bound):
@@ -372,8 +387,8 @@ def test_c27_runs_behind_very_many_events_of_another(shim, key, reporter):
 
 @pytest.mark.parametrize("path, words", [
     ("/v1/sync-runs?cursor=zzz", "cursor: this is not what a page before gave as nextCursor."),
-    ("/v1/connectors?cursor=Z.z", "cursor: this is not what a page before gave as nextCursor."),
-    ("/v1/connections?cursor=Z.z", "cursor: this is not what a page before gave as nextCursor."),
+    *((f"/v1/{what}?cursor={cursor}", "cursor: this is not what a page before gave as nextCursor.")
+      for what in ("connectors", "connections") for cursor in ("Z.z", "zzz", "", "bank", "bank.", "bank.00000000", "." * 60)),
     ("/v1/sync-runs?connectorId=bank", "connectorId: Input should be a valid UUID"),
 ])
 def test_refusals_name_the_parameter(shim, key, path, words):
