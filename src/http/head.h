@@ -5,5 +5,12 @@
 
 #include "http/request.h"
 
-/* Return: 0; an HTTP status: the head is too large, or has two meanings, as of where the body ends, or of who asks. */
-unsigned head_check(const Request *request) _must_check_;
+/**
+ * head_check() - look at a head as a whole
+ * @method:  as libmicrohttpd gives it, as @target and @version
+ *
+ * Return: 0; an HTTP status: the head is too large, or has two meanings, as of where the body ends, or of who asks, or
+ * has a NUL in it, behind which others may read on.
+ */
+unsigned head_check(const Request *request, const char *method, const char *target,
+                    const char *version) _must_check_;

@@ -92,7 +92,7 @@ void *server_begin_request(void *userdata, const char *target, struct MHD_Connec
         return request;
 }
 
-static enum MHD_Result begin(Request *request, const char *method, const char *version)
+static enum MHD_Result begin(Request *request, const char *method, const char *target, const char *version)
 {
         const HttpSettings *settings = request->server->settings;
         unsigned status;
@@ -111,7 +111,7 @@ static enum MHD_Result begin(Request *request, const char *method, const char *v
                 peer_forwarded(peer, forwarded, settings->trusted_proxy, &request->peer);
         }
         connection_set_phase(request->connection, CONNECTION_BODY);
-        status = head_check(request);
+        status = head_check(request, method, target, version);
         if (status != 0)
                 return refuse_early(request, status);
         if (length && (parse_uint64(length, &size) < 0 || size > settings->body_max_bytes))
@@ -196,7 +196,7 @@ enum MHD_Result server_go_on(void *userdata, struct MHD_Connection *mhd, const c
         if (!request)
                 return MHD_NO;
         if (!request->begun) {
-                enum MHD_Result result = begin(request, method, version);
+                enum MHD_Result result = begin(request, method, url, version);
 
                 if (result == MHD_NO || !request->is_large)
                         return result;
