@@ -364,6 +364,7 @@ void sse_hub_daemon_lost(SseHub *hub)
         for (channel = hub->channels; channel; channel = channel->hh.next)
                 DL_FOREACH(channel->behind, stream)
                         sse_catch_up_forget(stream);
+        sse_hub_say_availability(hub);
 }
 
 /* Numbers are compared with those of before only within one history. */
@@ -412,6 +413,7 @@ void sse_hub_daemon_returned(SseHub *hub)
 {
         hub->is_unsure = true;
         hub->call = client_call_cancel(hub->call);
+        sse_hub_say_availability(hub);
         ask_for_history(hub);
 }
 

@@ -397,34 +397,34 @@ void sse_hub_event(SseHub *hub, uint64_t seq, const char *user_id, const char *j
 
 /* ---- The loop */
 
-/* A client that has not taken what it was sent needs no sign of life, and keeps the memory of others for so long. */
+/* A client that has not taken what it was sent needs no sign of life, and keeps the memory of others for so long.
+ * @comment: NULL: only for those who are told by events. */
 static void beat_list(SseStream **list, SseText *comment, SseText *event)
 {
         SseStream *stream, *next;
 
         DL_FOREACH_SAFE(*list, stream, next)
         {
-                if (stream->n_queue == 0)
-                        (void) write_text(stream, stream->beats_by_event ? event : comment, false);
-                else if (sse_stream_is_stuck(stream, stream->hub->app->settings.send_timeout_usec))
+                SseText *text = stream->beats_by_event ? event : comment;
+
+                if (stream->n_queue == 0 && text)
+                        (void) write_text(stream, text, false);
+                else if (stream->n_queue > 0 &&
+                         sse_stream_is_stuck(stream, stream->hub->app->settings.send_timeout_usec))
                         cut(stream);
         }
 }
 
-static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
+static void beat(SseHub *hub, SseText *comment)
 {
-        _cleanup_(sse_text_unrefp) SseText *comment = sse_text_new(), *event = sse_text_new();
-        SseHub *hub = userdata;
+        _cleanup_(sse_text_unrefp) SseText *event = sse_text_new();
         SseChannel *channel, *next;
 
-        arm_heartbeat(hub, true);
-        sse_catch_up_check(hub);
-        if (!comment || !event)
-                return 0;
-        sse_text_add_comment(comment, "heartbeat");
-        sse_text_add_heartbeat(event);
-        if (sse_text_finish(comment) < 0 || sse_text_finish(event) < 0)
-                return 0;
+        if (!event)
+                return;
+        sse_text_add_heartbeat(event, client_async_is_up(hub->app->client));
+        if (sse_text_finish(event) < 0)
+                return;
         sse_hub_flush(hub);
         HASH_ITER(hh, hub->channels, channel, next) {
                 beat_list(&channel->streams, comment, event);
@@ -432,6 +432,26 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
                 beat_list(&channel->behind, comment, event);
                 sse_channel_release(channel);
         }
+}
+
+void sse_hub_say_availability(SseHub *hub)
+{
+        if (hub->status.n_streams > 0)
+                beat(hub, NULL);
+}
+
+static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        _cleanup_(sse_text_unrefp) SseText *comment = sse_text_new();
+        SseHub *hub = userdata;
+
+        arm_heartbeat(hub, true);
+        sse_catch_up_check(hub);
+        if (!comment)
+                return 0;
+        sse_text_add_comment(comment, "heartbeat");
+        if (sse_text_finish(comment) >= 0)
+                beat(hub, comment);
         return 0;
 }
 

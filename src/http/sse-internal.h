@@ -79,6 +79,9 @@ void sse_hub_list(SseStream *stream, SseStream **list);
 /* All streams have to ask for what comes after what they were told. */
 void sse_hub_fall_behind(SseHub *hub);
 
+/* Tells those whose heartbeats are events at once that the daemon has come or gone. */
+void sse_hub_say_availability(SseHub *hub);
+
 /* Ends a stream whose client is gone, and perhaps its channel. */
 void sse_hub_drop(SseStream *stream);
 

@@ -91,9 +91,10 @@ void sse_text_add_comment(SseText *text, const char *comment)
         buffer_append_string(&text->buffer, "\n\n");
 }
 
-void sse_text_add_heartbeat(SseText *text)
+void sse_text_add_heartbeat(SseText *text, bool available)
 {
-        buffer_append_string(&text->buffer, "event: heartbeat\ndata: {}\n\n");
+        buffer_append_string(&text->buffer, "event: heartbeat\ndata: {\"available\":");
+        buffer_append_string(&text->buffer, available ? "true}\n\n" : "false}\n\n");
 }
 
 int sse_text_finish(SseText *text)

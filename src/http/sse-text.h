@@ -34,8 +34,9 @@ void sse_text_add_event(SseText *text, uint64_t seq, const char *json);
 /* ": words\n\n" */
 void sse_text_add_comment(SseText *text, const char *comment);
 
-/* "event: heartbeat\ndata: {}\n\n": an EventSource does not tell its page of comments. */
-void sse_text_add_heartbeat(SseText *text);
+/* "event: heartbeat\ndata: {"available":true}\n\n": an EventSource does not tell its page of comments. @available:
+ * whether the daemon is there. */
+void sse_text_add_heartbeat(SseText *text, bool available);
 
 /* Closes the chunk that it is to clients of HTTP/1.1. Return: 0; -ENOMEM, also where anything before found none. */
 int sse_text_finish(SseText *text) _must_check_;

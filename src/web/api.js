@@ -139,6 +139,13 @@ export const fullResync = (connectorId) => ask("POST", "v1/sync-runs", { body: {
 /** @param {string} id */
 export const getRun = async (id) => (await ask("GET", `v1/sync-runs/${at(id)}`)).syncRun;
 
+/**
+ * How the runs stand that are under way, each as its newest event told it.
+ * @param {string | null} user whose they are; null: anybody's
+ * @returns {Promise<(Omit<SyncEvent, "event_id" | "metadata" | "timestamp"> & {last_update: string, started_at: string | null})[]>}
+ */
+export const listRunning = (user) => ask("GET", `api/v1/${user ? `users/${at(user)}/` : ""}sync/runs?status=in_progress&limit=200`);
+
 /** @param {string} id */
 export const getLog = (id) => ask("GET", `v1/sync-runs/${at(id)}/log`);
 

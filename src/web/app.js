@@ -99,7 +99,7 @@ class Page {
     this.told = "";
     this.stopTimers();
     if (this.may("read")) {
-      this.model.load();
+      this.load(this.model);
       this.follow(session, this.model);
     }
     const left = session.expiresAt ? Date.parse(session.expiresAt) - api.serverNow() : Infinity;
@@ -111,9 +111,9 @@ class Page {
   /** @param {api.Session} session @param {Model} model */
   follow(session, model) {
     const path = session.user ? `api/v1/users/${session.user}/sync/stream` : "api/v1/sync/stream";
+    this.timers.push(setInterval(() => document.hidden || this.live?.isOpen || this.poll(model), POLL_MS));
     if (!session.user && !this.may("admin")) {
       this.liveState = "polling";
-      this.timers.push(setInterval(() => document.hidden || this.poll(model), POLL_MS));
       return;
     }
     this.liveState = "connecting";
@@ -176,8 +176,14 @@ class Page {
   /** @param {LiveMark} state */
   sayLive(state) {
     if (state === this.liveState) return;
-    if (state === "lost") say("Not live: the connection to the server is lost");
+    if (state === "lost") say("Not live: nothing is heard of the syncs");
     else if (this.liveState === "lost") say(state === "live" ? "Live again" : "The server answers again");
+  }
+
+  /** All syncs, and how far their runs are. @param {Model} model */
+  async load(model) {
+    await model.load();
+    if (!model.error && this.session) await model.loadProgress(this.session.user).catch(() => {}); // of which events tell, too
   }
 
   /** What no stream tells of; without an answer until it is asked anew what is shown may be old. @param {Model} model */
@@ -187,12 +193,13 @@ class Page {
       return;
     }
     this.view?.refresh?.();
-    await model.load();
+    await this.load(model);
     if (this.model === model) this.polled(model.error ? "lost" : "polling");
   }
 
-  /** @param {"lost" | "polling"} state */
+  /** Where there is a stream, it alone says whether one is live. @param {"lost" | "polling"} state */
   polled(state) {
+    if (this.live) return;
     this.sayLive(state);
     this.liveState = state;
     this.changed();
@@ -295,7 +302,7 @@ class Page {
     const [word, title] = {
       live: ["Live", "What happens is seen at once"],
       connecting: ["Connecting…", "The stream of events is being opened"],
-      lost: ["Not live", "The connection is lost, and tried again; what is shown may be old"],
+      lost: ["Not live", "Nothing is heard of the syncs at the moment; what is shown may be old"],
       polling: ["Every 5 s", "This key is not told of events: it has neither sync:admin nor a user of its own"],
     }[this.liveState];
     return h("span", { class: `live is-${this.liveState}`, title }, h("span", { class: "dot", "aria-hidden": "true" }), word);

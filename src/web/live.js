@@ -59,12 +59,19 @@ export class Live {
       this.become("live");
     };
     source.onerror = () => this.retry();
-    source.addEventListener("heartbeat", () => this.hear());
+    source.addEventListener("heartbeat", ({ data }) => {
+      this.hear();
+      this.become(JSON.parse(data).available ? "live" : "lost"); // the server is there, whether or not it hears of anything
+    });
     source.addEventListener("sync.status", (message) => {
       this.hear();
       this.lastId = message.lastEventId || this.lastId;
       this.callbacks.event(JSON.parse(message.data));
     });
+  }
+
+  get isOpen() {
+    return this.source?.readyState === EventSource.OPEN;
   }
 
   hear() {

@@ -146,6 +146,19 @@ export class Model {
     }
   }
 
+  /** How the runs stand, for who is not told of it. @param {string | null} user */
+  async loadProgress(user) {
+    const names = new Map([...this.connectors.values()].map((c) => [c.activeRunId, c.name]));
+    for (const run of await api.listRunning(user)) {
+      const connector = names.get(run.run_id);
+      if (!connector) continue; // it has ended, or runs elsewhere
+      const progress = this.progressOf(run.run_id);
+      progress.startedAt ??= run.started_at;
+      progress.add({ ...run, event_id: `${run.run_id} ${run.last_update}`, timestamp: run.last_update, metadata: { connector } });
+    }
+    this.changed();
+  }
+
   /** @param {string} runId */
   progressOf(runId) {
     let progress = this.progress.get(runId);

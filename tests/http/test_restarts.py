@@ -60,6 +60,19 @@ def test_the_server_begins_before_the_daemon(new_shim, daemon, key):
     assert shim.get(RUNS, key).status == 200
 
 
+def test_streams_say_whether_the_daemon_is_there(shim, daemon, key, reporter):
+    """At once, to those who are shown their heartbeats; the others get what they always did."""
+    with shim.stream(ALL + "?replay=1&heartbeat=event", key) as page, shim.stream(ALL + "?replay=1", key) as other:
+        for stream in (page, other):
+            assert stream.messages(1) == ["first"]
+        daemon.stop()
+        assert page.block() == 'event: heartbeat\ndata: {"available":false}'
+        daemon.start()
+        assert page.block() == 'event: heartbeat\ndata: {"available":true}'
+        reporter.say("last")
+        assert "last" in page.block() and "last" in other.block()
+
+
 def test_streams_stay_open(shim, daemon, key, reporter):
     """Over ten kills under load: every event, in order, none twice."""
     streams = [shim.stream(PATH, key), shim.stream(PATH, key), shim.stream(ALL + f"?user_id={ALICE}", key)]

@@ -573,8 +573,8 @@ def test_heartbeat(new_shim, key, reporter):
         assert not readable or time.monotonic() > begun + 15
         for each in (stream, wide):
             assert each.block() == ": heartbeat"
-        assert page.block() == "event: heartbeat\ndata: {}"
-        assert page.chunks[-1] == b"event: heartbeat\ndata: {}\n\n"
+        assert page.block() == "event: heartbeat\ndata: {\"available\":true}"
+        assert page.chunks[-1] == b"event: heartbeat\ndata: {\"available\":true}\n\n"
         assert shim.metric(key, "syncrun_http_streams_cut_total") == 1
         assert b"id: " in read_to_end(stuck.end)
     stuck.close()

@@ -188,6 +188,43 @@ def test_the_daemon_restarts(page, site):
     assert page.console_but(*REFUSED) == []
 
 
+def test_while_the_daemon_is_away(page, site):
+    """The server is there, and hears of nothing: that is not live. Nobody asks it for what it cannot know."""
+    page.find(".is-live", "Live")
+    assert site.daemon.stop() == 0
+    page.find(".is-lost", "Not live")
+    page.find("#said", "Not live: nothing is heard of the syncs")
+    site.daemon.start()
+    page.find(".is-live", "Live")
+    page.find("#said", "Live again")
+    assert page.console_but(*REFUSED) == []
+
+
+def test_without_a_stream(browser, site, keys):
+    """What no event tells of is asked for again and again."""
+    worker = site.run("live-two")
+    browser.cdp("Network.enable", {})
+    browser.cdp("Network.setBlockedURLs", {"urls": ["*/sync/stream*"]})
+    try:
+        browser.who = None
+        with browser.hurry():
+            browser.sign_in(site, keys["all"])
+        browser.find(".is-lost", "Not live")
+        worker.report(1, stage="fetching", processed=3, total=10)
+        browser.find(".row[data-key=live-two] .cell-last", "Fetching30 %")
+        browser.go("#/syncs/live-two")
+        browser.find(".percent", "30 %")
+        worker.report(2, stage="saving", processed=9, total=10)
+        browser.find(".percent", "90 %")
+        finish(worker, 3, outcome="succeeded")
+        browser.gone(".running")
+    finally:
+        browser.cdp("Network.setBlockedURLs", {"urls": []})
+    browser.find(".is-live")
+    assert browser.console_but("net::ERR_BLOCKED_BY_CLIENT") == []
+    browser.who = None
+
+
 def test_resumed_after_the_last_event(page, site):
     """Each connection but the first asks for what came after the last event that was seen."""
     page.find(".is-live")
@@ -232,7 +269,7 @@ def test_a_connection_that_is_dead(page, site):
     try:
         for ms in (12000, 12000):
             page.script(pass_by, ms)
-        page.script("window.stream.dispatchEvent(new MessageEvent('heartbeat'))")
+        page.script("window.stream.dispatchEvent(new MessageEvent('heartbeat', {data: '{\"available\":true}'}))")
         page.script(pass_by, 12000)  # 36 seconds since the stream began, 12 since it was heard of
         assert page.has(".is-live") and page.script("return window.stream === window.first")
         for ms in (12000, 12000):

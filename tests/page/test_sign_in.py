@@ -66,11 +66,11 @@ def test_nothing_goes_on_after_it(browser, site, keys):
     browser.open(site.address)
     browser.find("#key")
     browser.script(INTERVALS)
-    for name, mark in (("reader", ".is-polling"), ("all", ".is-live")):
+    for name, mark, n in (("reader", ".is-polling", 3), ("all", ".is-live", 4)):
         browser.focus("#key")
         browser.press(keys[name], Keys.ENTER)
         browser.find(mark)
-        assert browser.script("return window.ticking.size") == 3
+        assert browser.script("return window.ticking.size") == n
         browser.click("[data-action=sign-out]")
         browser.find("#key")
         assert browser.script("return window.ticking.size") == 0
@@ -139,7 +139,16 @@ def test_a_key_that_may_only_read(browser, site, keys):
     browser.go("#/syncs/live-one")
     browser.find(".running")
     assert not browser.has("[data-action=cancel]")
-    worker.finish(1, outcome="succeeded")
+    for sequence, (stage, words) in enumerate((("fetching", "Fetching"), ("processing", "Processing"), ("saving", "Saving")), 1):
+        worker.report(sequence, stage=stage, processed=100 * sequence, total=1000)  # how far it is, at each look
+        browser.find(".steps .here", words)
+        browser.find(".percent", f"{10 * sequence} %")
+    browser.go("#/")
+    worker.report(4, stage="processing", processed=700, total=1000)
+    browser.find(".row[data-key=live-one] .cell-last", "Processing70 %")
+    browser.go("#/syncs/live-one")
+    browser.find(".percent", "70 %")
+    worker.finish(5, outcome="succeeded")
     worker.exit()
     browser.gone(".running")  # it asks by itself
     assert browser.console() == []
