@@ -4,24 +4,15 @@
 
 #include "engine/account-set.h"
 #include "engine/connection-state.h"
+#include "engine/failure-rows.h"
 
 #define LOST_NOTIFY_AFTER_MIN 2U /* a machine goes down now and then; who is told of it is told of a habit */
 
 /* ---- Accounts of a run */
 
-static bool is_failed(const Account *account)
-{
-        return account->status == ACCOUNT_FAILED;
-}
-
 static bool is_in_need(const Account *account)
 {
-        return is_failed(account) && account->category >= 0;
-}
-
-static bool is_got(const Account *account)
-{
-        return account->status == ACCOUNT_SUCCESS || account->status == ACCOUNT_NO_DATA;
+        return account_is_failed(account) && account->category >= 0;
 }
 
 static const Account *find_account(const Run *run, bool (*is_one)(const Account *account), const char *of)
@@ -30,127 +21,6 @@ static const Account *find_account(const Run *run, bool (*is_one)(const Account 
                 if (is_one(&run->accounts[i]) && (!of || account_set_has(of, run->accounts[i].name)))
                         return &run->accounts[i];
         return NULL;
-}
-
-/* ---- Failures in a row */
-
-/* Of a run that has ended: how often, with it, the accounts have failed, NULL for all. Not the record's, where others
- * have failed before it. */
-typedef struct Row {
-        unsigned n;
-        char *accounts;
-} Row;
-
-static void row_done(Row *row)
-{
-        free(row->accounts);
-}
-
-/* What of the run has failed. Return: 1 and the set, NULL for all; 0 nothing. */
-static int failed_of(const Run *run, char **ret)
-{
-        int r;
-
-        if (run->outcome == RUN_SUCCEEDED)
-                return 0;
-        if (run->outcome == RUN_PARTIAL) {
-                r = account_set_of(run, is_failed, ret);
-                if (r != 0)
-                        return r;
-                if (!run->error)
-                        return 0; /* put off by the provider */
-        }
-        r = free_and_strdup(ret, run->only_accounts);
-        return r < 0 ? r : 1;
-}
-
-static void set_row(ConnectorRecord *record, unsigned n, char **accounts)
-{
-        record->consecutive_failures = n;
-        free(record->failing_accounts);
-        record->failing_accounts = n > 0 ? TAKE_PTR(*accounts) : NULL;
-}
-
-static unsigned one_more(unsigned n)
-{
-        return n < UINT32_MAX ? n + 1 : n;
-}
-
-/* A run of all: the row goes on with what has failed in it, too. Return, as of count_some(): whether it is of the row.
- */
-static int count_whole(ConnectorRecord *record, char **failed, bool has_failed)
-{
-        _cleanup_free_ char *both = NULL;
-        unsigned n = record->consecutive_failures;
-        int r = 0;
-
-        if (has_failed && n > 0)
-                r = account_set_intersect(record->failing_accounts, *failed, &both);
-        if (r < 0)
-                return r;
-        if (r > 0)
-                set_row(record, one_more(n), &both);
-        else
-                set_row(record, has_failed, failed);
-        return has_failed;
-}
-
-/* A run of some: of the others it says nothing. Their row stays, also where another account begins to fail. */
-static int count_some(ConnectorRecord *record, const Run *run, char **failed, bool has_failed)
-{
-        _cleanup_free_ char *got = NULL, *left = NULL, *both = NULL;
-        unsigned n = record->consecutive_failures;
-        int r;
-
-        if (n == 0) {
-                set_row(record, has_failed, failed);
-                return has_failed;
-        }
-        r = has_failed ? account_set_intersect(record->failing_accounts, *failed, &both) : 0;
-        if (r < 0)
-                return r;
-        if (r > 0) {
-                set_row(record, one_more(n), &both);
-                return 1;
-        }
-        if (has_failed)
-                r = account_set_remove(run->only_accounts, *failed, &got);
-        else
-                r = free_and_strdup(&got, run->only_accounts) < 0 ? -ENOMEM : 1;
-        if (r > 0)
-                r = account_set_remove(record->failing_accounts, got, &left);
-        else if (r == 0)
-                return 0;
-        if (r < 0)
-                return r;
-        if (r > 0)
-                set_row(record, n, &left);
-        else
-                set_row(record, has_failed, failed);
-        return r == 0 && has_failed;
-}
-
-static int count(ConnectorRecord *record, const Run *run, Row *ret)
-{
-        _cleanup_free_ char *failed = NULL, *accounts = NULL;
-        bool has_failed;
-        int r;
-
-        r = failed_of(run, &failed);
-        if (r < 0)
-                return r;
-        has_failed = r > 0;
-        if (free_and_strdup(&accounts, failed) < 0)
-                return -ENOMEM;
-        r = run->only_accounts ? count_some(record, run, &failed, has_failed)
-                               : count_whole(record, &failed, has_failed);
-        if (r > 0 && free_and_strdup(&accounts, record->failing_accounts) < 0)
-                return -ENOMEM;
-        if (r < 0)
-                return r;
-        ret->n = r > 0 ? record->consecutive_failures : has_failed;
-        ret->accounts = TAKE_PTR(accounts);
-        return 0;
 }
 
 /* ---- What is needed */
@@ -167,7 +37,7 @@ static int need_left(const Attention *attention, const Run *run, char **ret)
                 return account_set_remove(attention->accounts, run->only_accounts, ret);
         if (run->outcome == RUN_PARTIAL && !attention->accounts && !run->only_accounts)
                 return 0; /* of none in particular, and it works for some */
-        r = account_set_of(run, is_got, &got);
+        r = account_set_of(run, account_is_got, &got);
         if (r > 0)
                 return account_set_remove(attention->accounts, got, ret);
         if (r == 0)
@@ -250,10 +120,10 @@ static int raise_told(Attention *attention, const Run *run, bool has_left, const
                    account && account->error ? account->error : run->error, run->id, run->finished_usec);
 }
 
-/* The account that has failed all along. */
-static char *describe_partial(const Row *row, const Run *run)
+/* The account that has failed most often. */
+static char *describe_partial(const FailureRow *row, const Run *run)
 {
-        const Account *account = find_account(run, is_failed, row->accounts);
+        const Account *account = find_account(run, account_is_failed, row->accounts);
         const char *words = account && account->error ? account->error : strempty(run->error);
         const char *subject = account ? account->name : "", *failed = account ? " failed" : "Failed in part";
         const char *colon = isempty(words) ? "" : ": ", *of = account ? "Account " : "";
@@ -262,14 +132,14 @@ static char *describe_partial(const Row *row, const Run *run)
                           : asprintf_or_null("%s%s%s%s%s", of, subject, failed, colon, words);
 }
 
-static char *describe_failure(const Row *row, const Run *run)
+static char *describe_failure(const FailureRow *row, const Run *run)
 {
         return row->n > 1 ? asprintf_or_null("Failed %u times in a row: %s", row->n, strempty(run->error))
                           : asprintf_or_null("%s", strempty(run->error));
 }
 
 /* Names nothing that a person could do, and does not pass either. */
-static int raise_lasting(ConnectorRecord *record, const Run *run, const Row *row)
+static int raise_lasting(ConnectorRecord *record, const Run *run, const FailureRow *row)
 {
         bool partial = run->outcome == RUN_PARTIAL;
         _cleanup_free_ char *message = partial ? describe_partial(row, run) : describe_failure(row, run);
@@ -281,7 +151,7 @@ static int raise_lasting(ConnectorRecord *record, const Run *run, const Row *row
         return say(&record->attention, record->lasting, message, run->id, run->finished_usec);
 }
 
-static bool lasts(const ConnectorRecord *record, const Row *row, unsigned notify_after)
+static bool lasts(const ConnectorRecord *record, const FailureRow *row, unsigned notify_after)
 {
         if (record->lost_with_machine)
                 notify_after = MAX(notify_after, LOST_NOTIFY_AFTER_MIN);
@@ -292,13 +162,13 @@ int attention_apply(ConnectorRecord *record, const Run *run, unsigned notify_aft
 {
         Attention *attention = &record->attention;
         _cleanup_free_ char *left = NULL;
-        _cleanup_(row_done) Row row = {};
+        _cleanup_(failure_row_done) FailureRow row = {};
         bool has_left, met;
         int r;
 
         if (run->outcome != RUN_SUCCEEDED && run->outcome != RUN_PARTIAL && run->outcome != RUN_FAILED)
                 return 0;
-        r = count(record, run, &row);
+        r = failure_rows_count(record, run, &row);
         if (r < 0)
                 return r;
         if (attention_is_of_consent(attention) && run->created_usec < attention->since_usec)

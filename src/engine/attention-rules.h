@@ -17,13 +17,11 @@ typedef enum AttentionFlags {
  * @run:          has just ended, with its accounts; not skipped
  * @notify_after: NotifyAfter= of the connector
  *
- * A run speaks of the accounts that it was of. In a row are runs in which the same accounts have failed, in whole or
- * in part. A run of some accounts takes away those that it got; where others fail in it, it is the first of a row of
- * its own, and is not counted while the row before it goes on.
+ * A run speaks of the accounts that it was of; how often each has failed in a row is failure-rows.h's.
  *
- * What only the user can mend is raised at once. What names no category is raised when it is the NotifyAfter=th in a
- * row, or a later one, as @lasting: none where the provider has said when to come again. What the machine has ended is
- * not raised before it is the second in a row.
+ * What only the user can mend is raised at once. What names no category is raised when it is the NotifyAfter=th in an
+ * account's row, or a later one, as @lasting: none where the provider has said when to come again. What the machine
+ * has ended is not raised before it is the second in a row.
  * What was needed is met when all accounts in need have been got: by a success of a run that was of them, or by their
  * rows in one that succeeded in part; where no account was named, by a run of all. A run that had begun before a
  * consent was over changes nothing about that. Cancelled runs change nothing.

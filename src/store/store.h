@@ -117,8 +117,8 @@ typedef struct ConnectorRecord {
         usec_t last_finished_usec;
         char *last_run_id;
         RunOutcome last_outcome;
-        unsigned consecutive_failures;
-        char *failing_accounts;        /* that failed in each of them, as Run.only_accounts; NULL: all */
+        unsigned consecutive_failures; /* of the account that has failed most often in a row */
+        char *failing_accounts; /* how often each has, as engine/failure-rows.c writes it; NULL: all as often */
         unsigned destination_failures; /* runs in a row whose destination did not take what it was sent */
         bool disabled_by_service;      /* active_override was set for that: SetActive() clears it */
         usec_t retry_at_usec;        /* 0: no retry is due */

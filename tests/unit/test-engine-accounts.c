@@ -328,8 +328,14 @@ static void test_failures_in_a_row_of_an_account(void **state)
         fail_of(f, NULL, NULL, false);
         succeed_of(f, "giro", NULL);
         assert_int_equal(record(f)->consecutive_failures, 1);
-        fail_of(f, "giro", NULL, false);
+        fail_of(f, "giro", NULL, false); /* the first, since it was got */
+        assert_int_equal(record(f)->consecutive_failures, 1);
+        fail_of(f, NULL, NULL, false);
         assert_int_equal(record(f)->consecutive_failures, 2);
+        assert_int_equal(attention(f), _ATTENTION_INVALID);
+        fail_of(f, "cash", NULL, false); /* the third, with two of all */
+        assert_int_equal(attention(f), ATTENTION_CONNECTION_LOST);
+        assert_string_equal(record(f)->attention.accounts, "[\"cash\"]");
         succeed_of(f, NULL, NULL);
         assert_int_equal(record(f)->consecutive_failures, 0);
 }
