@@ -12,6 +12,7 @@
 #include "base/time-util.h"
 #include "http/app.h"
 #include "http/backend.h"
+#include "http/ended-sessions.h"
 #include "http/session-cookie.h"
 #include "http/session.h"
 #include "http/token-holders.h"
@@ -36,6 +37,7 @@ struct Auth {
         KnownKey *known; /* by hash, in the order in which they came */
         Failures *failures;
         SessionKey session_key;
+        EndedSessions *ended;
         sd_event_source *retry; /* of rechecks */
         TokenHolders *tokens;
 };
@@ -47,6 +49,8 @@ bool auth_is_valid(const Principal *principal)
         const Principal *key = principal->of ?: principal;
         bool holds = key->token_key ? !key->token_key->gone : key->known != NULL;
 
+        if (holds && principal->of)
+                holds = !ended_sessions_has(key->known->auth->ended, &principal->session);
         return holds && principal->expires_usec > now_usec(CLOCK_REALTIME);
 }
 
@@ -207,8 +211,8 @@ static int hash_key(const char *key, char ret[static SHA256_HEX_MAX])
 /* What is asked of the daemon: one for each request that waits. */
 typedef struct Check {
         AuthDone done;
-        char hash[SHA256_HEX_MAX];
-        usec_t expires_usec; /* a session's; USEC_INFINITY: it is none */
+        bool is_session;
+        Session session; /* or what has the hash of a key alone */
 } Check;
 
 static void fail(Auth *auth, Request *request, AuthResult result, AuthDone done)
@@ -230,9 +234,8 @@ static void refuse_memory(Request *request)
 
 static void grant(Request *request, const KnownKey *known, const Check *check)
 {
-        request->principal = check->expires_usec == USEC_INFINITY
-                                             ? principal_ref(known->principal)
-                                             : principal_new_session(known->principal, check->expires_usec);
+        request->principal = check->is_session ? principal_new_session(known->principal, &check->session)
+                                               : principal_ref(known->principal);
         if (request->principal)
                 check->done(request, AUTH_GRANTED);
         else
@@ -243,19 +246,19 @@ static void on_checked(Request *request, const ClientAnswer *answer)
 {
         _cleanup_free_ Check *check = TAKE_PTR(request->state);
         Auth *auth = request->app->auth;
-        KnownKey *known = find(auth, check->hash);
+        KnownKey *known = find(auth, check->session.hash);
 
         if (answer->error == -ENOKEY) {
                 if (known)
                         drop_revoked(auth, known);
                 /* A session whose key is gone is not a guess. */
-                if (check->expires_usec == USEC_INFINITY)
-                        fail(auth, request, AUTH_UNKNOWN, check->done);
-                else
+                if (check->is_session)
                         check->done(request, AUTH_EXPIRED);
+                else
+                        fail(auth, request, AUTH_UNKNOWN, check->done);
         } else if (answer->error < 0)
                 backend_refuse(request, answer);
-        else if (learn(auth, check->hash, answer->reply, &known) < 0)
+        else if (learn(auth, check->session.hash, answer->reply, &known) < 0)
                 refuse_memory(request);
         else
                 grant(request, known, check);
@@ -264,13 +267,13 @@ static void on_checked(Request *request, const ClientAnswer *answer)
 /* @check: copied. */
 static void ask(Auth *auth, Request *request, const Check *check)
 {
-        KnownKey *known = find(auth, check->hash);
+        KnownKey *known = find(auth, check->session.hash);
 
         if (known && known->fresh) {
                 grant(request, known, check);
                 return;
         }
-        if (!known && check->expires_usec == USEC_INFINITY &&
+        if (!known && !check->is_session &&
             failures_are_many(auth->failures, &request->peer, now_usec(CLOCK_MONOTONIC))) {
                 check->done(request, AUTH_TOO_MANY);
                 return;
@@ -284,7 +287,7 @@ static void ask(Auth *auth, Request *request, const Check *check)
         backend_call(request,
                      &(ClientRequest){
                                      .member = "CheckApiKey",
-                                     .text = check->hash,
+                                     .text = check->session.hash,
                                      .repeatable = true,
                                      .asks_alone = request->route->asks_alone,
                      },
@@ -293,9 +296,9 @@ static void ask(Auth *auth, Request *request, const Check *check)
 
 void auth_check_key(Auth *auth, Request *request, const char *key, AuthDone done)
 {
-        Check check = { .done = done, .expires_usec = USEC_INFINITY };
+        Check check = { .done = done };
 
-        if (hash_key(key, check.hash) >= 0)
+        if (hash_key(key, check.session.hash) >= 0)
                 ask(auth, request, &check);
         else
                 fail(auth, request, AUTH_UNKNOWN, done);
@@ -303,23 +306,19 @@ void auth_check_key(Auth *auth, Request *request, const char *key, AuthDone done
 
 static void check_session(Auth *auth, Request *request, const char *cookie, AuthDone done)
 {
-        Check check = { .done = done };
-        Session session;
+        Check check = { .done = done, .is_session = true };
         int r;
 
         request->by_cookie = true;
-        r = session_read(&auth->session_key, cookie, now_usec(CLOCK_REALTIME), &session);
+        r = session_read(&auth->session_key, cookie, now_usec(CLOCK_REALTIME), &check.session);
         if (r == -ENOMEM)
                 refuse_memory(request);
-        else if (r == -ETIME)
+        else if (r == -ETIME || (r >= 0 && ended_sessions_has(auth->ended, &check.session)))
                 done(request, AUTH_EXPIRED);
         else if (r < 0)
                 fail(auth, request, AUTH_UNKNOWN, done);
-        else {
-                memcpy(check.hash, session.hash, sizeof(check.hash));
-                check.expires_usec = session.expires_usec;
+        else
                 ask(auth, request, &check);
-        }
 }
 
 /* The daemon knows nothing of tokens. One that was seen before costs nothing; who guesses, no signature is checked
@@ -368,19 +367,35 @@ void auth_check(Auth *auth, Request *request, AuthDone done)
 
 int auth_begin_session(Auth *auth, const Principal *key, char **ret, usec_t *ret_expires_usec)
 {
-        usec_t expires = (now_usec(CLOCK_REALTIME) + SESSION_USEC) / USEC_PER_SEC * USEC_PER_SEC;
-        Session session = { .expires_usec = expires };
         char text[SESSION_TEXT_MAX];
+        Session session;
         int r;
 
-        memcpy(session.hash, key->known->hash, sizeof(session.hash));
-        r = session_write(&auth->session_key, &session, text);
+        r = session_begin(key->known->hash, now_usec(CLOCK_REALTIME), &session);
+        if (r >= 0)
+                r = session_write(&auth->session_key, &session, text);
         if (r < 0)
                 return r;
         *ret = strdup(text);
         if (!*ret)
                 return -ENOMEM;
-        *ret_expires_usec = expires;
+        *ret_expires_usec = session.expires_usec;
+        return 0;
+}
+
+int auth_end_session(Auth *auth, const Principal *principal)
+{
+        int r;
+
+        if (!principal->of)
+                return 0;
+        r = ended_sessions_add(auth->ended, &principal->session, now_usec(CLOCK_REALTIME));
+        if (r < 0)
+                return r;
+        if (r > 0)
+                log_warning("A session that was signed out of cannot be noted: it holds again when this program was "
+                            "started anew.");
+        auth->revoked(auth->app);
         return 0;
 }
 
@@ -464,11 +479,26 @@ static int on_recheck_timer(sd_event_source *source, uint64_t usec, void *userda
 
 /* ---- The whole */
 
-static int load_session_key(Auth *auth)
+/* Where it cannot be told which sessions have ended, all have. */
+static int load_sessions(Auth *auth)
 {
+        const char *folder = getenv("RUNTIME_DIRECTORY");
+        usec_t now = now_usec(CLOCK_REALTIME);
+        bool lost;
         int r;
 
-        r = session_key_load(getenv("RUNTIME_DIRECTORY"), &auth->session_key);
+        r = ended_sessions_load(folder, now, &auth->ended);
+        lost = r < 0 && r != -ENOMEM;
+        if (lost) {
+                (void) log_warning_errno(r, "It cannot be read which sessions have ended, so that all have: %m");
+                ended_sessions_remove(folder);
+                r = ended_sessions_load(folder, now, &auth->ended);
+                if (r < 0)
+                        r = ended_sessions_load(NULL, now, &auth->ended);
+        }
+        if (r < 0)
+                return r;
+        r = lost ? session_key_renew(folder, &auth->session_key) : session_key_load(folder, &auth->session_key);
         if (r > 0)
                 log_warning("The key of sessions cannot be kept: they end with this process.");
         return MIN(r, 0);
@@ -490,7 +520,7 @@ int auth_new(App *app, void (*revoked)(App *app), Auth **ret)
                 return -ENOMEM;
         auth->app = app;
         auth->revoked = revoked;
-        r = load_session_key(auth);
+        r = load_sessions(auth);
         if (r >= 0)
                 r = token_holders_new(app->event, &app->settings, on_token_keys_gone, auth, &auth->tokens);
         if (r >= 0)
@@ -516,6 +546,7 @@ Auth *auth_free(Auth *auth)
                 forget(auth, auth->known);
         token_holders_free(auth->tokens);
         failures_free(auth->failures);
+        ended_sessions_free(auth->ended);
         sd_event_source_disable_unref(auth->retry);
         explicit_bzero(&auth->session_key, sizeof(auth->session_key));
         free(auth);

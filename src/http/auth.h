@@ -57,6 +57,15 @@ void auth_check_key(Auth *auth, Request *request, const char *key, AuthDone done
  */
 int auth_begin_session(Auth *auth, const Principal *key, char **ret, usec_t *ret_expires_usec) _must_check_;
 
+/**
+ * auth_end_session() - that a session which was signed out of is not taken again, and its streams end
+ * @principal: whose request it is; of who came with a key, nothing ends
+ *
+ * Context: blocks for the disk.
+ * Return: 0; -ENOMEM: it has not ended.
+ */
+int auth_end_session(Auth *auth, const Principal *principal) _must_check_;
+
 /* Whether what it was granted for holds still. */
 bool auth_is_valid(const Principal *principal);
 

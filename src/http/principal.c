@@ -34,21 +34,22 @@ Principal *principal_new(void)
         return principal->allowance ? TAKE_PTR(principal) : NULL;
 }
 
-Principal *principal_new_session(Principal *key, usec_t expires_usec)
+Principal *principal_new_session(Principal *key, const Session *session)
 {
-        _cleanup_(principal_unrefp) Principal *session = calloc(1, sizeof(*session));
+        _cleanup_(principal_unrefp) Principal *holder = calloc(1, sizeof(*holder));
 
-        if (!session)
+        if (!holder)
                 return NULL;
-        session->n_ref = 1;
-        session->scopes = key->scopes;
-        memcpy(session->user_id, key->user_id, sizeof(key->user_id));
-        session->expires_usec = expires_usec;
-        session->allowance = key->allowance;
-        session->allowance->n_ref++;
-        session->of = principal_ref(key);
-        session->name = strdup(key->name);
-        return session->name ? TAKE_PTR(session) : NULL;
+        holder->n_ref = 1;
+        holder->scopes = key->scopes;
+        memcpy(holder->user_id, key->user_id, sizeof(key->user_id));
+        holder->session = *session;
+        holder->expires_usec = session->expires_usec;
+        holder->allowance = key->allowance;
+        holder->allowance->n_ref++;
+        holder->of = principal_ref(key);
+        holder->name = strdup(key->name);
+        return holder->name ? TAKE_PTR(holder) : NULL;
 }
 
 Principal *principal_new_subject(const Token *token, Allowance *allowance)

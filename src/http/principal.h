@@ -6,6 +6,7 @@
 
 #include "base/uuid.h"
 #include "http/quiet-log.h"
+#include "http/session.h"
 #include "http/token-bucket.h"
 #include "http/token.h"
 #include "model/api-key.h"
@@ -29,6 +30,7 @@ typedef struct Principal {
         usec_t expires_usec;         /* CLOCK_REALTIME; USEC_INFINITY: never */
         Allowance *allowance;        /* a reference */
         struct Principal *of;        /* a session's key: a reference; NULL: this is no session */
+        Session session;             /* where it is one */
         struct KnownKey *known;      /* auth.c's, of a key that is valid */
         TokenKey *token_key;         /* a reference: what a token was signed with */
 } Principal;
@@ -37,7 +39,7 @@ typedef struct Principal {
 Principal *principal_new(void) _must_check_;
 
 /* A session of a key, which has what the key has. Return: it, with a reference; NULL when out of memory. */
-Principal *principal_new_session(Principal *key, usec_t expires_usec) _must_check_;
+Principal *principal_new_session(Principal *key, const Session *session) _must_check_;
 
 /* The subject of a token. @allowance: a reference is taken. */
 Principal *principal_new_subject(const Token *token, Allowance *allowance) _must_check_;

@@ -79,6 +79,10 @@ static void get_session(Request *request)
 
 static void sign_out(Request *request)
 {
+        if (auth_end_session(request->app->auth, request->principal) < 0) {
+                backend_refuse(request, &(ClientAnswer){ .error = -ENOMEM });
+                return;
+        }
         session_cookie_clear(request);
         request_answer_empty(request, MHD_HTTP_NO_CONTENT);
 }

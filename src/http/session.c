@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* See session.h. The value is "v1.HASH.SECONDS.HMAC", the last over all before its dot. */
+/* See session.h. The value is "v2.HASH.SECONDS.ID.HMAC", the last over all before its dot. */
 
 #include "http/session.h"
 
@@ -13,14 +13,27 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 
-#define PREFIX   "v1."
+#define PREFIX   "v2."
 #define KEY_FILE "session-key"
+
+int session_key_renew(const char *folder, SessionKey *ret)
+{
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = secret_new(ret->bytes, sizeof(ret->bytes));
+        if (r < 0 || !folder)
+                return r;
+        path = asprintf_or_null("%s/" KEY_FILE, folder);
+        if (!path)
+                return -ENOMEM;
+        return write_file_atomic(path, ret->bytes, sizeof(ret->bytes), S_IRUSR | S_IWUSR) < 0 ? 1 : 0;
+}
 
 int session_key_load(const char *folder, SessionKey *ret)
 {
         _cleanup_free_ char *path = NULL, *text = NULL;
         size_t size = 0;
-        int r;
 
         if (folder) {
                 path = asprintf_or_null("%s/" KEY_FILE, folder);
@@ -32,10 +45,7 @@ int session_key_load(const char *folder, SessionKey *ret)
                         return 0;
                 }
         }
-        r = secret_new(ret->bytes, sizeof(ret->bytes));
-        if (r < 0 || !path)
-                return r;
-        return write_file_atomic(path, ret->bytes, sizeof(ret->bytes), S_IRUSR | S_IWUSR) < 0 ? 1 : 0;
+        return session_key_renew(folder, ret);
 }
 
 static int sign(const SessionKey *key, const char *text, size_t size, char ret[static SHA256_HEX_MAX])
@@ -49,10 +59,24 @@ static int sign(const SessionKey *key, const char *text, size_t size, char ret[s
         return r;
 }
 
+int session_begin(const char *hash, usec_t now_usec, Session *ret)
+{
+        uint8_t id[SESSION_ID_BYTES];
+        int r;
+
+        r = secret_new(id, sizeof(id));
+        if (r < 0)
+                return r;
+        hex_encode(id, sizeof(id), ret->id);
+        memcpy(ret->hash, hash, sizeof(ret->hash));
+        ret->expires_usec = (now_usec + SESSION_USEC) / USEC_PER_SEC * USEC_PER_SEC;
+        return 0;
+}
+
 int session_write(const SessionKey *key, const Session *session, char ret[static SESSION_TEXT_MAX])
 {
-        int n = snprintf(ret, SESSION_TEXT_MAX, PREFIX "%s.%llu", session->hash,
-                         (unsigned long long) (session->expires_usec / USEC_PER_SEC));
+        int n = snprintf(ret, SESSION_TEXT_MAX, PREFIX "%s.%llu.%s", session->hash,
+                         (unsigned long long) (session->expires_usec / USEC_PER_SEC), session->id);
 
         ret[n] = '.';
         return sign(key, ret, (size_t) n, ret + n + 1);
@@ -70,6 +94,7 @@ static int take_apart(const char *text, Session *ret)
         if (parse_uint64(number, &sec) < 0)
                 return -EBADMSG;
         (void) snprintf(ret->hash, sizeof(ret->hash), "%.*s", (int) (2 * SHA256_SIZE), hash);
+        (void) snprintf(ret->id, sizeof(ret->id), "%.*s", (int) (2 * SESSION_ID_BYTES), seconds + strlen(number) + 1);
         ret->expires_usec = sec * USEC_PER_SEC;
         return 0;
 }

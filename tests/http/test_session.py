@@ -36,9 +36,9 @@ def cookie(shim, key):
     return cookie_of(sign_in(shim, key))
 
 
-def forge(shim, key, seconds, version="v1"):
+def forge(shim, key, seconds, version="v2", session="0123456789abcdef"):
     """As the server makes it, with its own key."""
-    text = f"{version}.{hashlib.sha256(key.encode()).hexdigest()}.{seconds}"
+    text = f"{version}.{hashlib.sha256(key.encode()).hexdigest()}.{seconds}.{session}"
     secret = (shim.folder / "run" / "session-key").read_bytes()
     return f"{text}.{hmac.new(secret, text.encode(), 'sha256').hexdigest()}"
 
@@ -98,6 +98,56 @@ def test_sign_out(shim, cookie):
     assert is_cleared(answer)
 
 
+def sign_out(shim, cookie):
+    assert shim.request("DELETE", SESSION, headers=with_cookie(cookie, **PAGE)).status == 204
+
+
+def expect_ended(shim, *cookies):
+    for cookie in cookies:
+        answer = shim.get(RUNS, headers=with_cookie(cookie))
+        assert (answer.status, answer.json()) == (401, {"error": "The session has ended"}) and is_cleared(answer)
+
+
+def test_who_was_signed_out_stays_out(shim, key, cookie, reporter):
+    """Whoever has the cookie; what was signed in elsewhere with the same key goes on. So it is in the next process."""
+    other = cookie_of(sign_in(shim, key))
+    path = f"/api/v1/users/{ALICE}/sync/stream"
+    with shim.stream(path, None, with_cookie(cookie)) as ends, shim.stream(path, None, with_cookie(other)) as stays:
+        assert ends.messages(1) == stays.messages(1) == ["first"]
+        sign_out(shim, cookie)
+        assert ends.rest() == [] and ends.ended
+        reporter.say("more")
+        assert stays.messages(1) == ["more"]
+    expect_ended(shim, cookie)
+    shim.kill9()
+    shim.start()
+    expect_ended(shim, cookie)
+    sign_out(shim, other)
+    assert shim.stop() == 0
+    shim.start()
+    expect_ended(shim, cookie, other)
+    # A key ends no session.
+    third = cookie_of(sign_in(shim, key))
+    assert shim.request("DELETE", SESSION, key).status == 204
+    assert shim.get(RUNS, headers=with_cookie(third)).status == 200
+
+
+@pytest.mark.parametrize("text", ["", "x", "x y\n", "all\n", "all 1\nx 1\n", "all 1", "all -1\n", "all 99999999999999999999\n"])
+def test_all_end_when_it_is_not_known_which_have(shim, key, text):
+    first, second = (cookie_of(sign_in(shim, key)) for _ in range(2))
+    sign_out(shim, first)
+    assert shim.stop() == 0
+    ended = shim.folder / "run" / "sessions-ended"
+    assert ended.stat().st_mode & 0o7777 == 0o600
+    ended.write_text(text)
+    shim.start()
+    assert [shim.get(RUNS, headers=with_cookie(cookie)).status for cookie in (first, second)] == [401, 401]
+    assert "cannot be read which sessions" in shim.log()
+    third = cookie_of(sign_in(shim, key))
+    sign_out(shim, third)
+    expect_ended(shim, third)
+
+
 def test_it_holds_over_restarts(shim, client, daemon, cookie):
     shim.kill9()
     shim.start()
@@ -119,11 +169,13 @@ def test_another_key_of_sessions_ends_them(shim, cookie):
 
 def test_forged(shim, key, cookie):
     """Every byte counts, and a signature by anything but the server's key is none."""
-    version, digest, seconds, signature = cookie.split(".")
-    other = hmac.new(b"", f"{version}.{digest}.{seconds}".encode(), "sha256").hexdigest()
-    for wrong in ("x", "....", key, digest, cookie[:-1], cookie + "0", f"{version}.{digest}.{int(seconds) + 1}.{signature}",
-                  f"{version}.{digest[::-1]}.{seconds}.{signature}", f"{version}.{digest}.{seconds}.{other}",
-                  f"{version}.{digest}.{seconds}.", f"{version}.{digest}.{seconds}", cookie.upper(), "A" * 2000):
+    version, digest, seconds, session, signature = cookie.split(".")
+    other = hmac.new(b"", f"{version}.{digest}.{seconds}.{session}".encode(), "sha256").hexdigest()
+    for wrong in ("x", "....", key, digest, cookie[:-1], cookie + "0",
+                  f"{version}.{digest}.{int(seconds) + 1}.{session}.{signature}",
+                  f"{version}.{digest[::-1]}.{seconds}.{session}.{signature}", f"{version}.{digest}.{seconds}.{session}.{other}",
+                  f"{version}.{digest}.{seconds}.{session[::-1]}.{signature}", f"{version}.{digest}.{seconds}.{signature}",
+                  f"{version}.{digest}.{seconds}.{session}.", f"{version}.{digest}.{seconds}.{session}", cookie.upper(), "A" * 2000):
         answer = shim.get(RUNS, headers=with_cookie(wrong))
         assert answer.status == 401 and is_cleared(answer), wrong
     assert shim.get(RUNS, headers={"Cookie": "syncrun_session="}).json() == {"error": "Authentication required"}
@@ -297,7 +349,7 @@ def test_refusals_are_counted_and_logged(shim, client, key, cookie):
     log = shim.log()
     for reason in ("no-key", "unknown-key", "expired", "scope, key reader", "foreign-page, key key"):
         assert re.search(rf"Refused (GET|POST) /\S+ from 127\.0\.0\.1: {reason}\.", log), reason
-    for secret in (key[3:], reader[3:], wrong[3:], cookie, cookie.split(".")[1], cookie.split(".")[3]):
+    for secret in (key[3:], reader[3:], wrong[3:], cookie, *cookie.split(".")[1::3]):
         assert secret not in log
 
 
@@ -316,7 +368,7 @@ def test_no_secret_is_anywhere(shim, daemon, key, reporter):
     said += [shim.log().encode(), daemon.log().encode()]
     said += [path.read_bytes() for path in shim.folder.rglob("*") if path.is_file()]
     for text in said:
-        for secret in (key[3:], *cookie.split(".")[1::2]):
+        for secret in (key[3:], *cookie.split(".")[1::3]):
             assert secret.encode() not in text
 
 

@@ -13,7 +13,9 @@
 
 #include "base/buffer.h"
 #include "base/string-util.h"
+#include "base/time-util.h"
 #include "http/auth.h"
+#include "http/ended-sessions.h"
 #include "http/failures.h"
 #include "http/farewell.h"
 #include "http/gzip.h"
@@ -230,6 +232,98 @@ static void test_dull_text_is_compressed_to_its_end(void **state)
         assert_memory_equal(plain, text, size);
 }
 
+/* ---- Sessions that were signed out of */
+
+#define NOW   (1800000000 * USEC_PER_SEC)
+#define UNTIL (NOW + SESSION_USEC)
+
+/* Of those, the first expires first. */
+static Session session_of(unsigned i)
+{
+        Session session = { .expires_usec = UNTIL + i * USEC_PER_SEC };
+
+        (void) snprintf(session.id, sizeof(session.id), "%016u", i);
+        return session;
+}
+
+static void end_session(EndedSessions *ended, unsigned i, usec_t now_usec)
+{
+        const Session session = session_of(i);
+
+        expect_ok(ended_sessions_add(ended, &session, now_usec));
+}
+
+static bool has_ended(const EndedSessions *ended, unsigned i)
+{
+        const Session session = session_of(i);
+
+        return ended_sessions_has(ended, &session);
+}
+
+static void test_so_many_sessions_are_ended(void **state)
+{
+        EndedSessions *ended;
+
+        expect_ok(ended_sessions_load(NULL, NOW, &ended));
+        /* 0 and 2 are not. */
+        end_session(ended, 1, NOW);
+        for (unsigned i = 3; i < ENDED_SESSIONS_MAX + 2; i++)
+                end_session(ended, i, NOW);
+        assert_true(has_ended(ended, 1) && has_ended(ended, 3) && has_ended(ended, ENDED_SESSIONS_MAX + 1));
+        assert_true(!has_ended(ended, 0) && !has_ended(ended, 2));
+        /* Once more is no more. */
+        end_session(ended, 1, NOW);
+        assert_true(!has_ended(ended, 0));
+        /* The first is forgotten, and has ended all the same, with what expires before it. */
+        end_session(ended, ENDED_SESSIONS_MAX + 2, NOW);
+        assert_true(has_ended(ended, 0) && has_ended(ended, 1) && !has_ended(ended, 2));
+        assert_true(has_ended(ended, 3) && has_ended(ended, ENDED_SESSIONS_MAX + 2));
+        /* Those that have expired take no room. */
+        end_session(ended, ENDED_SESSIONS_MAX + 3, UNTIL + 3 * USEC_PER_SEC);
+        assert_true(!has_ended(ended, 2) && !has_ended(ended, 3) && has_ended(ended, 4));
+        ended_sessions_free(ended);
+}
+
+static void test_ended_sessions_are_kept(void **state)
+{
+        char folder[] = "/tmp/test-http-bounds-XXXXXX", path[sizeof(folder) + 16];
+        EndedSessions *ended;
+        FILE *file;
+
+        assert_non_null(mkdtemp(folder));
+        expect_ok(ended_sessions_load(folder, NOW, &ended));
+        for (unsigned i = 1; i <= 3; i++)
+                end_session(ended, i, NOW);
+        ended_sessions_free(ended);
+        expect_ok(ended_sessions_load(folder, NOW, &ended));
+        assert_true(!has_ended(ended, 0) && has_ended(ended, 1) && has_ended(ended, 3) && !has_ended(ended, 4));
+        ended_sessions_free(ended);
+        /* What has expired meanwhile is not read. */
+        expect_ok(ended_sessions_load(folder, UNTIL + 2 * USEC_PER_SEC, &ended));
+        assert_true(!has_ended(ended, 1) && !has_ended(ended, 2) && has_ended(ended, 3));
+        ended_sessions_free(ended);
+        /* What was forgotten has ended. */
+        (void) snprintf(path, sizeof(path), "%s/sessions-ended", folder);
+        file = fopen(path, "w");
+        assert_non_null(file);
+        (void) fprintf(file, "all %llu\n", (unsigned long long) ((UNTIL + 2 * USEC_PER_SEC) / USEC_PER_SEC));
+        assert_int_equal(fclose(file), 0);
+        expect_ok(ended_sessions_load(folder, NOW, &ended));
+        assert_true(has_ended(ended, 0) && has_ended(ended, 2) && !has_ended(ended, 3));
+        end_session(ended, 4, NOW);
+        ended_sessions_free(ended);
+        expect_ok(ended_sessions_load(folder, NOW, &ended));
+        assert_true(has_ended(ended, 2) && !has_ended(ended, 3) && has_ended(ended, 4));
+        ended_sessions_free(ended);
+        ended_sessions_remove(folder);
+        expect_ok(rmdir(folder));
+        /* Where it cannot be kept it holds nevertheless. */
+        expect_ok(ended_sessions_load(folder, NOW, &ended));
+        assert_int_equal(ended_sessions_add(ended, &(Session[]){ session_of(1) }[0], NOW), 1);
+        assert_true(has_ended(ended, 1));
+        ended_sessions_free(ended);
+}
+
 /* ---- Keys of tokens */
 
 static void write_key(const char *folder, unsigned i)
@@ -293,6 +387,8 @@ int main(void)
                 cmocka_unit_test(test_so_many_last_words_are_under_way),
                 cmocka_unit_test(test_so_much_is_compressed_at_a_time),
                 cmocka_unit_test(test_dull_text_is_compressed_to_its_end),
+                cmocka_unit_test(test_so_many_sessions_are_ended),
+                cmocka_unit_test(test_ended_sessions_are_kept),
                 cmocka_unit_test(test_so_many_keys_of_a_folder_are_read),
         };
 

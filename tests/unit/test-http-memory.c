@@ -243,7 +243,7 @@ static int make_principals(void)
 
         if (!key || free_and_strdup(&key->name, "key") < 0)
                 return -ENOMEM;
-        session = principal_new_session(key, USEC_INFINITY);
+        session = principal_new_session(key, &(Session){ .expires_usec = USEC_INFINITY });
         return session ? 0 : -ENOMEM;
 }
 

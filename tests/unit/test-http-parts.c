@@ -238,7 +238,7 @@ static void test_filters(void **state)
 static void make_session(usec_t expires_usec, char text[static SESSION_TEXT_MAX])
 {
         static const SessionKey key = { "the key that signs" };
-        Session session = { .expires_usec = expires_usec };
+        Session session = { .expires_usec = expires_usec, .id = "0123456789abcdef" };
 
         memset(session.hash, 'a', 2 * SHA256_SIZE);
         expect_ok(session_write(&key, &session, text));
@@ -260,6 +260,7 @@ static void test_sessions(void **state)
         expect_ok(read_session(text, NOW, &session));
         assert_int_equal(session.expires_usec, UNTIL);
         assert_int_equal(strspn(session.hash, "a"), 2 * SHA256_SIZE);
+        assert_string_equal(session.id, "0123456789abcdef");
         expect_ok(read_session(text, UNTIL - 1, &session));
         expect_errno(read_session(text, UNTIL, &session), -ETIME);
         expect_errno(read_session(text, NOW - 1, &session), -ETIME); /* the clock was set back */
@@ -271,7 +272,7 @@ static void test_sessions(void **state)
 
 static void test_forged_sessions(void **state)
 {
-        static const char *const texts[] = { "", ".", "v1", "v1...", "a.b.c.d" };
+        static const char *const texts[] = { "", ".", "v2", "v2....", "a.b.c.d" };
         static const SessionKey other = { "another key" };
         char text[SESSION_TEXT_MAX + 1], digest[SHA256_HEX_MAX];
         Session session;
