@@ -282,6 +282,7 @@ static void test_nothing_is_told_while_the_daemon_is_away(void **state)
 
         http_settings_init(&app.settings);
         assert_true(sd_event_new(&app.event) >= 0);
+        expect_ok(client_async_new(app.event, &(ClientAsyncCallbacks){}, &app.client));
         open_reader(&reader, false);
         expect_ok(sse_hub_new(&app, &app.hub));
         expect_ok(add_stream(app.hub, &reader));
@@ -294,6 +295,7 @@ static void test_nothing_is_told_while_the_daemon_is_away(void **state)
         assert_false(receive(&reader));
         assert_int_equal(check_order(&reader), 1);
         sse_hub_free(app.hub);
+        client_async_free(app.client);
         (void) safe_close(reader.far);
         buffer_done(&reader.received);
         sd_event_unref(app.event);
