@@ -246,6 +246,8 @@ static int reconnect_granted(Bus *bus, sd_bus_message *m, const Caller *caller, 
                                                        .done = options.done || options.consent_expires_usec > 0,
                                                        .consent_expires_usec = options.consent_expires_usec },
                                      reconnect_reply, pending);
+        if (r == -EINVAL)
+                return bus_refuse_text(error, r, "consent_expires lies in the past.");
         if (r == -ENOEXEC)
                 return bus_refuse_text(error, r, "The file of connection %s has an error: see its LoadError.", name);
         if (r == -EACCES)

@@ -25,13 +25,13 @@ bool connection_concerns(AttentionCategory category)
         return connection_state_by_category(category) != CONNECTION_ACTIVE;
 }
 
-/* The end of the consent. What the last reconnection said counts more than the file; an end before it was that of the
- * consent which it replaced. */
+/* The end of the consent. What the last reconnection said counts more than the file; an end in that before it was that
+ * of the consent which it replaced. */
 static usec_t consent_end(const ConnectionDefinition *definition, const ConnectionRecord *record)
 {
         usec_t usec = record->consent_expires_usec;
 
-        if (usec == 0)
+        if (usec <= record->reconnected_usec)
                 usec = definition ? point_in_time_usec(&definition->consent_expires) : USEC_INFINITY;
         return usec > record->reconnected_usec ? usec : USEC_INFINITY;
 }
@@ -303,6 +303,13 @@ int connection_set_state(ConnectionEntry *connection, ConnectionState state, con
                 record->since_usec = engine_now(connection->engine, CLOCK_REALTIME);
         record->state = state;
         return 0;
+}
+
+bool connection_is_of_run(const EngineRun *r)
+{
+        const ConnectionEntry *connection = r->connector->connection;
+
+        return !r->outlived && streq_null(r->definition->connection, connection ? connection->name : NULL);
 }
 
 static int recovered(ConnectionEntry *connection, ConnectorEntry *c, const Run *run)

@@ -25,6 +25,10 @@ void connection_changed(ConnectionEntry *connection, ConnectionNews news);
  * Return: 0; negative errno. */
 int connection_run_ended(ConnectorEntry *c, const Run *run, const char *met) _must_check_;
 
+/* Whether a run of a connector that has ended is about its connection as that is now: not where it began before that
+ * was reconnected, or under another one; then it moves no state. */
+bool connection_is_of_run(const EngineRun *r) _pure_;
+
 /* The consent of its connection is over, or is there: the connector, which has joined or was switched on, says so, or
  * no longer. Return: 0; negative errno. */
 int connection_tell(ConnectorEntry *c) _must_check_;

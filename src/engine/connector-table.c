@@ -9,6 +9,7 @@
 #include "engine/connection-table.h"
 #include "engine/follow-up.h"
 #include "engine/publication.h"
+#include "engine/reconnect.h"
 #include "engine/retry.h"
 #include "engine/run-log.h"
 #include "engine/scheduler.h"
@@ -350,7 +351,7 @@ static int take_definition(ConnectorEntry *c, ConnectorDefinition *definition, C
                 connector_save(c, news);
         else
                 connector_publish(c, news);
-        return 0;
+        return engine->started && !was_wanted ? reconnect_admitted(c) : 0;
 }
 
 static int load_connector(Engine *engine, const char *name)

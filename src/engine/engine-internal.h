@@ -59,6 +59,7 @@ struct EngineRun {
         unsigned n_publications; /* that point here */
         bool lingering;          /* in the list of finished runs */
         bool lost;               /* could not be put into the table */
+        bool outlived;           /* its connection was reconnected after it began */
         EngineRun *prev, *next;  /* in the provider's queue, or in the list of finished runs */
         UT_hash_handle hh;
 };

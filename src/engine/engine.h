@@ -240,9 +240,9 @@ typedef struct ReconnectWish {
 /* Runs ExecReconnect= of the connection, where there is one and it is not done yet: it runs on, and the reply says so;
  * one that runs already is joined. Else, and when the program has succeeded, the connection is active, and every
  * active connector of it whose attention, or active run, says that the connection is lost or a consent missing runs
- * once; after the active run, where there is one, and where the queue is full, when there is room in it. Refusals:
- * -ENOLINK, -ENOEXEC (the connection's file is bad), -EACCES (the program is not this user's alone), -EROFS, -ENOBUFS,
- * -ENOMEM. */
+ * once; after the active run, where there is one that has begun, and where the queue is full, when there is room in
+ * it. Refusals: -ENOLINK, -EINVAL (the new consent has ended already), -ENOEXEC (the connection's file is bad), -EACCES
+ * (the program is not this user's alone), -EROFS, -ENOBUFS, -ENOMEM. */
 int engine_reconnect(Engine *engine, const char *connection, const ReconnectWish *wish, EngineReconnectReply reply,
                      void *userdata) _must_check_;
 

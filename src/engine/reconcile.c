@@ -194,6 +194,8 @@ static int take_up_run(EngineRun *r)
         if (k < 0)
                 return k;
         c->run = r;
+        r->outlived = c->connection && r->run->state != RUN_QUEUED &&
+                      (r->run->started_usec ?: r->run->created_usec) < c->connection->record.reconnected_usec;
         scheduler_update(c, engine->started ? SCHEDULE_RESUMED : SCHEDULE_STARTING);
         if (c->has_file)
                 connector_publish(c, 0);

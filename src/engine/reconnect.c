@@ -44,18 +44,31 @@ static bool is_of_user(const ConnectorEntry *c, const char *user_id)
         return !user_id || (c->definition->user_id && streq(c->definition->user_id, user_id));
 }
 
-/* An active run may have begun with what was of no use, and may end by it: another follows. Where there is no room in
- * the queue, the run is owed, and begins when there is. Not told of where the active one is another user's, of before.
- * @p NULL: nobody is told. */
+static bool has_begun(const EngineRun *r)
+{
+        return r->run->state != RUN_QUEUED;
+}
+
+/* A run that has begun may have done so with what was of no use, and may end by it: another follows. One that waits
+ * for its turn is the one that is wanted. */
+static bool is_met_by(const EngineRun *r)
+{
+        return r && !has_begun(r) && !r->run->only_accounts;
+}
+
+/* Where there is no room in the queue, the run is owed, and begins when there is. Not told of where the active one is
+ * another user's, of before. @p NULL: nobody is told. */
 static int run_reconnected(ConnectorEntry *c, const char *user_id, const char *requested_by, ReconnectPublication *p)
 {
         const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT, .requested_by = requested_by };
         EngineRun *r = c->run;
         ReconnectedRun *run;
         bool active = r;
-        int k;
+        int k = 0;
 
-        if (active || run_queue_is_full(c->published.engine, c->definition->provider))
+        if (is_met_by(r))
+                ;
+        else if (active || run_queue_is_full(c->published.engine, c->definition->provider))
                 k = follow_up_owe(c, &request);
         else
                 k = run_begin(c, &request, &r);
@@ -111,13 +124,43 @@ int reconnect_waiting(ConnectionEntry *connection)
 
         DL_FOREACH(connection->members, c) {
                 c->recovered_in_vain = false;
-                if (!is_affected(c))
+                if (!is_affected(c) || is_met_by(c->run))
                         continue;
                 k = follow_up_owe(c, &request);
                 if (k < 0)
                         return k;
         }
         return 0;
+}
+
+int reconnect_admitted(ConnectorEntry *c)
+{
+        const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT };
+
+        if (!c->connection || c->connection->record.shown >= CONNECTION_LOST || c->run || !is_affected(c))
+                return 0;
+        return follow_up_owe(c, &request);
+}
+
+/* Whether it says that a connection is of no use, in whole or of an account. */
+static bool says_so(const Run *run)
+{
+        bool says = connection_concerns(run->category);
+
+        for (size_t i = 0; i < run->n_accounts; i++)
+                says |= run->accounts[i].status == ACCOUNT_FAILED && connection_concerns(run->accounts[i].category);
+        return says && (run->outcome == RUN_FAILED || run->outcome == RUN_PARTIAL);
+}
+
+int reconnect_outlived(const EngineRun *r)
+{
+        const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT };
+        int k;
+
+        if (connection_is_of_run(r) || !says_so(r->run))
+                return 0;
+        k = follow_up_owe(r->connector, &request);
+        return k < 0 ? k : 1;
 }
 
 /* Its connectors may run again. */
@@ -148,8 +191,11 @@ static int activate(ConnectionEntry *connection, const ReconnectWish *wish, Conn
                 readmit(connection);
         record->reconnected_usec = engine_now(connection->engine, CLOCK_REALTIME);
         record->consent_expires_usec = wish->consent_expires_usec;
-        DL_FOREACH(connection->members, c)
+        DL_FOREACH(connection->members, c) {
                 c->recovered_in_vain = false;
+                if (c->run && has_begun(c->run))
+                        c->run->outlived = true;
+        }
         k = run_affected(connection, wish->user_id, wish->requested_by, p);
         if (k < 0)
                 engine_break(connection->engine, k);
@@ -227,6 +273,8 @@ int engine_reconnect(Engine *engine, const char *name, const ReconnectWish *wish
 
         if (!connection || !connection_has_part(connection, wish->user_id))
                 return -ENOLINK;
+        if (wish->consent_expires_usec > 0 && wish->consent_expires_usec <= engine_now(engine, CLOCK_REALTIME))
+                return -EINVAL;
         k = engine_accepts(engine);
         if (k >= 0)
                 k = publication_new(connection, reply, userdata, &p);
@@ -241,7 +289,9 @@ int engine_reconnect(Engine *engine, const char *name, const ReconnectWish *wish
 
 int reconnect_succeeded(ConnectionEntry *connection, usec_t consent_expires_usec, const char *requested_by)
 {
-        const ReconnectWish wish = { .requested_by = requested_by, .consent_expires_usec = consent_expires_usec };
+        ReconnectWish wish = { .requested_by = requested_by, .consent_expires_usec = consent_expires_usec };
 
+        if (consent_expires_usec <= engine_now(connection->engine, CLOCK_REALTIME))
+                wish.consent_expires_usec = 0;
         return activate(connection, &wish, CONNECTION_NEWS_RECONNECT, NULL);
 }

@@ -13,11 +13,19 @@ int reconnect_others(ConnectionEntry *connection, const ConnectorEntry *but) _mu
  * lifecycle_dispatch(). Before they are told. Return: 0; negative errno. */
 int reconnect_waiting(ConnectionEntry *connection) _must_check_;
 
+/* The connector may run now, and could not when its connection was active again: if it waits for that still, it is to
+ * run by the next lifecycle_dispatch(). Return: 0; negative errno. */
+int reconnect_admitted(ConnectorEntry *c) _must_check_;
+
+/* A run has ended by what a connection said that is not its connector's any more, see connection_is_of_run(): nobody
+ * needs to do anything, and another run follows it. Return: 1; 0 (it has not); negative errno. */
+int reconnect_outlived(const EngineRun *r) _must_check_;
+
 /* Whether the connection, or one of its connectors, is this user's. NULL: everybody's. */
 bool connection_has_part(const ConnectionEntry *connection, const char *user_id);
 
 /* ExecReconnect= has succeeded: the connection is active, and what waited for it runs. @consent_expires_usec: 0: as
- * the file says. Return: 0; -ENOMEM. */
+ * the file says; so where it has passed. Return: 0; -ENOMEM. */
 int reconnect_succeeded(ConnectionEntry *connection, usec_t consent_expires_usec,
                         const char *requested_by) _must_check_;
 

@@ -11,6 +11,7 @@
 #include "engine/follow-up.h"
 #include "engine/lifecycle.h"
 #include "engine/publication.h"
+#include "engine/reconnect.h"
 #include "engine/run-queue.h"
 #include "engine/run-record.h"
 #include "engine/scheduler.h"
@@ -220,8 +221,12 @@ int engine_set_active(Engine *engine, const char *connector, bool active, Engine
         scheduler_update(c, SCHEDULE_RUN_CHANGED);
         connector_save(c, 0);
         k = connection_tell(c);
+        if (k >= 0 && active && !was)
+                k = reconnect_admitted(c);
         if (k < 0)
                 engine_break(engine, k);
+        else
+                lifecycle_dispatch(engine);
         reply_queue(engine, TAKE_PTR(answer), 0);
         return 0;
 }

@@ -12,6 +12,7 @@
 #include "engine/follow-up.h"
 #include "engine/lifecycle.h"
 #include "engine/publication.h"
+#include "engine/reconnect.h"
 #include "engine/retry.h"
 #include "engine/run-queue.h"
 #include "engine/run-record.h"
@@ -247,7 +248,11 @@ static int update_record(ConnectorEntry *c, EngineRun *r, Consequences *ret)
             free_and_strdup(&ret->raised, record->attention.run_id) < 0)
                 return -ENOMEM;
         of_consent = attention_is_of_consent(&record->attention);
-        k = attention_apply(record, r->run, r->definition->notify_after);
+        k = reconnect_outlived(r);
+        if (k == 0)
+                k = attention_apply(record, r->run, r->definition->notify_after);
+        else if (k > 0)
+                k = 0;
         raised = k < 0 ? k : connection_raise(c);
         if (raised < 0)
                 return raised;
@@ -272,7 +277,8 @@ static void connector_run_ended(EngineRun *r)
         if (k >= 0) {
                 scheduler_update(c, SCHEDULE_RUN_CHANGED);
                 connector_save(c, all.news);
-                k = is_of_record(r) ? connection_run_ended(c, r->run, all.met ? strempty(all.raised) : NULL) : 0;
+                if (is_of_record(r) && connection_is_of_run(r))
+                        k = connection_run_ended(c, r->run, all.met ? strempty(all.raised) : NULL);
         }
         free(all.raised);
         if (k >= 0)

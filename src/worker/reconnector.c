@@ -132,6 +132,7 @@ static int prepare(Reconnector *r, const char *name)
 static void take_line(Reconnector *r)
 {
         PointInTime point = POINT_IN_TIME_INIT;
+        bool is_over = false;
         const char *expires;
         char *text, *clean;
 
@@ -142,15 +143,21 @@ static void take_line(Reconnector *r)
                 return;
         expires = startswith(text, EXPIRES_PREFIX);
         if (expires && point_in_time_parse(expires, &point) >= 0) {
-                r->consent_expires_usec = point_in_time_usec(&point);
+                usec_t usec = point_in_time_usec(&point);
+
                 point_in_time_done(&point);
-                return;
+                is_over = usec <= now_usec(CLOCK_REALTIME);
+                if (!is_over) {
+                        r->consent_expires_usec = usec;
+                        return;
+                }
         }
         clean = utf8_sanitize(text, strlen(text), RECONNECT_MESSAGE_MAX);
         if (!clean)
                 return;
         if (expires)
-                log_warning("%s says \"%s\", which is no point in time.", r->words[0], clean);
+                log_warning("%s says \"%s\", which is %s.", r->words[0], clean,
+                            is_over ? "over already, and does not count" : "no point in time");
         else
                 log_info("%s", clean);
         free(r->message);

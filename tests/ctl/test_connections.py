@@ -55,6 +55,9 @@ def test_lost_and_mended_by_a_person(home, ctl):
     assert ctl.run("reconnect", "home", "--expires=2099-06-01 UTC").startswith("broken: run ")
     assert state(ctl)["consent_expires"] == "2099-06-01T00:00:00Z"
     assert ctl.both("reconnect", "home", "--expires=soon")[0] == 2
+    status, _, err = ctl.both("reconnect", "home", "--expires=2020-06-01 UTC")
+    assert status == 2 and "consent_expires lies in the past" in err
+    assert state(ctl)["consent_expires"] == "2099-06-01T00:00:00Z"
 
 
 def test_program(home, ctl):
@@ -74,6 +77,15 @@ def test_program(home, ctl):
     assert "Result: success" in ctl.run("connections", "home")
     runs = wait_for(lambda: [run for run in ctl.json("runs", "broken")["runs"] if run["trigger"] == "reconnect"], "its run")
     assert len(runs) == 1 and ctl.json("runs", "bank")["runs"] == []
+
+
+def test_program_says_an_end_that_has_passed(home, ctl):
+    """It does not count, the file's does, and people see why."""
+    program(home, "echo 'All is well'", "echo consent-expires=2020-03-04T05:06:07Z", more="[Connection]\nConsentExpires=2098-01-31 UTC\n")
+    ctl.run("reload")
+    assert ctl.run("reconnect", "--wait", "home") == "home: reconnected: consent-expires=2020-03-04T05:06:07Z\n"
+    assert state(ctl)["consent_expires"] == "2098-01-31T00:00:00Z"
+    assert "which is over already, and does not count" in home.daemon.log()
 
 
 def test_program_fails(home, ctl):

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Runs of a connection that is reconnected, or is another, while they wait, while they are active, or while they may
+ * not be. */
+
+#include "unit/expect.h"
+
+#include <stdlib.h>
+
+#include "engine/engine-internal.h"
+#include "unit/connection-fixture.h"
+
+static AttentionCategory attention_of(EngineFixture *f, const char *name)
+{
+        return fixture_connector(f, name)->record.attention.category;
+}
+
+static void end_run(EngineFixture *f, const char *name, const char *run_id, const RunReport *report)
+{
+        expect_ok(fixture_finish(f, name, run_id, 1, report));
+        fixture_worker_ends(f, name, NULL);
+        fixture_settle(f);
+}
+
+/* What has not begun is what is wanted, whoever asked for it. */
+static void test_what_waits_is_not_followed(void **state)
+{
+        static const char *const names[] = { "card", "bank", "mail" };
+        RunReport success = report_success(), failure = report_category(ATTENTION_CONNECTION_LOST);
+        EngineFixture *f = *state;
+
+        fixture_write_connector(f, "card", SHARED);
+        f->settings.max_concurrent_runs = 1;
+        fixture_open_two(f);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        fixture_fail_run(f, "mail", ATTENTION_CONNECTION_LOST);
+        fixture_fail_run(f, "card", ATTENTION_CONNECTION_LOST);
+        fixture_forget(f);
+        expect_ok(fixture_start(f, "card", false).error); /* by itself, and it has begun */
+        fixture_reconnect(f);
+        fixture_reconnect(f);
+        assert_int_equal(fixture_connector(f, "bank")->run->state, RUN_QUEUED);
+        assert_false(fixture_connector(f, "bank")->record.follow_up.wanted);
+        assert_false(fixture_connector(f, "mail")->record.follow_up.wanted);
+        assert_true(fixture_connector(f, "card")->record.follow_up.wanted);
+        for (size_t n = 0; n < ELEMENTSOF(names); n++) {
+                const Connector *c = fixture_connector(f, names[n]);
+
+                expect_state(f, "active");
+                assert_non_null(c->run);
+                expect_ok(fixture_attach(f, names[n]).error);
+                end_run(f, names[n], c->run->id, n < ELEMENTSOF(names) - 1 ? &success : &failure);
+        }
+        expect_state(f, "lost"); /* it had not begun before, and is believed */
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
+        assert_int_equal(fixture_count(f->calls, "start mail"), 1);
+        assert_int_equal(fixture_count(f->calls, "start card"), 2);
+        assert_null(fixture_connector(f, "mail")->run);
+}
+
+/* ... unless it is of some accounts only. */
+static void test_what_waits_for_some_accounts(void **state)
+{
+        EngineFixture *f = *state;
+
+        f->settings.max_concurrent_runs = 1;
+        fixture_open_two(f);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        expect_ok(fixture_start(f, "mail", false).error);
+        expect_ok(fixture_start_of(f, "bank", false, "one", NULL).error);
+        fixture_reconnect(f);
+        assert_true(fixture_connector(f, "bank")->record.follow_up.wanted);
+}
+
+/* bank has lost the connection; a run of mail is active, whose id is returned; then it is reconnected. */
+static char *reconnect_during_run(EngineFixture *f)
+{
+        char *run_id;
+
+        fixture_open_two(f);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        expect_ok(fixture_start(f, "mail", false).error);
+        run_id = strdup(fixture_attach(f, "mail").run_id);
+        assert_non_null(run_id);
+        fixture_advance_clock(USEC_PER_MINUTE);
+        fixture_reconnect(f);
+        expect_state(f, "active");
+        assert_false(fixture_connector(f, "mail")->record.follow_up.wanted);
+        fixture_forget(f);
+        return run_id;
+}
+
+/* What a run says that began before is about the consent of before: its connector runs once more, by itself. */
+static void check_run_of_before(EngineFixture *f, const char *run_id, const RunReport *report)
+{
+        end_run(f, "mail", run_id, report);
+        expect_state(f, "active");
+        assert_int_equal(attention_of(f, "mail"), _ATTENTION_INVALID);
+        assert_int_equal(fixture_count(f->calls, "start mail"), 1);
+        assert_int_equal(fixture_connector(f, "mail")->run->trigger, RUN_TRIGGER_RECONNECT);
+        /* What the next one says is believed, and not followed. */
+        expect_ok(fixture_attach(f, "mail").error);
+        end_run(f, "mail", fixture_connector(f, "mail")->run->id, report);
+        expect_state(f, "expired");
+        assert_int_equal(attention_of(f, "mail"), ATTENTION_CONSENT_EXPIRED);
+        assert_int_equal(fixture_count(f->calls, "start mail"), 1);
+        assert_null(fixture_connector(f, "mail")->run);
+}
+
+static void test_run_of_before(void **state)
+{
+        RunReport report = report_category(ATTENTION_CONSENT_EXPIRED);
+        EngineFixture *f = *state;
+        _cleanup_free_ char *run_id = reconnect_during_run(f);
+
+        check_run_of_before(f, run_id, &report);
+}
+
+static void test_run_of_before_over_a_restart(void **state)
+{
+        RunReport report = report_category(ATTENTION_CONSENT_EXPIRED);
+        EngineFixture *f = *state;
+        _cleanup_free_ char *run_id = reconnect_during_run(f);
+
+        fixture_kill(f);
+        fixture_open(f);
+        check_run_of_before(f, run_id, &report);
+}
+
+/* One that says nothing of it is a failure as ever, and one that succeeds is followed by none. */
+static void check_no_run_follows(EngineFixture *f, const RunReport *report)
+{
+        _cleanup_free_ char *run_id = reconnect_during_run(f);
+
+        end_run(f, "mail", run_id, report);
+        expect_state(f, "active");
+        assert_false(fixture_has(f->calls, "start mail"));
+}
+
+static void test_run_of_before_that_fails(void **state)
+{
+        RunReport report = report_category(ATTENTION_DATA_ERROR);
+
+        check_no_run_follows(*state, &report);
+        assert_int_equal(attention_of(*state, "mail"), ATTENTION_DATA_ERROR);
+}
+
+static void test_run_of_before_that_succeeds(void **state)
+{
+        RunReport report = report_success();
+
+        check_no_run_follows(*state, &report);
+        assert_int_equal(attention_of(*state, "mail"), _ATTENTION_INVALID);
+}
+
+/* Under another connection than its connector has by now, it moves neither the one nor the other. */
+static void test_run_of_another_connection(void **state)
+{
+        RunReport failure = report_category(ATTENTION_CONSENT_EXPIRED), success = report_success();
+        EngineFixture *f = *state;
+        Answer a;
+
+        fixture_open_two(f);
+        fixture_load_connector(f, "bank", CONNECTOR("[Connector]\nConnection=other\n"));
+        expect_ok(fixture_start(f, "bank", false).error);
+        a = fixture_attach(f, "bank");
+        fixture_load_connector(f, "bank", SHARED);
+        fixture_forget(f);
+        end_run(f, "bank", a.run_id, &failure);
+        expect_state(f, "active");
+        assert_int_equal(attention_of(f, "bank"), _ATTENTION_INVALID);
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1); /* with the connection that it has now */
+        assert_int_equal(fixture_connector(f, "bank")->record.last_outcome, RUN_FAILED);
+
+        expect_ok(fixture_attach(f, "bank").error);
+        end_run(f, "bank", fixture_connector(f, "bank")->run->id, &success);
+
+        /* Nor does its success: the connection that it has by now is lost still. */
+        fixture_fail_run(f, "mail", ATTENTION_CONNECTION_LOST);
+        fixture_load_connector(f, "bank", CONNECTOR("[Connector]\nConnection=other\n"));
+        fixture_advance_clock(USEC_PER_MINUTE);
+        expect_ok(fixture_start(f, "bank", false).error);
+        a = fixture_attach(f, "bank");
+        fixture_load_connector(f, "bank", SHARED);
+        end_run(f, "bank", a.run_id, &success);
+        expect_state(f, "lost");
+}
+
+/* An end that has passed is none that somebody means: refused, and of a program's word the file's holds. */
+static void test_consent_that_is_over(void **state)
+{
+        ReconnectWish wish = { .requested_by = "uid:7", .done = true, .consent_expires_usec = NOON };
+        EngineFixture *f = *state;
+        Answer a = {};
+
+        fixture_open_two(f);
+        fixture_load_connection(f, "[Connection]\nConsentExpires=2028-01-01T00:00:00Z\n"
+                                   "[Reconnect]\nExecReconnect=/bin/renew\n");
+        fixture_stop_clock(NOON);
+        expect_errno(engine_reconnect(f->engine, "acme", &wish, on_reconnect_answer, &a), -EINVAL);
+        wish.consent_expires_usec++;
+        expect_ok(engine_reconnect(f->engine, "acme", &wish, on_reconnect_answer, &a));
+        fixture_run_until(f, a.n > 0);
+        assert_true(fixture_acme(f).consent_expires_usec == NOON + 1);
+        expect_ok(fixture_ask_reconnect(f, "acme", &a));
+        fixture_settle(f);
+        fixture_task_ends(f, TASK_RECONNECT, "acme", RECONNECT_SUCCESS,
+                          "{\"result\":\"success\",\"consent_expires\":1580000000000000}");
+        expect_state(f, "active");
+        assert_true(fixture_acme(f).consent_expires_usec == UINT64_C(1830297600000000));
+}
+
+/* One that could not run when the connection was active again runs when it can. */
+static void test_admitted_later(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = {};
+
+        fixture_open_two(f);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        fixture_fail_run(f, "mail", ATTENTION_CONNECTION_LOST);
+        expect_ok(engine_set_active(f->engine, "bank", false, on_answer, &a));
+        fixture_load_connector(f, "mail", "[Connector]\nConnection=acme\n");
+        fixture_settle(f);
+        fixture_forget(f);
+        fixture_reconnect(f);
+        assert_false(fixture_has(f->calls, "start"));
+        expect_ok(engine_set_active(f->engine, "bank", true, on_answer, &a));
+        fixture_load_connector(f, "mail", SHARED);
+        fixture_settle(f);
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
+        assert_int_equal(fixture_count(f->calls, "start mail"), 1);
+        assert_int_equal(fixture_connector(f, "bank")->run->trigger, RUN_TRIGGER_RECONNECT);
+}
+
+/* ... and not while it is lost, or where nothing is wrong with it. */
+static void test_admitted_for_nothing(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a = {};
+
+        fixture_open_two(f);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        fixture_forget(f);
+        for (size_t i = 0; i < 2; i++) {
+                const char *const names[] = { "bank", "mail" };
+
+                expect_ok(engine_set_active(f->engine, names[i], false, on_answer, &a));
+                expect_ok(engine_set_active(f->engine, names[i], true, on_answer, &a));
+        }
+        fixture_settle(f);
+        assert_false(fixture_has(f->calls, "start"));
+}
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+                ENGINE_TEST(test_what_waits_is_not_followed),
+                ENGINE_TEST(test_what_waits_for_some_accounts),
+                ENGINE_TEST(test_run_of_before),
+                ENGINE_TEST(test_run_of_before_over_a_restart),
+                ENGINE_TEST(test_run_of_before_that_fails),
+                ENGINE_TEST(test_run_of_before_that_succeeds),
+                ENGINE_TEST(test_run_of_another_connection),
+                ENGINE_TEST(test_consent_that_is_over),
+                ENGINE_TEST(test_admitted_later),
+                ENGINE_TEST(test_admitted_for_nothing),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
