@@ -13,7 +13,7 @@ int client_bus_open(sd_bus **ret)
         const char *address = getenv(SYNCRUN_ENV_BUS_ADDRESS);
         int r;
 
-        if (address) {
+        if (!isempty(address)) {
                 r = sd_bus_new(&bus);
                 if (r >= 0)
                         r = sd_bus_set_address(bus, address);

@@ -105,7 +105,7 @@ int client_fail_unanswered(ClientError *e)
 
 static int fail_to_connect(ClientError *e, const char *host, int r)
 {
-        const char *address = getenv(SYNCRUN_ENV_BUS_ADDRESS);
+        const char *address = strempty(getenv(SYNCRUN_ENV_BUS_ADDRESS));
         _cleanup_free_ char *message = NULL;
 
         if (host)
@@ -115,7 +115,7 @@ static int fail_to_connect(ClientError *e, const char *host, int r)
                                 host, strerror(-r), host);
         else
                 message = asprintf_or_null("Could not connect to the %s%s: %s. Is D-Bus running?",
-                                           address ? "bus at " : "system bus", strempty(address), strerror(-r));
+                                           isempty(address) ? "system bus" : "bus at ", address, strerror(-r));
         return fail_with(e, r, NULL, CLIENT_EXIT_UNREACHABLE, message ?: strerror(ENOMEM));
 }
 

@@ -34,7 +34,7 @@ void unit_check_begin(UnitCheck *check, const char *unit, const char *file, Diag
         _cleanup_(client_freep) Client *client = NULL;
 
         *check = (UnitCheck){
-                .applies = !getenv(SYNCRUN_ENV_BUS_ADDRESS),
+                .applies = isempty(getenv(SYNCRUN_ENV_BUS_ADDRESS)),
                 .unit = unit,
                 .file = file,
                 .diagnostics = d,

@@ -241,8 +241,8 @@ typedef struct ReconnectWish {
  * one that runs already is joined. Else, and when the program has succeeded, the connection is active, and every
  * active connector of it whose attention, or active run, says that the connection is lost or a consent missing runs
  * once; after the active run, where there is one that has begun, and where the queue is full, when there is room in
- * it. Refusals: -ENOLINK, -EINVAL (the new consent has ended already), -ENOEXEC (the connection's file is bad), -EACCES
- * (the program is not this user's alone), -EROFS, -ENOBUFS, -ENOMEM. */
+ * it. Refusals: -ENOLINK, -EINVAL (the new consent has ended already), -ENOEXEC (the connection's file is bad),
+ * -EACCES (the program is not this user's alone), -EROFS, -ENOBUFS, -ENOMEM. */
 int engine_reconnect(Engine *engine, const char *connection, const ReconnectWish *wish, EngineReconnectReply reply,
                      void *userdata) _must_check_;
 

@@ -23,11 +23,15 @@ typedef struct Scanner {
 } Scanner;
 
 static const char *const json_fault_table[_JSON_FAULT_MAX] = {
-        [JSON_FAULT_SYNTAX] = "syntax",       [JSON_FAULT_WORD] = "unknown word",
-        [JSON_FAULT_NUMBER] = "number",       [JSON_FAULT_CONTROL] = "control character in a string",
-        [JSON_FAULT_ESCAPE] = "escape",       [JSON_FAULT_UTF8] = "invalid UTF-8",
-        [JSON_FAULT_DEPTH] = "too deep",      [JSON_FAULT_TRAILING] = "something after the value",
-        [JSON_FAULT_TRUNCATED] = "truncated",
+        [JSON_FAULT_SYNTAX] = "no JSON",
+        [JSON_FAULT_WORD] = "no JSON: unknown word",
+        [JSON_FAULT_NUMBER] = "no JSON: broken number",
+        [JSON_FAULT_CONTROL] = "no JSON: control character in a string",
+        [JSON_FAULT_ESCAPE] = "no JSON: unknown escape in a string",
+        [JSON_FAULT_UTF8] = "invalid UTF-8",
+        [JSON_FAULT_DEPTH] = "nested too deeply",
+        [JSON_FAULT_TRAILING] = "no JSON: something after the value",
+        [JSON_FAULT_TRUNCATED] = "no JSON: it ends too early",
 };
 DEFINE_STRING_TABLE(json_fault, JsonFault, _JSON_FAULT_MAX);
 

@@ -25,6 +25,12 @@ def test_no_bus(ctl, words):
                    "Is D-Bus running?\n")
 
 
+def test_an_empty_address_is_none(ctl):
+    """As the daemon takes it: the system bus is meant."""
+    status, out, err = ctl.both("list", SYNCRUN_BUS_ADDRESS="", DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent/bus")
+    assert (status, out) == (69, "") and err.startswith("syncrunctl: Could not connect to the system bus: No such file")
+
+
 @by_words
 def test_no_daemon(ctl, words):
     status, out, err = ctl.both(*words)

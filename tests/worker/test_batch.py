@@ -56,10 +56,10 @@ def test_bad_lines_of_a_file_are_counted_and_named(bench):
     end = bench.pull([schema(), batch(file), state(1)])
     assert end["outcome"] == "succeeded" and counts(end) == (600, 600, 0, 0) and bench.daemon.cursor == "1"
     assert end["metadata"]["bad_lines"] == 5 and end["metadata"]["lines"] == 608
-    assert f"{file}: Line 301 cannot be used (syntax): bad" in bench.last.stderr
+    assert f"{file}: Line 301 cannot be used (no JSON): bad" in bench.last.stderr
     bench.next_run(2)
     end = bench.pull([schema(), batch(write(bench.folder, "short", b"\nbad\n"))])
-    assert end["outcome"] == "failed" and end["attention"] == "data_error" and "/short: line 2: syntax" in end["error"]
+    assert end["outcome"] == "failed" and end["attention"] == "data_error" and "/short: line 2: no JSON" in end["error"]
 
 
 def damaged(folder):

@@ -211,7 +211,7 @@ def test_bad_lines_are_counted_one_by_one_and_harm_nothing(bench):
     end = bench.pull([*good, *BAD, record("last")])
     assert end["outcome"] == "succeeded", end
     assert end["metadata"]["bad_lines"] == end["bad_lines"] == len(BAD) and counts(end)[0] == 100 * len(BAD) + 1
-    assert f"Line {100 * len(BAD) + 2} cannot be used (syntax): hello" in bench.last.stderr
+    assert f"Line {100 * len(BAD) + 2} cannot be used (no JSON): hello" in bench.last.stderr
 
 
 @pytest.mark.parametrize("line", BAD, ids=range(len(BAD)))
@@ -307,7 +307,7 @@ def test_a_line_that_stays_broken_holds_a_connector_of_small_steps_back_once(ben
     assert cursors == [400, 900, 1400, 1900, 2000]
     assert "attention" not in ends[0] and ends[0]["retry"] and ends[0]["error"] == "quota used up"
     assert ends[1]["attention"] == "data_error" and ends[1]["retry"]
-    assert ends[1]["error"] == "1 of 505 lines cannot be used; the first: line 50: truncated. quota used up"
+    assert ends[1]["error"] == "1 of 505 lines cannot be used; the first: line 50: no JSON: it ends too early. quota used up"
     assert "attention" not in ends[2]
     assert len(bench.items()) == 1999
 
