@@ -179,7 +179,8 @@ typedef struct ConnectorsRequest {
         ROW("attention", TRISTATE, filter.attention, IN_SYNCRUN | IN_REDBARK) \
         ROW("outcomes", UNSIGNED, redbark.n_outcomes, IN_REDBARK)             \
         ROW("limit", UNSIGNED, redbark.limit, IN_SYNCRUN | IN_REDBARK)        \
-        ROW("page", STRING, redbark.page, IN_SYNCRUN | IN_REDBARK)
+        ROW("page", STRING, redbark.page, IN_SYNCRUN | IN_REDBARK)            \
+        ROW("without_paths", BOOL, redbark.without_paths, IN_REDBARK)
 
 static const OptionRow connectors_options[] = { CONNECTORS_OPTIONS(FILTER_ROW){ 0 } };
 static const uint8_t connectors_option_views[] = { CONNECTORS_OPTIONS(FILTER_VIEWS) };
@@ -216,8 +217,7 @@ static int describe_redbark_connectors(Bus *bus, const ConnectorsRequest *reques
         connector = describe_find_connector(bus, filter->name, filter->user_id);
         if (!connector)
                 return -ENXIO;
-        return engine_view_redbark_connector(bus->engine, connector, filter->user_id, request->redbark.n_outcomes,
-                                             ret_json);
+        return engine_view_redbark_connector(bus->engine, connector, &request->redbark, ret_json);
 }
 
 int method_describe_connectors(sd_bus_message *m, void *userdata, sd_bus_error *error)

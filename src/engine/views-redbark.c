@@ -54,15 +54,17 @@ static int compare_connectors(const void *a, const void *b)
 }
 
 /* Fills in the strip of outcomes. */
-static int write_sync(JsonWriter *w, Engine *engine, const Connector *c, const char *user_id, unsigned n_outcomes,
-                      bool detail)
+static int write_sync(JsonWriter *w, Engine *engine, const Connector *c, const RedbarkFilter *filter, bool detail)
 {
+        const char *user_id = filter->connectors.user_id;
         RedbarkSync sync = sync_of(c, user_id);
         RedbarkMark *marks = NULL;
         int r;
 
-        if (n_outcomes > 0) {
-                r = store_list_marks(engine->store, c->record.name, user_id, n_outcomes, &marks, &sync.n_marks);
+        sync.without_paths = filter->without_paths;
+        if (filter->n_outcomes > 0) {
+                r = store_list_marks(engine->store, c->record.name, user_id, filter->n_outcomes, &marks,
+                                     &sync.n_marks);
                 if (r < 0)
                         return r;
                 sync.marks = marks;
@@ -97,7 +99,7 @@ int engine_view_redbark_connectors(Engine *engine, const RedbarkFilter *filter, 
         for (size_t i = 0; i < n && i < filter->limit; i++) {
                 json_open_object(&w, NULL);
                 c = select.items[i];
-                r = write_sync(&w, engine, c, filter->connectors.user_id, filter->n_outcomes, false);
+                r = write_sync(&w, engine, c, filter, false);
                 if (r < 0)
                         return r;
                 json_close_object(&w);
@@ -208,8 +210,8 @@ int engine_view_redbark_connections(Engine *engine, const ConnectionFilter *filt
 
 /* ---- One connector */
 
-int engine_view_redbark_connector(Engine *engine, const Connector *connector, const char *user_id,
-                                  unsigned n_outcomes, char **ret_json)
+int engine_view_redbark_connector(Engine *engine, const Connector *connector, const RedbarkFilter *filter,
+                                  char **ret_json)
 {
         const ConnectionFilter own = { .user_id = connector->definition->user_id };
         _cleanup_buffer_ Buffer buffer = {};
@@ -218,7 +220,7 @@ int engine_view_redbark_connector(Engine *engine, const Connector *connector, co
 
         json_open_object(&w, NULL);
         json_open_object(&w, "connector");
-        r = write_sync(&w, engine, connector, user_id, n_outcomes, true);
+        r = write_sync(&w, engine, connector, filter, true);
         json_open_array(&w, "connections");
         if (r >= 0 && connector->definition->connection)
                 r = write_connection(&w, NULL, engine, connector->definition->connection, &own);

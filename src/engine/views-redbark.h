@@ -12,15 +12,17 @@ typedef struct RedbarkFilter {
         ConnectorFilter connectors; /* name is not looked at */
         unsigned n_outcomes;        /* runs in the strip of each, 0..REDBARK_OUTCOMES_MAX */
         unsigned limit;             /* 1..REDBARK_CONNECTORS_MAX */
-        const char *page;           /* what the page before gave as nextCursor; NULL: the first */
+        const char *page;           /* where the page before ended; NULL: the first */
+        bool without_paths;         /* of this machine's files */
 } RedbarkFilter;
 
 /* {"connectors":[...],"nextCursor":"..."|null}, sorted by name. */
 int engine_view_redbark_connectors(Engine *engine, const RedbarkFilter *filter, char **ret_json) _must_check_;
 
-/* {"connector":{...}} with its connections and its destination. @user_id: whose runs are told of; NULL: all. */
-int engine_view_redbark_connector(Engine *engine, const Connector *connector, const char *user_id,
-                                  unsigned n_outcomes, char **ret_json) _must_check_;
+/* {"connector":{...}} with its connections and its destination. Of @filter: the user, whose runs are told of (NULL:
+ * all), n_outcomes and without_paths. */
+int engine_view_redbark_connector(Engine *engine, const Connector *connector, const RedbarkFilter *filter,
+                                  char **ret_json) _must_check_;
 
 /**
  * engine_view_redbark_activity() - {"activity":[...]}: its newest runs, each with a row for each account

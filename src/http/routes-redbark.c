@@ -28,6 +28,14 @@ static const char *bound_user(const Request *request)
         return request->principal->user_id[0] ? request->principal->user_id : NULL;
 }
 
+/* Where files are on this machine is for those who manage it. */
+static ClientOption paths_option(const Request *request)
+{
+        bool manages = principal_may(request->principal, API_SCOPE_ADMIN) && !bound_user(request);
+
+        return (ClientOption){ .name = "without_paths", .type = 'b', .b = !manages };
+}
+
 /* What every list and every thing is asked for with: the view, whom the key may see, and which one it is. */
 static size_t begin_options(const Request *request, const char *key, ClientOption options[static 3])
 {
@@ -42,7 +50,7 @@ static void list_connectors(Request *request)
         static const char *const booleans[] = { "true", "false", NULL };
         uint64_t outcomes = 0, limit = CONNECTORS_DEFAULT;
         const char *attention = NULL;
-        ClientOption options[9];
+        ClientOption options[10];
         size_t n;
 
         if (!surface_number(request, "outcomes", 0, OUTCOMES_MAX, &outcomes) ||
@@ -59,6 +67,7 @@ static void list_connectors(Request *request)
         options[n++] = (ClientOption){ .name = "page", .type = 's', .s = target_get(&request->target, "cursor") };
         options[n++] = (ClientOption){ .name = "outcomes", .type = 'u', .u = (uint32_t) outcomes };
         options[n++] = (ClientOption){ .name = "limit", .type = 'u', .u = (uint32_t) limit };
+        options[n++] = paths_option(request);
         if (attention)
                 options[n++] = (ClientOption){ .name = "attention", .type = 'b', .b = streq(attention, "true") };
         backend_describe(request, "DescribeConnectors", options, n);
@@ -66,7 +75,7 @@ static void list_connectors(Request *request)
 
 static void get_connector(Request *request)
 {
-        ClientOption options[4];
+        ClientOption options[5];
         uint64_t outcomes = 0;
         size_t n;
 
@@ -74,6 +83,7 @@ static void get_connector(Request *request)
                 return;
         n = begin_options(request, "name", options);
         options[n++] = (ClientOption){ .name = "outcomes", .type = 'u', .u = (uint32_t) outcomes };
+        options[n++] = paths_option(request);
         backend_describe(request, "DescribeConnectors", options, n);
 }
 

@@ -78,10 +78,23 @@ RedbarkSyncStatus redbark_sync_status_of(const RedbarkSync *sync)
         return sync->active_run_id ? REDBARK_SYNC_SYNCING : REDBARK_SYNC_ACTIVE;
 }
 
+/* "FOLDER/FILE:LINE: ...", where it may be without its folder. NULL: there is none. */
+static const char *load_error_of(const RedbarkSync *sync)
+{
+        const char *text = sync->definition->load_error, *end;
+
+        if (!text || !sync->without_paths || text[0] != '/')
+                return text;
+        end = strstr(text, ": ") ?: strchr(text, '\0');
+        while (end[-1] != '/')
+                end--;
+        return end;
+}
+
 static void write_attention(JsonWriter *w, const RedbarkSync *sync)
 {
         const Attention broken = { .category = ATTENTION_CONFIGURATION_ERROR,
-                                   .message = sync->definition->load_error };
+                                   .message = (char *) load_error_of(sync) };
         const Attention *attention = sync->attention->category >= 0 ? sync->attention : &broken;
 
         if (!redbark_sync_needs_attention(sync)) {
@@ -172,6 +185,8 @@ static void write_destination(JsonWriter *w, const RedbarkSync *sync)
         json_write_string(w, "type", destination_type_to_string(d->destination));
         if (d->destination == DESTINATION_WEBHOOK)
                 json_write_string(w, "target", origin);
+        else if (sync->without_paths)
+                json_write_null(w, "target");
         else if (d->destination == DESTINATION_EXEC && d->exec_store)
                 json_write_string(w, "target", d->exec_store[0]);
         else
@@ -199,8 +214,8 @@ void view_redbark_sync_detail(JsonWriter *w, const RedbarkSync *sync)
                 json_write_null(w, "everyMs");
         json_write_uint(w, "consecutiveFailures", sync->consecutive_failures);
         json_write_string(w, "loadState", load_state_to_string(d->load_state));
-        json_write_string(w, "loadError", d->load_error);
-        json_write_string(w, "settingsPath", d->path);
+        json_write_string(w, "loadError", load_error_of(sync));
+        json_write_string(w, "settingsPath", sync->without_paths ? NULL : d->path);
 }
 
 static const char *connection_status(ConnectionState state)

@@ -68,6 +68,7 @@ typedef struct RedbarkSync {
         const RedbarkMark *marks; /* newest first */
         size_t n_marks;
         bool with_marks;
+        bool without_paths; /* for who does not manage this machine: where its files are is nothing to him */
 } RedbarkSync;
 
 RedbarkSyncStatus redbark_sync_status_of(const RedbarkSync *sync) _pure_;

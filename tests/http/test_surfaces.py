@@ -205,6 +205,27 @@ def test_connections(shim, client, key, bound, daemon):
     assert (answer.status, answer.json()) == (202, {"syncRuns": [], "reconnecting": False})
 
 
+def test_files_of_the_machine_are_for_who_manages_it(shim, client, daemon, key, bound):
+    """A key with a user, and one that may only read, see no path of it, in no part of what there is about a connector."""
+    (daemon.config / "connectors" / "broken.connector").write_text(f"[Connector]\nUser={ALICE}\nProvider=p\n[Run]\nTimeoutSec=x\n")
+    client.manager("Reload")
+    folder = str(daemon.config)
+    reader = add_key(client, "reader", scopes=["sync:read", "sync:write"])
+    alices = add_key(client, "alices", user=ALICE)
+    for name in ("bank", "broken"):
+        shown = shim.get(f"/v1/connectors/{name}", key).json()["connector"]
+        assert shown["settingsPath"] == f"{folder}/connectors/{name}.connector" and shown["destination"]["target"]
+        for other in (reader, alices, bound):
+            hidden = shim.get(f"/v1/connectors/{name}", other).json()["connector"]
+            assert list(hidden) == list(shown)
+            assert (hidden["settingsPath"], hidden["destination"]["target"]) == (None, None)
+            for path in ("/v1/connectors", f"/v1/connectors/{name}"):
+                assert folder not in shim.get(path, other).body.decode()
+    assert hidden["loadState"] == "bad-setting"
+    assert shown["loadError"] == f"{folder}/connectors/{hidden['loadError']}"
+    assert hidden["attention"]["message"] == hidden["loadError"]
+
+
 def test_pages_of_connections(shim, client, daemon, key):
     daemon.add("mail", User=BOB, Connection="his-mail")
     client.manager("Reload")
