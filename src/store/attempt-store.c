@@ -134,7 +134,8 @@ static int apply_attempt(Write *write, Db *db, Retention *retention)
 {
         static const char sql[] = "UPDATE webhook_deliveries SET state = ?1,"
                                   " due_usec = CASE ?1 WHEN 'pending' THEN ?2 END, n_attempts = n_attempts + ?5,"
-                                  " manual = 0 WHERE key = ?3 AND state = 'pending' AND generation = ?4";
+                                  " manual = 0 WHERE key = ?3 AND generation = ?4"
+                                  " AND (state = 'pending' OR (state = 'held' AND ?1 = 'succeeded'))";
         AttemptWrite *a = container_of(write, AttemptWrite, write);
         _cleanup_query_ Query query = query_begin(db, sql);
         int r;

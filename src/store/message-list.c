@@ -9,7 +9,7 @@
 
 /* ?1 before, ?2 after, ?3 limit, ?4 the message, ?5 the endpoint */
 #define MESSAGE_COLUMNS "m.key, m.id, m.type, m.user_id, m.run_id, m.created_usec, m.body"
-#define IN_RANGE        " WHERE m.key < ?1 AND m.key > ?2 AND (?4 IS NULL OR m.id = ?4)"
+#define IN_RANGE        " WHERE m.key < ?1 AND m.key > ?2"
 
 #define ALL_SQL(order)                                                                                               \
         "SELECT " MESSAGE_COLUMNS ", NULL, NULL FROM webhook_messages AS m" IN_RANGE " ORDER BY m.key " order        \
@@ -20,15 +20,24 @@
         " JOIN webhook_messages AS m ON m.key = d.message" IN_RANGE                                                  \
         " AND d.endpoint = (SELECT key FROM webhook_endpoints WHERE id = ?5) AND d.message < ?1 AND d.message > ?2"  \
         " ORDER BY d.message " order " LIMIT ?3"
-#define ONE_SQL                                                                                                      \
-        "SELECT " MESSAGE_COLUMNS ", NULL, NULL FROM webhook_messages AS m" IN_RANGE " AND m.id = ?4 LIMIT ?3"
+#define BY_ID " WHERE m.id = ?4 AND +m.key < ?1 AND +m.key > ?2 LIMIT ?3"
+#define ONE_SQL "SELECT " MESSAGE_COLUMNS ", NULL, NULL FROM webhook_messages AS m" BY_ID
+#define ONE_OF_ENDPOINT_SQL                                                                                          \
+        "SELECT " MESSAGE_COLUMNS ", d.state, d.due_usec"                                                            \
+        " FROM webhook_messages AS m CROSS JOIN webhook_deliveries AS d"                                             \
+        " ON d.message = m.key AND d.endpoint = (SELECT key FROM webhook_endpoints WHERE id = ?5)" BY_ID
 
 /* [endpoint][oldest first] */
 static const char *const list_sql[2][2] = {
         { ALL_SQL("DESC"), ALL_SQL("ASC") },
         { ENDPOINT_SQL("DESC"), ENDPOINT_SQL("ASC") },
 };
-static const char one_sql[] = ONE_SQL;
+static const char *const one_sql[2] = { ONE_SQL, ONE_OF_ENDPOINT_SQL };
+
+const char *message_list_sql(bool of_endpoint, bool is_one, bool oldest_first)
+{
+        return is_one ? one_sql[of_endpoint] : list_sql[of_endpoint][oldest_first];
+}
 
 void stored_webhook_messages_free(StoredWebhookMessage *messages, size_t n)
 {
@@ -80,13 +89,12 @@ int store_list_webhook_messages(Store *store, const WebhookListFilter *filter, S
 
         if (filter->limit == 0 || filter->limit > WEBHOOK_PAGE_MAX)
                 return -EINVAL;
-        query = query_begin(store->reader, filter->message_id && !filter->endpoint_id
-                                                   ? one_sql
-                                                   : list_sql[!!filter->endpoint_id][oldest_first]);
+        query = query_begin(store->reader, message_list_sql(filter->endpoint_id, filter->message_id, oldest_first));
         query_bind_int(&query, filter->before > 0 ? filter->before : INT64_MAX);
         query_bind_int(&query, filter->after);
         query_bind_uint(&query, filter->limit + 1);
-        query_bind_text(&query, filter->message_id);
+        if (filter->message_id || filter->endpoint_id)
+                query_bind_text(&query, filter->message_id);
         if (filter->endpoint_id)
                 query_bind_text(&query, filter->endpoint_id);
         r = read_messages(&query, &messages, &n);

@@ -51,6 +51,16 @@ static int64_t insert_message(Db *db, const WebhookMessage *message)
 
 #define IS_ON_ITS_WAY "state IN ('waiting', 'pending')"
 
+/* Something of its lanes is to be sent again, and its step has not come yet: that lets this one go when it does. */
+#define RECOVERED_SOON(tables, of)                                                                                   \
+        "EXISTS (SELECT 1 FROM " tables " WHERE d2.message = m2.key AND d2.endpoint = e.key AND " of                 \
+        "        AND m2.key > recover_after AND m2.created_usec >= recover_since_usec"                               \
+        "        AND d2.state IN ('failed', 'held'))"
+#define IS_RECOVERED_SOON                                                                                            \
+        RECOVERED_SOON("webhook_messages AS m2 CROSS JOIN webhook_deliveries AS d2", "m2.run_id = ?2") " OR "        \
+        RECOVERED_SOON("webhook_deliveries AS d2 INDEXED BY webhook_deliveries_by_attention_lane"                    \
+                       " CROSS JOIN webhook_messages AS m2", "d2.attention_lane = " ATTENTION_LANE)
+
 /* ?1 message, ?2 lane, ?3 due */
 #define DELIVER_SQL(where)                                                                                           \
         "INSERT INTO webhook_deliveries (message, endpoint, lane, attention_lane, state, due_usec)"                  \
@@ -62,16 +72,23 @@ static int64_t insert_message(Db *db, const WebhookMessage *message)
         "        WHEN EXISTS (SELECT 1 FROM webhook_deliveries AS other WHERE other.endpoint = e.key"                \
         "                     AND other.attention_lane = " ATTENTION_LANE " AND other." IS_ON_ITS_WAY ")"            \
         "          THEN 'waiting'"                                                                                   \
+        "        WHEN recover_after IS NOT NULL AND (" IS_RECOVERED_SOON ") THEN 'waiting'"                          \
         "        ELSE 'pending' END AS state"                                                                        \
         "   FROM webhook_messages AS m, webhook_endpoints AS e WHERE m.key = ?1 AND e.removed = 0 AND " where ")"
 
-static int insert_deliveries(Db *db, int64_t key, const MessageWrite *m)
+const char *message_deliver_sql(bool to_one)
 {
         static const char all_sql[] = DELIVER_SQL(
                         "(types = '' OR instr(' ' || types || ' ', ' ' || m.type || ' ') > 0)"
                         " AND (e.user_id IS NULL OR e.user_id = m.user_id)");
         static const char one_sql[] = DELIVER_SQL("e.id = ?4");
-        _cleanup_query_ Query query = query_begin(db, m->endpoint_id ? one_sql : all_sql);
+
+        return to_one ? one_sql : all_sql;
+}
+
+static int insert_deliveries(Db *db, int64_t key, const MessageWrite *m)
+{
+        _cleanup_query_ Query query = query_begin(db, message_deliver_sql(m->endpoint_id));
 
         query_bind_int(&query, key);
         query_bind_text(&query, m->message.run_id);

@@ -65,7 +65,7 @@ static const char schema_v19[] =
         "UPDATE webhook_deliveries SET attention_lane = (SELECT connector FROM webhook_messages AS m"
         "    WHERE m.key = message AND m.type IN ('sync.needs_attention', 'sync.recovered'));"
         "CREATE INDEX webhook_deliveries_by_attention_lane ON webhook_deliveries (endpoint, attention_lane)"
-        "  WHERE attention_lane IS NOT NULL AND state IN ('waiting', 'pending');"
+        "  WHERE attention_lane IS NOT NULL;"
         "DROP TRIGGER webhook_deliveries_ended;"
         "DROP TRIGGER webhook_deliveries_removed;"
         "CREATE TRIGGER webhook_deliveries_ended AFTER UPDATE OF state ON webhook_deliveries"

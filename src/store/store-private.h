@@ -81,6 +81,9 @@ int accounts_write(Db *db, const char *run_id, const Account *accounts, size_t n
 int user_forget_idle(Db *db, int64_t key, size_t limit, size_t *ret_n) _must_check_;
 const char *user_idle_sql(void) _const_; /* static; of a key: whether nothing names the user */
 
+const char *message_list_sql(bool of_endpoint, bool is_one, bool oldest_first) _const_; /* static; message-list.c */
+const char *message_deliver_sql(bool to_one) _const_;                                   /* message-store.c */
+
 /* For run-list.c and run-store.c. */
 int accounts_read(Db *db, Run *run) _must_check_;
 int64_t store_find_key(Db *db, const char *sql, const char *text) _must_check_; /* 0: none; negative errno */

@@ -88,8 +88,8 @@ int store_list_due_deliveries(Store *store, const char *endpoint_id, unsigned li
  * @state:    that the delivery has from now on
  * @due_usec: of the next attempt, where that is DELIVERY_PENDING
  *
- * One whose endpoint has gone meanwhile is dropped; one that is held by now stays so, as does one that somebody has
- * asked for anew since it was listed, for which the attempt does not count.
+ * One whose endpoint has gone meanwhile is dropped; one that is held by now stays so, unless it was taken; one that
+ * somebody has asked for anew since it was listed stays as it is: the attempt does not count for it.
  */
 int store_put_webhook_attempt(Store *store, const DueDelivery *due, const WebhookAttempt *attempt,
                               DeliveryState state, usec_t due_usec) _must_check_;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/string-util.h"
+#include "store/store-private.h"
 #include "unit/webhook-fixture.h"
 
 #define N_CONNECTORS 2
@@ -126,6 +127,49 @@ static void test_attention_that_was_held(void **state)
         check_due(f, "ep_1", "msg_1");
         attempt(f, "ep_1", "atmpt_3", DELIVERY_SUCCEEDED, 0);
         check_due(f, "ep_1", "msg_3");
+}
+
+/* What comes while much is being sent again waits for what its run, or its connector's attention, has in that. */
+static void test_while_others_are_sent_again(void **state)
+{
+        StoreFixture *f = *state;
+        char id[32], run_id[32];
+        DueDelivery *due;
+        size_t n;
+
+        put_endpoint(f, "ep_1", 0, NULL, true);
+        put_message_of(f, "msg_old", WEBHOOK_SYNC_STARTED, "bank", "old", A_TIME - 1);
+        for (unsigned i = 0; i < WEBHOOK_STEP_ROWS; i++) {
+                (void) snprintf(id, sizeof(id), "msg_%u", i);
+                (void) snprintf(run_id, sizeof(run_id), "run_%u", i);
+                put(f, id, WEBHOOK_SYNC_STARTED, run_id);
+        }
+        put(f, "msg_started", WEBHOOK_SYNC_STARTED, "zzz");
+        put(f, "msg_attention", WEBHOOK_SYNC_NEEDS_ATTENTION, "before");
+        put_endpoint(f, "ep_1", 0, NULL, false);
+        expect_ok(store_put_webhook_recovery(f->store, "ep_1", A_TIME, A_TIME + 50));
+        put(f, "msg_failed", WEBHOOK_SYNC_FAILED, "zzz");
+        put(f, "msg_recovered", WEBHOOK_SYNC_RECOVERED, "after");
+        put(f, "msg_alone", WEBHOOK_SYNC_COMPLETED, "old"); /* of a run whose other message is not sent again */
+        put(f, "msg_new", WEBHOOK_SYNC_STARTED, "new");
+        store_fixture_commit(f);
+        expect_ok(store_list_due_deliveries(f->store, "ep_1", 2 * WEBHOOK_STEP_ROWS, &due, &n));
+        assert_string_equal(due[0].message_id, "msg_alone");
+        assert_string_equal(due[1].message_id, "msg_new");
+        assert_true(n < WEBHOOK_STEP_ROWS + 2);
+        due_deliveries_free(due, n);
+        while (store_webhook_steps_left(f->store) > 0) {
+                expect_ok(store_put_webhook_step(f->store, A_TIME + 50));
+                store_fixture_commit(f);
+        }
+        for (unsigned i = 0; i < WEBHOOK_STEP_ROWS + 2; i++) {
+                (void) snprintf(id, sizeof(id), "atmpt_%u", i);
+                attempt(f, "ep_1", id, DELIVERY_SUCCEEDED, 0);
+        }
+        check_due(f, "ep_1", "msg_started msg_attention");
+        attempt(f, "ep_1", "atmpt_started", DELIVERY_SUCCEEDED, 0);
+        attempt(f, "ep_1", "atmpt_attention", DELIVERY_SUCCEEDED, 0);
+        check_due(f, "ep_1", "msg_failed msg_recovered");
 }
 
 /* One that came while others were being held waits for one of them, which is held before what that one waited for. */
@@ -283,6 +327,14 @@ static void test_plan(void **state)
 
         assert_plan(*state, sql, "INDEX webhook_deliveries_by_attention_lane (endpoint=? AND attention_lane=?)",
                     false);
+        assert_plan(*state, message_deliver_sql(true),
+                    "SEARCH m2 USING INDEX sqlite_autoindex_webhook_messages_2 (run_id=?)", false);
+        assert_plan(*state, message_deliver_sql(true),
+                    "SEARCH d2 USING INDEX webhook_deliveries_by_attention_lane (endpoint=? AND attention_lane=?)",
+                    false);
+        for (int of_endpoint = 0; of_endpoint <= 1; of_endpoint++)
+                assert_plan(*state, message_list_sql(of_endpoint, true, false),
+                            "SEARCH m USING INDEX sqlite_autoindex_webhook_messages_1 (id=?)", false);
 }
 
 int main(void)
@@ -291,7 +343,8 @@ int main(void)
                 LANES_TEST(test_order_of_a_run),          LANES_TEST(test_order_of_attention),
                 LANES_TEST(test_both_orders),             LANES_TEST(test_attention_that_was_held),
                 LANES_TEST(test_behind_one_that_is_held), LANES_TEST(test_behind_one_that_was_asked_for),
-                LANES_TEST(test_anything),                LANES_TEST(test_plan),
+                LANES_TEST(test_while_others_are_sent_again), LANES_TEST(test_anything),
+                LANES_TEST(test_plan),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

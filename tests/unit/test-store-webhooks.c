@@ -183,6 +183,37 @@ static void test_resend_during_its_attempt(void **state)
         check_due(f, "ep_1", "");
 }
 
+/* ... when its endpoint was disabled: what was taken is neither held nor sent again; what was not is both. */
+static void test_hold_during_its_attempt(void **state)
+{
+        WebhookAttempt a = { .url = (char *) "https://example.com/hook", .started_usec = A_TIME };
+        static const DeliveryState states[] = { DELIVERY_SUCCEEDED, DELIVERY_FAILED, DELIVERY_PENDING };
+        StoreFixture *f = *state;
+        DueDelivery *due;
+        size_t n;
+
+        put_endpoint(f, "ep_1", 0, NULL, false);
+        put_message(f, "msg_1", WEBHOOK_SYNC_STARTED, NULL, "r1", A_TIME);
+        put_message(f, "msg_2", WEBHOOK_SYNC_STARTED, NULL, "r2", A_TIME + 1);
+        put_message(f, "msg_3", WEBHOOK_SYNC_STARTED, NULL, "r3", A_TIME + 2);
+        store_fixture_commit(f);
+        expect_ok(store_list_due_deliveries(f->store, "ep_1", 3, &due, &n));
+        assert_int_equal(n, ELEMENTSOF(states));
+        expect_ok(store_put_webhook_hold(f->store, "ep_1"));
+        for (size_t i = 0; i < n; i++) {
+                a.id = due[i].message_id;
+                a.succeeded = states[i] == DELIVERY_SUCCEEDED;
+                expect_ok(store_put_webhook_attempt(f->store, &due[i], &a, states[i], A_TIME + 9));
+        }
+        store_fixture_commit(f);
+        due_deliveries_free(due, n);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT group_concat(state) = 'succeeded,held,held'"
+                                                    " FROM webhook_deliveries"),
+                         1);
+        expect_ok(store_put_webhook_recovery(f->store, "ep_1", 0, A_TIME + 50));
+        check_due(f, "ep_1", "msg_2 msg_3");
+}
+
 /* Keys are never given twice, so that what is told late finds nobody else. */
 static void test_keys_are_never_given_twice(void **state)
 {
@@ -367,6 +398,7 @@ int main(void)
                 STORE_TEST(test_hold_and_recovery),
                 STORE_TEST(test_resend),
                 STORE_TEST(test_resend_during_its_attempt),
+                STORE_TEST(test_hold_during_its_attempt),
                 STORE_TEST(test_keys_are_never_given_twice),
                 STORE_TEST(test_run_ids_that_come_again),
                 STORE_TEST(test_hold_and_recovery_in_steps),
