@@ -15,13 +15,17 @@ import { Sync } from "./views/sync.js";
 import { Syncs } from "./views/syncs.js";
 
 const ENDED = "Your session has ended. Sign in again.";
-const SIGNED_IN = "signed-in"; // kept: whether it is worth asking for a session, which only the server knows
+const ELSEWHERE = "You have signed out in another tab.";
+const SIGNED_IN = "signed-in"; // kept: which session there is, for all tabs; what it may, only the server knows
 
 const DRAW_MS = 16; // what changes within is drawn together
 const TICK_MS = 1000; // so often what tells of time is told anew
 const POLL_MS = 5000; // so often one asks who is not told by a stream
 const RESUME_FIRST_MS = 500, RESUME_MAX_MS = 8000; // so often one asks for one's session where there is no answer
 const RELOAD_MS = 60000; // what no event tells of: settings, schedules
+
+/** As it is kept. @param {api.Session} session */
+const markOf = ({ name, user, expiresAt }) => JSON.stringify([name, user, expiresAt]);
 
 /** @typedef {import("./live.js").LiveState | "polling" | "none"} LiveMark */
 /**
@@ -76,7 +80,6 @@ class Page {
   async resume(ms) {
     try {
       const session = await api.session.get();
-      this.view = null;
       this.signedIn(session);
     } catch (error) {
       const refusal = /** @type {api.Refusal} */ (error);
@@ -92,12 +95,12 @@ class Page {
 
   /** @param {api.Session} session */
   signedIn(session) {
-    localStorage.setItem(SIGNED_IN, "1");
+    const wasSignIn = this.view instanceof SignIn;
+    this.quit();
+    localStorage.setItem(SIGNED_IN, markOf(session));
     this.session = session;
     this.model = new Model(this.changed);
     this.liveState = "none";
-    this.told = "";
-    this.stopTimers();
     if (this.may("read")) {
       this.load(this.model);
       this.follow(session, this.model);
@@ -105,7 +108,38 @@ class Page {
     const left = session.expiresAt ? Date.parse(session.expiresAt) - api.serverNow() : Infinity;
     this.timers.push(setInterval(this.changed, TICK_MS), setInterval(() => this.refresh(), RELOAD_MS));
     if (left < Infinity) this.timers.push(setTimeout(() => this.signedOut(ENDED), Math.max(0, left)));
-    this.show();
+    this.show(wasSignIn);
+  }
+
+  /** What was of a session is over. */
+  quit() {
+    this.live?.close();
+    this.model?.close();
+    this.view?.close?.();
+    this.stopTimers();
+    this.told = "";
+    this.live = this.session = this.model = this.view = null;
+  }
+
+  /** All tabs have one session: another one's sign-in or sign-out is this one's, too. @param {string | null} mark */
+  async hearOfTab(mark) {
+    if (mark === null) {
+      if (this.session) this.signedOut(ELSEWHERE);
+    } else if (!this.session || mark !== markOf(this.session)) {
+      await this.check();
+    }
+  }
+
+  /** Whether the session is still the one that there is. */
+  async check() {
+    const before = this.session;
+    try {
+      const session = await api.session.get();
+      if (this.session !== before) return;
+      if (!before || markOf(session) !== markOf(before)) this.signedIn(session);
+    } catch (error) {
+      if (/** @type {api.Refusal} */ (error).status === 401 && before && this.session === before) this.signedOut(ENDED);
+    }
   }
 
   /** @param {api.Session} session @param {Model} model */
@@ -123,11 +157,7 @@ class Page {
   /** @param {string} reason */
   signedOut(reason) {
     localStorage.removeItem(SIGNED_IN);
-    this.live?.close();
-    this.stopTimers();
-    this.told = "";
-    this.live = this.session = this.model = null;
-    this.view?.close?.();
+    this.quit();
     this.view = new SignIn(this, reason);
     this.draw();
     this.root.querySelector("input")?.focus();
@@ -165,9 +195,7 @@ class Page {
   /** @param {import("./live.js").LiveState} state */
   onLive(state) {
     this.sayLive(state);
-    if (state === "lost") {
-      api.session.get().catch((error) => error.status === 401 && this.session && this.signedOut(ENDED));
-    }
+    if (state === "lost") this.check();
     this.liveState = state;
     if (state === "live") this.refresh();
     this.changed();
@@ -213,9 +241,10 @@ class Page {
 
   // ---- Places
 
-  show() {
+  /** @param {boolean} [isAnother] whether something else was there before */
+  show(isAnother = this.view !== null) {
     if (!this.session || !this.model) return;
-    const place = placeOf(location.hash), isAnother = this.view !== null;
+    const place = placeOf(location.hash);
     if (place.view === "sync" && this.view instanceof Sync && this.view.name === place.name) {
       this.view.turn(place.tab);
     } else if (place.view === "syncs" && this.view instanceof Syncs) {
@@ -311,6 +340,7 @@ class Page {
   // ---- What people do
 
   listen() {
+    addEventListener("storage", ({ key, newValue }) => key === SIGNED_IN && this.hearOfTab(newValue));
     addEventListener("hashchange", () => location.hash === "#main" || this.show());
     this.root.addEventListener("click", (event) => {
       const element = /** @type {Element} */ (event.target).closest("[data-action]");

@@ -40,7 +40,7 @@ export function chart({ title, bars, columns, axis, legend = [], outcomes = [], 
     s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true" },
       steps.map((value) => s("g", { class: "grid" },
         s("line", { x1: left, x2: WIDTH, y1: y(value), y2: y(value) }),
-        s("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, axis(value)))),
+        s("text", { x: 0, y: y(value) + 4 }, axis(value)))),
       bars.slice(-SLOTS).map((bar, i, shown) => {
         const x = left + (SLOTS - shown.length + i) * slot + GAP / 2;
         let below = 0;

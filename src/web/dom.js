@@ -89,17 +89,25 @@ function morphChildren(element, wanted) {
   const known = new Map([...element.children].map((child) => [keyOf(child), child]));
   const keys = new Set(wanted.map(keyOf));
   let at = element.firstChild;
+  const drop = () => {
+    const gone = /** @type {ChildNode} */ (at);
+    at = gone.nextSibling;
+    gone.remove();
+  };
   const passOver = () => {
-    while (at && keyOf(at) !== null && !keys.has(keyOf(at))) {
-      const gone = at;
-      at = at.nextSibling;
-      gone.remove();
-    }
+    while (at && keyOf(at) !== null && !keys.has(keyOf(at))) drop();
+  };
+  /** What is nobody's goes, where it stands before one that stays: that one need not move. @param {Node} its */
+  const passTo = (its) => {
+    let before = at;
+    while (before && before !== its && keyOf(before) === null) before = before.nextSibling;
+    while (before === its && at !== its) drop();
   };
   for (const node of wanted) {
     passOver();
     const key = keyOf(node), its = key === null ? at : known.get(key);
     if (its && fits(its, node)) {
+      passTo(its);
       if (its === at) at = at.nextSibling;
       else move(element, its, at);
       if (its instanceof Element) morph(its, /** @type {Element} */ (node));
@@ -108,11 +116,7 @@ function morphChildren(element, wanted) {
       element.insertBefore(node, at);
     }
   }
-  while (at) {
-    const next = at.nextSibling;
-    at.remove();
-    at = next;
-  }
+  while (at) drop();
 }
 
 /**

@@ -10,6 +10,7 @@ import { Progress } from "./progress.js";
 const FIRST_PAGE = 60; // with their strips; those of the others are asked for when they are seen
 const PAGE = 200;
 const AT_ONCE = 4; // requests about single connectors
+const PAUSE_FIRST_MS = 1000, PAUSE_MAX_MS = 30000; // after one that failed
 
 export class Model {
   /** @param {() => void} changed */
@@ -30,8 +31,14 @@ export class Model {
     /** @type {Set<string>} */
     this.wanted = new Set();
     this.underWay = 0;
+    this.pauseMs = this.pauseTimer = 0;
     this.loading = false;
     this.again = false;
+  }
+
+  close() {
+    clearTimeout(this.pauseTimer);
+    this.pauseTimer = -1; // nothing is asked for any more
   }
 
   note() {
@@ -111,19 +118,33 @@ export class Model {
 
   work() {
     for (const name of this.wanted) {
-      if (this.underWay === AT_ONCE) return;
+      if (this.pauseTimer || this.underWay === AT_ONCE) return;
       this.wanted.delete(name);
       this.underWay++;
       const asked = ++this.clock;
       api.getConnector(name).then(
-        (connector) => this.put(connector, asked),
-        (error) => error.status === 404 && this.remove(name, asked),
+        (connector) => {
+          this.pauseMs = 0;
+          this.put(connector, asked);
+        },
+        (error) => (error.status === 404 ? this.remove(name, asked) : this.putOff(name)),
       ).finally(() => {
         this.underWay--;
         this.note();
         this.work();
       });
     }
+  }
+
+  /** Where one cannot be had, another cannot either: all are asked for later, and ever later. @param {string} name */
+  putOff(name) {
+    this.wanted.add(name);
+    if (this.pauseTimer) return;
+    this.pauseMs = Math.min(2 * this.pauseMs || PAUSE_FIRST_MS, PAUSE_MAX_MS);
+    this.pauseTimer = setTimeout(() => {
+      this.pauseTimer = 0;
+      this.work();
+    }, this.pauseMs);
   }
 
   /** @param {SyncEvent} event */

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 
 globalThis.navigator ??= { language: "en-GB" };
-const { messageOf, reasonOf } = await import("../../src/web/views/activity.js");
+const { reasonOf, wordsOf } = await import("../../src/web/views/activity.js");
 
 for (const [trigger, requestedBy, words] of [
   ["schedule", null, "On schedule"],
@@ -18,7 +18,14 @@ for (const [trigger, requestedBy, words] of [
   ["constructor", "key:phone", "constructor"],
 ]) assert.equal(reasonOf({ trigger, requestedBy }), words);
 
-for (const [message, words] of [
-  ["Cancelled by key:phone", "Cancelled by phone"], ["Cancelled by uid:0", "Cancelled by hand"], ["Sync cancelled", "Sync cancelled"],
-]) assert.equal(messageOf({ outcome: "cancelled", message }), words);
-assert.equal(messageOf({ outcome: "succeeded", message: "Cancelled by key:phone" }), "Cancelled by key:phone");
+for (const [outcome, errorMessage, message, error, words] of [
+  ["cancelled", "Cancelled by key:phone", null, "", "Cancelled by phone"],
+  ["cancelled", null, "Cancelled by uid:0", "", "Cancelled by hand"],
+  ["cancelled", "Sync cancelled", null, "", ""],
+  ["succeeded", null, "Sync completed · 3 new, 0 updated", "", ""], // the numbers stand beside it
+  ["succeeded", null, "Sync completed · 3 new, 0 updated, 2 lines were not understood", "", "Sync completed · 3 new, 0 updated, 2 lines were not understood"],
+  ["succeeded", null, "Cancelled by key:phone", "", "Cancelled by key:phone"],
+  ["failed", "HTTP 503", "Sync failed", "HTTP 503", ""],
+  ["failed", "Sync failed", null, "", ""],
+  [null, null, null, "", ""],
+]) assert.deepEqual(wordsOf({ outcome, errorMessage, message }), { error, message: words });

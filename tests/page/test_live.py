@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from browser import TIME_ZONE, Keys
+from browser import TIME_ZONE, WAIT_SEC, Keys
 from npm import HERE
 from sites import finish
 
@@ -76,9 +76,9 @@ def test_a_run_from_beginning_to_end(page, site):
     page.find("#said", "Run of live-two: Partial")
 
 
-@pytest.mark.parametrize("what", ["api", "deliveries", "feed", "overtaken", "progress", "words"])
+@pytest.mark.parametrize("what", ["api", "deliveries", "feed", "overtaken", "progress", "storm", "words"])
 def test_without_a_browser(what):
-    done = subprocess.run(["node", HERE / f"{what}.mjs"], capture_output=True, text=True, env={**os.environ, "TZ": TIME_ZONE})
+    done = subprocess.run(["node", HERE / f"{what}.mjs"], capture_output=True, text=True, timeout=WAIT_SEC, env={**os.environ, "TZ": TIME_ZONE})
     assert done.returncode == 0, done.stderr
 
 

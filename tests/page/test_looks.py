@@ -80,6 +80,31 @@ def test_outcomes_without_colours(page):
     assert set(shapes) == {"Success", "Partial", "Cancelled", "Failed", "Skipped"} and len(set(shapes.values())) == 5
 
 
+def test_few_colours(page, site):
+    """What grounds tell is there also where the person's own colours are all there are."""
+    page.find(".chip")
+    worker = site.run("live-two")
+    page.cdp("Emulation.setEmulatedMedia", {"features": [{"name": "forced-colors", "value": "active"}, {"name": "prefers-reduced-motion", "value": "reduce"}]})
+    page.looks_like = None
+    try:
+        differ = "return new Set([...document.querySelectorAll(arguments[0])].map((e) => getComputedStyle(e, arguments[2])[arguments[1]])).size"
+        assert page.script(differ, ".chip", "backgroundColor", None) == 2 and page.script(differ, ".top nav a", "borderBottomColor", None) == 2
+        page.shot("forced-list", whole=False)
+        page.go("#/syncs/live-two")
+        page.find(".running")
+        worker.report(1, stage="processing", processed=4, total=10)
+        page.find(".percent", "40 %")
+        page.find(".chart")
+        page.find(".steps .here", "Processing")
+        assert page.script(differ, ".steps li", "backgroundColor", "::before") == 3 and page.script(differ, ".legend li:not(:has(svg))", "backgroundColor", "::before") == 3
+        assert page.get("progress", "getComputedStyle(e).forcedColorAdjust") == "none"
+        page.shot("forced-sync", whole=False)
+    finally:
+        page.look()
+        finish(worker, 2, outcome="succeeded")
+    page.gone(".running")
+
+
 def test_by_keys_alone(browser, site, keys):
     browser.open(site.address)
     browser.focus("#key")

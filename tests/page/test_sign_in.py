@@ -2,9 +2,12 @@
 """The way in and out, and what a key may not do."""
 
 import json
+from pathlib import Path
 
 from browser import Keys
 from sites import ALICE, BOB
+
+WEB = Path(__file__).resolve().parents[2] / "src" / "web"
 
 
 def test_a_wrong_key_and_a_right_one(browser, site, keys):
@@ -75,6 +78,66 @@ def test_nothing_goes_on_after_it(browser, site, keys):
         browser.find("#key")
         assert browser.script("return window.ticking.size") == 0
     assert browser.console() == []
+
+
+def test_two_tabs(browser, site, keys):
+    """They have one session: each of them shows whose it is, and ends with it."""
+    browser.sign_in(site, keys["all"])
+    browser.find(".is-live")
+    first = browser.driver.current_window_handle
+    browser.driver.switch_to.new_window("tab")
+    second = browser.driver.current_window_handle
+    try:
+        browser.driver.get(site.address)
+        browser.find(".who-name", "all")
+        browser.click("[data-action=sign-out]")
+        browser.find("#key")
+        browser.driver.switch_to.window(first)
+        browser.find("[role=status]", "You have signed out in another tab")
+        browser.driver.switch_to.window(second)
+        browser.focus("#key")
+        browser.press(keys["alice"], Keys.ENTER)
+        browser.find(".who-name", "alice")
+        browser.driver.switch_to.window(first)
+        browser.find(".who-name", "alice")
+        browser.becomes(".cell-name a", "all.map((a) => a.textContent)", ["giro-account", "live-one", "savings"])
+        # Another one in its place, without a sign-out between.
+        name, value = site.session(keys["reader"])
+        browser.cdp("Network.setCookie", {"name": name, "value": value, "url": site.address, "httpOnly": True, "sameSite": "Strict"})
+        browser.driver.switch_to.window(second)
+        browser.refresh()
+        browser.find(".who-name", "reader")
+        browser.driver.switch_to.window(first)
+        browser.find(".who-name", "reader")
+        browser.find(".is-polling")
+        browser.find(".cell-name", "watch")
+    finally:
+        browser.driver.switch_to.window(second)
+        browser.driver.close()
+        browser.driver.switch_to.window(first)
+        browser.who = None
+    assert browser.console_but("401 (Unauthorized)") == []
+
+
+def test_a_part_of_the_page_that_does_not_come(browser, site):
+    """That is no blank page, and all its parts are asked for at once."""
+    browser.open(site.address)
+    browser.open("about:blank")
+    browser.cdp("Network.enable", {})
+    browser.cdp("Network.setBlockedURLs", {"urls": ["*/web/views/deliveries.js"]})
+    try:
+        browser.driver.get(site.address)
+        browser.when("const e = all('.late a')[0]; return e && e.checkVisibility({visibilityProperty: true})", what="a word of it")
+        browser.look(motion="no-preference")
+        assert browser.get(".late", "getComputedStyle(e).visibility") == "hidden"  # for a while
+    finally:
+        browser.look()
+        browser.cdp("Network.setBlockedURLs", {"urls": []})
+    browser.click(".late a", "Try again")
+    browser.find("#key")
+    named = set(browser.script("return [...document.querySelectorAll('link[rel=modulepreload]')].map((e) => e.getAttribute('href').slice(4))"))
+    assert named == {str(path.relative_to(WEB)) for path in WEB.rglob("*.js")}
+    assert browser.console_but("net::ERR_BLOCKED_BY_CLIENT") == []
 
 
 def test_a_session_that_ends(browser, site):

@@ -63,6 +63,7 @@ def test_each_category(browser, new_site):
     finish(site.run("alone"), 1, outcome="failed", attention="connection_lost")
     browser.go("#/syncs/alone")  # there is nothing to reconnect, and who looks has perhaps no command line
     browser.find(".banner", "Look at the log of the last run, mend what it says")
+    browser.find(".banner h2", "The sync fails")
     assert browser.texts(".banner button") == ["Retry now"] and "syncrunctl" not in browser.text(".banner")
     browser.becomes(".banner .machine code", "all.map((e) => e.textContent)", ["syncrunctl log alone", "syncrunctl start alone"])
     browser.go("#/syncs/one")
@@ -124,6 +125,21 @@ def test_the_feed(page, site):
     page.click(".entry.good [data-more=events] summary")
     page.find(".entry.good [data-more=events]", "no longer kept")
     assert page.has(".entry .why", "Retry")
+
+
+def test_names_like_others(page, site):
+    """Accounts are named by connectors, as they like."""
+    page.go("#/syncs/live-one")
+    errors = {"a": "What the first says", "a error": "What the second says", "why a": "What the third says"}
+    finish(site.run("live-one"), 1, outcome="failed", error="No", attention="data_error",
+           accounts=[{"account": name, "status": "failed", "error": error} for name, error in errors.items()])
+    shown = "all.map((e) => e.textContent)", [text for name, error in errors.items() for text in (name, error)]
+    page.becomes(".entry:first-of-type tbody :is(th, .why-failed)", *shown)
+    for _ in range(3):
+        page.script("dispatchEvent(new HashChangeEvent('hashchange'))")  # it is drawn anew
+        page.becomes(".entry:first-of-type tbody :is(th, .why-failed)", *shown)
+    finish(site.run("live-one"), 1, outcome="succeeded")
+    page.gone(".banner")
 
 
 def test_events_and_log(page, site):
@@ -217,6 +233,7 @@ def test_sync_now_and_cancel(page, site):
     page.gone(".running")
     page.find(".entry.idle", "Cancelled")
     page.find("#said", "Cancelled")
+    page.find(".entry.idle .message", "Cancelled by all")
     page.find("[data-action=sync-now]:not(:disabled, [aria-disabled])")
     page.when("return document.activeElement.tagName === 'H1'", what="the focus on the heading: the button is gone")
 

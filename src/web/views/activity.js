@@ -40,10 +40,15 @@ export function reasonOf(entry) {
   return `${BY[entry.trigger]} by ${name}`;
 }
 
-/** What is said of a run whose end says no more. @param {Entry} entry */
-export function messageOf(entry) {
-  const who = entry.outcome === "cancelled" && entry.message?.match(/^Cancelled by ((?:key|token|uid):.+)/)?.[1];
-  return who ? `Cancelled by ${nameOf(who) || "hand"}` : entry.message;
+/** What is said twice: how it ended, and what it has brought, stand above. */
+const REPEATS = /^Sync (failed|cancelled|skipped|completed · \d+ new, \d+ updated)$/;
+
+/** The words of its end, where they say more than its marks; an error is in the provider's. @param {Entry} entry @returns {{error: string, message: string}} */
+export function wordsOf({ outcome, errorMessage, message }) {
+  const text = errorMessage ?? message ?? "", who = outcome === "cancelled" && text.match(/^Cancelled by ((?:key|token|uid):.+)/)?.[1];
+  if (who) return { error: "", message: `Cancelled by ${nameOf(who) || "hand"}` };
+  if (REPEATS.test(text)) return { error: "", message: "" };
+  return errorMessage ? { error: errorMessage, message: "" } : { error: "", message: text };
 }
 
 /** @param {Entry} entry @param {import("../api.js").AccountRow} row */
@@ -71,7 +76,7 @@ function accounts(entry) {
 
 /** @param {Entry} entry */
 function accountTable(entry) {
-  return h("div", { class: "scroller", role: "group", "aria-label": "Accounts" },
+  return h("div", { class: "scroller", "data-key": "table", role: "group", "aria-label": "Accounts" },
     h("table", { class: "accounts" },
       h("thead", null, h("tr", null, ["Account", "Status"].map((word) => h("th", { scope: "col" }, word)),
         ["Added", "Updated", "Deduped", "Duration"].map((word) => h("th", { scope: "col", class: "number" }, word)))),
@@ -113,7 +118,7 @@ function times(entry) {
 
 /** @param {Entry} entry @param {More} more */
 function entryOf(entry, more) {
-  const look = lookOfOutcome(entry.outcome), startedAt = entry.startedAt ?? entry.createdAt;
+  const look = lookOfOutcome(entry.outcome), startedAt = entry.startedAt ?? entry.createdAt, words = wordsOf(entry);
   const totals = [[entry.added, "added"], [entry.updated, "updated"], [entry.deduped, "deduped"]];
   return h("article", { class: `entry ${look}`, "data-key": entry.id, "aria-label": `${wordOfOutcome(entry.outcome)}, ${moment(startedAt)}` },
     h("div", { class: "entry-head" },
@@ -122,10 +127,10 @@ function entryOf(entry, more) {
       h("span", { class: "totals" }, totals.map(([n, word]) => h("span", { class: n ? "" : "quiet" }, h("b", null, count(Number(n))), ` ${word}`))),
       h("span", { class: "duration", title: "Duration" }, entry.durationMs === null ? "" : span(entry.durationMs)),
       h("span", { class: "at" }, when(startedAt))),
-    entry.errorMessage && longText(entry.errorMessage, `${entry.id}-error`),
-    !entry.errorMessage && entry.message && h("p", { class: "sub message" }, messageOf(entry)),
+    words.error && longText(words.error, `${entry.id}-error`),
+    words.message && h("p", { class: "sub message" }, words.message),
     entry.accounts.length > 0 && accounts(entry),
-    h("div", { class: "entry-foot" },
+    h("div", { class: "entry-foot", "data-key": "foot" },
       h("details", { "data-key": "events", "data-more": "events", "data-run": entry.id }, h("summary", null, "Events"), times(entry), more.events !== undefined && eventList(more.events)),
       h("details", { "data-key": "log", "data-more": "log", "data-run": entry.id }, h("summary", null, "Log"), more.log !== undefined && logLines(more.log))));
 }

@@ -30,6 +30,9 @@ function commands(c, category) {
   return [`syncrunctl log ${c.name}`, `syncrunctl ${c.active ? "start" : "enable"} ${c.name}`];
 }
 
+/** No connection is lost where there is none. @param {Detail} c @param {import("../api.js").Attention} attention */
+const titleOf = (c, { category, title }) => (category === "connection_lost" && c.connections.length === 0 ? "The sync fails" : title);
+
 /** What is wrong, what to do about it, and the way to do it. @param {Detail} c @param {boolean} may */
 export function banner(c, may) {
   const attention = c.attention;
@@ -37,7 +40,7 @@ export function banner(c, may) {
   const runnable = c.active && c.loadState === "loaded";
   return h("section", { class: "banner", "data-key": "banner", "aria-labelledby": "attention" }, icon("warning"),
     h("div", null,
-      h("h2", { id: "attention" }, h("span", { class: "unseen" }, "Needs attention: "), attention.title),
+      h("h2", { id: "attention" }, h("span", { class: "unseen" }, "Needs attention: "), titleOf(c, attention)),
       h("p", null, attention.advice),
       attention.message && longText(attention.message, "attention-message"),
       IN_THE_SETTINGS.includes(attention.category) && c.settingsPath && h("p", null, "Settings: ", h("code", { class: "path" }, c.settingsPath)),
@@ -93,6 +96,11 @@ export function destinationCard(c) {
     failures > 0 && h("p", { class: "sub" }, `${plural(failures, "run")} in a row could not deliver.`));
 }
 
+/** @type {Record<string, string>} */
+const SOURCES = {
+  pull: "asked by this machine", webhook: "sends by itself", sdk: "sent by an app", backfill: "of the past", xml_import: "from a file", linked_account: "of a linked account",
+};
+
 /** @param {Detail} c @param {string | null} run that is under way: until its end there may be no next one */
 export function scheduleCard(c, run) {
   const every = c.everyMs ? [`every ${span(c.everyMs)}`] : [], times = [...c.schedule, ...every];
@@ -102,7 +110,7 @@ export function scheduleCard(c, run) {
     h("dl", null,
       h("dt", null, "Next run"), h("dd", null, !c.active ? "Off" : c.loadState !== "loaded" ? "Cannot run" : c.nextRunAt ? [when(c.nextRunAt), h("span", { class: "sub" }, moment(c.nextRunAt))] : none),
       times.length > 0 && [h("dt", null, "When"), h("dd", null, times.map((time) => h("code", { class: "path" }, time)))],
-      h("dt", null, "Provider"), h("dd", null, c.provider, h("span", { class: "sub" }, c.source)),
+      h("dt", null, "Provider"), h("dd", null, c.provider, h("span", { class: "sub" }, SOURCES[c.source] ?? c.source)),
       c.userId && [h("dt", null, "User"), h("dd", null, h("span", { class: "id", title: c.userId }, c.userId))]));
 }
 
