@@ -169,7 +169,7 @@ ConnectorEntry *connector_table_find(Engine *engine, const char *name)
 
 static void entry_free(ConnectorEntry *c)
 {
-        sd_event_source_disable_unref(c->timer);
+        scheduler_forget(c);
         sd_event_source_disable_unref(c->deletion_timer);
         connection_table_remove(c);
         connector_definition_unref(c->definition);
@@ -190,7 +190,7 @@ static int entry_new(Engine *engine, const char *name, const char *id, Connector
         c->published.engine = engine;
         c->published.next_elapse_usec = c->next_elapse_usec = USEC_INFINITY;
         c->schedule = (ScheduleNext) { .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
-        c->random_fraction = engine_random();
+        c->random_fraction = -1;
         c->name = strdup(name);
         c->id = strdup(id);
         if (c->name && c->id) {

@@ -14,6 +14,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "base/heap.h"
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "engine/engine.h"
@@ -80,9 +81,9 @@ struct ConnectorEntry {
         EngineRun *run;         /* the active one, or NULL */
 
         ScheduleNext schedule;
-        double random_fraction; /* of RandomizedDelaySec=, until the schedule is acted on */
+        double random_fraction; /* of RandomizedDelaySec=, until the schedule is acted on; negative: not drawn yet */
         usec_t next_elapse_usec;
-        sd_event_source *timer;
+        HeapNode due; /* when it is looked at next */
 
         struct ConnectionEntry *connection; /* NULL: none */
         ConnectorEntry *prev, *next;        /* in its connection */
@@ -133,6 +134,9 @@ struct Engine {
 
         ConnectorEntry *connectors;
         ConnectorEntry *connectors_by_id;
+        Heap due; /* connectors, by the time */
+        sd_event_source *due_timer;
+        bool serving_due; /* the timer is set when all have been served */
         ConnectionEntry *connections;
         usec_t connections_due_usec;
         sd_event_source *connections_timer; /* the next end of a consent, or of the time before it is expiring */

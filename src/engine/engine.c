@@ -277,6 +277,7 @@ Engine *engine_free(Engine *engine)
         sd_event_source_disable_unref(engine->publish_source);
         sd_event_source_disable_unref(engine->break_source);
         sd_event_source_disable_unref(engine->recover_timer);
+        sd_event_source_disable_unref(engine->due_timer);
         sd_event_source_disable_unref(engine->finished_timer);
         sd_event_source_disable_unref(engine->retention_source);
         sd_event_source_disable_unref(engine->retention_timer);

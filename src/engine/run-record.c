@@ -25,9 +25,12 @@ EngineRun *engine_run_find(Engine *engine, const char *run_id)
 
 int engine_run_new(Engine *engine, Run *run, EngineRun **ret)
 {
-        EngineRun *r;
+        EngineRun *r = NULL;
+        unsigned hash;
 
-        if (engine_run_find(engine, run->id))
+        HASH_VALUE(run->id, strlen(run->id), hash);
+        HASH_FIND_BYHASHVALUE(hh, engine->runs, run->id, strlen(run->id), hash, r);
+        if (r)
                 return -EEXIST;
         r = calloc(1, sizeof(EngineRun));
         if (!r)
@@ -37,7 +40,7 @@ int engine_run_new(Engine *engine, Run *run, EngineRun **ret)
                 free(r);
                 return -ENOMEM;
         }
-        HASH_ADD_KEYPTR(hh, engine->runs, r->id, strlen(r->id), r);
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, engine->runs, r->id, strlen(r->id), hash, r);
         if (r->lost) {
                 free(r->id);
                 free(r);

@@ -10,11 +10,11 @@
 #include "engine/run-end.h"
 #include "engine/run-log.h"
 
-#define LONG_AGO    1 /* CLOCK_REALTIME, and not "never" */
+#define LONG_AGO      1 /* CLOCK_REALTIME, and not "never" */
 #define MOMENT_USEC   (200 * USEC_PER_MSEC)
-#define ACCURACY_USEC USEC_PER_MSEC /* people see the time of a run, and each connector wakes us once a run */
+#define ACCURACY_USEC 1 /* people see the time of a run, and each connector wakes us once a run */
 /* Before what is published: of a thousand that are due at once none is late because the others are told of first. */
-#define DUE_PRIORITY  (SD_EVENT_PRIORITY_NORMAL - 2)
+#define DUE_PRIORITY (SD_EVENT_PRIORITY_NORMAL - 2)
 
 /* A time has come already and waits for its random delay: it is not computed anew, which would pass it over or delay
  * it once more. One of Every= begins anew with each run. */
@@ -106,6 +106,14 @@ static void remember_plan(ConnectorEntry *c)
         c->unsaved = true;
 }
 
+/* Drawn once for each time, and where there is a delay at all. */
+static double fraction_of_delay(ConnectorEntry *c)
+{
+        if (c->random_fraction < 0 && c->definition->randomized_delay_usec > 0)
+                c->random_fraction = engine_random();
+        return MAX(c->random_fraction, 0.0);
+}
+
 static void compute(ConnectorEntry *c, ScheduleReason reason, usec_t now)
 {
         SchedulePast past = { .first_seen_usec = c->record.first_seen_usec, .running = c->run != NULL };
@@ -118,26 +126,45 @@ static void compute(ConnectorEntry *c, ScheduleReason reason, usec_t now)
         if (waits_for_delay(c, reason, now) || (reason == SCHEDULE_STARTING && resume_plan(c, now)))
                 return;
         r = schedule_next(c->definition, &past, now, reason == SCHEDULE_STARTING || reason == SCHEDULE_RESUMED,
-                          c->random_fraction, &c->schedule);
+                          fraction_of_delay(c), &c->schedule);
         if (r < 0)
                 engine_break(c->published.engine, r);
         else if (reason == SCHEDULE_STARTING)
                 keep_delay(c);
 }
 
+/* ---- The timer of all */
+
 static int on_due(sd_event_source *source, uint64_t usec, void *userdata);
+
+static void set_timer(Engine *engine, int64_t priority)
+{
+        const HeapNode *first = engine->due.first;
+        int r;
+
+        r = engine_set_timer(engine, &engine->due_timer, CLOCK_REALTIME, first ? first->key : USEC_INFINITY,
+                             ACCURACY_USEC, on_due, engine);
+        if (r >= 0 && engine->due_timer)
+                r = sd_event_source_set_priority(engine->due_timer, priority);
+        if (r < 0)
+                engine_break(engine, r);
+}
 
 static void arm(ConnectorEntry *c, usec_t usec)
 {
         Engine *engine = c->published.engine;
-        bool first = !c->timer;
-        int r;
 
-        r = engine_set_timer(engine, &c->timer, CLOCK_REALTIME, usec, ACCURACY_USEC, on_due, c);
-        if (r >= 0 && first && c->timer)
-                r = sd_event_source_set_priority(c->timer, DUE_PRIORITY);
-        if (r < 0)
-                engine_break(engine, r);
+        if (usec < USEC_INFINITY)
+                heap_put(&engine->due, &c->due, usec);
+        else
+                heap_remove(&engine->due, &c->due);
+        if (!engine->serving_due)
+                set_timer(engine, DUE_PRIORITY);
+}
+
+void scheduler_forget(ConnectorEntry *c)
+{
+        heap_remove(&c->published.engine->due, &c->due);
 }
 
 /* The disk is to catch up first, or it must be seen whether the run that was active when the daemon ended still is. */
@@ -146,29 +173,47 @@ static void wait_a_moment(ConnectorEntry *c, usec_t now)
         arm(c, usec_add(now, MOMENT_USEC));
 }
 
-static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
+static void serve(ConnectorEntry *c, usec_t now)
 {
-        ConnectorEntry *c = userdata;
         Engine *engine = c->published.engine;
-        usec_t now = engine_now(engine, CLOCK_REALTIME);
 
-        if (engine->broken < 0)
-                return 0;
         if (engine_is_congested(engine) || (c->run && c->run->adopting)) {
                 wait_a_moment(c, now);
-                return 0;
+                return;
         }
         if (now < c->next_elapse_usec) {
                 scheduler_update(c, SCHEDULE_RUN_CHANGED); /* the clock was set back */
                 connector_publish(c, 0);
-                return 0;
+                return;
         }
         if (c->schedule.due_usec <= now)
                 lifecycle_schedule_due(c, c->schedule.missed);
         else if (c->record.retry_at_usec > 0 && !c->run)
                 lifecycle_retry_due(c);
+}
+
+static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Engine *engine = userdata;
+        usec_t now = engine_now(engine, CLOCK_REALTIME);
+        HeapNode *first;
+        unsigned n = 0;
+
+        engine->serving_due = true;
+        /* The first in any case: if its time has not come, the clock was set back. */
+        while (engine->broken >= 0 && n < SERVED_AT_ONCE_MAX && (first = engine->due.first) &&
+               (n == 0 || first->key <= now)) {
+                heap_remove(&engine->due, first);
+                serve(container_of(first, ConnectorEntry, due), now);
+                n++;
+        }
+        engine->serving_due = false;
+        if (engine->broken >= 0)
+                set_timer(engine, n < SERVED_AT_ONCE_MAX ? DUE_PRIORITY : SD_EVENT_PRIORITY_NORMAL);
         return 0;
 }
+
+/* ---- When each is due */
 
 void scheduler_update(ConnectorEntry *c, ScheduleReason reason)
 {
@@ -181,7 +226,7 @@ void scheduler_update(ConnectorEntry *c, ScheduleReason reason)
                 if (c->record.retry_at_usec > 0 && !c->run)
                         c->next_elapse_usec = MIN(c->next_elapse_usec, c->record.retry_at_usec);
         } else
-                c->schedule = (ScheduleNext) { .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
+                c->schedule = (ScheduleNext){ .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
         remember_plan(c);
         arm(c, c->next_elapse_usec);
 }
@@ -191,8 +236,8 @@ void scheduler_acted(ConnectorEntry *c)
         usec_t now = engine_now(c->published.engine, CLOCK_REALTIME);
 
         c->record.last_elapse_usec = MAX(c->schedule.elapse_usec == USEC_INFINITY ? 0 : c->schedule.elapse_usec, now);
-        c->schedule = (ScheduleNext) { .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
-        c->random_fraction = engine_random();
+        c->schedule = (ScheduleNext){ .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
+        c->random_fraction = -1;
 }
 
 void scheduler_pass_over(ConnectorEntry *c)
@@ -251,7 +296,7 @@ static void take_over_delayed(ConnectorEntry *c, int64_t step)
         usec_t before = shifted(engine_now(c->published.engine, CLOCK_REALTIME), -step);
 
         if (c->schedule.elapse_usec > before)
-                c->schedule = (ScheduleNext) { .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
+                c->schedule = (ScheduleNext){ .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
         else if (c->schedule.missed || c->definition->n_calendars == 0) {
                 c->schedule.elapse_usec = shifted(c->schedule.elapse_usec, step);
                 c->schedule.due_usec = shifted(c->schedule.due_usec, step);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* When connectors are due: one timer each, and none while nothing is due. What happens then is decided in lifecycle.c.
- */
+/* When connectors are due. Each has a time of its own; the event loop has one timer, for the first of them, and none
+ * while nothing is due. What happens then is decided in lifecycle.c. */
 
 #include "engine/engine-internal.h"
+
+/* Connectors that are served before anything else has its turn; of more that are due, the rest waits in line. */
+#define SERVED_AT_ONCE_MAX 1024U
 
 typedef enum ScheduleReason {
         SCHEDULE_STARTING,    /* nobody watched the clock until now: times may have been missed */
@@ -25,6 +28,9 @@ void scheduler_pass_over(ConnectorEntry *c);
 
 /* Whether both have the same [Schedule]. */
 bool scheduler_same_schedule(const ConnectorDefinition *a, const ConnectorDefinition *b);
+
+/* The connector goes: it is not due any more. */
+void scheduler_forget(ConnectorEntry *c);
 
 /* The clock was set or the time zone changed. */
 void scheduler_clock_changed(Engine *engine);
