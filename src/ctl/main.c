@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/buffer.h"
 #include "base/log.h"
 #include "base/string-util.h"
 #include "config.h"
@@ -131,7 +132,7 @@ static void help(void)
                       "     --user=UUID            For the data of this person alone\n"
                       "\n%sWebhooks (webhook add, update, rotate):%s\n"
                       "     --types=WORD,...       sync.started, sync.completed, sync.failed, sync.cancelled,\n"
-                      "                            sync.needs_attention, sync.recovered; otherwise all\n"
+                      "                            sync.needs_attention, sync.recovered; all\n"
                       "     --description=TEXT     For people\n"
                       "     --url=URL              Another one\n"
                       "     --enable, --disable    Whether it is sent to\n"
@@ -173,6 +174,27 @@ static const Verb *find_verb(int argc, char **argv, int *ret_words)
         return NULL;
 }
 
+/* Return: an exit status; with what does begin so, where something does. */
+static int refuse_verb(int argc, char **argv, int n_words)
+{
+        _cleanup_buffer_ Buffer known = {};
+        const char *second = argc > 1 && n_words > 1 ? argv[1] : "";
+
+        for (size_t i = 0; i < ELEMENTSOF(verbs) && n_words > 1; i++) {
+                const char *rest = startswith(verbs[i].name, argv[0]);
+
+                if (rest && *rest == ' ')
+                        buffer_append_format(&known, "%s%s", known.size > 0 ? ", " : "", rest + 1);
+        }
+        if (known.failed)
+                return ctl_oom();
+        if (known.size == 0)
+                return ctl_usage_error("There is no command \"%s\". See 'syncrunctl --help'.", argv[0]);
+        return ctl_usage_error("There is no command \"%s%s%s\". Behind \"%s\" comes one of %s. See 'syncrunctl "
+                               "--help'.",
+                               argv[0], isempty(second) ? "" : " ", second, argv[0], known.data);
+}
+
 /* @all_argc: with the options; @first: index of the verb. */
 static int run_verb(Ctl *ctl, int all_argc, char **all_argv, int first)
 {
@@ -187,8 +209,7 @@ static int run_verb(Ctl *ctl, int all_argc, char **all_argv, int first)
         }
         verb = find_verb(argc, argv, &n_words);
         if (!verb)
-                return ctl_usage_error("There is no command \"%s%s%s\". See 'syncrunctl --help'.", argv[0],
-                                       argc > 1 && n_words > 1 ? " " : "", argc > 1 && n_words > 1 ? argv[1] : "");
+                return refuse_verb(argc, argv, n_words);
         argv += n_words - 1;
         argc -= n_words - 1;
         if (argc - 1 < verb->min_args || (verb->max_args >= 0 && argc - 1 > verb->max_args))

@@ -120,7 +120,7 @@ static int parse_source(const char *word, const char **ret)
 
 static int parse_user(const char *text, const char **ret)
 {
-        if (!uuid_is_valid(text))
+        if (!uuid_is_valid(text) && !isempty(text))
                 return ctl_usage_error("--user= takes a UUID, not \"%s\". See 'syncrunctl users'.", text);
         *ret = text;
         return 0;
@@ -156,10 +156,10 @@ static int parse_types(const char *text, const char **ret)
 
         if (strv_split(text, ",", &words) < 0)
                 return ctl_oom();
-        if (!words || webhook_types_from_words(words, &types) < 0)
-                return ctl_usage_error("--types= takes sync.started, sync.completed, sync.failed, sync.cancelled, "
-                                       "sync.needs_attention and sync.recovered, with commas between them, not "
-                                       "\"%s\".",
+        if (!streq(text, "all") && (!words || webhook_types_from_words(words, &types) < 0))
+                return ctl_usage_error("--types= takes all, or sync.started, sync.completed, sync.failed, "
+                                       "sync.cancelled, sync.needs_attention and sync.recovered, with commas between "
+                                       "them, not \"%s\".",
                                        text);
         *ret = text;
         return 0;
@@ -306,5 +306,8 @@ int options_check(const CtlOptions *options, const char *verb, uint32_t taken)
                 return ctl_usage_error("'%s' does not take --%s. See 'syncrunctl --help'.", verb,
                                        long_options[i].name);
         }
+        /* It clears what was said, where there is something that can change. */
+        if (options->user && isempty(options->user) && !(taken & (1U << OPTION_URL)))
+                return ctl_usage_error("--user= takes a UUID here. See 'syncrunctl users'.");
         return 0;
 }

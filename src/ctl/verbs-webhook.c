@@ -66,7 +66,7 @@ static size_t wishes(const Ctl *ctl, char **types, ClientOption ret[static WISHE
         ret[n++] = (ClientOption) { "url", 's', .s = o->url };
         ret[n++] = (ClientOption) { "description", 's', .s = o->description };
         ret[n++] = (ClientOption) { "user", 's', .s = o->user };
-        ret[n++] = (ClientOption) { "types", 'a', .as = types };
+        ret[n++] = (ClientOption) { "types", 'a', .as = types, .even_empty = o->types };
         if (option_given(o, OPTION_ENABLE) || option_given(o, OPTION_DISABLE))
                 ret[n++] = (ClientOption) { "disabled", 'b', .b = option_given(o, OPTION_DISABLE) };
         return n;
@@ -80,7 +80,8 @@ static int change_endpoint(Ctl *ctl, const char *member, const char *word, char 
 
         if (option_given(&ctl->options, OPTION_ENABLE) && option_given(&ctl->options, OPTION_DISABLE))
                 return ctl_usage_error("--enable and --disable do not go together.");
-        if (ctl->options.types && strv_split(ctl->options.types, ",", &types) < 0)
+        if (ctl->options.types && !streq(ctl->options.types, "all") &&
+            strv_split(ctl->options.types, ",", &types) < 0)
                 return ctl_oom();
         what.n_options = wishes(ctl, types, options);
         return call(ctl, &what, ret_text);
@@ -113,6 +114,12 @@ int verb_webhook_add(Ctl *ctl, int argc, char **argv)
 
 int verb_webhook_update(Ctl *ctl, int argc, char **argv)
 {
+        const CtlOptions *o = &ctl->options;
+
+        if (!o->url && !o->description && !o->types && !o->user && !option_given(o, OPTION_ENABLE) &&
+            !option_given(o, OPTION_DISABLE))
+                return ctl_usage_error("Change what? Add --url=, --types=, --user=, --description=, --enable or "
+                                       "--disable.");
         return change_endpoint(ctl, "UpdateWebhookEndpoint", argv[1], NULL);
 }
 
@@ -343,6 +350,8 @@ int verb_webhook_recover(Ctl *ctl, int argc, char **argv)
 {
         if (!option_given(&ctl->options, OPTION_SINCE))
                 return ctl_usage_error("Since when? Add --since=TIME.");
+        if (ctl->options.since_usec > now_usec(CLOCK_REALTIME))
+                return ctl_usage_error("--since= lies in the future: nothing was sent since then.");
         return call(ctl,
                     &(ClientWebhookCall) { .member = "RecoverWebhook",
                                            .words = { argv[1] },

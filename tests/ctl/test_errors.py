@@ -76,14 +76,18 @@ def test_usage(ctl):
     assert "no command \"lst\"" in refused(ctl, 2, "lst")
     assert refused(ctl, 2, "start") == "syncrunctl: Usage: syncrunctl start CONNECTOR...\n"
     assert refused(ctl, 2, "key", "add") == "syncrunctl: Usage: syncrunctl key add NAME\n"
-    assert "no command \"key\"" in refused(ctl, 2, "key")
-    assert "no command \"key lost\"" in refused(ctl, 2, "key", "lost")
+    known = "Behind \"key\" comes one of add, list, revoke."
+    assert f"no command \"key\". {known}" in refused(ctl, 2, "key")
+    assert f"no command \"key lost\". {known}" in refused(ctl, 2, "key", "lost")
+    assert "comes one of add, list, show, update, remove, secret, rotate, test, messages, attempts, resend, recover." in \
+        refused(ctl, 2, "webhook")
     assert "no command \"ke\"" in refused(ctl, 2, "ke", "add")
     assert refused(ctl, 2, "reload", "now") == "syncrunctl: Usage: syncrunctl reload\n"
     assert "short, pretty or off" in refused(ctl, 2, "--json=long", "list")
     assert "succeeded, partial" in refused(ctl, 2, "runs", "--outcome=fine")
     assert "xml_import" in refused(ctl, 2, "runs", "--source=fax")
     assert "UUID" in refused(ctl, 2, "list", "--user=me")
+    assert "UUID" in refused(ctl, 2, "list", "--user=")
     assert "2h ago" in refused(ctl, 2, "runs", "--since=lately")
     assert "out of range" in refused(ctl, 2, "runs", "--since=@99999999999999999")
     status, _, err = ctl.both("--nonsense")

@@ -54,6 +54,13 @@ def test_update_and_remove(endpoint, ctl, receiver):
     ctl.run("webhook", "update", endpoint, "--enable")
     assert ctl.rows("webhook", "list") == [[endpoint, "active", "sync.started", "-", receiver.url(path="/new")]]
     assert ctl.both("webhook", "update", endpoint, "--enable", "--disable")[0] == 2
+    ctl.run("webhook", "update", endpoint, f"--user={USER}", "--description=mine")
+    assert ctl.rows("webhook", "list") == [[endpoint, "active", "sync.started", USER, receiver.url(path="/new")]]
+    ctl.run("webhook", "update", endpoint, "--user=", "--types=all", "--description=")
+    assert ctl.rows("webhook", "list") == [[endpoint, "active", "all", "-", receiver.url(path="/new")]]
+    assert not ctl.json("webhook", "show", endpoint)["description"]
+    status, _, err = ctl.both("webhook", "update", endpoint)
+    assert status == 2 and "Change what?" in err
     ctl.run("webhook", "remove", endpoint)
     assert ctl.json("webhook", "list")["data"] == []
     status, _, err = ctl.both("webhook", "remove", endpoint)
@@ -116,6 +123,8 @@ def test_resend_and_recover(endpoint, ctl, receiver, world):
     assert [succeeded for _, _, (_, _, succeeded, _) in attempted] == [True, False, True]
     assert receiver.ids[0] == receiver.ids[1] == message and receiver.ids[2] == receiver.ids[3]
     assert ctl.both("webhook", "recover", endpoint)[0] == 2
+    status, _, err = ctl.both("webhook", "recover", endpoint, "--since=2099-01-01")
+    assert status == 2 and "lies in the future" in err
     assert ctl.both("webhook", "resend", endpoint, "msg_lost")[0] == 4
     ctl.run("webhook", "update", endpoint, "--disable")
     assert ctl.both("webhook", "recover", endpoint, "--since=1h")[0] == 5
