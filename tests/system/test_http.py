@@ -73,6 +73,19 @@ def test_both_addresses(machine, syncrun):
         assert curl(machine, "/healthz", url=url) == (200, '{"status":"ok"}')
 
 
+def test_where_ipv6_is_switched_off(machine, syncrun):
+    """The socket starts with the address that is there; the other one is served as soon as it is."""
+    switch = "/proc/sys/net/ipv6/conf/lo/disable_ipv6"
+    machine.run("systemctl", "stop", "syncrun-http.socket", UNIT)
+    machine.shell(f"echo 1 >{switch}")
+    try:
+        machine.run("systemctl", "start", "syncrun-http.socket")
+        assert curl(machine, "/openapi.json")[0] == 200
+    finally:
+        machine.shell(f"echo 0 >{switch}")
+    assert curl(machine, "/openapi.json", url="http://[::1]:8377")[0] == 200
+
+
 def test_it_acts_for_its_clients(machine, syncrun, key):
     """Without polkit, and on the record as the key."""
     name = syncrun.add_pull("http-pull", 1, 10)
