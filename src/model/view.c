@@ -129,5 +129,10 @@ const char *view_error_message(const Run *run)
 {
         if (run->state != RUN_FINISHED || run->outcome == RUN_SUCCEEDED || run->outcome == RUN_SKIPPED)
                 return NULL;
-        return run->error ?: run->message;
+        if (run->error || run->message)
+                return run->error ?: run->message;
+        /* A run from outside may have ended without words. */
+        return run->outcome == RUN_CANCELLED ? "Sync cancelled"
+               : run->outcome == RUN_PARTIAL ? "Sync completed in part"
+                                             : "Sync failed";
 }

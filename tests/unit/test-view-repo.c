@@ -99,6 +99,10 @@ static void test_b5_error_message(void **state)
                 { RUN_FAILED, NULL, "Sync failed", "\"errorMessage\":\"Sync failed\"" },
                 { RUN_CANCELLED, NULL, "Sync cancelled", "\"errorMessage\":\"Sync cancelled\"" },
                 { RUN_PARTIAL, NULL, "1 of 2 accounts failed", "\"errorMessage\":\"1 of 2 accounts failed\"" },
+                { RUN_CANCELLED, NULL, NULL, "\"errorMessage\":\"Sync cancelled\"" },
+                { RUN_PARTIAL, NULL, NULL, "\"errorMessage\":\"Sync completed in part\"" },
+                { RUN_FAILED, NULL, NULL, "\"errorMessage\":\"Sync failed\"" },
+                { RUN_SUCCEEDED, NULL, NULL, "\"errorMessage\":null" },
                 { RUN_SUCCEEDED, NULL, "Sync completed", "\"errorMessage\":null" },
                 { RUN_SKIPPED, NULL, "another run is active", "\"errorMessage\":null" },
         };
@@ -110,7 +114,7 @@ static void test_b5_error_message(void **state)
                 char *text;
 
                 run->error = rows[i].error ? copy(rows[i].error) : NULL;
-                run->message = copy(rows[i].message);
+                run->message = rows[i].message ? copy(rows[i].message) : NULL;
                 write_run(&w, run);
                 expect_ok(buffer_take(&buffer, &text));
                 assert_non_null(strstr(text, rows[i].tail));
