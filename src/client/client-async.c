@@ -14,33 +14,12 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "client/client-bus.h"
+#include "client/client-call.h"
 
 /* Pause before the bus is tried again, or a daemon that is away; doubled each time up to the second. */
 #define RETRY_USEC          (100 * USEC_PER_MSEC)
 #define RETRY_MAX_USEC      (5 * USEC_PER_SEC)
 #define RETRY_ACCURACY_USEC (10 * USEC_PER_MSEC)
-
-struct ClientCall {
-        ClientAsync *client;
-        ClientCall *prev, *next;
-        char *path;
-        char *interface;
-        char *member;
-        char *text;
-        char *second_text;
-        bool with_number;
-        uint64_t number;
-        bool dictionary;
-        ClientOption *options; /* their strings are ours */
-        size_t n_options;
-        bool repeatable;
-        bool asks_alone;
-        ClientAnswerCallback callback;
-        void *userdata;
-        usec_t give_up_usec; /* CLOCK_MONOTONIC: while it waits for a daemon */
-        unsigned round;      /* of send_waiting(), in which it was looked at */
-        sd_bus_slot *slot;   /* NULL: waits */
-};
 
 struct ClientAsync {
         sd_event *event;
@@ -52,46 +31,41 @@ struct ClientAsync {
         bool up;
         ClientCall *calls;
         unsigned n_calls;
-        unsigned round;
+        unsigned n_sent; /* of those */
         sd_event_source *timer; /* the next attempt: to connect, or to send what waits */
         sd_event_source *exit;
         usec_t retry_usec;
 };
 
 static void attempt_later(ClientAsync *client, usec_t usec);
+static void send_ready(ClientAsync *client);
 
 /* ---- One call */
 
-static ClientCall *call_free(ClientCall *call)
+/* It is not on its way any more. */
+static void set_unsent(ClientCall *call)
 {
-        if (!call)
-                return NULL;
-        for (size_t i = 0; i < call->n_options; i++) {
-                if (call->options[i].type == 's')
-                        free((char *) call->options[i].s);
-                else if (call->options[i].type == 'a')
-                        strv_free((char **) call->options[i].as);
-                free((char *) call->options[i].name);
-        }
-        free(call->options);
-        free(call->path);
-        free(call->interface);
-        free(call->member);
-        free(call->text);
-        free(call->second_text);
-        sd_bus_slot_unref(call->slot);
-        free(call);
-        return NULL;
+        if (call->slot)
+                call->client->n_sent--;
+        call->slot = sd_bus_slot_unref(call->slot);
 }
-DEFINE_TRIVIAL_CLEANUP_FUNC(ClientCall *, call_free);
 
-ClientCall *client_call_cancel(ClientCall *call)
+static void drop(ClientCall *call)
 {
-        if (!call)
-                return NULL;
+        set_unsent(call);
         DL_DELETE(call->client->calls, call);
         call->client->n_calls--;
-        return call_free(call);
+        client_call_free(call);
+}
+
+/* The bus counts one that is on its way until it is answered, whoever has forgotten it. */
+ClientCall *client_call_cancel(ClientCall *call)
+{
+        if (call && call->slot)
+                call->callback = NULL;
+        else if (call)
+                drop(call);
+        return NULL;
 }
 
 static void finish(ClientCall *call, const ClientAnswer *answer)
@@ -99,65 +73,14 @@ static void finish(ClientCall *call, const ClientAnswer *answer)
         ClientAnswerCallback callback = call->callback;
         void *userdata = call->userdata;
 
-        (void) client_call_cancel(call);
-        callback(answer, userdata);
+        drop(call);
+        if (callback)
+                callback(answer, userdata);
 }
 
 static void finish_error(ClientCall *call, int error)
 {
         finish(call, &(ClientAnswer){ .error = error });
-}
-
-static int copy_option(const ClientOption *from, ClientOption *to)
-{
-        *to = *from;
-        to->name = strdup(from->name);
-        if (from->type == 's') {
-                to->s = from->s ? strdup(from->s) : NULL;
-                if (from->s && !to->s)
-                        return -ENOMEM;
-        } else if (from->type == 'a') {
-                char **copy;
-
-                to->as = NULL;
-                if (strv_copy(from->as, &copy) < 0)
-                        return -ENOMEM;
-                to->as = copy;
-        }
-        return to->name ? 0 : -ENOMEM;
-}
-
-static int call_new(const ClientRequest *request, ClientCall **ret)
-{
-        _cleanup_(call_freep) ClientCall *call = calloc(1, sizeof(*call));
-
-        if (!call)
-                return -ENOMEM;
-        call->path = strdup(request->path ?: SYNCRUN_PATH);
-        call->interface = strdup(request->interface ?: SYNCRUN_IFACE_MANAGER);
-        call->member = strdup(request->member);
-        call->text = request->text ? strdup(request->text) : NULL;
-        call->second_text = request->second_text ? strdup(request->second_text) : NULL;
-        call->with_number = request->number;
-        call->number = request->number ? *request->number : 0;
-        call->dictionary = request->dictionary;
-        call->repeatable = request->repeatable;
-        call->asks_alone = request->asks_alone;
-        if (!call->path || !call->interface || !call->member || (request->text && !call->text) ||
-            (request->second_text && !call->second_text))
-                return -ENOMEM;
-        call->options = calloc(MAX(request->n_options, 1U), sizeof(ClientOption));
-        if (!call->options)
-                return -ENOMEM;
-        for (size_t i = 0; i < request->n_options; i++) {
-                int r = copy_option(&request->options[i], &call->options[i]);
-
-                call->n_options++;
-                if (r < 0)
-                        return r;
-        }
-        *ret = TAKE_PTR(call);
-        return 0;
 }
 
 /* ---- Sending, and what comes back */
@@ -182,30 +105,40 @@ static void start_daemon(ClientAsync *client)
                                         SYNCRUN_BUS_NAME, 0U);
 }
 
+/* As where too many of this connection's calls are not answered yet. The daemon itself has other words. */
+static bool is_refused_by_bus(sd_bus_message *m, const sd_bus_error *error)
+{
+        return sd_bus_error_has_name(error, SD_BUS_ERROR_LIMITS_EXCEEDED) &&
+               streq_null(sd_bus_message_get_sender(m), "org.freedesktop.DBus");
+}
+
 static void wait_for_daemon(ClientCall *call)
 {
         ClientAsync *client = call->client;
         usec_t now = now_usec(CLOCK_MONOTONIC);
 
-        call->slot = sd_bus_slot_unref(call->slot);
-        if (call->give_up_usec <= now)
+        set_unsent(call);
+        call->ready = false;
+        if (call->give_up_usec == 0)
+                call->give_up_usec = usec_add(now, CLIENT_WAIT_USEC);
+        if (call->give_up_usec <= now || !call->callback)
                 finish_error(call, -EHOSTUNREACH);
         else
                 attempt_later(client, MIN(client->retry_usec, call->give_up_usec - now));
 }
 
-static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *unused)
+static void take_reply(ClientCall *call, sd_bus_message *m)
 {
         const sd_bus_error *error = sd_bus_message_get_error(m);
-        ClientCall *call = userdata;
         const Refusal *refusal;
 
         if (!error) {
                 finish(call, &(ClientAnswer){ .reply = m });
-                return 0;
+                return;
         }
         refusal = refusal_by_name(error->name);
-        if (client_error_is_undelivered(error) || (client_error_is_absence(error) && call->repeatable))
+        if (client_error_is_undelivered(error) || is_refused_by_bus(m, error) ||
+            (client_error_is_absence(error) && call->repeatable))
                 wait_for_daemon(call);
         else if (client_error_is_absence(error))
                 finish_error(call, -ETIMEDOUT);
@@ -215,15 +148,25 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *unused)
                                              .refusal = refusal,
                                              .message = error->message,
                              });
+}
+
+static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *unused)
+{
+        ClientCall *call = userdata;
+        ClientAsync *client = call->client;
+
+        take_reply(call, m);
+        send_ready(client);
         return 0;
 }
 
+/* That it had to wait for its turn makes all of it no longer. */
 static usec_t answer_timeout(const ClientCall *call)
 {
-        usec_t now = now_usec(CLOCK_MONOTONIC);
+        usec_t now = now_usec(CLOCK_MONOTONIC), until = call->begun_usec + CLIENT_CALL_TIMEOUT_USEC;
 
         if (!call->asks_alone)
-                return CLIENT_CALL_TIMEOUT_USEC;
+                return until > now + CLIENT_WAIT_USEC ? until - now : CLIENT_WAIT_USEC;
         return call->give_up_usec > now ? call->give_up_usec - now : 1; /* 0 would be the bus's own */
 }
 
@@ -248,54 +191,93 @@ static int send_call(ClientCall *call)
                 r = sd_bus_message_set_auto_start(m, false);
         if (r >= 0)
                 r = sd_bus_call_async(bus, &call->slot, m, on_reply, call, answer_timeout(call));
-        return r;
+        if (r < 0)
+                return r;
+        call->ready = false;
+        call->client->n_sent++;
+        return 0;
+}
+
+static bool has_turn(const ClientCall *call)
+{
+        return call->client->n_sent < (call->asks_alone ? CLIENT_SENT_ALONE_MAX : CLIENT_SENT_MAX);
 }
 
 /* A callback may make calls and cancel others: after each, the list is looked at from its head. */
-static ClientCall *next_waiting(ClientAsync *client)
+static ClientCall *next_ready(ClientAsync *client)
 {
         ClientCall *call;
 
         DL_FOREACH(client->calls, call)
-                if (!call->slot && call->round != client->round)
+                if (call->ready && has_turn(call))
                         return call;
         return NULL;
 }
 
-static void send_waiting(ClientAsync *client)
+/* In their order. One that has waited for its turn for so long was not begun. */
+static void send_ready(ClientAsync *client)
 {
         ClientCall *call;
 
-        client->round++;
-        while ((call = next_waiting(client))) {
-                call->round = client->round;
-                if (!client->bus || send_call(call) < 0)
+        while (client->n_sent < CLIENT_SENT_ALONE_MAX && (call = next_ready(client))) {
+                if (now_usec(CLOCK_MONOTONIC) - call->begun_usec >= CLIENT_CALL_TIMEOUT_USEC)
+                        finish_error(call, -EHOSTUNREACH);
+                else if (!client->bus || send_call(call) < 0)
                         wait_for_daemon(call);
         }
+}
+
+static ClientCall *next_overdue(ClientAsync *client, usec_t now)
+{
+        ClientCall *call;
+
+        DL_FOREACH(client->calls, call)
+                if (call->ready && call->asks_alone && call->give_up_usec <= now)
+                        return call;
+        return NULL;
+}
+
+/* Those that wait for a daemon, too. */
+static void send_waiting(ClientAsync *client)
+{
+        usec_t now = now_usec(CLOCK_MONOTONIC);
+        ClientCall *call;
+
+        DL_FOREACH(client->calls, call)
+                call->ready |= !call->slot;
+        send_ready(client);
+        /* What may not take longer is not waited with for its turn. */
+        while ((call = next_overdue(client, now)))
+                finish_error(call, -EHOSTUNREACH);
 }
 
 int client_async_call(ClientAsync *client, const ClientRequest *request, ClientAnswerCallback callback, void *userdata,
                       ClientCall **ret_call)
 {
-        _cleanup_(call_freep) ClientCall *call = NULL;
+        _cleanup_(client_call_freep) ClientCall *call = NULL;
         int r;
 
         if (client->n_calls >= CLIENT_CALLS_MAX)
                 return -ENOBUFS;
-        r = call_new(request, &call);
+        r = client_call_new(request, &call);
         if (r < 0)
                 return r;
         call->client = client;
         call->callback = callback;
         call->userdata = userdata;
-        call->give_up_usec = usec_add(now_usec(CLOCK_MONOTONIC), CLIENT_WAIT_USEC);
-        if (client->bus) {
+        call->begun_usec = now_usec(CLOCK_MONOTONIC);
+        if (call->asks_alone)
+                call->give_up_usec = usec_add(call->begun_usec, CLIENT_WAIT_USEC);
+        call->ready = true;
+        if (client->bus && has_turn(call) && !next_ready(client)) {
                 r = send_call(call);
                 if (r < 0 && r != -ENOTCONN && r != -ECONNRESET && r != -ENOBUFS)
                         return r;
         }
-        if (!call->slot)
+        if (!call->slot && (!client->bus || has_turn(call)))
                 attempt_later(client, client->retry_usec);
+        else if (!call->slot && call->asks_alone)
+                attempt_later(client, CLIENT_WAIT_USEC);
         DL_APPEND(client->calls, call);
         client->n_calls++;
         if (ret_call)
@@ -377,12 +359,13 @@ bool client_call_may_be_done(const ClientCall *call)
         return call && call->slot && !call->repeatable;
 }
 
+/* What cannot be sent once more, or need not. */
 static ClientCall *next_lost(ClientAsync *client)
 {
         ClientCall *call;
 
         DL_FOREACH(client->calls, call)
-                if (client_call_may_be_done(call))
+                if (call->slot && (!call->repeatable || !call->callback))
                         return call;
         return NULL;
 }
@@ -401,7 +384,7 @@ static void close_bus(ClientAsync *client)
         while ((call = next_lost(client)))
                 finish_error(call, -ETIMEDOUT);
         DL_FOREACH(client->calls, call)
-                call->slot = sd_bus_slot_unref(call->slot);
+                set_unsent(call);
 }
 
 static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *unused)
@@ -540,7 +523,7 @@ ClientAsync *client_async_free(ClientAsync *client)
         if (!client)
                 return NULL;
         while (client->calls)
-                (void) client_call_cancel(client->calls);
+                drop(client->calls);
         close_bus(client);
         sd_event_source_disable_unref(client->timer);
         sd_event_source_disable_unref(client->exit);

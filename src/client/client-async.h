@@ -17,6 +17,11 @@ typedef struct ClientCall ClientCall;
 #define CLIENT_WAIT_USEC         (3 * USEC_PER_SEC) /* a call waits so long for a daemon that is away */
 #define CLIENT_CALL_TIMEOUT_USEC (30 * USEC_PER_SEC) /* and so long for the answer of one that is there */
 
+/* Calls on their way at a time; others wait for their turn. The bus refuses a connection's 129th that is not answered
+ * yet; a few are its own, and those of asks_alone have some that no others take from them. */
+#define CLIENT_SENT_MAX       96U
+#define CLIENT_SENT_ALONE_MAX 112U
+
 /* How a call ended. All that it points to is borrowed, for the time of the callback. */
 typedef struct ClientAnswer {
         /* 0; -errno of a refusal's row; -EHOSTUNREACH: it was not done, for want of a daemon; -ETIMEDOUT: it may have

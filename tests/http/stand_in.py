@@ -2,9 +2,12 @@
 """Somebody in the daemon's place, who answers as a test wants it, or not at all."""
 
 import re
+import threading
 
 from gi.repository import Gio
-from harness import Client
+from harness import Client, wait_for
+
+KEY = "sk-" + "1" * 32
 
 
 def arguments(signature, direction):
@@ -32,3 +35,15 @@ class StandIn:
 
     def close(self):
         self.client.close()
+
+
+def ask(shim, method, path, body=None):
+    """A request, and the list that gets its answer: the stand-in has its turns in this thread."""
+    answers = []
+    threading.Thread(target=lambda: answers.append(shim.request(method, path, KEY, body))).start()
+    return answers
+
+
+def answer_of(answers):
+    wait_for(lambda: answers, "the answer")
+    return answers[0]

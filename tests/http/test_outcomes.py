@@ -3,15 +3,13 @@
 
 import contextlib
 import json
-import threading
 
 import pytest
 from gi.repository import GLib
 from harness import wait_for
 from server import ALICE
-from stand_in import StandIn
+from stand_in import KEY, StandIn, answer_of, ask
 
-KEY = "sk-" + "1" * 32
 CONNECTOR = "c0000000-0000-4000-8000-000000000001"
 UNSURE = "Service did not answer: whether this was done is not known"
 
@@ -54,18 +52,6 @@ def silent(bus, daemon):
     yield made
     with contextlib.suppress(GLib.Error):
         made.close()
-
-
-def ask(shim, method, path, body=None):
-    """A request, and the list that gets its answer: the stand-in has its turns in this thread."""
-    answers = []
-    threading.Thread(target=lambda: answers.append(shim.request(method, path, KEY, body))).start()
-    return answers
-
-
-def answer_of(answers):
-    wait_for(lambda: answers, "the answer")
-    return answers[0]
 
 
 def ask_until(silent, last, shim, *request):

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "client/client-call.h"
+
+#include <stdlib.h>
+
+#include "base/names.h"
+#include "base/string-util.h"
+
+ClientCall *client_call_free(ClientCall *call)
+{
+        if (!call)
+                return NULL;
+        for (size_t i = 0; i < call->n_options; i++) {
+                if (call->options[i].type == 's')
+                        free((char *) call->options[i].s);
+                else if (call->options[i].type == 'a')
+                        strv_free((char **) call->options[i].as);
+                free((char *) call->options[i].name);
+        }
+        free(call->options);
+        free(call->path);
+        free(call->interface);
+        free(call->member);
+        free(call->text);
+        free(call->second_text);
+        sd_bus_slot_unref(call->slot);
+        free(call);
+        return NULL;
+}
+
+static int copy_option(const ClientOption *from, ClientOption *to)
+{
+        *to = *from;
+        to->name = strdup(from->name);
+        if (from->type == 's') {
+                to->s = from->s ? strdup(from->s) : NULL;
+                if (from->s && !to->s)
+                        return -ENOMEM;
+        } else if (from->type == 'a') {
+                char **copy;
+
+                to->as = NULL;
+                if (strv_copy(from->as, &copy) < 0)
+                        return -ENOMEM;
+                to->as = copy;
+        }
+        return to->name ? 0 : -ENOMEM;
+}
+
+int client_call_new(const ClientRequest *request, ClientCall **ret)
+{
+        _cleanup_(client_call_freep) ClientCall *call = calloc(1, sizeof(*call));
+
+        if (!call)
+                return -ENOMEM;
+        call->path = strdup(request->path ?: SYNCRUN_PATH);
+        call->interface = strdup(request->interface ?: SYNCRUN_IFACE_MANAGER);
+        call->member = strdup(request->member);
+        call->text = request->text ? strdup(request->text) : NULL;
+        call->second_text = request->second_text ? strdup(request->second_text) : NULL;
+        call->with_number = request->number;
+        call->number = request->number ? *request->number : 0;
+        call->dictionary = request->dictionary;
+        call->repeatable = request->repeatable;
+        call->asks_alone = request->asks_alone;
+        if (!call->path || !call->interface || !call->member || (request->text && !call->text) ||
+            (request->second_text && !call->second_text))
+                return -ENOMEM;
+        call->options = calloc(MAX(request->n_options, 1U), sizeof(ClientOption));
+        if (!call->options)
+                return -ENOMEM;
+        for (size_t i = 0; i < request->n_options; i++) {
+                int r = copy_option(&request->options[i], &call->options[i]);
+
+                call->n_options++;
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(call);
+        return 0;
+}
