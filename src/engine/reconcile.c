@@ -18,6 +18,8 @@
 #include "engine/scheduler.h"
 #include "engine/webhook-table.h"
 
+#define FILE_IS_GONE "The connector's file is gone"
+
 #define EVENTS_STEP 1000U /* read at once of those that were committed and not told */
 
 /* ---- Forgetting */
@@ -132,15 +134,45 @@ static void take_up_outside_run(EngineRun *r)
         outside_run_watch(r);
 }
 
-static int find_definition(EngineRun *r, const ConnectorEntry *c)
+/* The file of a connector went while we were away: what its run knows, and the defaults' time limits. */
+static int stand_in(const Run *run, ConnectorDefinition **ret)
 {
-        Conf none = {};
+        _cleanup_(connector_definition_unrefp) ConnectorDefinition *definition = NULL;
+        const char *const settings[][2] = {
+                { "Provider", run->provider },
+                { "Source", run_source_to_string(run->source) },
+                { "User", run->user_id },
+        };
+        _cleanup_conf_ Conf conf = {};
+        int k = 0;
+
+        for (size_t i = 0; k >= 0 && i < ELEMENTSOF(settings); i++)
+                if (settings[i][1])
+                        k = conf_append(&conf, NULL, 0, "Connector", settings[i][0], settings[i][1]);
+        if (k >= 0)
+                k = connector_definition_parse(run->connector, &conf, NULL, NULL, &definition);
+        if (k >= 0)
+                k = free_and_strdup(&definition->load_error, FILE_IS_GONE);
+        if (k < 0)
+                return k;
+        definition->load_state = LOAD_BAD_SETTING;
+        *ret = TAKE_PTR(definition);
+        return 0;
+}
+
+static int find_definition(EngineRun *r, ConnectorEntry *c)
+{
+        int k = 0;
 
         r->definition = connector_definition_unref(r->definition);
-        if (!c->definition) /* the file is gone: the defaults' time limits */
-                return connector_definition_parse(c->name, &none, NULL, NULL, &r->definition);
-        r->definition = connector_definition_ref(c->definition);
-        return 0;
+        if (c->definition)
+                r->definition = connector_definition_ref(c->definition);
+        else
+                k = stand_in(r->run, &r->definition);
+        /* Its worker finds the connector, which goes when the run has ended. */
+        if (k >= 0 && !c->definition && r->run->state != RUN_QUEUED)
+                c->definition = c->published.definition = connector_definition_ref(r->definition);
+        return k;
 }
 
 static void end_orphan(EngineRun *r, const char *error)
@@ -197,12 +229,12 @@ static int take_up_run(EngineRun *r)
         r->outlived = c->connection && r->run->state != RUN_QUEUED &&
                       (r->run->started_usec ?: r->run->created_usec) < c->connection->record.reconnected_usec;
         scheduler_update(c, engine->started ? SCHEDULE_RESUMED : SCHEDULE_STARTING);
-        if (c->has_file)
+        if (c->definition)
                 connector_publish(c, 0);
         if (r->run->state != RUN_QUEUED)
                 return take_up_launched(r);
         if (!c->has_file) {
-                end_orphan(r, "The connector's file is gone");
+                end_orphan(r, FILE_IS_GONE);
                 return 0;
         }
         return run_queue_add(r);

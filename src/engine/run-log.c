@@ -73,16 +73,17 @@ static void log_ended(const Run *run, RunLogEntry entry)
                 [RUN_FAILED] = { LOG_ERR, MSG_RUN_FAILED },        [RUN_CANCELLED] = { LOG_INFO, MSG_RUN_CANCELLED },
                 [RUN_SKIPPED] = { LOG_INFO, MSG_RUN_SKIPPED },
         };
-        const char *text = run->outcome == RUN_FAILED && run->error ? run->error : run->message;
+        const char *text = run->outcome == RUN_FAILED && run->error ? run->error : strempty(run->message);
         RunFields f;
 
         if (run->outcome < 0 || run->outcome >= _RUN_OUTCOME_MAX)
                 return;
+        text = run->outcome == RUN_SKIPPED ? startswith(text, "Skipped: ") ?: text : text; /* it is said already */
         describe_run(run, &f);
         log_fields(by_outcome[run->outcome].level,
                    entry == RUN_LOG_LOST ? MSG_RUN_LOST : by_outcome[run->outcome].message_id, f.fields, f.n,
                    "%s: run %s %s%s%s", subject(run), run->id, run_outcome_to_string(run->outcome),
-                   isempty(text) ? "" : ": ", strempty(text));
+                   isempty(text) ? "" : ": ", text);
 }
 
 void run_log(const Run *run, RunLogEntry entry)

@@ -167,6 +167,23 @@ def test_nothing_outlives_its_run(real, client, end):
         os.close(watch)
 
 
+def test_a_run_whose_connector_has_lost_its_file(real, client):
+    """While the daemon was away: the worker still finds its connector, which goes with the run."""
+    fifo = real.programs / "fifo"
+    os.mkfifo(fifo)
+    connector(real, "list", f"{records(1)}\necho '{{\"type\":\"PROGRESS\",\"stage\":\"saving\"}}'\ncat {fifo}\n{records(2)}")
+    real.start()
+    run, path, *_ = client.start("list")
+    wait_for(lambda: client.get(path, RUN, "Stage") == "saving", "the middle")
+    real.stop()
+    (real.connectors / "list.connector").unlink()
+    real.start()
+    fifo.open("w").close()
+    assert finished(client, run)["Outcome"] == "succeeded"
+    assert client.get(path, RUN, "Added") == 2
+    wait_for(lambda: not client.describe("DescribeConnectors")["connectors"], "the connector's end")
+
+
 def test_items_are_in_the_destination(real, client, tmp_path):
     path = tmp_path / "items.db"
     connector(real, "list", records(1, 2), extra=f"[Destination]\nType=sqlite\nPath={path}\n")

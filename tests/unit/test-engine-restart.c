@@ -79,6 +79,32 @@ static void test_queued_without_file(void **state)
         fixture_open(f);
         assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_FAILED);
         assert_string_equal(fixture_run(f, a.run_id)->error, "The connector's file is gone");
+        assert_null(engine_find_connector(f->engine, "bank"));
+}
+
+static void test_running_without_file(void **state)
+{
+        EngineFixture *f = *state;
+        RunReport report = report_success();
+        const Connector *bank;
+        Answer a;
+
+        open_bank(f);
+        a = fixture_start(f, "bank", false);
+        (void) fixture_attach(f, "bank");
+        fixture_close(f);
+        fixture_write_connector(f, "bank", NULL);
+        fixture_forget(f);
+        fixture_open(f);
+        bank = fixture_connector(f, "bank");
+        assert_true(fixture_has(f->news, "connector+ bank") && !bank->attached_to_file && bank->run);
+        assert_string_equal(bank->definition->provider, "acme");
+        assert_string_equal(bank->definition->load_error, "The connector's file is gone");
+        assert_int_equal(fixture_start(f, "bank", false).error, -ENXIO);
+        expect_ok(fixture_finish(f, "bank", a.run_id, 1, &report));
+        fixture_worker_ends(f, "bank", NULL);
+        fixture_run_until(f, fixture_has(f->news, "connector- bank"));
+        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_SUCCEEDED);
 }
 
 /* The worker goes on without us, and is heard again. */
@@ -554,6 +580,7 @@ int main(void)
                 ENGINE_TEST(test_identity_is_kept),
                 ENGINE_TEST(test_queued),
                 ENGINE_TEST(test_queued_without_file),
+                ENGINE_TEST(test_running_without_file),
                 ENGINE_TEST(test_running),
                 ENGINE_TEST(test_report_is_lost),
                 ENGINE_TEST(test_never_launched),
