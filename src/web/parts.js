@@ -2,7 +2,7 @@
 // What several views show: icons, pills, times, buttons, and what stands where there is nothing else to see.
 
 import { h, s } from "./dom.js";
-import { ago, exactly } from "./format.js";
+import { ago, exactly, moment } from "./format.js";
 
 /** @typedef {import("./dom.js").Child} Child */
 
@@ -75,6 +75,12 @@ export function outcomeMark(outcome, word = wordOfOutcome(outcome)) {
 /** How long ago or ahead, with the exact time where one points at. @param {string | null} iso @param {string} [none] */
 export function when(iso, none = "–") {
   return iso ? h("time", { datetime: iso, title: exactly(iso) }, ago(iso)) : h("span", { class: "quiet" }, none);
+}
+
+/** The same, and when that was; where it was so long ago that only the day would be said, that is said once. @param {string} iso */
+export function whenAndAt(iso) {
+  const at = moment(iso);
+  return at.startsWith(ago(iso)) ? [h("time", { datetime: iso, title: exactly(iso) }, at)] : [when(iso), `, ${at}`];
 }
 
 /**

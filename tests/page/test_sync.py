@@ -153,6 +153,7 @@ def test_events_and_log(page, site):
     page.find(".events li", "Fetching")
     assert "150 of 300 items" in page.text(".events")
     page.click(".entry [data-more=log] summary")
+    assert not page.has(".events", "Older ones")
     page.find(".log p", "HTTP 401")
     lines = page.texts(".log p")
     assert len(lines) == 3 and lines[0].endswith("started") and "<b>old</b>" in lines[1]
@@ -168,6 +169,17 @@ def test_events_and_log(page, site):
         page.click(".entry [data-more=log] summary")  # it is asked for anew
         page.find(".entry [data-more=log][open]", words)
     journalctl.write_text(there)
+
+
+def test_more_events_than_are_told(page, site):
+    page.go("#/syncs/live-two")
+    worker = site.run("live-two")
+    for i in range(1, 211):  # a change of stage is an event each time
+        worker.report(i, stage=("fetching", "processing")[i % 2])
+    page.click(".entry.busy [data-more=events] summary")
+    page.find(".events li:last-child", "Older ones are not shown here.")
+    finish(worker, 211, outcome="succeeded")
+    page.gone(".running")
 
 
 def test_opened_while_it_runs(page, site):
@@ -379,6 +391,11 @@ def test_a_program_that_reconnects(browser, new_site):
         keeper = site.worker("bank")
         browser.go("#/syncs/mail")
         browser.find(".connection .told", "has begun")
+        # The banner says it as well; and when the consent ended, in the person's own time, once.
+        browser.find(".banner [data-action=reconnect]:disabled", "Reconnecting…")
+        browser.find(".banner .told", "has begun")
+        assert "2020-01" not in browser.text() and browser.text(".connection").count("2020") == 2
+        assert re.search(r"Consent ended \S+ \S+ 2020, 05:45$", browser.text(".connection"), re.M), browser.text(".connection")
         keeper.exit(0, {"result": "success", "message": "Good until 2031"})
         browser.becomes(".connection .told", "all.map((e) => e.textContent)", ["Reconnected: Good until 2031"])
         browser.find(".connection .pill", "Active")

@@ -96,7 +96,7 @@ function eventList(events) {
       h("time", { datetime: event.timestamp, title: exactly(event.timestamp) }, clock(event.timestamp)),
       h("span", { class: "stage" }, stageWord(event.stage)),
       words && h("span", { class: "what" }, words));
-  }));
+  }), events.at(-1)?.stage !== "queued" && h("li", { class: "quiet", "data-key": "older" }, "Older ones are not shown here."));
 }
 
 /** @param {More["log"]} log */

@@ -3,8 +3,8 @@
 
 import * as api from "../api.js";
 import { h, say } from "../dom.js";
-import { moment, plural } from "../format.js";
-import { button, emptiness, failure, icon, longText, waiting, when } from "../parts.js";
+import { plural } from "../format.js";
+import { button, emptiness, failure, icon, longText, waiting, whenAndAt } from "../parts.js";
 import { addressOfSync } from "../router.js";
 
 /** @typedef {import("../api.js").Connection} Connection */
@@ -34,6 +34,9 @@ function failureOf(c) {
 /** @param {string[]} words */
 const listed = (words) => words.slice(0, SHOWN).join(", ") + (words.length > SHOWN ? ` and ${plural(words.length - SHOWN, "more", "more")}` : "");
 
+/** What its card tells in the person's own time. @param {Connection} c @param {string | null} message */
+export const tellsEnd = (c, message) => Boolean(c.consentExpiresAt && message?.includes(c.consentExpiresAt));
+
 /** @param {string} status */
 function connectionPill(status) {
   const look = LOOKS[status] ?? "bad";
@@ -50,13 +53,12 @@ export function connectionCard(c, { may, busy, told, here, said = false }) {
   const others = c.connectors.filter((name) => name !== here), rest = others.slice(SHOWN);
   /** @param {string[]} names */
   const links = (names) => names.map((name, i) => [i > 0 && ", ", h("a", { href: addressOfSync(name) }, name)]).flat();
-  const endOfConsent = c.consentExpiresAt && c.message?.includes(c.consentExpiresAt); // which is told in the person's own time
   return h("section", { class: "card connection", "data-key": c.name, "aria-label": `Connection ${c.name}` },
     h("div", { class: "card-head" }, icon("link"), h("h2", null, c.name), connectionPill(c.status)),
-    c.since && c.status !== "Active" && h("p", { class: "sub" }, "Since ", when(c.since), `, ${moment(c.since)}`),
-    c.consentExpiresAt && h("p", { class: "sub" }, Date.parse(c.consentExpiresAt) > Date.now() ? "Consent ends " : "Consent ended ", when(c.consentExpiresAt), `, ${moment(c.consentExpiresAt)}`),
+    c.since && c.status !== "Active" && h("p", { class: "sub" }, "Since ", whenAndAt(c.since)),
+    c.consentExpiresAt && h("p", { class: "sub" }, Date.parse(c.consentExpiresAt) > Date.now() ? "Consent ends " : "Consent ended ", whenAndAt(c.consentExpiresAt)),
     c.advice && !said && h("p", null, c.advice),
-    c.message && !said && !endOfConsent && longText(c.message, `${c.name}-message`),
+    c.message && !said && !tellsEnd(c, c.message) && longText(c.message, `${c.name}-message`),
     c.accounts.length > 0 && h("p", { class: "sub" }, `For ${listed(c.accounts)}`),
     others.length > 0 && h("p", { class: "sub names" }, here ? "Also carries " : "Carries ",
       links(others.slice(0, SHOWN))),

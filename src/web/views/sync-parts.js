@@ -6,8 +6,9 @@ import { serverNow } from "../api.js";
 import { h } from "../dom.js";
 import { brief, briefSpan, count, exactly, moment, plural, span } from "../format.js";
 import { chart } from "../chart.js";
-import { button, icon, longText, when, wordOfOutcome } from "../parts.js";
+import { button, icon, longText, when, whenAndAt, wordOfOutcome } from "../parts.js";
 import { stageWord } from "../progress.js";
+import { tellsEnd } from "./connections.js";
 
 /** @typedef {import("../api.js").Entry} Entry */
 /** @typedef {import("../progress.js").Progress} Progress */
@@ -33,8 +34,17 @@ function commands(c, category) {
 /** No connection is lost where there is none. @param {Detail} c @param {import("../api.js").Attention} attention */
 const titleOf = (c, { category, title }) => (category === "connection_lost" && c.connections.length === 0 ? "The sync fails" : title);
 
-/** What is wrong, what to do about it, and the way to do it. @param {Detail} c @param {boolean} may */
-export function banner(c, may) {
+/** @param {import("../api.js").Connection} connection @param {import("./connections.js").Reconnections} reconnections */
+function reconnectButton({ name, reconnecting }, reconnections) {
+  const busy = reconnecting || reconnections.of(name).busy, word = busy ? "Reconnecting…" : "Reconnect";
+  return button("reconnect", word, { class: "button primary", "data-name": name, "aria-label": `${word} ${name}`, disabled: busy });
+}
+
+/**
+ * What is wrong, what to do about it, and the way to do it.
+ * @param {Detail} c @param {boolean} may @param {import("./connections.js").Reconnections} reconnections
+ */
+export function banner(c, may, reconnections) {
   const attention = c.attention;
   if (!attention) return null;
   const runnable = c.active && c.loadState === "loaded";
@@ -42,15 +52,15 @@ export function banner(c, may) {
     h("div", null,
       h("h2", { id: "attention" }, h("span", { class: "unseen" }, "Needs attention: "), titleOf(c, attention)),
       h("p", null, attention.advice),
-      attention.message && longText(attention.message, "attention-message"),
+      attention.message && !c.connections.some((connection) => tellsEnd(connection, attention.message)) && longText(attention.message, "attention-message"),
       IN_THE_SETTINGS.includes(attention.category) && c.settingsPath && h("p", null, "Settings: ", h("code", { class: "path" }, c.settingsPath)),
-      attention.since && h("p", { class: "sub" }, "Since ", when(attention.since), `, ${moment(attention.since)}`, c.consecutiveFailures > 1 && `, with failures in ${plural(c.consecutiveFailures, "run")} in a row`),
+      attention.since && h("p", { class: "sub" }, "Since ", whenAndAt(attention.since), c.consecutiveFailures > 1 && `, with failures in ${plural(c.consecutiveFailures, "run")} in a row`),
       h("details", { class: "sub machine", "data-key": "machine" }, h("summary", null, "On the machine"),
         commands(c, attention.category).map((line) => h("code", { class: "path" }, line)))),
     may && h("div", { class: "banner-acts" },
-      RECONNECTABLE.includes(attention.category) && c.connections.map((connection) => button("reconnect", "Reconnect",
-        { class: "button primary", "data-name": connection.name, "aria-label": `Reconnect ${connection.name}` })),
-      runnable && !c.activeRunId && button("sync-now", "Retry now")));
+      RECONNECTABLE.includes(attention.category) && c.connections.map((connection) => reconnectButton(connection, reconnections)),
+      runnable && !c.activeRunId && button("sync-now", "Retry now"),
+      c.connections.map(({ name }) => h("p", { class: "told" }, reconnections.of(name).told))));
 }
 
 /** @param {string} stage */

@@ -288,7 +288,7 @@ export class Sync {
     return [
       this.heading(known, may, run),
       this.error && h("p", { class: "notice bad", role: "alert" }, `What is shown may be old: ${this.error.message}.`),
-      banner(known, may),
+      banner(known, may, this.reconnections),
       run && running(this.model.progressOf(run), newest?.id === run ? newest.startedAt : null),
       h("div", { class: "cards", "data-key": "cards" },
         c.connections.map((connection) => connectionCard(connection, { may, here: this.name, said: Boolean(known.attention), ...this.reconnections.of(connection.name) })),
