@@ -114,7 +114,7 @@ char *farewell_write(unsigned status, const Request *request, const HttpSettings
         const char *reason = MHD_get_reason_phrase_for(status);
         const char *key = request ? surface_error_key(request) : NULL;
         bool is_head = request && request->begun && request->method == HTTP_HEAD;
-        char body[FAREWELL_BODY_MAX], retry[64] = "";
+        char body[FAREWELL_BODY_MAX], retry[64] = "", date[HTTP_DATE_TEXT_MAX];
         int size;
 
         /* Where it is not known yet which surface was meant, in the words of both. */
@@ -124,9 +124,11 @@ char *farewell_write(unsigned status, const Request *request, const HttpSettings
                 size = snprintf(body, sizeof(body), "{\"error\":\"%s\",\"detail\":\"%s\"}", reason, reason);
         if (status == MHD_HTTP_SERVICE_UNAVAILABLE || status == MHD_HTTP_TOO_MANY_REQUESTS)
                 (void) snprintf(retry, sizeof(retry), "Retry-After: " RETRY_AFTER_SEC "\r\n");
-        return asprintf_or_null("HTTP/1.1 %u %s\r\nConnection: close\r\n%s%sContent-Type: application/json\r\n"
+        return asprintf_or_null("HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\n"
+                                "X-Content-Type-Options: nosniff\r\n%s%sContent-Type: application/json\r\n"
                                 "Content-Length: %d\r\n\r\n%s",
-                                status, reason, retry, strempty(cors), size, is_head ? "" : body);
+                                status, reason, respond_date(date), retry, strempty(cors), size,
+                                is_head ? "" : body);
 }
 
 void farewell_say(Farewells *all, int fd, unsigned status, const Request *request)

@@ -114,6 +114,8 @@ unsigned head_check(const Request *request, const char *method, const char *targ
         if (info->header_size + (size_t) count.n_headers * HEADER_BYTES > limit)
                 return request->target_size > limit / 2 ? MHD_HTTP_URI_TOO_LONG
                                                         : MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+        /* HTTP/1.0 knows no chunks, nor does who passes it on (RFC 9112, 6.1). */
+        count.is_odd |= request->is_http10 && count.n_codings > 0;
         /* Behind the last line is an empty one. */
         count.is_odd |= !is_gap(count.behind, method + info->header_size, 2, 4, "");
         return count.is_odd || count.n_hosts > 1 || (count.n_hosts == 0 && !request->is_http10) ||

@@ -49,6 +49,17 @@ char *request_header_list(const Request *request, const char *name)
         return buffer_take(&list.values, &ret) < 0 ? NULL : ret;
 }
 
+bool request_header_has(const Request *request, const char *name, const char *word)
+{
+        _cleanup_free_ char *list = request_header_list(request, name);
+        char *rest = NULL;
+
+        for (char *p = list ? strtok_r(list, ", \t", &rest) : NULL; p; p = strtok_r(NULL, ", \t", &rest))
+                if (strcasecmp(p, word) == 0)
+                        return true;
+        return false;
+}
+
 void request_add_header(Request *request, const char *name, const char *format, ...)
 {
         Answer *answer = &request->answer;

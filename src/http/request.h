@@ -109,6 +109,9 @@ const char *request_header(const Request *request, const char *name);
  * memory; the caller frees. */
 char *request_header_list(const Request *request, const char *name) _must_check_;
 
+/* Whether a header that is a list has this word, in whatever case. */
+bool request_header_has(const Request *request, const char *name, const char *word);
+
 /* Adds a header to the answer, before it is given; one too many is left out. */
 void request_add_header(Request *request, const char *name, const char *format, ...) _printf_(3, 4);
 

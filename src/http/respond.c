@@ -5,6 +5,7 @@
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/digest.h"
 #include "base/string-util.h"
@@ -200,6 +201,15 @@ char *respond_cors_lines(const Request *request, const HttpSettings *settings)
 
 /* ---- All of it */
 
+const char *respond_date(char buf[static HTTP_DATE_TEXT_MAX])
+{
+        time_t now = time(NULL);
+        struct tm tm;
+
+        (void) strftime(buf, HTTP_DATE_TEXT_MAX, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+        return buf;
+}
+
 static void add(struct MHD_Response *response, const char *name, const char *value)
 {
         (void) MHD_add_response_header(response, name, value);
@@ -326,17 +336,18 @@ struct MHD_Response *respond_make(Request *request, const HttpSettings *settings
                             : make_response(answer);
         if (!response)
                 return NULL;
-        if (compressed) {
+        if (compressed)
                 add(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
-                if (tag[0])
-                        (void) snprintf(tag + strlen(tag) - 1, sizeof("-gzip\""), "-gzip\"");
-        }
+        if (tag[0] && (compressed || (known && varies && takes_gzip(request))))
+                (void) snprintf(tag + strlen(tag) - 1, sizeof("-gzip\""), "-gzip\"");
         if (varies)
                 add(response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
         if (tag[0])
                 add(response, MHD_HTTP_HEADER_ETAG, tag);
         if (cachable)
-                add(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+                add(response, MHD_HTTP_HEADER_CACHE_CONTROL, request->principal ? "private, no-cache" : "no-cache");
+        else if (request->principal && !answer->is_stream)
+                add(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
         if (answer->type && !known)
                 add(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type);
         add(response, "X-Content-Type-Options", "nosniff");
@@ -351,9 +362,13 @@ int respond_write(const Request *request, const HttpSettings *settings, Buffer *
 {
         _cleanup_free_ char *cors = respond_cors_lines(request, settings);
         const Answer *answer = &request->answer;
+        char date[HTTP_DATE_TEXT_MAX];
 
-        buffer_append_format(out, "HTTP/1.1 %u %s\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n%s",
-                             answer->status, MHD_get_reason_phrase_for(answer->status), strempty(cors));
+        buffer_append_format(out,
+                             "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\n"
+                             "X-Content-Type-Options: nosniff\r\n%s%s",
+                             answer->status, MHD_get_reason_phrase_for(answer->status), respond_date(date),
+                             request->principal ? "Cache-Control: no-store\r\n" : "", strempty(cors));
         if (answer->type)
                 buffer_append_format(out, "Content-Type: %s\r\n", answer->type);
         for (size_t i = 0; i < answer->n_headers; i++)

@@ -20,6 +20,11 @@ struct MHD_Response *respond_make(Request *request, const HttpSettings *settings
 /* What is kept in memory for the answer until it is sent, but for what is there in any case. */
 size_t respond_held_bytes(const Request *request);
 
+#define HTTP_DATE_TEXT_MAX 64U
+
+/* Now, as heads of answers have it. Return: @buf. */
+const char *respond_date(char buf[static HTTP_DATE_TEXT_MAX]);
+
 /* The entity tag of such data: of its SHA-256. Return: 0; negative errno. */
 int respond_tag(const char *data, size_t size, char buf[static ETAG_TEXT_MAX]) _must_check_;
 

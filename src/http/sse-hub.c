@@ -457,7 +457,12 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
 
 static void handle_socket(SseHub *hub, SseStream *stream, uint32_t events)
 {
-        if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP) || sse_stream_flush(stream, hub->epoll_fd) < 0)
+        bool ended = events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP);
+
+        /* Who sends nothing more may still read. */
+        if ((events & EPOLLRDHUP) && !(events & (EPOLLERR | EPOLLHUP)))
+                sse_stream_say_end(stream);
+        if (ended || sse_stream_flush(stream, hub->epoll_fd) < 0)
                 sse_hub_drop(stream);
         else if (stream->n_queue == 0 && stream->list == &stream->channel->behind)
                 sse_catch_up_stream(stream);

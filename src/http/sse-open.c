@@ -7,7 +7,6 @@
 
 #include <microhttpd.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/string-util.h"
@@ -20,6 +19,10 @@
 #include "http/server.h"
 #include "http/sse-catch-up.h"
 #include "http/surface.h"
+
+/* Streams last: who comes back in a second has come for nothing. As long as the document's clients wait at most (C25).
+ */
+#define STREAMS_RETRY_AFTER_SEC "30"
 
 #define TYPE_EVENT_STREAM "text/event-stream; charset=utf-8"
 
@@ -88,22 +91,13 @@ static bool read_position(Request *request, Opening *opening)
         return true;
 }
 
-static const char *format_date(char *buf, size_t size)
-{
-        time_t now = time(NULL);
-        struct tm tm;
-
-        (void) strftime(buf, size, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
-        return buf;
-}
-
 /* C21. */
 static int make_head(Request *request, SseText **ret)
 {
         _cleanup_(sse_text_unrefp) SseText *head = sse_text_new_raw();
         _cleanup_free_ char *cors = respond_cors_lines(request, server_settings(request->server));
         const Answer *answer = &request->answer;
-        char date[64];
+        char date[HTTP_DATE_TEXT_MAX];
 
         if (!head || !cors)
                 return -ENOMEM;
@@ -111,9 +105,11 @@ static int make_head(Request *request, SseText **ret)
                              "HTTP/1.%c 200 OK\r\nDate: %s\r\nContent-Type: " TYPE_EVENT_STREAM "\r\n"
                              "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n"
                              "X-Content-Type-Options: nosniff\r\n%s%s",
-                             request->is_http10 ? '0' : '1', format_date(date, sizeof(date)), cors,
+                             request->is_http10 ? '0' : '1', respond_date(date), cors,
                              request->is_http10 ? "Connection: close\r\n"
-                                                : "Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n");
+                             : request_header_has(request, "Connection", "close")
+                                             ? "Connection: close\r\nTransfer-Encoding: chunked\r\n"
+                                             : "Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n");
         for (size_t i = 0; i < answer->n_headers; i++)
                 buffer_append_format(&head->buffer, "%s: %s\r\n", answer->headers[i].name, answer->headers[i].value);
         buffer_append_string(&head->buffer, "\r\n");
@@ -189,7 +185,7 @@ static bool admit(Request *request)
         if (status == 0)
                 return true;
         admission_note(request, REFUSAL_STREAMS);
-        request_add_header(request, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_SEC);
+        request_add_header(request, MHD_HTTP_HEADER_RETRY_AFTER, STREAMS_RETRY_AFTER_SEC);
         surface_refuse(request, status,
                        status == MHD_HTTP_TOO_MANY_REQUESTS ? "This key has too many streams"
                                                             : "There are too many streams");
@@ -215,6 +211,7 @@ static void begin_stream(Request *request, SseText *head, SseText *first, const 
         }
         fd = request_take_socket(request);
         if (fd < 0) {
+                request_add_header(request, MHD_HTTP_HEADER_RETRY_AFTER, STREAMS_RETRY_AFTER_SEC);
                 surface_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "There are too many streams");
                 return;
         }

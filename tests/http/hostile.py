@@ -343,7 +343,9 @@ CHUNKS = {
     "a size without end": (chunked(b"0" * 20000), ANYTHING),
     "a trailer without end": (chunked(b"0\r\nX: " + b"a" * 20000), ANYTHING),
     "single bytes": (chunked(b"".join(b"1\r\n%c\r\n" % c for c in START) + b"0\r\n\r\n", CLOSE), NO_PATH),
-    "of HTTP/1.0": (lines(b"POST /v1/sync-runs HTTP/1.0", b"Host: x", KEY, b"Transfer-Encoding: chunked") + ONE_CHUNK, ANYTHING),
+    "of HTTP/1.0": (lines(b"POST /v1/sync-runs HTTP/1.0", b"Host: x", KEY, b"Transfer-Encoding: chunked") + ONE_CHUNK, BAD),
+    "of HTTP/1.0, and more behind it": (lines(b"POST /v1/sync-runs HTTP/1.0", b"Host: x", KEY, b"Connection: keep-alive",
+                                              b"Transfer-Encoding: chunked") + ONE_CHUNK + HIDDEN, BAD),
     "of a GET": (get(RUNS, b"Transfer-Encoding: chunked") + ONE_CHUNK, OK),
 }
 

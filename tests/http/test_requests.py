@@ -7,9 +7,11 @@ import json
 import re
 import socket
 import subprocess
+import time
+from email.utils import parsedate_to_datetime
 
 import pytest
-from server import ALICE, answers, read_to_end
+from server import ALICE, TIMEOUT_SEC, answers, read_to_end
 
 RUNS = "/v1/sync-runs"
 RECENT = f"/api/v1/users/{ALICE}/sync/recent"
@@ -124,6 +126,41 @@ def test_large_answers_are_compressed_as_they_are_sent(shim, key, reporter, n, s
     assert b"chunked" not in head and gzip.decompress(body) == plain.body
     empty = shim.request("HEAD", RECENT, key, headers={"Accept-Encoding": "gzip"})
     assert (empty.status, empty.body, empty.headers["ETag"]) == (200, b"", tag)
+
+
+def test_who_may_keep_an_answer(shim, key, reporter):
+    """What depends on who asks is for nobody else, and what changes something or fails is not kept at all."""
+    for path, as_key, control in ((RECENT, key, "private, no-cache"), (RUNS, key, "private, no-cache"),
+                                  ("/openapi.json", None, "no-cache"), (RUNS + "/x", key, "no-store"), (RUNS, None, None)):
+        for method in ("GET", "HEAD"):
+            assert shim.request(method, path, as_key).headers["Cache-Control"] == control, path
+    answer = shim.post(RECENT.replace("recent", "events"), key, reporter.event())
+    assert (answer.status, answer.headers["Cache-Control"]) == (201, "no-store")
+
+
+def test_304_has_the_tag_of_200(shim, key, reporter):
+    reporter.say(*(f"e{i}" for i in range(20)))
+    for headers in ({}, {"Accept-Encoding": "gzip"}):
+        tag = shim.get(RECENT, key, headers=headers).headers["ETag"]
+        again = shim.get(RECENT, key, headers={**headers, "If-None-Match": tag})
+        assert (again.status, again.headers["ETag"]) == (304, tag)
+
+
+LATE_HEAD = "GET /v1/sync-runs HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize("data, status", [
+    (LATE_HEAD + "Host: y\r\n\r\n", 400), (f"GET /{'a' * 1100} HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    (LATE_HEAD + f"X-A: {'a' * 1100}\r\n\r\n", 431), (LATE_HEAD + "Content-Length: 99999999\r\n\r\n", 413),
+    (LATE_HEAD + "Content-Length: 5000\r\n\r\n", 401), (LATE_HEAD, 408), ("GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
+], ids=["400", "414", "431", "413", "401", "408", "404"])
+def test_heads_of_refusals(new_shim, data, status):
+    """Whoever writes them, they have what all answers have."""
+    head = new_shim("[Limits]\nHeadMaxBytes=1024\nHeadTimeoutSec=300ms\n").raw(data.encode()).partition(b"\r\n\r\n")[0].decode()
+    assert int(head.split()[1]) == status
+    headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert abs(parsedate_to_datetime(headers["Date"]).timestamp() - time.time()) < TIMEOUT_SEC
 
 
 def test_small_answers_are_not_compressed(shim, key):

@@ -33,6 +33,16 @@ def test_headers(shim, key, reporter):
         assert stream.block() == ": connected"
 
 
+def test_a_client_that_asks_for_the_end(shim, key, reporter):
+    """Of its connection; and one that says that it sends nothing more has a whole body."""
+    for wish in ("close", "Keep-Alive, CLOSE"):
+        with shim.stream(PATH, key, {"Connection": wish}) as stream:
+            assert (stream.headers["Connection"], stream.headers["Transfer-Encoding"]) == ("close", "chunked")
+            assert stream.messages(1) == ["first"]
+            stream.end.shutdown(socket.SHUT_WR)
+            assert stream.rest() == [] and stream.ended
+
+
 def test_frames(shim, key, reporter, client):
     (told,) = client.describe("DescribeEvents", user=ALICE)["events"]
     with shim.stream(PATH, key) as stream:
@@ -503,7 +513,7 @@ def test_a_client_that_closes_for_writing_is_gone(shim, key, reporter):
     with shim.stream(PATH, key) as stream:
         assert stream.messages(1) == ["first"]
         stream.end.shutdown(socket.SHUT_WR)
-        assert read_to_end(stream.end) == b""
+        assert read_to_end(stream.end) == b"0\r\n\r\n"
     wait_streams(shim, key, 0)
 
 
@@ -544,11 +554,11 @@ def test_limits_of_streams(new_shim, client, reporter):
     one, two = add_key(client, "one"), add_key(client, "two")
     streams = [shim.stream(PATH, one) for _ in range(2)]
     answer = shim.get(PATH, one)
-    assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "30")
     assert shim.request("HEAD", PATH, one).status == 429
     streams.append(shim.stream(PATH, two))
     answer = shim.get(PATH, two)
-    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "30")
     assert [stream.status for stream in streams] == [200] * 3
     streams[0].close()
     wait_streams(shim, two, 2)
