@@ -32,6 +32,7 @@ struct Bus {
         sd_event_source *progress_timer;
         struct PublishedConnector *connectors;
         struct PublishedConnection *connections;
+        sd_event_source *settings_timer; /* armed: connectors have changed, which is not told yet */
 
         struct Pending *pendings;
         struct Sender *senders;

@@ -9,9 +9,14 @@
 #include "base/string-util.h"
 #include "bus/bus-private.h"
 
+/* Of all that are switched on or off, or read anew, within so long one signal tells. */
+#define SETTINGS_INTERVAL_USEC (200 * USEC_PER_MSEC)
+
 /* What the outside knows of a connector. */
 typedef struct PublishedConnector {
         char *name;
+        ConnectorDefinition *definition; /* a reference */
+        bool active;
         char *connection; /* NULL: none */
         bool lost;
         UT_hash_handle hh;
@@ -23,6 +28,7 @@ static PublishedConnector *published_connector_free(PublishedConnector *connecto
         if (!connector)
                 return NULL;
         free(connector->name);
+        connector_definition_unref(connector->definition);
         free(connector->connection);
         free(connector);
         return NULL;
@@ -37,6 +43,8 @@ static PublishedConnector *published_connector_new(Bus *bus, const Connector *co
 
         if (!published || !(published->name = strdup(connector->definition->name)))
                 return NULL;
+        published->definition = connector_definition_ref(connector->definition);
+        published->active = connector->active;
         (void) property_changes(&connector_properties, connector, published->digests, names);
         HASH_ADD_KEYPTR(hh, bus->connectors, published->name, strlen(published->name), published);
         return published->lost ? NULL : TAKE_PTR(published);
@@ -126,6 +134,39 @@ static void on_connection_changed(const char *name, void *userdata)
                 tell_connection(bus, name);
 }
 
+static int on_settings_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Bus *bus = userdata;
+
+        emit_failed(sd_bus_emit_signal(bus->options.bus, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, "ConnectorsChanged",
+                                       NULL),
+                    "changed", "connectors");
+        return 0;
+}
+
+static void tell_settings(Bus *bus)
+{
+        int r = sd_event_source_get_enabled(bus->settings_timer, NULL);
+
+        if (r == 0)
+                r = sd_event_source_set_time_relative(bus->settings_timer, SETTINGS_INTERVAL_USEC);
+        if (r == 0)
+                r = sd_event_source_set_enabled(bus->settings_timer, SD_EVENT_ONESHOT);
+        if (r < 0)
+                (void) log_debug_errno(r, "Cannot time what is told of connectors: %m");
+}
+
+/* Not what runs change. */
+static void update_settings(Bus *bus, PublishedConnector *published, const Connector *connector)
+{
+        if (published->definition == connector->definition && published->active == connector->active)
+                return;
+        connector_definition_unref(published->definition);
+        published->definition = connector_definition_ref(connector->definition);
+        published->active = connector->active;
+        tell_settings(bus);
+}
+
 static void on_connector_added(const Connector *connector, void *userdata)
 {
         const char *name = connector->definition->name;
@@ -140,6 +181,7 @@ static void on_connector_added(const Connector *connector, void *userdata)
                 return;
         }
         emit_object_added(bus, &connector_object, name);
+        tell_settings(bus);
         update_connection(bus, published, connector->definition->connection);
 }
 
@@ -157,6 +199,7 @@ static void on_connector_changed(const Connector *connector, void *userdata)
                 return;
         }
         emit_properties(bus, &connector_object, &connector_properties, name, connector, published->digests);
+        update_settings(bus, published, connector);
         update_connection(bus, published, connector->definition->connection);
 }
 
@@ -169,6 +212,7 @@ static void on_connector_removed(const char *name, void *userdata)
         if (!published)
                 return;
         emit_object_removed(bus, &connector_object, name);
+        tell_settings(bus);
         update_connection(bus, published, NULL);
         HASH_DEL(bus->connectors, published);
         published_connector_free(published);
@@ -226,7 +270,14 @@ int connectors_publish(Bus *bus)
 {
         Connector *connector = NULL;
         const char *name = NULL;
+        int r;
 
+        r = sd_event_add_time(bus->options.event, &bus->settings_timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC,
+                              on_settings_timer, bus);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(bus->settings_timer, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
         while ((connector = engine_next_connector(bus->engine, connector))) {
                 PublishedConnector *published = published_connector_new(bus, connector);
 
@@ -244,6 +295,7 @@ void connectors_forget(Bus *bus)
         PublishedConnection *connection, *next_connection;
         PublishedConnector *connector, *next_connector;
 
+        bus->settings_timer = sd_event_source_disable_unref(bus->settings_timer);
         HASH_ITER(hh, bus->connectors, connector, next_connector) {
                 HASH_DEL(bus->connectors, connector);
                 published_connector_free(connector);

@@ -235,6 +235,7 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_SIGNAL_WITH_ARGS("RunRemoved", SD_BUS_ARGS("s", id, "o", run), 0),
         SD_BUS_SIGNAL_WITH_ARGS("AttentionChanged",
                                 SD_BUS_ARGS("s", connector, "o", path, "s", category, "s", message), 0),
+        SD_BUS_SIGNAL("ConnectorsChanged", "", 0),
         SD_BUS_SIGNAL_WITH_ARGS("EventsCommitted", SD_BUS_ARGS("a(tsss)", events), 0),
         SD_BUS_SIGNAL_WITH_ARGS("ApiKeyRevoked", SD_BUS_ARGS("s", name), 0),
         SD_BUS_SIGNAL_WITH_ARGS("WebhookEndpointChanged", SD_BUS_ARGS("s", id, "s", change), 0),

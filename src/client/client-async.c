@@ -25,13 +25,13 @@ struct ClientAsync {
         sd_event *event;
         ClientAsyncCallbacks callbacks;
         sd_bus *bus;
-        sd_bus_slot *slots[5]; /* matches and the question for the name's owner */
+        sd_bus_slot *slots[6]; /* matches and the question for the name's owner */
         size_t n_slots;
         sd_bus_slot *start; /* the daemon is being started */
         bool up;
         ClientCall *calls;
         unsigned n_calls;
-        unsigned n_sent; /* of those */
+        unsigned n_sent;        /* of those */
         sd_event_source *timer; /* the next attempt: to connect, or to send what waits */
         sd_event_source *exit;
         usec_t retry_usec;
@@ -387,6 +387,15 @@ static void close_bus(ClientAsync *client)
                 set_unsent(call);
 }
 
+static int on_connectors_changed(sd_bus_message *m, void *userdata, sd_bus_error *unused)
+{
+        ClientAsync *client = userdata;
+
+        if (client->callbacks.connectors_changed)
+                client->callbacks.connectors_changed(client->callbacks.userdata);
+        return 0;
+}
+
 static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *unused)
 {
         ClientAsync *client = userdata;
@@ -444,6 +453,8 @@ static int open_bus(ClientAsync *client)
         r = watch_signal(client, "EventsCommitted", on_events);
         if (r >= 0)
                 r = watch_signal(client, "ApiKeyRevoked", on_key_revoked);
+        if (r >= 0)
+                r = watch_signal(client, "ConnectorsChanged", on_connectors_changed);
         /* After the others: who hears that the daemon is there hears all else, too. */
         return r < 0 ? r : watch_owner(client);
 }

@@ -55,6 +55,8 @@ typedef struct ClientAsyncCallbacks {
         /* All that were committed together, and fit into one signal, have been told. */
         void (*events_end)(void *userdata);
         void (*key_revoked)(const char *name, void *userdata);
+        /* Connectors have come, gone, or have other settings. */
+        void (*connectors_changed)(void *userdata);
         /* The daemon is there, for the first time or again: what was signalled meanwhile was missed. */
         void (*returned)(void *userdata);
         /* The daemon went away: what was learnt of it may not hold any more. */

@@ -114,6 +114,13 @@ static void on_key_revoked(const char *name, void *userdata)
         auth_key_revoked(app->auth, name);
 }
 
+static void on_connectors_changed(void *userdata)
+{
+        App *app = userdata;
+
+        sse_hub_connectors_changed(app->hub);
+}
+
 static void on_returned(void *userdata)
 {
         App *app = userdata;
@@ -178,6 +185,7 @@ static int start(Service *s, const HttpArguments *arguments)
                 .event = on_event,
                 .events_end = on_events_end,
                 .key_revoked = on_key_revoked,
+                .connectors_changed = on_connectors_changed,
                 .returned = on_returned,
                 .lost = on_lost,
                 .userdata = app,

@@ -440,6 +440,34 @@ void sse_hub_say_availability(SseHub *hub)
                 beat(hub, NULL);
 }
 
+static void write_to_pages(SseStream **list, SseText *text)
+{
+        SseStream *stream, *next;
+
+        DL_FOREACH_SAFE(*list, stream, next)
+        if (stream->beats_by_event)
+                (void) write_text(stream, text, false);
+}
+
+void sse_hub_connectors_changed(SseHub *hub)
+{
+        _cleanup_(sse_text_unrefp) SseText *text = hub->status.n_streams > 0 ? sse_text_new() : NULL;
+        SseChannel *channel, *next;
+
+        if (!text)
+                return;
+        sse_text_add_changed(text);
+        if (sse_text_finish(text) < 0)
+                return;
+        sse_hub_flush(hub);
+        HASH_ITER(hh, hub->channels, channel, next) {
+                write_to_pages(&channel->streams, text);
+                write_to_pages(&channel->ahead, text);
+                write_to_pages(&channel->behind, text);
+                sse_channel_release(channel);
+        }
+}
+
 static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
 {
         _cleanup_(sse_text_unrefp) SseText *comment = sse_text_new();

@@ -67,6 +67,7 @@ void sse_hub_end_invalid(SseHub *hub);
 /* ---- What the daemon tells */
 void sse_hub_event(SseHub *hub, uint64_t seq, const char *user_id, const char *json);
 void sse_hub_flush(SseHub *hub); /* after the last of those that came together */
+void sse_hub_connectors_changed(SseHub *hub); /* tells those whose heartbeats are events */
 void sse_hub_daemon_lost(SseHub *hub);
 void sse_hub_daemon_returned(SseHub *hub);
 

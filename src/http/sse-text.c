@@ -97,6 +97,11 @@ void sse_text_add_heartbeat(SseText *text, bool available)
         buffer_append_string(&text->buffer, available ? "true}\n\n" : "false}\n\n");
 }
 
+void sse_text_add_changed(SseText *text)
+{
+        buffer_append_string(&text->buffer, "event: changed\ndata: {}\n\n");
+}
+
 int sse_text_finish(SseText *text)
 {
         static const char hex[] = "0123456789abcdef";

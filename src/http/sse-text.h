@@ -38,6 +38,9 @@ void sse_text_add_comment(SseText *text, const char *comment);
  * whether the daemon is there. */
 void sse_text_add_heartbeat(SseText *text, bool available);
 
+/* "event: changed\ndata: {}\n\n": connectors are no more what they were. */
+void sse_text_add_changed(SseText *text);
+
 /* Closes the chunk that it is to clients of HTTP/1.1. Return: 0; -ENOMEM, also where anything before found none. */
 int sse_text_finish(SseText *text) _must_check_;
 

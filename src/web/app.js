@@ -22,7 +22,7 @@ const DRAW_MS = 16; // what changes within is drawn together
 const TICK_MS = 1000; // so often what tells of time is told anew
 const POLL_MS = 5000; // so often one asks who is not told by a stream
 const RESUME_FIRST_MS = 500, RESUME_MAX_MS = 8000; // so often one asks for one's session where there is no answer
-const RELOAD_MS = 60000; // what no event tells of: settings, schedules
+const RELOAD_MS = 60000; // what may have been missed
 
 /** As it is kept. @param {api.Session} session */
 const markOf = ({ name, user, expiresAt }) => JSON.stringify([name, user, expiresAt]);
@@ -151,7 +151,7 @@ class Page {
       return;
     }
     this.liveState = "connecting";
-    this.live = new Live(path, { event: (event) => this.onEvent(event), state: (state) => this.onLive(state) });
+    this.live = new Live(path, { event: (event) => this.onEvent(event), changed: () => this.refresh(), state: (state) => this.onLive(state) });
   }
 
   /** @param {string} reason */

@@ -15,7 +15,8 @@ const HIDDEN_MS = 15000; // a page that nobody sees lets go: a browser has six c
 export class Live {
   /**
    * @param {string} path of the stream
-   * @param {{event: (event: SyncEvent) => void, state: (state: LiveState) => void}} callbacks
+   * @param {{event: (event: SyncEvent) => void, changed: () => void, state: (state: LiveState) => void}} callbacks
+   *   changed: syncs have come, gone, or have other settings
    */
   constructor(path, callbacks) {
     this.path = path;
@@ -63,6 +64,7 @@ export class Live {
       this.hear();
       this.become(JSON.parse(data).available ? "live" : "lost"); // the server is there, whether or not it hears of anything
     });
+    source.addEventListener("changed", () => this.callbacks.changed());
     source.addEventListener("sync.status", (message) => {
       this.hear();
       this.lastId = message.lastEventId || this.lastId;

@@ -120,6 +120,27 @@ def test_unchanged_properties_are_not_told(daemon, client):
     assert changes == [[{"Description": "Other words"}], [], []]
 
 
+def test_settings_are_told_of_together(daemon, client):
+    """Once for all that came with one Reload(), and for who is switched off; not for what a run changes."""
+    signals = client.signals(MANAGER, "ConnectorsChanged")
+    for act in (lambda: [daemon.add(name, Description="Another") for name in ("bank", "books", "mail", "new")],
+                lambda: (daemon.connectors / "new.connector").unlink()):
+        act()
+        client.manager("Reload")
+        wait_for(lambda: signals, "the change")
+        assert len(signals) == 1
+        del signals[:]
+    client.start("bank")
+    worker = daemon.worker()
+    worker.attach()
+    worker.finish(1, outcome="failed", attention="data_error")
+    worker.exit()
+    wait_for(lambda: client.get(connector_path("bank"), "org.syncrun1.Connector", "AttentionCategory"), "the end")
+    client.call(connector_path("bank"), "org.syncrun1.Connector", "SetActive", "(b)", False)
+    wait_for(lambda: signals, "the change")
+    assert len(signals) == 1
+
+
 def test_last_run_leaves_its_connection_alone(daemon, client):
     daemon.add("bank", Connection="shared")
     client.manager("Reload")

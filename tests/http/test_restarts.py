@@ -60,7 +60,7 @@ def test_the_server_begins_before_the_daemon(new_shim, daemon, key):
     assert shim.get(RUNS, key).status == 200
 
 
-def test_streams_say_whether_the_daemon_is_there(shim, daemon, key, reporter):
+def test_streams_say_whether_the_daemon_is_there(shim, daemon, client, key, reporter):
     """At once, to those who are shown their heartbeats; the others get what they always did."""
     with shim.stream(ALL + "?replay=1&heartbeat=event", key) as page, shim.stream(ALL + "?replay=1", key) as other:
         for stream in (page, other):
@@ -69,6 +69,9 @@ def test_streams_say_whether_the_daemon_is_there(shim, daemon, key, reporter):
         assert page.block() == 'event: heartbeat\ndata: {"available":false}'
         daemon.start()
         assert page.block() == 'event: heartbeat\ndata: {"available":true}'
+        daemon.add("bank", Enabled="no")
+        client.manager("Reload")
+        assert page.block() == "event: changed\ndata: {}"
         reporter.say("last")
         assert "last" in page.block() and "last" in other.block()
 

@@ -11,7 +11,7 @@ import time
 import pytest
 from browser import TIME_ZONE, WAIT_SEC, Keys
 from npm import HERE
-from sites import finish
+from sites import PULL, finish
 
 AT_ONCE_SEC = 1
 # What a browser says of requests that do not arrive, or arrive where there is no daemon.
@@ -186,6 +186,27 @@ def test_the_daemon_restarts(page, site):
     page.gone(".running")
     page.find(".is-live")
     assert page.console_but(*REFUSED) == []
+
+
+def test_what_changes_without_a_run(page, site):
+    """Who is switched off, comes or goes is seen at once, too."""
+    set_active = lambda active: site.client.call("/org/syncrun1/connector/hooks", "org.syncrun1.Connector", "SetActive", "(b)", active)  # noqa: E731
+    page.go("#/syncs/hooks")
+    page.find(".is-live")
+    page.find("[data-action=sync-now]:enabled")
+    set_active(False)
+    page.find(".heading .pill", "Inactive")
+    page.find("[data-action=sync-now]:disabled")
+    page.go("#/")
+    page.find(".row[data-key=hooks] .pill", "Inactive")
+    set_active(True)
+    page.find(".row[data-key=hooks] .pill", "Active")
+    site.daemon.add("newcomer", PULL)
+    site.client.manager("Reload")
+    page.find(".row[data-key=newcomer]")
+    (site.daemon.connectors / "newcomer.connector").unlink()
+    site.client.manager("Reload")
+    page.gone(".row[data-key=newcomer]")
 
 
 def test_while_the_daemon_is_away(page, site):
