@@ -95,13 +95,18 @@ static void forget_token(TokenHolders *holders, KnownToken *token)
         free(token);
 }
 
+/* Before its subject is looked for: a subject that a known token is of is not forgotten. */
+static void evict_token(TokenHolders *holders)
+{
+        if (HASH_COUNT(holders->tokens) >= TOKENS_MAX)
+                forget_token(holders, holders->tokens);
+}
+
 /* A token that cannot be kept is verified each time. */
 static void remember_token(TokenHolders *holders, const uint8_t hash[static SHA256_SIZE], Principal *holder)
 {
         KnownToken *token;
 
-        if (HASH_COUNT(holders->tokens) >= TOKENS_MAX)
-                forget_token(holders, holders->tokens);
         token = calloc(1, sizeof(*token));
         if (!token)
                 return;
@@ -148,6 +153,7 @@ int token_holders_verify(TokenHolders *holders, const char *text, const uint8_t 
         r = token_read(holders->keys, &rules, text, now_usec(CLOCK_REALTIME), &token, ret_why);
         if (r < 0)
                 return r;
+        evict_token(holders);
         subject = get_subject(holders, &token);
         holder = subject ? principal_new_subject(&token, subject->allowance) : NULL;
         if (!holder)

@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import threading
 
 import pytest
 from gi.repository import GLib
@@ -11,6 +12,7 @@ from server import ALICE
 from stand_in import KEY, StandIn, answer_of, ask
 
 SENT = 96  # CLIENT_SENT_MAX
+PRINCIPALS = 1024  # PRINCIPALS_MAX
 RUNS = "/v1/sync-runs"
 SETTINGS = "[Limits]\nConnectionsMax=infinity\nConnectionsPerAddressMax=infinity\nRequestsPerMinute=infinity\n"
 
@@ -68,6 +70,54 @@ def slow(bus, daemon):
     made = Slow(bus.address)
     yield made
     made.close()
+
+
+class Generous(StandIn):
+    """It knows every key."""
+
+    METHODS = {"CheckApiKey": "s(sass)"}
+
+    def __init__(self, address):
+        super().__init__(address)
+        self.n_asked = 0
+
+    def on_call(self, method, invocation):
+        self.n_asked += 1
+        invocation.return_value(GLib.Variant("(sass)", ("key", ["sync:read"], "")))
+
+
+def test_so_many_keys_are_known(new_shim, bus, daemon):
+    """At the limit and above: the oldest is asked about again when it comes back."""
+    daemon.stop()
+    generous = Generous(bus.address)
+    shim = new_shim()
+
+    def come(numbers):
+        """On one connection; how often the daemon is asked."""
+        before = generous.n_asked
+        with shim.connect() as end:
+            for n in numbers:
+                end.sendall(f"HEAD /v1/session HTTP/1.1\r\nHost: x\r\nX-API-Key: sk-{n:032x}\r\n\r\n".encode())
+                data = b""
+                while b"\r\n\r\n" not in data:
+                    data += end.recv(4096)
+                assert data.startswith(b"HTTP/1.1 200 ")
+        return generous.n_asked - before
+
+    def asked(*numbers):
+        results = []
+        threading.Thread(target=lambda: results.append(come(numbers))).start()
+        wait_for(lambda: results, "the answers")
+        return results[0]
+
+    assert asked(*range(PRINCIPALS)) == PRINCIPALS
+    assert asked(0, PRINCIPALS - 1) == 0
+    assert asked(PRINCIPALS) == 1
+    assert asked(1, 2, PRINCIPALS) == 0
+    assert asked(0) == 1
+    assert asked(2) == 0
+    assert asked(1) == 1
+    generous.close()
 
 
 def expect_heard(shim, slow, n):
