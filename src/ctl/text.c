@@ -8,8 +8,6 @@
 
 #include "base/string-util.h"
 
-#define LINE_BYTES_MAX (64 * KIB) /* more of one text is cut before it reaches the terminal */
-
 static bool locale_is_utf8(void)
 {
         return streq(nl_langinfo(CODESET), "UTF-8");

@@ -8,6 +8,8 @@
 
 #include "base/macros.h"
 
+#define LINE_BYTES_MAX (64 * KIB) /* more of one text is cut before it reaches the terminal */
+
 /* Columns that @s takes. Colour sequences take none; a byte that the locale's encoding does not know takes one. */
 unsigned text_width(const char *s) _pure_;
 

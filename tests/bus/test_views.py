@@ -88,8 +88,12 @@ def test_what_does_not_go_together_is_refused_by_name(daemon, client, method, va
     ("DescribeRuns", {"view": "open-wearables"}, 10000),
     ("DescribeEvents", {"view": "open-wearables", "user": USER}, 200),
     ("ListEvents", {"user": USER}, 10000),
+    ("DescribeConnectors", {"view": "redbark", "user": USER}, 200),
+    ("DescribeDeliveries", {"connector": "limits"}, 200),
 ])
 def test_limits_of_each_view(daemon, client, method, values, most):
+    daemon.add("limits")
+    client.manager("Reload")
     report(client, "r1")
     for limit in (1, most):
         client.manager(method, "(a{sv})", options(**values, limit=limit))

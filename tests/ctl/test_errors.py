@@ -105,6 +105,15 @@ def test_lines_at_the_limit(daemon, ctl):
     ctl.run("status", "bank", "--lines=10000")
 
 
+@pytest.mark.parametrize("n", ["0", "1001"])
+def test_iterations_have_limits(ctl, n):
+    assert "1 to 1000" in refused(ctl, 2, "calendar", f"--iterations={n}", "hourly")
+
+
+def test_iterations_at_the_limit(ctl):
+    assert ctl.run("calendar", "--iterations=1000", "hourly").count("\n") >= 1000
+
+
 NOT_TAKEN = [("list", "--wait"), ("list", "--lines=1"), ("start x", "--outcome=failed"), ("cancel x", "--full"),
              ("show x", "--page=1"), ("verify x", "--host=h"),
              ("calendar x", "--since=1h"), ("reload", "--active"), ("watch", "--since=1h"), ("users", "--user=" + "0" * 8 +

@@ -201,12 +201,13 @@ class Campaign:
         self.finish()
 
     def figures(self):
-        world, promises = self.world, self.world.promises
+        world = self.world
         with live(world.history_path) as history:
             runs = dict(history.execute("SELECT ifnull(outcome, state), count(*) FROM runs GROUP BY 1"))
+            n_events, = history.execute("SELECT count(*) FROM events").fetchone()
         kills = ", ".join(f"{n} {what}" for what, n in sorted(self.kills.items()))
         return (f"{self.kills.total()} kills ({kills}); {world.n_answers} calls answered, {world.n_refused} of them refused or cut"
-                f" off; {promises.last_seq} events; runs: {runs}; slowest start {self.slowest_start:.2f} s")
+                f" off; {n_events} events; runs: {runs}; slowest start {self.slowest_start:.2f} s")
 
 
 def parse_arguments():

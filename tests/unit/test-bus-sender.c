@@ -4,6 +4,7 @@
 
 #include "unit/expect.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <systemd/sd-bus.h>
@@ -148,6 +149,34 @@ static void test_answers(void **state)
         assert_non_null(sender_find(&f->bus, SENDER));
 }
 
+/* Of one more than can be remembered, the oldest is forgotten, and asked for anew. */
+static void test_many(void **state)
+{
+        Fixture *f = *state;
+        sd_bus_message *question, *answer = NULL;
+        sd_bus_slot *slot = NULL;
+        char name[32];
+
+        question = ask(f, &slot);
+        expect_ok(sd_bus_message_new_method_return(question, &answer));
+        expect_ok(sd_bus_message_append(answer, "a{sv}", 2, "UnixUserID", "u", 1000, "ProcessID", "u", 7));
+        expect_ok(sd_bus_message_seal(answer, 1, 0));
+        for (unsigned i = 0; i <= SENDERS_MAX; i++) {
+                Caller caller;
+
+                (void) snprintf(name, sizeof(name), ":2.%u", i);
+                expect_ok(sd_bus_message_rewind(answer, true));
+                expect_ok(sender_read(&f->bus, name, answer, &caller));
+                assert_non_null(sender_find(&f->bus, name));
+                /* At the limit the first is known still. */
+                assert_true(!!sender_find(&f->bus, ":2.0") == (i < SENDERS_MAX));
+        }
+        assert_non_null(sender_find(&f->bus, ":2.1"));
+        sd_bus_message_unref(answer);
+        sd_bus_message_unref(question);
+        sd_bus_slot_unref(slot);
+}
+
 /* A bus that takes no questions says nothing about who calls either. */
 static void test_no_bus(void **state)
 {
@@ -163,6 +192,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_many, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_bus, setup, teardown),
         };
 

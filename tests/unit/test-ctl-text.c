@@ -81,6 +81,17 @@ static void test_line(void **state)
         line = text_line(NULL);
         assert_string_equal(line, "");
         free(line);
+        for (size_t more = 0; more < 2; more++) { /* at the limit, and above it */
+                char *text = malloc(LINE_BYTES_MAX + 2);
+
+                assert_non_null(text);
+                memset(text, 'x', LINE_BYTES_MAX + more);
+                text[LINE_BYTES_MAX + more] = '\0';
+                line = text_line(text);
+                assert_int_equal(strlen(line), LINE_BYTES_MAX);
+                free(line);
+                free(text);
+        }
 }
 
 /* What table_print() writes to standard output. */

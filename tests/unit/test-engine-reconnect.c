@@ -4,6 +4,7 @@
 
 #include "unit/expect.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "engine/engine-internal.h"
@@ -97,6 +98,28 @@ static void test_program_fails(void **state)
                 assert_true(fixture_has(f->news, "reconnected acme"));
                 assert_false(fixture_has(f->calls, "start"));
                 a = (Answer){};
+                expect_ok(fixture_ask_reconnect(f, "acme", &a));
+                fixture_run_until(f, a.n > 0);
+                fixture_settle(f);
+        }
+}
+
+/* What it says is cut at RECONNECT_MESSAGE_MAX, and kept whole up to that. */
+static void test_long_message(void **state)
+{
+        EngineFixture *f = *state;
+
+        begin_program(f);
+        for (size_t more = 0; more < 2; more++) {
+                char letters[RECONNECT_MESSAGE_MAX + 2] = "", status[RECONNECT_MESSAGE_MAX + 64];
+                Answer a = {};
+
+                memset(letters, 'x', RECONNECT_MESSAGE_MAX + more);
+                assert_true((size_t) snprintf(status, sizeof(status), "{\"message\":\"%s\"}", letters) <
+                            sizeof(status));
+                fixture_task_ends(f, TASK_RECONNECT, "acme", RECONNECT_FAILED, status);
+                fixture_settle(f);
+                assert_int_equal(strlen(fixture_acme(f).record->reconnect_message), RECONNECT_MESSAGE_MAX);
                 expect_ok(fixture_ask_reconnect(f, "acme", &a));
                 fixture_run_until(f, a.n > 0);
                 fixture_settle(f);
@@ -328,10 +351,16 @@ static void test_delete_items(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                ENGINE_TEST(test_program_succeeds),       ENGINE_TEST(test_program_fails),
-                ENGINE_TEST(test_program_is_passed_over), ENGINE_TEST(test_program_is_cancelled),
-                ENGINE_TEST(test_program_over_a_restart), ENGINE_TEST(test_withdraw),
-                ENGINE_TEST(test_delete_items),           ENGINE_TEST(test_withdrawal_ends_a_program),
+                ENGINE_TEST(test_program_succeeds),
+                ENGINE_TEST(test_program_fails),
+                ENGINE_TEST(test_long_message),
+
+                ENGINE_TEST(test_program_is_passed_over),
+                ENGINE_TEST(test_program_is_cancelled),
+                ENGINE_TEST(test_program_over_a_restart),
+                ENGINE_TEST(test_withdraw),
+                ENGINE_TEST(test_delete_items),
+                ENGINE_TEST(test_withdrawal_ends_a_program),
                 ENGINE_TEST(test_withdrawal_over_a_restart),
                 ENGINE_TEST(test_withdrawal_before_a_program_begins),
                 ENGINE_TEST(test_delete_items_of_a_webhook),
