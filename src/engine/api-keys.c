@@ -228,7 +228,7 @@ static void note_use(Engine *engine, ApiKey *key)
         int r;
 
         /* A clock that was set back is followed. */
-        if (now >= key->last_used_usec && now - key->last_used_usec < API_KEY_USE_ACCURACY_USEC)
+        if (now >= key->last_used_usec && now - key->last_used_usec < API_KEY_NOTE_USEC)
                 return;
         r = engine_accepts(engine);
         if (r >= 0)

@@ -27,7 +27,8 @@ typedef struct KnownKey {
         Principal *principal; /* a reference */
         bool fresh;           /* the daemon has not gone away since it told of the key */
         bool lost;
-        ClientCall *recheck;
+        usec_t told_usec;    /* CLOCK_MONOTONIC: when the daemon was last told that it is used */
+        ClientCall *recheck; /* which tells it, too */
         UT_hash_handle hh;
 } KnownKey;
 
@@ -38,7 +39,8 @@ struct Auth {
         Failures *failures;
         SessionKey session_key;
         EndedSessions *ended;
-        sd_event_source *retry; /* of rechecks */
+        sd_event_source *retry;   /* of rechecks */
+        sd_event_source *telling; /* that the keys of open streams are in use */
         TokenHolders *tokens;
 };
 
@@ -176,22 +178,90 @@ static int learn(Auth *auth, const char *hash, sd_bus_message *reply, KnownKey *
         if (r < 0)
                 return r;
         known->fresh = true;
+        known->told_usec = now_usec(CLOCK_MONOTONIC);
         *ret = known;
         return 0;
 }
 
-/* ---- The key of a request */
+/* ---- Known keys once more */
 
-/* What the header of that name bears, borrowed; NULL if there is none. */
-static const char *find_bearer(const Request *request)
+static int arm(sd_event_source *timer, usec_t usec)
 {
-        const char *authorization = request_header(request, "Authorization");
-        size_t n = strlen("Bearer ");
+        int r = sd_event_source_set_time_relative(timer, usec);
 
-        if (!authorization || strncasecmp(authorization, "Bearer ", n) != 0)
-                return NULL;
-        return authorization + n + strspn(authorization + n, " ");
+        return r < 0 ? r : sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
+
+/* A stream goes on where the daemon is away, and where it says that the key holds; never because it could not be
+ * asked. Where the key holds without asking, its use was to be told, which is no reason to end anything. */
+static void on_rechecked(const ClientAnswer *answer, void *userdata)
+{
+        KnownKey *known = userdata;
+        int r;
+
+        known->recheck = NULL;
+        if (answer->error == 0)
+                known->fresh = read_key(answer->reply, known->principal) >= 0;
+        if (answer->error == -ENOKEY)
+                drop_revoked(known->auth, known);
+        else if (known->fresh)
+                return;
+        else if (answer->error == -EHOSTUNREACH && !answer->refusal) {
+                r = arm(known->auth->retry, RECHECK_USEC);
+                if (r < 0)
+                        (void) log_debug_errno(r, "Cannot wait for the daemon: %m");
+        } else
+                drop_unchecked(known->auth, known);
+}
+
+/* Asks the daemon whether it holds, and so tells of its use; who asked is not waiting. */
+static int recheck(KnownKey *known)
+{
+        const ClientRequest request = {
+                .member = "CheckApiKey",
+                .text = known->hash,
+                .repeatable = true,
+                .asks_alone = true,
+        };
+
+        if (known->recheck)
+                return 0;
+        known->told_usec = now_usec(CLOCK_MONOTONIC);
+        return client_async_call(known->auth->app->client, &request, on_rechecked, known, &known->recheck);
+}
+
+static void tell_again(KnownKey *known)
+{
+        if (now_usec(CLOCK_MONOTONIC) - known->told_usec >= API_KEY_TELL_USEC)
+                (void) recheck(known);
+}
+
+/* Whoever was granted something may have opened a stream, and a stream is a use as long as it lasts. */
+static void begin_telling(Auth *auth)
+{
+        int r = sd_event_source_get_enabled(auth->telling, NULL);
+
+        if (r == 0)
+                r = arm(auth->telling, API_KEY_TELL_USEC);
+        if (r < 0)
+                (void) log_debug_errno(r, "The use of streams is not told: %m");
+}
+
+static int on_telling_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Auth *auth = userdata;
+        KnownKey *known, *next;
+
+        HASH_ITER(hh, auth->known, known, next) {
+                if (known->principal->allowance->n_streams == 0)
+                        continue;
+                (void) recheck(known);
+                begin_telling(auth);
+        }
+        return 0;
+}
+
+/* ---- The key of a request */
 
 /* -EINVAL for what no key looks like: the daemon need not be asked. */
 static int hash_key(const char *key, char ret[static SHA256_HEX_MAX])
@@ -236,10 +306,12 @@ static void grant(Request *request, const KnownKey *known, const Check *check)
 {
         request->principal = check->is_session ? principal_new_session(known->principal, &check->session)
                                                : principal_ref(known->principal);
-        if (request->principal)
-                check->done(request, AUTH_GRANTED);
-        else
+        if (!request->principal) {
                 refuse_memory(request);
+                return;
+        }
+        begin_telling(known->auth);
+        check->done(request, AUTH_GRANTED);
 }
 
 static void on_checked(Request *request, const ClientAnswer *answer)
@@ -270,6 +342,7 @@ static void ask(Auth *auth, Request *request, const Check *check)
         KnownKey *known = find(auth, check->session.hash);
 
         if (known && known->fresh) {
+                tell_again(known);
                 grant(request, known, check);
                 return;
         }
@@ -349,7 +422,7 @@ static void check_token(Auth *auth, Request *request, const char *text, AuthDone
 /* One who sends two of them may mean either, and so may who reads them on the way. */
 void auth_check(Auth *auth, Request *request, AuthDone done)
 {
-        const char *bearer = find_bearer(request), *cookie = session_cookie_get(request);
+        const char *bearer = request_bearer(request), *cookie = session_cookie_get(request);
         const char *plain = request_header(request, "X-API-Key");
         const char *other = request_header(request, "X-Open-Wearables-API-Key");
 
@@ -423,50 +496,14 @@ void auth_daemon_lost(Auth *auth)
                 known->fresh = false;
 }
 
-static void recheck_later(Auth *auth)
-{
-        int r;
-
-        r = sd_event_source_set_time_relative(auth->retry, RECHECK_USEC);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(auth->retry, SD_EVENT_ONESHOT);
-        if (r < 0)
-                (void) log_debug_errno(r, "Cannot wait for the daemon: %m");
-}
-
-/* A stream goes on where the daemon is away, and where it says that the key holds; never because it could not be
- * asked. */
-static void on_rechecked(const ClientAnswer *answer, void *userdata)
-{
-        KnownKey *known = userdata;
-
-        known->recheck = NULL;
-        known->fresh = answer->error == 0 && read_key(answer->reply, known->principal) >= 0;
-        if (known->fresh)
-                return;
-        if (answer->error == -EHOSTUNREACH && !answer->refusal)
-                recheck_later(known->auth);
-        else if (answer->error == -ENOKEY)
-                drop_revoked(known->auth, known);
-        else
-                drop_unchecked(known->auth, known);
-}
-
 void auth_daemon_returned(Auth *auth)
 {
         KnownKey *known, *next;
 
         HASH_ITER(hh, auth->known, known, next) {
-                ClientRequest request = {
-                        .member = "CheckApiKey",
-                        .text = known->hash,
-                        .repeatable = true,
-                        .asks_alone = true,
-                };
-
-                if (known->fresh || known->principal->allowance->n_streams == 0 || known->recheck)
+                if (known->fresh || known->principal->allowance->n_streams == 0)
                         continue;
-                if (client_async_call(auth->app->client, &request, on_rechecked, known, &known->recheck) < 0)
+                if (recheck(known) < 0)
                         drop_unchecked(auth, known);
         }
 }
@@ -511,6 +548,15 @@ static void on_token_keys_gone(void *userdata)
         auth->revoked(auth->app);
 }
 
+/* Not armed. */
+static int add_timer(sd_event *event, sd_event_source **ret, usec_t accuracy_usec, sd_event_time_handler_t callback,
+                     Auth *auth)
+{
+        int r = sd_event_add_time(event, ret, CLOCK_MONOTONIC, 0, accuracy_usec, callback, auth);
+
+        return r < 0 ? r : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
+}
+
 int auth_new(App *app, void (*revoked)(App *app), Auth **ret)
 {
         Auth *auth = calloc(1, sizeof(*auth));
@@ -526,10 +572,9 @@ int auth_new(App *app, void (*revoked)(App *app), Auth **ret)
         if (r >= 0)
                 r = failures_new(FAILURES_MAX, app->settings.failures_per_minute, &auth->failures);
         if (r >= 0)
-                r = sd_event_add_time(app->event, &auth->retry, CLOCK_MONOTONIC, 0, RECHECK_USEC / 10,
-                                      on_recheck_timer, auth);
+                r = add_timer(app->event, &auth->retry, RECHECK_USEC / 10, on_recheck_timer, auth);
         if (r >= 0)
-                r = sd_event_source_set_enabled(auth->retry, SD_EVENT_OFF);
+                r = add_timer(app->event, &auth->telling, USEC_PER_SEC, on_telling_timer, auth);
         if (r < 0) {
                 auth_free(auth);
                 return r;
@@ -548,6 +593,7 @@ Auth *auth_free(Auth *auth)
         failures_free(auth->failures);
         ended_sessions_free(auth->ended);
         sd_event_source_disable_unref(auth->retry);
+        sd_event_source_disable_unref(auth->telling);
         explicit_bzero(&auth->session_key, sizeof(auth->session_key));
         free(auth);
         return NULL;

@@ -22,6 +22,16 @@ const char *request_header(const Request *request, const char *name)
         return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
 }
 
+const char *request_bearer(const Request *request)
+{
+        const char *authorization = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
+        size_t n = strlen("Bearer ");
+
+        if (!authorization || strncasecmp(authorization, "Bearer ", n) != 0)
+                return NULL;
+        return authorization + n + strspn(authorization + n, " ");
+}
+
 typedef struct HeaderList {
         const char *name;
         Buffer values;

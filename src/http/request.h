@@ -105,6 +105,9 @@ typedef struct Request {
 /* A header's value; NULL if there is none; borrowed. */
 const char *request_header(const Request *request, const char *name);
 
+/* What Authorization: bears; NULL if nothing; borrowed. */
+const char *request_bearer(const Request *request);
+
 /* All values of a header that is a list, in their order, with commas between them; NULL if there is none, or no
  * memory; the caller frees. */
 char *request_header_list(const Request *request, const char *name) _must_check_;

@@ -43,8 +43,12 @@ void api_scopes_to_words(unsigned scopes, const char *ret[static _API_SCOPE_MAX 
 #define API_KEY_SECRET_BYTES 16U
 #define API_KEY_TEXT_MAX     (sizeof(API_KEY_PREFIX) + 2 * API_KEY_SECRET_BYTES) /* with the closing NUL */
 
-/* One minute: how exact the time of the last use is, so that a busy key costs few writes. */
+/* One minute: how exact the time of the last use is, so that a busy key costs few writes. Who keeps what he was told of a
+ * key tells of its use so often, and what comes shortly after the last that was noted is not noted: both together make
+ * the minute. */
 #define API_KEY_USE_ACCURACY_USEC USEC_PER_MINUTE
+#define API_KEY_TELL_USEC         (50 * USEC_PER_SEC)
+#define API_KEY_NOTE_USEC         (API_KEY_USE_ACCURACY_USEC - API_KEY_TELL_USEC)
 
 /* 1 to API_KEY_NAME_MAX letters, digits and "._-@"; begins with a letter or a digit, and not as keys do: one that is
  * given for a name by mistake is not to be kept. */

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Who may do what: keys in each header, refusals in their order and words, revocation, and what is kept of a key."""
 
+import hashlib
 import os
+import re
 import resource
 import signal
+import subprocess
 
 import pytest
 from harness import options
@@ -113,6 +116,48 @@ def test_the_use_is_noted(shim, client, key):
     assert used() is None
     assert shim.get(RUNS, key).status == 200
     assert used() is not None
+
+
+def sha256(key):
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+@pytest.fixture
+def asked(bus, daemon):
+    """The hash of each key that the daemon is asked about, which is told so of its use."""
+    rule = "type='method_call',member='CheckApiKey'"
+    watch = subprocess.Popen(["dbus-monitor", "--address", bus.address, rule], stdout=subprocess.PIPE, text=True)
+    while "NameLost" not in watch.stdout.readline():  # it has become a monitor
+        pass
+    yield (match[1] for line in watch.stdout if (match := re.match(r' +string "([0-9a-f]{64})"', line)))
+    watch.kill()
+    watch.wait()
+    watch.stdout.close()
+
+
+@pytest.fixture
+def later(monkeypatch, new_shim):
+    monkeypatch.setenv("SYNCRUN_HTTP", os.environ["SYNCRUN_HTTP_LATER"])
+    return new_shim()
+
+
+def test_each_use_is_told(later, asked, key):
+    """Also those of a key that is known, and no more often than the time of the last use is exact."""
+    for _ in range(3):
+        for _ in range(3):
+            assert later.get(RUNS, key).status == 200
+        # One that is not known is asked about each time.
+        assert later.get(RUNS, UNKNOWN).status == 401
+        assert [next(asked), next(asked)] == [sha256(key), sha256(UNKNOWN)]
+        later.process.send_signal(signal.SIGUSR1)
+
+
+def test_a_stream_is_a_use(later, asked, key, reporter):
+    """As long as it lasts."""
+    with later.stream(RECENT.replace("recent", "stream"), key) as stream:
+        assert stream.messages(1) == ["first"]
+        for _ in range(3):
+            assert next(asked) == sha256(key)
 
 
 def test_keys_are_not_logged(shim, client, key, reporter):
