@@ -321,6 +321,15 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(WorkerCheck *, worker_check_free);
 
 static void worker_checks_begin(Bus *bus);
 
+/* While it is not, what was read at the start may not be shown: that a connector or run is not there says nothing. */
+static bool history_can_be_written(const Bus *bus)
+{
+        EngineStatus status;
+
+        engine_status(bus->engine, &status);
+        return status.storage_error == 0;
+}
+
 /* All waiting calls are answered here and now, so that none that comes later gets before them. */
 static void worker_check_end(WorkerCheck *check, int result)
 {
@@ -331,7 +340,8 @@ static void worker_check_end(WorkerCheck *check, int result)
 
                 result = connector && connector->run
                                  ? worker_trust(bus, check->connector, check->sender, connector->run->id)
-                                 : -ESRCH;
+                         : history_can_be_written(bus) ? -ESRCH
+                                                       : -EROFS;
         }
         for (size_t i = 0; i < check->n_waiting; i++) {
                 _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -458,6 +468,22 @@ static int method_worker(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return worker_verify(bus, m, connector->definition->name, error);
 }
 
+static int worker_find(sd_bus *b, const char *path, const char *interface, void *userdata, void **ret,
+                       sd_bus_error *error)
+{
+        _cleanup_free_ char *name = NULL;
+        Bus *bus = userdata;
+        int r;
+
+        r = object_name(path, SYNCRUN_PATH_CONNECTOR, &name);
+        if (r <= 0)
+                return r;
+        *ret = engine_find_connector(bus->engine, name);
+        if (*ret)
+                return 1;
+        return history_can_be_written(bus) ? 0 : bus_refuse(error, -EROFS);
+}
+
 void workers_free(Bus *bus)
 {
         WorkerCheck *check, *next_check;
@@ -494,5 +520,5 @@ const BusObject worker_object = {
         .path = SYNCRUN_PATH_CONNECTOR,
         .interface = SYNCRUN_IFACE_WORKER,
         .vtable = vtable,
-        .find = connector_find,
+        .find = worker_find,
 };

@@ -92,6 +92,11 @@ static void on_connector_publication(Engine *engine, Publication *publication, i
 {
         ConnectorPublication *p = container_of(publication, ConnectorPublication, publication);
 
+        /* At the start, on a disk that cannot be written: what the history has can be seen nevertheless. */
+        if (error == -EROFS && p->connector->was_read && !p->connector->announced) {
+                p->news = 0;
+                error = 0;
+        }
         if (error >= 0 && p->connector->definition)
                 publish(engine, p);
         connector_record_done(&p->record);
@@ -230,13 +235,13 @@ int connector_table_read_records(Engine *engine)
         if (r < 0)
                 return r;
         HASH_ITER(hh, engine->connectors, c, next)
-                c->stored = false;
+                c->stored = c->was_read = false;
         for (size_t i = 0; r >= 0 && i < n; i++) {
                 c = find_entry(engine, records[i].name);
                 if (!c)
                         r = entry_new(engine, records[i].name, records[i].id, &c);
                 if (r >= 0) {
-                        c->stored = true;
+                        c->stored = c->was_read = true;
                         c->unsaved = false;
                         connector_record_done(&c->record);
                         c->record = records[i];

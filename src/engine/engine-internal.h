@@ -75,6 +75,7 @@ struct ConnectorEntry {
         bool has_file;
         bool in_files;          /* seen by the reading of files under way */
         bool stored;            /* the history has its record, or will with what is put */
+        bool was_read;          /* the history had its record when it was read last */
         bool announced;         /* connector_added() was told */
         bool unsaved;           /* the schedule has changed the record: it is saved when it is published */
         ConnectorRecord record; /* working copy */

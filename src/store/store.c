@@ -25,7 +25,7 @@ static const char *why_not(int error)
                 return "it is damaged, or not a history of syncrun. Keep a copy; then put a backup in its place, try "
                        "sqlite3's '.recover', or move it away to begin anew";
         case EBUSY:
-                return "another process uses it. Is syncrund running already?";
+                return "another process uses it: perhaps syncrund runs already";
         case ENOSPC:
         case EDQUOT:
         case EFBIG:

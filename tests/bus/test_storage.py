@@ -164,6 +164,32 @@ def test_worker_outlives_a_full_disk(new_daemon, client, small_disk):
     assert client.get(run_path(run), RUN, "ItemsProcessed") == number
 
 
+def test_worker_of_before_outlives_a_disk_that_is_full_at_the_start(new_daemon, client, small_disk):
+    """Connectors and runs that cannot be shown yet are no reason to send it away."""
+    new_daemon.add("bank")
+    new_daemon.start()
+    run = client.start("bank")[0]
+    worker = new_daemon.worker()
+    worker.attach()
+    new_daemon.kill9()
+    for number in range(800):  # more than there is room for, also in what is left of the log
+        new_daemon.add(f"another{number}")
+    filler = fill(new_daemon)
+    new_daemon.start()
+    wait_for(lambda: client.get(PATH, MANAGER, "StorageError"), "what is wrong")
+    assert [c["name"] for c in client.describe("DescribeConnectors")["connectors"]] == ["bank"]
+    with pytest.raises(CallError) as caught:
+        worker.report(1, processed=1)
+    assert caught.value.name == "StorageUnavailable"
+    filler.unlink()
+    wait_for(lambda: client.get(PATH, MANAGER, "StorageError") == "", "its recovery")
+    worker.report(1, processed=1)
+    worker.finish(2, outcome="succeeded")
+    worker.exit()
+    wait_for(lambda: client.get(run_path(run), RUN, "State") == "finished", "the end")
+    assert client.get(run_path(run), RUN, "Outcome") == "succeeded"
+
+
 def waits(daemon, client, word):
     """It is up, says why it is of no use, and has no name yet."""
     daemon.spawn()
