@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Webhooks to a receiver on this machine: alone, and beside dead endpoints whose queues are long, of which one refuses and one
+"""Webhooks to a receiver on this machine: alone, over TLS, and beside dead endpoints whose queues are long, of which one refuses and one
 takes connections and never answers. Messages a second, the daemon's memory and CPU, and how long a call of the bus waits
 meanwhile, which is how long its loop has something else to do."""
 
@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bus"))
 
 from harness import MANAGER, PATH, Client, Daemon, PrivateBus  # noqa: E402
-from receiver import Receiver, hang  # noqa: E402
+from receiver import Authority, Receiver, hang  # noqa: E402
 from webhooks import LOCAL, USER, Webhooks  # noqa: E402
 
 BATCH = 1000
@@ -25,7 +25,10 @@ class Bench:
         self.bus = PrivateBus()
         self.client = Client(self.bus.address)
         self.daemon = Daemon(self.bus, folder)
-        self.daemon.write("syncrun.conf", LOCAL.format(retry="5s 5min 30min 2h 5h 10h 10h", more=""))
+        authority = Authority(folder / "authority")
+        self.certificate = authority.certificate("IP:127.0.0.1")
+        self.daemon.write("syncrun.conf", LOCAL.format(retry="5s 5min 30min 2h 5h 10h 10h",
+                                                       more=f"CertificateAuthorityFile={authority.file}"))
         self.daemon.start(SYNCRUN_LOG_LEVEL="warning")
         self.webhooks = Webhooks(self.client)
         self.n_runs = 0
@@ -45,10 +48,10 @@ class Bench:
         fields = Path(f"/proc/{self.daemon.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def measure(self, what, n):
+    def measure(self, what, n, certificate=None):
         """So many messages to an endpoint that takes them."""
         taken = threading.Semaphore(0)
-        receiver = Receiver(notice=lambda request: taken.release())
+        receiver = Receiver(notice=lambda request: taken.release(), certificate=certificate)
         endpoint = self.webhooks.add(receiver.url(), disabled=True)
         self.report(n)
         self.webhooks.call("UpdateWebhookEndpoint", endpoint, disabled=False)
@@ -67,7 +70,7 @@ class Bench:
         waits.sort()
         print(f"{what}: {n / seconds:.0f} messages/s, {1e6 * (self.cpu_sec() - cpu) / n:.0f} µs of CPU each, "
               f"{self.memory_kib()} KiB, of {len(waits)} calls p50 {1e3 * waits[len(waits) // 2]:.1f} ms, "
-              f"p99 {1e3 * waits[len(waits) * 99 // 100]:.1f} ms, longest {1e3 * waits[-1]:.0f} ms; load {os.getloadavg()[0]:.0f}")
+              f"p99 {1e3 * waits[len(waits) * 99 // 100]:.1f} ms, longest {1e3 * waits[-1]:.0f} ms; {len(receiver.connections)} connections; load {os.getloadavg()[0]:.0f}")
         self.webhooks.call("RemoveWebhookEndpoint", endpoint)
         receiver.close()
 
@@ -82,6 +85,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         bench.measure("alone", n_taken)
+        bench.measure("over TLS", n_taken, bench.certificate)
         bench.webhooks.add("http://127.0.0.1:1/")
         hanging = Receiver(then=hang)
         bench.webhooks.add(hanging.url())
