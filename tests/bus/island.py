@@ -11,15 +11,17 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 CLONE_NEWNET = 0x40000000
-TYPE_A = 1
+TYPE_A, TYPE_AAAA = 1, 28
 
 
 class NameServer:
-    """`names` says for each name what its addresses are: a list, or (None) nothing at all, not even an answer."""
+    """`names` says for each name what its addresses are: a list, or (None) nothing at all, not even an answer; or a tuple of
+    lists, one for each time that it is asked, of which the last one stays."""
 
     def __init__(self):
         self.names = {}
         self.questions = []
+        self.turns = {}
         self.asked = threading.Condition()
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 53))
@@ -49,9 +51,20 @@ class NameServer:
         addresses = self.names.get(name, [])
         if addresses is None:
             return None
-        records = [struct.pack(">HHHIH", 0xc00c, TYPE_A, 1, 0, 4) + socket.inet_aton(a) for a in addresses if kind == TYPE_A]
+        if isinstance(addresses, tuple):
+            asked = self.turns.setdefault((name, kind), 0)
+            self.turns[name, kind] += 1
+            addresses = addresses[min(asked, len(addresses) - 1)]
+        records = [self.record(kind, address) for address in addresses if (":" in address) == (kind == TYPE_AAAA)]
+        if kind not in (TYPE_A, TYPE_AAAA):
+            records = []
         head = question[:2] + struct.pack(">HHHHH", 0x8180, 1, len(records), 0, 0)
         return head + question[12:end] + b"".join(records)
+
+    @staticmethod
+    def record(kind, address):
+        data = socket.inet_pton(socket.AF_INET6 if kind == TYPE_AAAA else socket.AF_INET, address)
+        return struct.pack(">HHHIH", 0xc00c, kind, 1, 0, len(data)) + data
 
     def wait_question(self, name):
         with self.asked:

@@ -91,6 +91,7 @@ class Receiver:
     def __post_init__(self):
         self.requests = []
         self.connections = []
+        self.addresses = []  # of ours, that the connections were made to
         self.closing = threading.Event()
         self.lock = threading.Lock()
         self.then = self.then or answer()
@@ -114,6 +115,7 @@ class Receiver:
                 return
             with self.lock:
                 self.connections.append(connection)
+                self.addresses.append(connection.getsockname()[0])
                 thread = threading.Thread(target=self.serve, args=[connection], daemon=True)
                 self.threads.append(thread)
             thread.start()

@@ -10,8 +10,8 @@ import threading
 
 import pytest
 from harness import TIMEOUT_SEC, wait_for
-from receiver import answer, reset
-from webhooks import USER
+from receiver import answer, hang, reset
+from webhooks import USER, report
 
 ANSWERS = {
     "taken": answer(),
@@ -137,6 +137,55 @@ def test_killed_at_a_step(begin, receivers, new_daemon, client, how, step):
         webhooks.call("UpdateWebhookEndpoint", endpoint, disabled=False)
         client.manager("RecoverWebhook", "(sta{sv})", endpoint, 0, {})
     wait_for(lambda: on_its_way(new_daemon, endpoint) == 0, "both messages to be taken")
+    check(new_daemon, receiver)
+
+
+def test_killed_before_its_request(begin, receivers, new_daemon, client):
+    """The message is committed, and its turn has not come: another endpoint has the only place there is."""
+    held, arrived = receivers(then=hang), threading.Event()
+    held.notice = lambda request: arrived.set()
+    receiver = receivers()
+    webhooks = begin(more="MaxRequests=1\nTimeoutSec=1h")
+    blocking = webhooks.add(held.url(), types=["sync.failed"])
+    endpoint = webhooks.add(receiver.url(), types=["sync.started", "sync.completed"])
+    report(client, "r0", "failed")
+    assert arrived.wait(TIMEOUT_SEC)
+    client.manager("ReportEvents", "(s)", json.dumps(events("r1")))
+    new_daemon.kill9()
+    assert receiver.requests == [] and count(new_daemon, "pending", "waiting") == 3
+    new_daemon.start()
+    webhooks.call("RemoveWebhookEndpoint", blocking)
+    wait_for(lambda: on_its_way(new_daemon, endpoint) == 0, "both messages to be taken")
+    assert receiver.types == ["sync.started", "sync.completed"]
+
+
+@pytest.mark.parametrize("status", [200, 500, 410])
+def test_killed_between_the_answer_and_its_commit(begin, receivers, new_daemon, client, status):
+    """It was answered, the daemon has read that, and the disk does not know: it is sent again, with the same id."""
+    answered = threading.Event()
+
+    def close_behind(connection, closing):
+        answer(status, Connection="close")(connection, closing)
+        assert connection.recv(1) == b""  # the other end has read all of it, and closed
+        answered.set()
+
+    arrived, go = threading.Event(), threading.Event()
+    receiver = receivers(lambda connection, closing: (arrived.set(), go.wait(TIMEOUT_SEC), close_behind(connection, closing)))
+    webhooks = begin(retry="1h")
+    locked = sqlite3.connect(new_daemon.state / "history.db", isolation_level=None, timeout=TIMEOUT_SEC)
+    endpoint = webhooks.add(receiver.url())
+    client.manager("ReportEvents", "(s)", json.dumps(events("r1")))
+    assert arrived.wait(TIMEOUT_SEC)
+    locked.execute("BEGIN IMMEDIATE")  # nothing is committed but by us
+    go.set()
+    assert answered.wait(TIMEOUT_SEC)
+    new_daemon.kill9()
+    locked.rollback()
+    locked.close()
+    assert query(new_daemon, "SELECT count(*) FROM webhook_attempts") == [(0,)]
+    new_daemon.start()
+    wait_for(lambda: on_its_way(new_daemon, endpoint) == 0, "both messages to be taken")
+    assert receiver.ids[0] == receiver.ids[1] and len(set(receiver.ids)) == 2
     check(new_daemon, receiver)
 
 
