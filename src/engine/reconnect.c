@@ -155,10 +155,13 @@ static bool says_so(const Run *run)
 int reconnect_outlived(const EngineRun *r)
 {
         const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT };
+        const FollowUp *follow_up = &r->connector->record.follow_up;
         int k;
 
         if (connection_is_of_run(r) || !says_so(r->run))
                 return 0;
+        if (follow_up->wanted && !follow_up->accounts)
+                return 1; /* by who asked for it */
         k = follow_up_owe(r->connector, &request);
         return k < 0 ? k : 1;
 }
