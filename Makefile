@@ -19,7 +19,7 @@ TEST_DEPS = clang clang-tidy clang-format cppcheck libclang-rt-14-dev systemd-co
 
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help deps test-deps build demo check lint bench fuzz torture soak install clean
+.PHONY: help deps test-deps build demo check lint coverage bench fuzz torture soak install clean
 
 help:
 	@echo 'make deps      install what is missing of the Debian packages that building and the demo need'
@@ -28,6 +28,7 @@ help:
 	@echo 'make demo      three connectors on real local data and the page, on a private bus, without root'
 	@echo 'make check     build with -Werror and run every test, also under ASan and UBSan'
 	@echo 'make lint      clang-tidy and cppcheck over the whole tree, a minute or two'
+	@echo 'make coverage  how much of each room the unit, bus, ctl, http and worker suites run'
 	@echo 'make bench     run the benchmarks in a release build'
 	@echo 'make fuzz      run each libFuzzer target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make torture   kill the daemon and its workers COUNT=$(COUNT) times under load (SEED= draws the same again)'
@@ -79,6 +80,14 @@ lint: test-deps build
 		--library=tests/lint/cppcheck.cfg --suppress=missingInclude --suppress=memleak --suppress=internalAstError \
 		-I src -I $(BUILD) src
 
+# gcov is gcc's own. Where a test fails, what is printed is of those that went well.
+coverage: test-deps
+	[ -e build-coverage/build.ninja ] || meson setup build-coverage -Db_coverage=true
+	ninja -C build-coverage
+	find build-coverage -name '*.gcda' -delete
+	-meson test -C build-coverage --no-rebuild --quiet --timeout-multiplier 3 $(addprefix --suite ,unit bus ctl http worker)
+	@$(PYTHON) tests/coverage.py build-coverage
+
 # What the HTTP server is measured beside.
 bench: DEPS += libnginx-mod-nchan redis-server python3-fastapi python3-uvicorn python3-uvloop python3-httptools python3-redis
 bench: test-deps
@@ -104,4 +113,4 @@ install: build
 	meson install -C $(BUILD) --no-rebuild
 
 clean:
-	rm -rf $(BUILD) build-check build-asan build-bench build-fuzz
+	rm -rf $(BUILD) build-check build-asan build-bench build-coverage build-fuzz
