@@ -181,9 +181,11 @@ int verb_connections(Ctl *ctl, int argc, char **argv)
 static void tell_reconnected(const ClientReconnected *run)
 {
         if (isempty(run->run_id))
-                (void) printf("%s: runs when there is room in the queue (MaxQueuedRuns=)\n", run->connector);
+                (void) printf("%s: runs when it can; 'syncrunctl status %s' tells what keeps it\n", run->connector,
+                              run->connector);
         else
-                (void) printf(run->already_active ? "%s: after run %s, which is active\n" : "%s: run %s\n",
+                (void) printf(run->already_active ? "%s: run %s is active; another follows unless it goes well\n"
+                                                  : "%s: run %s\n",
                               run->connector, run->run_id);
 }
 

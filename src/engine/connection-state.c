@@ -215,13 +215,31 @@ static bool is_told(const ConnectionEntry *connection, const Shown *shown)
         return shown->state == connection->record.shown;
 }
 
+/* Whether its connectors waited for what is there now: it is active again, or it is lost still, and its consent, which
+ * was over, is not. */
+static bool ends_need(ConnectionEntry *connection, const Shown *shown)
+{
+        ConnectorEntry *c;
+
+        if (connection->record.shown < CONNECTION_LOST)
+                return false;
+        if (shown->state < CONNECTION_LOST)
+                return true;
+        if (consent_word(connection, shown).category >= 0)
+                return false;
+        DL_FOREACH(connection->members, c)
+                if (attention_is_of_consent(&c->record.attention))
+                        return true;
+        return false;
+}
+
 /* By the clock, or by files. @changed: its record is another, too. */
 static int update(ConnectionEntry *connection, const Shown *shown, bool changed)
 {
         bool told = is_told(connection, shown);
         int r = 0;
 
-        if (shown->state < CONNECTION_LOST && connection->record.shown >= CONNECTION_LOST)
+        if (ends_need(connection, shown))
                 r = reconnect_waiting(connection);
         connection->record.shown = shown->state;
         tell_members(connection, shown);
@@ -232,7 +250,7 @@ static int update(ConnectionEntry *connection, const Shown *shown, bool changed)
 
 static int settle(ConnectionEntry *connection);
 
-static int update_each(Engine *engine, bool files)
+static int update_each(Engine *engine)
 {
         usec_t now = engine_now(engine, CLOCK_REALTIME), due = USEC_INFINITY;
         ConnectionEntry *connection, *next;
@@ -243,7 +261,7 @@ static int update_each(Engine *engine, bool files)
 
                 if (!connection->definition && !connection->members)
                         continue;
-                r = files ? settle(connection) : 0;
+                r = settle(connection);
                 if (r < 0)
                         return r;
                 shown = look(connection->definition, &connection->record, now);
@@ -258,7 +276,7 @@ static int update_each(Engine *engine, bool files)
 
 static void update_all(Engine *engine)
 {
-        int r = update_each(engine, false);
+        int r = update_each(engine);
 
         if (r < 0)
                 engine_break(engine, r);
@@ -305,11 +323,16 @@ int connection_set_state(ConnectionEntry *connection, ConnectionState state, con
         return 0;
 }
 
-bool connection_is_of_run(const EngineRun *r)
+bool connection_is_same_of_run(const EngineRun *r)
 {
         const ConnectionEntry *connection = r->connector->connection;
 
-        return !r->outlived && streq_null(r->definition->connection, connection ? connection->name : NULL);
+        return streq_null(r->definition->connection, connection ? connection->name : NULL);
+}
+
+bool connection_is_of_run(const EngineRun *r)
+{
+        return !r->outlived && connection_is_same_of_run(r);
 }
 
 static int recovered(ConnectionEntry *connection, ConnectorEntry *c, const Run *run)
@@ -318,7 +341,8 @@ static int recovered(ConnectionEntry *connection, ConnectorEntry *c, const Run *
 
         c->recovered_in_vain = false;
         /* One that began before it was lost says nothing. */
-        if (connection->record.state == CONNECTION_ACTIVE || run->created_usec < connection->record.since_usec)
+        if (connection->record.state == CONNECTION_ACTIVE ||
+            (run->started_usec ?: run->created_usec) < connection->record.since_usec)
                 return 0;
         r = connection_set_state(connection, CONNECTION_ACTIVE, NULL, run->id);
         if (r < 0)
@@ -377,8 +401,27 @@ static const Attention *worst_attention(const ConnectionEntry *connection)
         return found;
 }
 
+/* Whether the connector is there still whose run has said it; also where the history does not know any more. */
+static int is_said_still(ConnectionEntry *connection)
+{
+        const char *run_id = connection->record.run_id;
+        _cleanup_(run_freep) Run *run = NULL;
+        ConnectorEntry *c;
+        int r;
+
+        if (!run_id)
+                return false;
+        r = store_get_run(connection->engine->store, run_id, false, &run);
+        if (r < 0)
+                return r == -ESRCH ? true : r;
+        DL_FOREACH(connection->members, c)
+                if (streq_null(c->name, run->connector) && streq_null(c->record.user_id, run->user_id))
+                        return true;
+        return false;
+}
+
 /* Connectors that are gone, or another user's now, say nothing any more; a connection of which the history knows
- * nothing is what its connectors say. Return: 1 (it is another); 0; -ENOMEM. */
+ * nothing is what its connectors say. Return: 1 (it is another); 0; negative errno. */
 static int settle(ConnectionEntry *connection)
 {
         const Attention *worst = worst_attention(connection);
@@ -387,6 +430,9 @@ static int settle(ConnectionEntry *connection)
 
         if (record->withdrawn || (connection->stored ? worst || record->state == CONNECTION_ACTIVE : !worst))
                 return 0;
+        r = connection->stored ? is_said_still(connection) : 0;
+        if (r != 0)
+                return MIN(r, 0);
         r = connection_set_state(connection, worst ? connection_state_by_category(worst->category) : CONNECTION_ACTIVE,
                                  worst ? worst->message : NULL, worst ? worst->run_id : NULL);
         if (r < 0)
@@ -398,7 +444,7 @@ static int settle(ConnectionEntry *connection)
 
 void connection_state_settle_all(Engine *engine)
 {
-        int r = update_each(engine, true);
+        int r = update_each(engine);
 
         if (r >= 0)
                 r = tell_unconnected(engine);

@@ -29,6 +29,9 @@ int connection_run_ended(ConnectorEntry *c, const Run *run, const char *met) _mu
  * was reconnected, or under another one; then it moves no state. */
 bool connection_is_of_run(const EngineRun *r) _pure_;
 
+/* The same, also where it began before the reconnection. */
+bool connection_is_same_of_run(const EngineRun *r) _pure_;
+
 /* The consent of its connection is over, or is there: the connector, which has joined or was switched on, says so, or
  * no longer. Return: 0; negative errno. */
 int connection_tell(ConnectorEntry *c) _must_check_;

@@ -211,6 +211,17 @@ int connection_table_read_records(Engine *engine)
 
 /* ---- Files */
 
+/* A line that is wrong is no new consent: the end that was known stands. */
+static void keep_consent_end(ConnectionDefinition *definition, ConnectionDefinition *before)
+{
+        if (before && definition->load_state == LOAD_BAD_SETTING &&
+            point_in_time_usec(&definition->consent_expires) == USEC_INFINITY) {
+                point_in_time_done(&definition->consent_expires);
+                definition->consent_expires = before->consent_expires;
+                before->consent_expires = (PointInTime) POINT_IN_TIME_INIT;
+        }
+}
+
 static int load_connection(Engine *engine, const char *name)
 {
         _cleanup_(connection_definition_unrefp) ConnectionDefinition *definition = NULL;
@@ -226,6 +237,7 @@ static int load_connection(Engine *engine, const char *name)
                 connection->in_files = true;
                 if (!connection->definition || !connection_definition_equal(connection->definition, definition)) {
                         connection_log(definition, &d, is_news);
+                        keep_consent_end(definition, connection->definition);
                         connection_definition_unref(connection->definition);
                         connection->definition = TAKE_PTR(definition);
                         connection_publish(connection, 0);

@@ -78,7 +78,10 @@ static int record_deletion(ConnectorEntry *c)
         scheduler_update(c, SCHEDULE_RUN_CHANGED);
         connector_save(c, 0);
         /* It is the withdrawal that kept it from running: somebody has reconnected meanwhile. */
-        return connector_may_run(c) ? run_begin(c, &request, &run) : 0;
+        if (!connector_may_run(c))
+                return 0;
+        follow_up_meet(c, &request);
+        return run_begin(c, &request, &run);
 }
 
 void deletion_ended(Engine *engine, const char *connector, const TaskExit *how)

@@ -216,8 +216,8 @@ int engine_cancel_run(Engine *engine, const char *run_id, const char *requested_
 int engine_set_active(Engine *engine, const char *connector, bool active, EngineReply reply,
                       void *userdata) _must_check_;
 
-/* A run that a reconnection has begun, or one that was active then, and that another one follows; "": there is no room
- * in the queue, and a run is owed. */
+/* A run that a reconnection has begun, or one that was active then, and that another one follows unless it goes well;
+ * "": there is no room in the queue, or the connector may not run now, and a run is owed. */
 typedef struct ReconnectedRun {
         const char *connector; /* borrowed */
         char run_id[UUID_TEXT_MAX];
@@ -234,15 +234,15 @@ typedef struct ReconnectWish {
         const char *user_id; /* only this user's connectors, and -ENOLINK where there are none; NULL: everybody's */
         const char *requested_by;
         bool done;                   /* by a person: no program is to run */
-        usec_t consent_expires_usec; /* with @done: when the new consent ends; 0: not known, or as the file says */
+        usec_t consent_expires_usec; /* with @done: when the new consent ends; 0: as known before */
 } ReconnectWish;
 
 /* Runs ExecReconnect= of the connection, where there is one and it is not done yet: it runs on, and the reply says so;
  * one that runs already is joined. Else, and when the program has succeeded, the connection is active, and every
- * active connector of it whose attention, or active run, says that the connection is lost or a consent missing runs
- * once; after the active run, where there is one that has begun, and where the queue is full, when there is room in
- * it. Refusals: -ENOLINK, -EINVAL (the new consent has ended already), -ENOEXEC (the connection's file is bad),
- * -EACCES (the program is not this user's alone), -EROFS, -ENOBUFS, -ENOMEM. */
+ * connector of it whose attention, or active run, says that the connection is lost or a consent missing runs once;
+ * after the active run, where there is one that has begun, unless that goes well, and where the queue is full, or it
+ * may not run now, when it can. Refusals: -ENOLINK, -EINVAL (the new consent has ended already), -ENOEXEC (the
+ * connection's file is bad), -EACCES (the program is not this user's alone), -EROFS, -ENOBUFS, -ENOMEM. */
 int engine_reconnect(Engine *engine, const char *connection, const ReconnectWish *wish, EngineReconnectReply reply,
                      void *userdata) _must_check_;
 

@@ -27,9 +27,22 @@ static int set_words(FollowUp *follow_up, const RunRequest *request)
         return 0;
 }
 
+/* Whose the words are where two ask for a run: of those that nobody asks for by name the first one's. A reconnection's
+ * is not wanted any more if the run before it goes well, and all others are. */
+static int rank(RunTrigger trigger)
+{
+        if (trigger == RUN_TRIGGER_RECONNECT)
+                return 0;
+        return trigger == RUN_TRIGGER_SCHEDULE || trigger == RUN_TRIGGER_CATCH_UP ? 1 : 2;
+}
+
+static bool gives_way(RunTrigger trigger, RunTrigger before)
+{
+        return rank(trigger) <= MIN(rank(before), 1);
+}
+
 int follow_up_add(ConnectorEntry *c, const RunRequest *request)
 {
-        bool scheduled = request->trigger == RUN_TRIGGER_SCHEDULE || request->trigger == RUN_TRIGGER_CATCH_UP;
         FollowUp *follow_up = request->full_resync ? &c->record.resync : &c->record.follow_up;
         _cleanup_free_ char *accounts = NULL;
         int r;
@@ -38,7 +51,7 @@ int follow_up_add(ConnectorEntry *c, const RunRequest *request)
                 r = account_set_join(follow_up->accounts, request->only_accounts, &accounts);
         else
                 r = free_and_strdup(&accounts, request->only_accounts);
-        if (r >= 0 && (!follow_up->wanted || !scheduled))
+        if (r >= 0 && !(follow_up->wanted && gives_way(request->trigger, follow_up->trigger)))
                 r = set_words(follow_up, request);
         if (r < 0)
                 return r;
@@ -109,11 +122,18 @@ static int owe_wanted(ConnectorRecord *record)
         return r;
 }
 
+/* What a reconnection owes waits until the connector may run. */
+static bool is_for_later(const FollowUp *follow_up)
+{
+        return follow_up->wanted && follow_up->trigger == RUN_TRIGGER_RECONNECT;
+}
+
 static int forget_all(ConnectorEntry *c)
 {
         int k = owe_wanted(&c->record);
 
-        follow_up_forget(&c->record.follow_up);
+        if (!is_for_later(&c->record.follow_up))
+                follow_up_forget(&c->record.follow_up);
         connector_save(c, 0);
         return k;
 }
@@ -188,6 +208,16 @@ static int begin_owed(ConnectorEntry *c)
                                     : forget_all(c);
 }
 
+static bool is_due(const ConnectorEntry *c)
+{
+        const ConnectorRecord *record = &c->record;
+
+        if (c->run)
+                return false;
+        return record->resync.wanted ||
+               (record->follow_up.wanted && (connector_may_run(c) || !is_for_later(&record->follow_up)));
+}
+
 void follow_ups_dispatch(Engine *engine)
 {
         ConnectorEntry *c, *next;
@@ -199,7 +229,7 @@ void follow_ups_dispatch(Engine *engine)
         HASH_ITER(hh, engine->connectors, c, next) {
                 int r = 0;
 
-                if (c->run || !(c->record.follow_up.wanted || c->record.resync.wanted))
+                if (!is_due(c))
                         continue;
                 if (c->definition && run_queue_is_full(engine, c->definition->provider))
                         left = true;

@@ -10,7 +10,7 @@
  * follow_up_add() - a run is wanted after the active one
  * @request: as of run_begin(); full resyncs are joined with each other, and all else is joined: all accounts if any
  *           wants all, else each that any names. Trigger, asker and reason are the newest one's, but a schedule's give
- *           way. More than can be named together is all.
+ *           way, and a reconnection's to all. More than can be named together is all.
  *
  * The caller saves the record.
  *
@@ -22,7 +22,8 @@ int follow_up_add(ConnectorEntry *c, const RunRequest *request) _must_check_;
  * follow_up_begin() - @after has ended: begin what comes next
  *
  * A full resync that was asked for goes first; then one that is owed, where @after went well and was not that; then
- * what else is wanted. Where the connector may not run any more all is forgotten, but a full resync is owed.
+ * what else is wanted. Where the connector may not run any more all is forgotten, but a full resync is owed, and what
+ * a reconnection asks for waits until it may.
  *
  * Return: 0, also where nothing is wanted; -ENOMEM; errno of getrandom(2).
  */

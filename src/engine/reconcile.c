@@ -289,6 +289,17 @@ static int update_connectors(Engine *engine)
         return 0;
 }
 
+static int find_missed(Engine *engine)
+{
+        ConnectorEntry *c, *next;
+        int k = 0;
+
+        HASH_ITER(hh, engine->connectors, c, next)
+                if (k >= 0)
+                        k = reconnect_missed(c);
+        return k;
+}
+
 int engine_reconcile(Engine *engine)
 {
         int k;
@@ -325,6 +336,8 @@ int engine_reconcile(Engine *engine)
                 k = publish_missed_events(engine);
         if (k >= 0)
                 k = take_up_runs(engine);
+        if (k >= 0)
+                k = find_missed(engine);
         if (k >= 0) {
                 deletions_resume(engine);
                 engine->owes_runs = true; /* perhaps */

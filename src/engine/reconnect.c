@@ -35,8 +35,8 @@ static void on_reconnect_publication(Engine *engine, Publication *publication, i
 /* Also where its active run says so, and has not ended yet. Who waits for a consent has attention for it. */
 static bool is_affected(const ConnectorEntry *c)
 {
-        return connector_may_run(c) && (connection_concerns(c->record.attention.category) ||
-                                        (c->run && connection_concerns(c->run->run->category)));
+        return connection_concerns(c->record.attention.category) ||
+               (c->run && connection_concerns(c->run->run->category));
 }
 
 static bool is_of_user(const ConnectorEntry *c, const char *user_id)
@@ -56,8 +56,8 @@ static bool is_met_by(const EngineRun *r)
         return r && !has_begun(r) && !r->run->only_accounts;
 }
 
-/* Where there is no room in the queue, the run is owed, and begins when there is. Not told of where the active one is
- * another user's, of before. @p NULL: nobody is told. */
+/* Where there is no room in the queue, or it may not run now, the run is owed, and begins when it can. Not told of
+ * where the active one is another user's, of before. @p NULL: nobody is told. */
 static int run_reconnected(ConnectorEntry *c, const char *user_id, const char *requested_by, ReconnectPublication *p)
 {
         const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT, .requested_by = requested_by };
@@ -68,7 +68,8 @@ static int run_reconnected(ConnectorEntry *c, const char *user_id, const char *r
 
         if (is_met_by(r))
                 ;
-        else if (active || run_queue_is_full(c->published.engine, c->definition->provider))
+        else if (active || !connector_may_run(c) ||
+                 run_queue_is_full(c->published.engine, c->definition->provider))
                 k = follow_up_owe(c, &request);
         else
                 k = run_begin(c, &request, &r);
@@ -116,6 +117,12 @@ int reconnect_others(ConnectionEntry *connection, const ConnectorEntry *but)
         return 0;
 }
 
+static void mark_outlived(ConnectorEntry *c)
+{
+        if (c->run && has_begun(c->run))
+                c->run->outlived = true;
+}
+
 int reconnect_waiting(ConnectionEntry *connection)
 {
         const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT };
@@ -124,6 +131,7 @@ int reconnect_waiting(ConnectionEntry *connection)
 
         DL_FOREACH(connection->members, c) {
                 c->recovered_in_vain = false;
+                mark_outlived(c);
                 if (!is_affected(c) || is_met_by(c->run))
                         continue;
                 k = follow_up_owe(c, &request);
@@ -137,9 +145,18 @@ int reconnect_admitted(ConnectorEntry *c)
 {
         const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT };
 
-        if (!c->connection || c->connection->record.shown >= CONNECTION_LOST || c->run || !is_affected(c))
+        c->published.engine->owes_runs = true; /* perhaps, since it could not */
+        if (!c->connection || c->connection->record.shown >= CONNECTION_LOST || c->run || !connector_may_run(c) ||
+            !is_affected(c))
                 return 0;
         return follow_up_owe(c, &request);
+}
+
+int reconnect_missed(ConnectorEntry *c)
+{
+        if (!c->connection || c->record.last_finished_usec >= c->connection->record.reconnected_usec)
+                return 0;
+        return reconnect_admitted(c);
 }
 
 /* Whether it says that a connection is of no use, in whole or of an account. */
@@ -152,16 +169,30 @@ static bool says_so(const Run *run)
         return says && (run->outcome == RUN_FAILED || run->outcome == RUN_PARTIAL);
 }
 
+void reconnect_met(const EngineRun *r)
+{
+        ConnectorRecord *record = &r->connector->record;
+
+        if (!record->follow_up.wanted || record->follow_up.trigger != RUN_TRIGGER_RECONNECT ||
+            !connection_is_same_of_run(r) || r->run->only_accounts)
+                return;
+        if (r->run->outcome == RUN_SUCCEEDED ||
+            (r->run->outcome == RUN_PARTIAL && !says_so(r->run) && !connection_concerns(record->attention.category)))
+                follow_up_forget(&record->follow_up);
+}
+
 int reconnect_outlived(const EngineRun *r)
 {
         const RunRequest request = { .trigger = RUN_TRIGGER_RECONNECT };
-        const FollowUp *follow_up = &r->connector->record.follow_up;
         int k;
 
-        if (connection_is_of_run(r) || !says_so(r->run))
+        if (connection_is_of_run(r))
                 return 0;
-        if (follow_up->wanted && !follow_up->accounts)
-                return 1; /* by who asked for it */
+        if (!says_so(r->run)) {
+                if (connection_concerns(r->connector->record.lasting))
+                        r->connector->record.lasting = _ATTENTION_INVALID;
+                return 0;
+        }
         k = follow_up_owe(r->connector, &request);
         return k < 0 ? k : 1;
 }
@@ -185,6 +216,7 @@ static int activate(ConnectionEntry *connection, const ReconnectWish *wish, Conn
 {
         ConnectionRecord *record = &connection->record;
         ConnectorEntry *c;
+        usec_t now;
         int k;
 
         k = connection_set_state(connection, CONNECTION_ACTIVE, NULL, NULL);
@@ -192,12 +224,14 @@ static int activate(ConnectionEntry *connection, const ReconnectWish *wish, Conn
                 return k;
         if (record->withdrawn)
                 readmit(connection);
-        record->reconnected_usec = engine_now(connection->engine, CLOCK_REALTIME);
-        record->consent_expires_usec = wish->consent_expires_usec;
+        now = engine_now(connection->engine, CLOCK_REALTIME);
+        record->reconnected_usec = now;
+        /* An end to come stands, as that of the file, until somebody says another. */
+        if (wish->consent_expires_usec > 0 || record->consent_expires_usec <= now)
+                record->consent_expires_usec = wish->consent_expires_usec;
         DL_FOREACH(connection->members, c) {
                 c->recovered_in_vain = false;
-                if (c->run && has_begun(c->run))
-                        c->run->outlived = true;
+                mark_outlived(c);
         }
         k = run_affected(connection, wish->user_id, wish->requested_by, p);
         if (k < 0)

@@ -17,8 +17,17 @@ int reconnect_waiting(ConnectionEntry *connection) _must_check_;
  * run by the next lifecycle_dispatch(). Return: 0; negative errno. */
 int reconnect_admitted(ConnectorEntry *c) _must_check_;
 
+/* As that, of one whose file was away when its connection was reconnected: no run of it has ended since. Return: as
+ * that. */
+int reconnect_missed(ConnectorEntry *c) _must_check_;
+
+/* A run has ended: what a reconnection wanted behind it is wanted no more, where that run shows that the connector
+ * does not wait for its connection. The caller saves the record. */
+void reconnect_met(const EngineRun *r);
+
 /* A run has ended by what a connection said that is not its connector's any more, see connection_is_of_run(): nobody
- * needs to do anything, and another run follows it. Return: 1; 0 (it has not); negative errno. */
+ * needs to do anything, and another run follows it. What it would say of that if it lasted is not said. Return: 1; 0
+ * (it has not); negative errno. */
 int reconnect_outlived(const EngineRun *r) _must_check_;
 
 /* Whether the connection, or one of its connectors, is this user's. NULL: everybody's. */

@@ -259,6 +259,7 @@ static int update_record(ConnectorEntry *c, EngineRun *r, Consequences *ret)
         if (!(of_consent && attention_is_of_consent(&record->attention)) && (k | raised) & ATTENTION_CHANGED)
                 ret->news = CONNECTOR_NEWS_ATTENTION;
         ret->met = k & ATTENTION_MET;
+        reconnect_met(r);
         record->lasting = _ATTENTION_INVALID;
         record->lost_with_machine = false;
         k = webhooks_tell_attention(r->engine, r->run, before, &record->attention,

@@ -95,14 +95,36 @@ static void test_old_run_says_nothing(void **state)
 {
         RunReport success = report_success();
         EngineFixture *f = *state;
+        Answer a;
 
         fixture_open_two(f);
         expect_ok(fixture_start(f, "mail", false).error);
+        a = fixture_attach(f, "mail");
         fixture_advance_clock(USEC_PER_MINUTE);
         fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
-        fixture_run_to_end(f, "mail", &success);
+        expect_ok(fixture_finish(f, "mail", a.run_id, 1, &success));
+        fixture_worker_ends(f, "mail", NULL);
         fixture_settle(f);
         expect_state(f, "lost");
+}
+
+/* One that was asked for before, and began after, does. */
+static void test_run_that_waited_says_it_works(void **state)
+{
+        RunReport success = report_success(), lost = report_category(ATTENTION_CONNECTION_LOST);
+        EngineFixture *f = *state;
+
+        f->settings.max_concurrent_runs = 1;
+        fixture_open_two(f);
+        expect_ok(fixture_start(f, "bank", false).error);
+        expect_ok(fixture_start(f, "mail", false).error);
+        fixture_advance_clock(USEC_PER_MINUTE);
+        fixture_run_to_end(f, "bank", &lost);
+        expect_state(f, "lost");
+        fixture_advance_clock(USEC_PER_MINUTE);
+        fixture_run_to_end(f, "mail", &success);
+        fixture_settle(f);
+        expect_state(f, "active");
 }
 
 /* ---- People */
@@ -429,6 +451,7 @@ int main(void)
                 ENGINE_TEST(test_since_is_the_first),
                 ENGINE_TEST(test_recovery_by_a_run),
                 ENGINE_TEST(test_old_run_says_nothing),
+                ENGINE_TEST(test_run_that_waited_says_it_works),
                 ENGINE_TEST(test_reconnected),
                 ENGINE_TEST(test_kept),
                 ENGINE_TEST(test_history_of_before),

@@ -10,6 +10,9 @@
 #include "engine/engine-internal.h"
 #include "unit/connection-fixture.h"
 
+#define ENDED     "[Connection]\nConsentExpires=2027-01-01T11:00:00Z\n"
+#define NOT_ENDED "[Connection]\nConsentExpires=2028-01-01T12:00:00Z\n"
+
 static AttentionCategory attention_of(EngineFixture *f, const char *name)
 {
         return fixture_connector(f, name)->record.attention.category;
@@ -54,7 +57,7 @@ static void test_what_waits_is_not_followed(void **state)
         expect_state(f, "lost"); /* it had not begun before, and is believed */
         assert_int_equal(fixture_count(f->calls, "start bank"), 1);
         assert_int_equal(fixture_count(f->calls, "start mail"), 1);
-        assert_int_equal(fixture_count(f->calls, "start card"), 2);
+        assert_int_equal(fixture_count(f->calls, "start card"), 1); /* and it went well */
         assert_null(fixture_connector(f, "mail")->run);
 }
 
@@ -202,6 +205,7 @@ static void test_consent_that_is_over(void **state)
         expect_ok(engine_reconnect(f->engine, "acme", &wish, on_reconnect_answer, &a));
         fixture_run_until(f, a.n > 0);
         assert_true(fixture_acme(f).consent_expires_usec == NOON + 1);
+        fixture_stop_clock(NOON + 2);
         expect_ok(fixture_ask_reconnect(f, "acme", &a));
         fixture_settle(f);
         fixture_task_ends(f, TASK_RECONNECT, "acme", RECONNECT_SUCCESS,
@@ -233,6 +237,80 @@ static void test_admitted_later(void **state)
         assert_int_equal(fixture_connector(f, "bank")->run->trigger, RUN_TRIGGER_RECONNECT);
 }
 
+static void set_active(EngineFixture *f, const char *name, bool active)
+{
+        expect_ok(fixture_set_active(f, name, active));
+        fixture_settle(f);
+}
+
+/* The same where the consent had ended, which they do not need a person for any more; over a restart, too. */
+static void test_admitted_later_to_a_consent(void **state)
+{
+        EngineFixture *f = *state;
+
+        fixture_open_two(f);
+        fixture_load_connection(f, ENDED);
+        set_active(f, "bank", false);
+        fixture_load_connector(f, "mail", "[Connector]\nConnection=acme\n");
+        fixture_reconnect(f);
+        assert_int_equal(attention_of(f, "bank"), _ATTENTION_INVALID);
+        fixture_kill(f);
+        fixture_open(f);
+        assert_false(fixture_has(f->calls, "start"));
+        set_active(f, "bank", true);
+        fixture_load_connector(f, "mail", SHARED);
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
+        assert_int_equal(fixture_count(f->calls, "start mail"), 1);
+}
+
+/* The file was away, and so was the daemon when it came back. */
+static void test_back_after_a_restart(void **state)
+{
+        RunReport failure = report_category(ATTENTION_CONNECTION_LOST);
+        EngineFixture *f = *state;
+
+        fixture_open_two(f);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        fixture_fail_run(f, "mail", ATTENTION_CONNECTION_LOST);
+        fixture_load_connector(f, "bank", NULL);
+        fixture_advance_clock(USEC_PER_MINUTE);
+        fixture_reconnect(f);
+        fixture_close(f);
+        fixture_write_connector(f, "bank", SHARED);
+        fixture_forget(f);
+        fixture_open(f);
+        fixture_settle(f);
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
+        assert_false(fixture_has(f->calls, "start mail")); /* it is active since the reconnection */
+        fixture_advance_clock(USEC_PER_MINUTE);
+        fixture_run_to_end(f, "bank", &failure);
+        fixture_settle(f);
+        fixture_close(f);
+        fixture_open(f);
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
+}
+
+/* What is being deleted waits for that, and who reconnects is told so. */
+static void test_reconnected_while_deleting(void **state)
+{
+        RunReport success = report_success();
+        EngineFixture *f = *state;
+        Answer a = {};
+
+        fixture_open_two(f);
+        fixture_withdraw(f, true);
+        expect_ok(fixture_ask_reconnect(f, "acme", &a));
+        fixture_run_until(f, a.n > 0);
+        assert_string_equal(a.reconnected, "bank ;mail ;");
+        fixture_settle(f);
+        assert_false(fixture_has(f->calls, "start"));
+        fixture_task_ends(f, TASK_DELETE_ITEMS, "bank", RECONNECT_SUCCESS, "");
+        fixture_run_to_end(f, "bank", &success);
+        fixture_settle(f);
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
+        assert_null(fixture_connector(f, "bank")->run);
+}
+
 /* ... and not while it is lost, or where nothing is wrong with it. */
 static void test_admitted_for_nothing(void **state)
 {
@@ -252,6 +330,219 @@ static void test_admitted_for_nothing(void **state)
         assert_false(fixture_has(f->calls, "start"));
 }
 
+/* ---- What a run that goes well makes needless */
+
+/* Both are lost, and run again beside each other: the first to end says that it works, the second has run. */
+static void test_siblings_run_once(void **state)
+{
+        RunReport success = report_success();
+        EngineFixture *f = *state;
+        Answer bank, mail;
+
+        fixture_open_two(f);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        fixture_fail_run(f, "mail", ATTENTION_CONNECTION_LOST);
+        fixture_advance_clock(USEC_PER_MINUTE);
+        expect_ok(fixture_start(f, "bank", false).error);
+        expect_ok(fixture_start(f, "mail", false).error);
+        bank = fixture_attach(f, "bank");
+        mail = fixture_attach(f, "mail");
+        end_run(f, "bank", bank.run_id, &success);
+        expect_state(f, "active");
+        assert_true(fixture_connector(f, "mail")->record.follow_up.wanted);
+        end_run(f, "mail", mail.run_id, &success);
+        assert_false(fixture_connector(f, "mail")->record.follow_up.wanted);
+        assert_int_equal(fixture_count(f->calls, "start mail"), 2);
+        assert_null(fixture_connector(f, "mail")->run);
+}
+
+/* bank, which has lost it, is active when it is reconnected; then @options asks for it. */
+static void ask_behind(EngineFixture *f, const StartOptions *options, bool first)
+{
+        RunReport success = report_success();
+        char id[RUN_ID_MAX + 1];
+        Answer a = {};
+
+        fixture_open_two(f);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        expect_ok(fixture_start(f, "bank", false).error);
+        a = fixture_attach(f, "bank");
+        (void) memcpy(id, a.run_id, sizeof(id));
+        expect_ok(fixture_finish(f, "bank", id, 1, &success));
+        if (!first)
+                fixture_reconnect(f);
+        a = (Answer){};
+        expect_ok(engine_start_run(f->engine, "bank", options, on_start_answer, &a));
+        fixture_run_until(f, a.n > 0);
+        assert_true(a.start.follow_up_pending);
+        if (first)
+                fixture_reconnect(f);
+        fixture_forget(f);
+        fixture_worker_ends(f, "bank", NULL);
+        fixture_settle(f);
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
+        assert_int_equal(fixture_connector(f, "bank")->run->trigger, options->trigger);
+}
+
+/* What somebody else asks for, too, comes all the same, whoever was first. */
+static void test_what_is_asked_for_besides(void **state)
+{
+        const StartOptions options = { .trigger = RUN_TRIGGER_MANUAL };
+
+        ask_behind(*state, &options, true);
+}
+
+static void test_what_is_asked_for_afterwards(void **state)
+{
+        const StartOptions options = { .trigger = RUN_TRIGGER_MANUAL };
+
+        ask_behind(*state, &options, false);
+}
+
+/* A run of some accounts that goes well does not make it needless. */
+static void test_some_accounts_are_not_all(void **state)
+{
+        RunReport success = report_success();
+        EngineFixture *f = *state;
+        Answer a;
+
+        fixture_open_two(f);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        expect_ok(fixture_start_of(f, "bank", false, "one", NULL).error);
+        a = fixture_attach(f, "bank");
+        fixture_reconnect(f);
+        fixture_forget(f);
+        end_run(f, "bank", a.run_id, &success);
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
+}
+
+/* A run that said nothing of the connection, and began before: no word about that either if it is the last of many. */
+static void test_run_of_before_that_fails_again(void **state)
+{
+        RunReport failure = report_failure("no answer", false);
+        EngineFixture *f = *state;
+        Answer a;
+
+        fixture_set_clock(NOON);
+        fixture_write_connector(f, "mail", SHARED "[Run]\nNotifyAfter=1\n");
+        fixture_open(f);
+        fixture_load_connector(f, "bank", SHARED);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        expect_ok(fixture_start(f, "mail", false).error);
+        a = fixture_attach(f, "mail");
+        fixture_reconnect(f);
+        end_run(f, "mail", a.run_id, &failure);
+        assert_int_equal(attention_of(f, "mail"), _ATTENTION_INVALID);
+        expect_state(f, "active");
+        expect_ok(fixture_start(f, "mail", false).error);
+        a = fixture_attach(f, "mail");
+        end_run(f, "mail", a.run_id, &failure);
+        assert_int_equal(attention_of(f, "mail"), ATTENTION_CONNECTION_LOST);
+        expect_state(f, "lost");
+}
+
+/* ---- The consent's end */
+
+/* One that is to come stands until another is said; one that has passed was that of before. */
+static void test_end_stands(void **state)
+{
+        ReconnectWish wish = { .requested_by = "uid:7", .consent_expires_usec = NOON + USEC_PER_DAY };
+        EngineFixture *f = *state;
+        Answer a = {};
+
+        fixture_open_two(f);
+        expect_ok(engine_reconnect(f->engine, "acme", &wish, on_reconnect_answer, &a));
+        fixture_run_until(f, a.n > 0);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        fixture_reconnect(f);
+        assert_true(fixture_acme(f).consent_expires_usec == NOON + USEC_PER_DAY);
+        expect_state(f, "expiring");
+        fixture_step_to(f, NOON + 2 * USEC_PER_DAY);
+        expect_state(f, "expired");
+        fixture_reconnect(f);
+        expect_state(f, "active");
+        assert_true(fixture_acme(f).consent_expires_usec == USEC_INFINITY);
+}
+
+/* A wrong line is no new consent. */
+static void test_wrong_file_is_no_consent(void **state)
+{
+        EngineFixture *f = *state;
+
+        fixture_open_two(f);
+        fixture_load_connection(f, ENDED);
+        fixture_load_connection(f, "[Connection]\nConsentExpires=2028-13-01\n");
+        assert_int_equal(fixture_acme(f).definition->load_state, LOAD_BAD_SETTING);
+        expect_state(f, "expired");
+        fixture_load_connection(f, "[Connection]\nUser=nobody\n");
+        expect_state(f, "expired");
+        assert_false(fixture_has(f->calls, "start"));
+        fixture_load_connection(f, NOT_ENDED);
+        expect_state(f, "active");
+        assert_int_equal(fixture_count(f->calls, "start"), 2);
+}
+
+/* A file's new consent: what a run says that began before it is about the old one. */
+static void test_run_of_before_the_file(void **state)
+{
+        RunReport report = report_category(ATTENTION_CONSENT_EXPIRED);
+        EngineFixture *f = *state;
+        Answer a;
+
+        fixture_open_two(f);
+        fixture_load_connection(f, ENDED);
+        expect_ok(fixture_start(f, "bank", false).error);
+        a = fixture_attach(f, "bank");
+        fixture_load_connection(f, NOT_ENDED);
+        fixture_forget(f);
+        end_run(f, "bank", a.run_id, &report);
+        expect_state(f, "active");
+        assert_int_equal(attention_of(f, "bank"), _ATTENTION_INVALID);
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
+        assert_false(fixture_has(f->news, "attention"));
+}
+
+/* Lost, and then the consent ended: when that is there again it is lost still, and all that waited for it run. */
+static void test_lost_behind_the_consent(void **state)
+{
+        RunReport success = report_success();
+        EngineFixture *f = *state;
+
+        fixture_open_two(f);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        fixture_load_connection(f, ENDED);
+        expect_state(f, "expired");
+        fixture_forget(f);
+        fixture_load_connection(f, NOT_ENDED);
+        expect_state(f, "lost");
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
+        assert_int_equal(fixture_count(f->calls, "start mail"), 1);
+        fixture_advance_clock(USEC_PER_MINUTE);
+        fixture_run_to_end(f, "bank", &success);
+        expect_state(f, "active");
+        fixture_run_to_end(f, "mail", &success);
+        fixture_settle(f);
+        assert_int_equal(fixture_count(f->calls, "start"), 2);
+}
+
+/* What a run has needed else since does not end the loss; nor does it when files are read. */
+static void test_lost_behind_another_need(void **state)
+{
+        EngineFixture *f = *state;
+
+        fixture_open_two(f);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        fixture_fail_run(f, "bank", ATTENTION_DATA_ERROR);
+        expect_state(f, "lost");
+        fixture_load_connector(f, "other", SHARED);
+        expect_state(f, "lost");
+        fixture_close(f);
+        fixture_open(f);
+        expect_state(f, "lost");
+        fixture_load_connector(f, "bank", NULL);
+        expect_state(f, "active"); /* nobody says so any more */
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -263,6 +554,19 @@ int main(void)
                 ENGINE_TEST(test_run_of_before_that_succeeds),
                 ENGINE_TEST(test_run_of_another_connection),
                 ENGINE_TEST(test_consent_that_is_over),
+                ENGINE_TEST(test_siblings_run_once),
+                ENGINE_TEST(test_what_is_asked_for_besides),
+                ENGINE_TEST(test_what_is_asked_for_afterwards),
+                ENGINE_TEST(test_some_accounts_are_not_all),
+                ENGINE_TEST(test_run_of_before_that_fails_again),
+                ENGINE_TEST(test_end_stands),
+                ENGINE_TEST(test_wrong_file_is_no_consent),
+                ENGINE_TEST(test_run_of_before_the_file),
+                ENGINE_TEST(test_lost_behind_the_consent),
+                ENGINE_TEST(test_lost_behind_another_need),
+                ENGINE_TEST(test_admitted_later_to_a_consent),
+                ENGINE_TEST(test_back_after_a_restart),
+                ENGINE_TEST(test_reconnected_while_deleting),
                 ENGINE_TEST(test_admitted_later),
                 ENGINE_TEST(test_admitted_for_nothing),
         };
