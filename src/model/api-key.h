@@ -43,7 +43,7 @@ void api_scopes_to_words(unsigned scopes, const char *ret[static _API_SCOPE_MAX 
 #define API_KEY_SECRET_BYTES 16U
 #define API_KEY_TEXT_MAX     (sizeof(API_KEY_PREFIX) + 2 * API_KEY_SECRET_BYTES) /* with the closing NUL */
 
-/* One minute: how exact the time of the last use is, so that a busy key costs few writes. Who keeps what he was told of a
+/* One minute: how exact the time of the last use is, so that a busy key costs few writes. Who keeps what was said of a
  * key tells of its use so often, and what comes shortly after the last that was noted is not noted: both together make
  * the minute. */
 #define API_KEY_USE_ACCURACY_USEC USEC_PER_MINUTE

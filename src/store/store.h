@@ -282,8 +282,9 @@ typedef struct NewsFilter {
         unsigned limit;       /* 1..RUNS_PAGE_MAX */
 } NewsFilter;
 /* Runs of the user, or of all, that one list looks at in an index, newest first, beside all that are active: beyond
- * them none is found. A run from outside counts for NEWS_METADATA_COST where a connector is asked for. */
-#define NEWS_EXAMINED_MAX  100000U
+ * them none is found. So one list takes milliseconds, and who asks for what is not there keeps nobody waiting. A run
+ * from outside counts for NEWS_METADATA_COST where a connector is asked for. */
+#define NEWS_EXAMINED_MAX  5000U
 #define NEWS_METADATA_COST 10U
 #define NEWS_FILTER_INIT { .source = _RUN_SOURCE_INVALID, .status = _SYNC_STATUS_INVALID, .limit = 50 }
 

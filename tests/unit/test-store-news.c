@@ -215,6 +215,9 @@ static unsigned steps_of_news(StoreFixture *f, NewsFilter filter, size_t expecte
         return n_steps;
 }
 
+/* Of SQLite's virtual machine: some milliseconds, for which others wait. */
+#define STEPS_MAX 100000U
+
 /* A list looks at NEWS_EXAMINED_MAX runs that have ended, and so long as that takes. */
 static void test_news_are_sought_so_far(void **state)
 {
@@ -236,7 +239,7 @@ static void test_news_are_sought_so_far(void **state)
         store_fixture_commit(f);
         (void) snprintf(sql, sizeof(sql), many, NEWS_EXAMINED_MAX - 1);
         (void) store_fixture_sql(f->path, sql);
-        assert_in_range(steps_of_news(f, filter, 1), NEWS_EXAMINED_MAX, 20 * NEWS_EXAMINED_MAX);
+        assert_in_range(steps_of_news(f, filter, 1), NEWS_EXAMINED_MAX, STEPS_MAX);
         (void) store_fixture_sql(f->path, "INSERT INTO runs (id, provider, source, trigger, full_resync, attempt,"
                                           " created_usec, state, outcome, finished_usec, stage, discovered, added,"
                                           " updated, deduped, updated_usec, last_seq, report_sequence, worker_pid,"
@@ -244,7 +247,7 @@ static void test_news_are_sought_so_far(void **state)
                                           " full_resync, attempt, created_usec, state, outcome, finished_usec, stage,"
                                           " discovered, added, updated, deduped, updated_usec + 1, last_seq, 0, 0, 0"
                                           " FROM runs WHERE id = 'many1'");
-        assert_in_range(steps_of_news(f, filter, 0), NEWS_EXAMINED_MAX, 20 * NEWS_EXAMINED_MAX);
+        assert_in_range(steps_of_news(f, filter, 0), NEWS_EXAMINED_MAX, STEPS_MAX);
         filter.provider = NULL;
         filter.limit = 1;
         assert_in_range(steps_of_news(f, filter, 1), 1, 1000);
