@@ -120,6 +120,9 @@
 #define MSG_KEY_REVOKED        "708ae0f7fc6947cca1c7f51ee427743c"
 #define MSG_WEBHOOK_DISABLED   "e5a3a7d1c8f44b0fa2d96e0c1b7f5348"
 #define MSG_WEBHOOK_LOST       "9f3c61d04be54c7aa8e2170d5b6fc493"
+#define MSG_WEBHOOK_FAILING    "2d7f0a9b61c84e35b0a4f8e7d31c5962"
+#define MSG_WEBHOOK_WORKS      "b86e41d37f0a4c1f9d25ce80a17b3f64"
+#define MSG_WEBHOOK_GIVEN_UP   "5c19e7f24a6d4b08937d60be2f8a41d3"
 
 /* Name of the process that keeps a worker, before the worker's pid; of at most 15 bytes with it. */
 #define SYNCRUN_KEEPER_PREFIX "keeps "

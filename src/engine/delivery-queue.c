@@ -17,6 +17,7 @@
 #define NO_MEMORY_PAUSE_USEC USEC_PER_SEC
 #define CONNECTIONS_KEPT_MAX 64U
 #define HURRY_INTERVAL_USEC  USEC_PER_SEC
+#define GIVEN_UP_INTERVAL_USEC USEC_PER_HOUR
 #define DUE_AT_ONCE_MAX      64U /* rows that one look at the history begins */
 
 struct Delivery {
@@ -78,6 +79,7 @@ typedef struct AttemptPublication {
         Publication publication;
         Delivery *delivery;
         WebhookAttempt attempt;
+        WebhookAttemptNews news;
 } AttemptPublication;
 
 static void on_attempt_publication(Engine *engine, Publication *publication, int error)
@@ -92,7 +94,7 @@ static void on_attempt_publication(Engine *engine, Publication *publication, int
                         engine->statistics.messages_delivered++;
                 else
                         engine->statistics.messages_refused++;
-                webhook_log_attempt(&p->attempt);
+                webhook_log_attempt(&p->attempt, p->news);
                 if (engine->observer.webhook_attempted)
                         engine->observer.webhook_attempted(&p->attempt, engine->observer.userdata);
         }
@@ -165,6 +167,34 @@ static int judge_endpoint(WebhookEntry *entry, const DeliveryVerdict *verdict)
         return webhook_save(entry, false);
 }
 
+/* One of many that are given up may stand for them. */
+static bool is_given_up_news(WebhookEntry *entry, const DeliveryVerdict *verdict)
+{
+        usec_t boot = engine_now(entry->engine, CLOCK_BOOTTIME);
+
+        if (verdict->state != DELIVERY_FAILED ||
+            (entry->given_up_usec > 0 && boot < usec_add(entry->given_up_usec, GIVEN_UP_INTERVAL_USEC)))
+                return false;
+        entry->given_up_usec = boot;
+        return true;
+}
+
+/* ... and what of that is news. */
+static int judge(WebhookEntry *entry, const DeliveryVerdict *verdict, WebhookAttemptNews *ret)
+{
+        bool was_failing = entry->endpoint.failing_usec > 0;
+        int r;
+
+        r = judge_endpoint(entry, verdict);
+        if (r < 0)
+                return r;
+        if ((entry->endpoint.failing_usec > 0) != was_failing)
+                *ret |= was_failing ? WEBHOOK_NEWS_WORKS : WEBHOOK_NEWS_FAILING;
+        if (is_given_up_news(entry, verdict))
+                *ret |= WEBHOOK_NEWS_GIVEN_UP;
+        return 0;
+}
+
 static int record(Delivery *delivery, DeliveryOutcome *outcome)
 {
         WebhookEntry *entry = delivery->entry;
@@ -186,7 +216,7 @@ static int record(Delivery *delivery, DeliveryOutcome *outcome)
                 r = store_put_webhook_attempt(engine->store, &delivery->due, &p->attempt, verdict.state,
                                               usec_add(engine_now(engine, CLOCK_REALTIME), verdict.delay_usec));
         if (r >= 0 && !p->attempt.outdated && !delivery->unwanted)
-                r = judge_endpoint(entry, &verdict);
+                r = judge(entry, &verdict, &p->news);
         if (r < 0) {
                 webhook_attempt_done(&p->attempt);
                 free(p);

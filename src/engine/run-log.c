@@ -311,8 +311,25 @@ void webhook_log_disabled(const WebhookEndpoint *endpoint)
                                                                : "it has taken nothing for too long");
 }
 
-void webhook_log_attempt(const WebhookAttempt *attempt)
+void webhook_log_attempt(const WebhookAttempt *attempt, WebhookAttemptNews news)
 {
+        const LogField fields[] = {
+                { FIELD_ENDPOINT, attempt->endpoint_id },
+                { FIELD_ENDPOINT_URL, attempt->url },
+                { FIELD_ERROR, attempt->error },
+        };
+        const char *error = strempty(attempt->error);
+
+        if (news & WEBHOOK_NEWS_FAILING)
+                log_fields(LOG_WARNING, MSG_WEBHOOK_FAILING, fields, ELEMENTSOF(fields),
+                           "Webhook endpoint %s has begun to fail: %s", attempt->endpoint_id, error);
+        if (news & WEBHOOK_NEWS_WORKS)
+                log_fields(LOG_NOTICE, MSG_WEBHOOK_WORKS, fields, ELEMENTSOF(fields),
+                           "Webhook endpoint %s works again", attempt->endpoint_id);
+        if (news & WEBHOOK_NEWS_GIVEN_UP)
+                log_fields(LOG_WARNING, MSG_WEBHOOK_GIVEN_UP, fields, ELEMENTSOF(fields),
+                           "Message %s to webhook endpoint %s is given up: %s", attempt->message_id,
+                           attempt->endpoint_id, error);
         log_debug("Message %s to %s: %s", attempt->message_id, attempt->endpoint_id,
                   attempt->succeeded ? "taken" : attempt->error);
 }

@@ -47,7 +47,14 @@ void api_key_log(const ApiKey *key, const char *requested_by, bool added);
 
 /* The service has disabled it; an attempt was made (at debug). */
 void webhook_log_disabled(const WebhookEndpoint *endpoint);
-void webhook_log_attempt(const WebhookAttempt *attempt);
+
+/* What an attempt says that people should hear of. */
+typedef enum WebhookAttemptNews {
+        WEBHOOK_NEWS_FAILING = 1 << 0,  /* the endpoint has begun to fail */
+        WEBHOOK_NEWS_WORKS = 1 << 1,    /* ... works again */
+        WEBHOOK_NEWS_GIVEN_UP = 1 << 2, /* it was the message's last */
+} WebhookAttemptNews;
+void webhook_log_attempt(const WebhookAttempt *attempt, WebhookAttemptNews news);
 
 /* So many times a message was deleted that an endpoint had not been told of. */
 void webhook_log_lost(uint64_t n);

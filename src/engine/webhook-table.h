@@ -19,6 +19,7 @@ typedef struct WebhookEntry {
         unsigned n_failures;      /* in a row, since the daemon began */
         usec_t paused_usec;       /* CLOCK_BOOTTIME until which it is left alone */
         usec_t hurried_usec;      /* CLOCK_BOOTTIME of the last time that somebody lifted a pause; 0: never */
+        usec_t given_up_usec;     /* CLOCK_BOOTTIME when it was last told that a message was given up; 0: never */
         bool ready;               /* something may be due */
         sd_event_source *timer;
         struct WebhookEntry *prev, *next;

@@ -138,7 +138,7 @@ def test_timestamps_are_fresh_and_ids_stay(begin, receivers, client):
     assert other.is_signed_by(webhooks.secret(endpoint))
 
 
-def test_the_schedule_comes_to_an_end(begin, receivers, client):
+def test_the_schedule_comes_to_an_end(begin, receivers, new_daemon, client):
     receiver = receivers(then=answer(500))
     webhooks = begin(retry="10ms 10ms")
     endpoint = webhooks.add(receiver.url())
@@ -147,10 +147,19 @@ def test_the_schedule_comes_to_an_end(begin, receivers, client):
     message = webhooks.messages(endpoint=endpoint)[0]
     assert (message["status"], message["statusText"], message["nextAttempt"]) == (2, "failed", None)
     assert webhooks.describe(endpoint)["failing_since"]
+    wait_for(lambda: f"Message {message['id']} to webhook endpoint {endpoint} is given up: HTTP status 500" in new_daemon.log(),
+             "the entry")
     # Once more, because somebody asks.
     webhooks.call("ResendWebhookMessage", endpoint, message["id"])
     webhooks.wait_attempts(4)
     assert webhooks.attempts()[0]["triggerType"] == 1
+    # That it fails was told once, and that another was given up is not told within the hour; then that it works again.
+    receiver.then = answer()
+    webhooks.call("TestWebhook", endpoint)
+    wait_for(lambda: f"Webhook endpoint {endpoint} works again" in new_daemon.log(), "the entry")
+    log = new_daemon.log()
+    assert log.count(f"Webhook endpoint {endpoint} has begun to fail: HTTP status 500") == 1
+    assert log.count("is given up") == 1
 
 
 @pytest.mark.parametrize("how, within, said", [
