@@ -5,6 +5,7 @@
  * record is decided in sqlite-items.c. */
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd-util.h"
@@ -13,6 +14,16 @@
 #include "worker/destination-sqlite.h"
 #include "worker/outbox.h"
 
+/* What SQLite says, and what the system said to it. */
+static int disk_error(SqliteDestination *d, int r)
+{
+        int error = r == -EIO ? item_db_system_error(&d->db) : 0;
+
+        return destination_error(&d->destination, r, "%s: %s%s%s", d->destination.context.path,
+                                 sqlite3_errmsg(d->db.sqlite), error > 0 ? ": " : "",
+                                 error > 0 ? strerror(error) : "");
+}
+
 int sqlite_error(SqliteDestination *d, int r)
 {
         Destination *destination = &d->destination;
@@ -20,7 +31,8 @@ int sqlite_error(SqliteDestination *d, int r)
 
         if (r == -ENOMEM)
                 return r;
-        if (r == -EEXIST || r == -EOVERFLOW || r == -EMEDIUMTYPE || r == -EROFS || r == -EACCES || r == -ENODEV)
+        if (r == -EEXIST || r == -EOVERFLOW || r == -EMEDIUMTYPE || r == -EROFS || r == -EACCES || r == -ENODEV ||
+            r == -EUCLEAN)
                 destination->category = ATTENTION_CONFIGURATION_ERROR;
         if (r == -EOVERFLOW)
                 return destination_error(destination, r, "%s was made by a newer version of syncrun",
@@ -31,7 +43,12 @@ int sqlite_error(SqliteDestination *d, int r)
                                          destination->context.path, other);
         if (r == -EMEDIUMTYPE)
                 return destination_error(destination, r, "%s is not a database of items", destination->context.path);
-        return destination_error(destination, r, "%s: %s", destination->context.path, sqlite3_errmsg(d->db.sqlite));
+        if (r == -EUCLEAN)
+                return destination_error(destination, r,
+                                         "%s is damaged: restore it, or move it away and take everything anew "
+                                         "(syncrunctl start --full %s)",
+                                         destination->context.path, destination->context.connector);
+        return disk_error(d, r);
 }
 
 int sqlite_begin(SqliteDestination *d)

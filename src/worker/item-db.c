@@ -186,6 +186,19 @@ int item_db_errno(int code)
         }
 }
 
+int item_db_system_error(const ItemDb *db)
+{
+        sqlite3_file *log = NULL;
+        int error = 0;
+
+        if (!db->sqlite)
+                return 0;
+        (void) sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+        if (log && log->pMethods)
+                (void) log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error);
+        return error > 0 ? error : sqlite3_system_errno(db->sqlite);
+}
+
 static int execute(ItemDb *db, const char *sql)
 {
         return item_db_errno(sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL));
@@ -310,7 +323,7 @@ int item_db_open(ItemDb *db, const char *path, const char *connector)
         *db = (ItemDb){};
         r = item_db_errno(sqlite3_open_v2(path, &db->sqlite,
                                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-                                                  SQLITE_OPEN_EXRESCODE,
+                                                          SQLITE_OPEN_EXRESCODE,
                                           NULL));
         if (r < 0)
                 return r;

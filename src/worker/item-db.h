@@ -131,3 +131,6 @@ int item_db_do(ItemDb *db, ItemStatement number) _must_check_;
 /** item_db_errno() - an SQLite result code: 0 for OK, ROW and DONE; -ENOSPC, -ENOMEM, -EBUSY, -EROFS, -EACCES, -EFBIG,
  * -ENODEV for a file that does not open, -EBADMSG never, -EUCLEAN for a damaged file, -EIO */
 int item_db_errno(int code) _const_;
+
+/** item_db_system_error() - what the system last said about the file or its log, as a positive errno; 0: nothing */
+int item_db_system_error(const ItemDb *db);
