@@ -2,6 +2,8 @@
 // What the server is asked: each request that the page makes, and how it fails. What an answer means is not known here.
 // Addresses are relative, so that the page works under whatever path a proxy gives it.
 
+import { serverTold } from "./clock.js";
+
 /** A request that was refused, or (status 0) did not arrive. */
 export class Refusal extends Error {
   /** @param {number} status @param {string} message */
@@ -36,11 +38,6 @@ export class Refusal extends Error {
  */
 
 const ANSWER_MAX_MS = 60000; // longer than the server itself waits for anybody
-
-let lead = 0; // of the server's clock before this one
-
-/** The time as the server has it: to the second, and by this clock where it has not said. */
-export const serverNow = () => Date.now() + lead;
 
 /** Who is told that the session is over. @type {() => void} */
 let onSignedOut = () => {};
@@ -84,7 +81,7 @@ async function ask(method, path, { body } = {}) {
   } catch (error) {
     throw unanswered(error);
   }
-  lead = Date.parse(response.headers.get("Date") ?? "") - Date.now() || 0;
+  serverTold(Date.parse(response.headers.get("Date") ?? ""));
   if (!response.ok) {
     const refusal = new Refusal(response.status, await wordsOf(response));
     if (response.status === 401 && path !== "v1/session") onSignedOut();

@@ -3,6 +3,7 @@
 // there (render) and what happens on what a person does (actions, submits, inputs, by their names in the elements).
 
 import * as api from "./api.js";
+import { serverNow } from "./clock.js";
 import { h, morph, say } from "./dom.js";
 import { Live } from "./live.js";
 import { Model } from "./model.js";
@@ -105,7 +106,7 @@ class Page {
       this.load(this.model);
       this.follow(session, this.model);
     }
-    const left = session.expiresAt ? Date.parse(session.expiresAt) - api.serverNow() : Infinity;
+    const left = session.expiresAt ? Date.parse(session.expiresAt) - serverNow() : Infinity;
     this.timers.push(setInterval(this.changed, TICK_MS), setInterval(() => this.refresh(), RELOAD_MS));
     if (left < Infinity) this.timers.push(setTimeout(() => this.signedOut(ENDED), Math.max(0, left)));
     this.show(wasSignIn);

@@ -11,7 +11,7 @@ import { wordOfOutcome } from "./parts.js";
  *   where one points; cells: of its row in the table
  */
 
-const WIDTH = 480, HEIGHT = 132, BOTTOM = 8, TOP = 10, SLOTS = 25, GAP = 3;
+const WIDTH = 480, HEIGHT = 132, BOTTOM = 8, TOP = 14, SLOTS = 25, GAP = 3;
 const LEAST = 2; // at the top of the axis
 const LETTER = 10.5, MARGIN = 14; // of the axis' labels, also where they are large
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Times, spans and numbers in words, for the person's language and time zone.
 
+import { serverNow } from "./clock.js";
+
 const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 
 // The page speaks English, so its times and numbers do, too; of its kinds the person's own, and always with 24 hours.
@@ -24,7 +26,7 @@ function daysUntil(iso, now) {
 }
 
 /** "5 min. ago", "in 2 hr.", from a day on as the calendar has it, and beyond a month the date. @param {string} iso @param {number} [now] */
-export function ago(iso, now = Date.now()) {
+export function ago(iso, now = serverNow()) {
   const ms = Date.parse(iso) - now, size = Math.abs(ms);
   if (size < 10 * SECOND) return ms > 0 ? "in a moment" : "just now";
   if (size < MINUTE) return relative.format(Math.trunc(ms / SECOND), "second");
@@ -41,7 +43,7 @@ export const exactly = (iso) => exact.format(new Date(iso));
 export const clock = (iso) => atSecond.format(new Date(iso));
 
 /** The day, in words: "Today", "Sunday 22 November". @param {string} iso @param {number} [now] */
-export function dayOf(iso, now = Date.now()) {
+export function dayOf(iso, now = serverNow()) {
   const days = daysUntil(iso, now), then = new Date(iso);
   if (days === 0) return "Today";
   if (days === -1) return "Yesterday";
@@ -71,6 +73,9 @@ export const count = (n) => whole.format(n);
 
 /** "1.2K". @param {number} n */
 export const brief = (n) => (Math.abs(n) < 10000 ? whole.format(n) : short.format(n));
+
+/** "1,234", and what is too long for a column in short. @param {number} n */
+export const figure = (n) => (n < 1e8 ? whole.format(n) : short.format(n));
 
 /** "1 run", "2 runs". @param {number} n @param {string} one @param {string} [many] */
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;

@@ -110,8 +110,12 @@ export function waiting(n, what) {
     Array.from({ length: n }, () => h("div", { class: "bone", "aria-hidden": "true" })));
 }
 
+/** Words of others within a line: in which direction they are read changes nothing beside them. @param {string} text */
+export const foreign = (text) => h("bdi", null, text);
+
 /** Text that may be very long: its beginning, and all of it when asked for. @param {string} text @param {string} key @param {string} [look] */
 export function longText(text, key, look = "words") {
-  if (text.length <= 280) return h("p", { class: look }, text);
-  return h("details", { class: `${look} long`, "data-key": key }, h("summary", null, h("span", { class: "more" }, `${text.slice(0, 240)}…`), h("span", { class: "less" }, "Show less")), h("p", { tabindex: 0 }, text));
+  if (text.length <= 280) return h("p", { class: look, dir: "auto" }, text);
+  const begin = text.slice(0, 240).replace(/[\ud800-\udbff]$/, ""); // no half of a letter
+  return h("details", { class: `${look} long`, "data-key": key }, h("summary", null, h("span", { class: "more", dir: "auto" }, `${begin}…`), h("span", { class: "less" }, "Show less")), h("p", { tabindex: 0, dir: "auto" }, text));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // How a run gets on: what its events say, and how fast, which they do not say.
 
-import { serverNow } from "./api.js";
+import { serverNow } from "./clock.js";
 
 /** @typedef {import("./api.js").SyncEvent} SyncEvent */
 /** @typedef {{time: number, stage: string, processed: number}} Sample */

@@ -2,7 +2,8 @@
 // Requests that get no answer, none that ends, or one from a server that has another time.
 
 import assert from "node:assert/strict";
-import { serverNow, session } from "../../src/web/api.js";
+import { session } from "../../src/web/api.js";
+import { serverNow } from "../../src/web/clock.js";
 
 const late = new DOMException("", "TimeoutError"), answer = { ok: true, status: 200, headers: new Map(), json: async () => ({}) };
 /** @type {{signal: AbortSignal}[]} */

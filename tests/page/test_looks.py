@@ -105,6 +105,53 @@ def test_few_colours(page, site):
     page.gone(".running")
 
 
+def test_many_connections(browser, new_site):
+    """Few of them are in the page at a time, and each of them is found."""
+    site = new_site()
+    for i in range(500):
+        site.daemon.add(f"sync-{i:03}", PULL, Connection=f"bank-{i // 2:03}" if i < 300 else "shared")
+    site.start()
+    browser.sign_in(site, site.key("key", "read", "write"), "#/connections")
+    browser.find(".toolbar", "151 connections")
+    assert browser.count(".connection") == 60 and browser.count(".connection .rest a") == 0
+    browser.click("[data-action=more]", "Show 60 more of 91")
+    browser.becomes(".connection", "all.length", 120)
+    browser.focus("[name=search]")
+    browser.press("sync-42")
+    browser.becomes(".connection h2", "all.map((e) => e.textContent)", ["shared"])
+    browser.find(".toolbar [role=status]", "1 of 151 connections")
+    browser.click(".rest summary", "and 188 more")
+    browser.becomes(".rest[open] a", "all.length", 188)
+    browser.press("nothing")
+    browser.find("h2", "No connection fits")
+    assert browser.violations() == [] and browser.console() == []
+
+
+def test_words_of_others(browser, new_site):
+    """Long ones, in any direction, and large numbers have their room, also where there is little of it."""
+    site = new_site()
+    site.daemon.add("one", PULL)
+    site.start()
+    browser.sign_in(site, site.key("key", "read", "write", "admin"), "#/syncs/one")
+    browser.find("[data-action=sync-now]:enabled")
+    finish(site.run("one"), 1, outcome="succeeded")
+    finish(site.run("one"), 1, outcome="succeeded", discovered=9007199254740992, added=9007199254740992,
+           accounts=[{"account": "\u05d0\u202ea", "status": "success", "discovered": 9007199254740992, "added": 9007199254740992}])
+    worker = site.run("one")
+    worker.report(1, stage="fetching", processed=3, total=9, message="\u202e" + "a" * 238 + "\U0001f600" * 180)
+    browser.find(".running .message summary", "a…")  # no half of a letter
+    browser.find(".entry.busy .message summary")
+    browser.click(".entry.busy [data-more=events] summary")
+    browser.becomes(".events li:first-child bdi", "all.length", 1)
+    browser.look("light", (320, 900))
+    browser.when("return all('.chart .grid text').length && all('.chart .grid text').every((e) => e.getBoundingClientRect().height >= 10)", what="labels that can be read")
+    browser.when("return all('td.number').length && all('td.number').every((e) => { const text = document.createRange(); text.selectNodeContents(e); return text.getClientRects().length === 1; })", what="numbers in one line")
+    browser.state("words-of-others")
+    finish(worker, 2, outcome="succeeded")
+    browser.gone(".running")
+    assert browser.console() == []
+
+
 def test_by_keys_alone(browser, site, keys):
     browser.open(site.address)
     browser.focus("#key")

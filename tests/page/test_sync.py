@@ -70,7 +70,7 @@ def test_each_category(browser, new_site):
     finish(site.run("one"), 1, outcome="succeeded", discovered=450_000_000, added=450_000_000)
     browser.gone(".banner")
     browser.click(".connection .rest summary", "and 2 more")
-    assert browser.texts(".connection .rest[open] a") == ["other-12", "other-13"]
+    browser.becomes(".connection .rest[open] a", "all.map((a) => a.textContent)", ["other-12", "other-13"])
     # Numbers that are long stand whole beside the chart.
     browser.find(".chart[aria-label=Items] .grid text", "500M")
     for size in (WIDE, NARROW):

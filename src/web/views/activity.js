@@ -2,8 +2,8 @@
 // The Activity Feed: one entry a run, one row an account; its events and its last log lines when they are asked for.
 
 import { h } from "../dom.js";
-import { clock, count, dayOf, exactly, moment, plural, span } from "../format.js";
-import { emptiness, longText, lookOfOutcome, outcomeMark, waiting, when, wordOfOutcome } from "../parts.js";
+import { clock, count, dayOf, exactly, figure, moment, plural, span } from "../format.js";
+import { emptiness, foreign, longText, lookOfOutcome, outcomeMark, waiting, when, wordOfOutcome } from "../parts.js";
 import { stageWord } from "../progress.js";
 
 /** @typedef {import("../api.js").Entry} Entry */
@@ -55,10 +55,10 @@ export function wordsOf({ outcome, errorMessage, message }) {
 function account(entry, row) {
   return [
     h("tr", { "data-key": `row ${row.account}` },
-      h("th", { scope: "row" }, row.account),
+      h("th", { scope: "row", dir: "auto" }, row.account),
       h("td", null, row.status ? outcomeMark(ACCOUNT_OUTCOMES[row.status] ?? null, row.status) : outcomeMark(null)),
       Object.entries({ Added: row.added, Updated: row.updated, Deduped: row.deduped })
-        .map(([word, n]) => h("td", { class: n ? "number" : "number quiet", "data-label": word }, count(n))),
+        .map(([word, n]) => h("td", { class: n ? "number" : "number quiet", "data-label": word, title: n >= 1e8 && count(n) }, figure(n))),
       h("td", { class: "number", "data-label": "Duration" }, row.durationMs === null ? "–" : span(row.durationMs))),
     row.errorMessage && row.errorMessage !== entry.errorMessage && h("tr", { class: "why-failed", "data-key": `why ${row.account}` },
       h("td", { colspan: 6 }, longText(row.errorMessage, "words"))),
@@ -91,11 +91,11 @@ function eventList(events) {
   if (events.length === 0) return h("p", { class: "quiet" }, "Its events are no longer kept.");
   return h("ol", { class: "events" }, events.map((event) => {
     const items = event.items_processed !== null && `${count(event.items_processed)}${event.items_total ? ` of ${count(event.items_total)}` : ""} items`;
-    const words = [event.message, items, event.error].filter(Boolean).join(" · ");
+    const words = [event.message && foreign(event.message), items, event.error && foreign(event.error)].filter(Boolean).flatMap((word, i) => [i > 0 && " · ", word]);
     return h("li", { "data-key": event.event_id },
       h("time", { datetime: event.timestamp, title: exactly(event.timestamp) }, clock(event.timestamp)),
       h("span", { class: "stage" }, stageWord(event.stage)),
-      words && h("span", { class: "what" }, words));
+      words.length > 0 && h("span", { class: "what" }, words));
   }), events.at(-1)?.stage !== "queued" && h("li", { class: "quiet", "data-key": "older" }, "Older ones are not shown here."));
 }
 
@@ -123,12 +123,12 @@ function entryOf(entry, more) {
   return h("article", { class: `entry ${look}`, "data-key": entry.id, "aria-label": `${wordOfOutcome(entry.outcome)}, ${moment(startedAt)}` },
     h("div", { class: "entry-head" },
       h("h3", null, outcomeMark(entry.outcome)),
-      h("span", { class: "why" }, reasonOf(entry), entry.reason && `: ${entry.reason}`, entry.fullResync && h("span", { class: "tag" }, "Full resync")),
+      h("span", { class: "why" }, reasonOf(entry), entry.reason && [": ", foreign(entry.reason)], entry.fullResync && h("span", { class: "tag" }, "Full resync")),
       h("span", { class: "totals" }, totals.map(([n, word]) => h("span", { class: n ? "" : "quiet" }, h("b", null, count(Number(n))), ` ${word}`))),
       h("span", { class: "duration", title: "Duration" }, entry.durationMs === null ? "" : span(entry.durationMs)),
       h("span", { class: "at" }, when(startedAt))),
     words.error && longText(words.error, `${entry.id}-error`),
-    words.message && h("p", { class: "sub message" }, words.message),
+    words.message && longText(words.message, `${entry.id}-message`, "sub message"),
     entry.accounts.length > 0 && accounts(entry),
     h("div", { class: "entry-foot", "data-key": "foot" },
       h("details", { "data-key": "events", "data-more": "events", "data-run": entry.id }, h("summary", null, "Events"), times(entry), more.events !== undefined && eventList(more.events)),

@@ -2,14 +2,17 @@
 // All connections: which syncs each of them carries, how it is, and its reconnection.
 
 import * as api from "../api.js";
+import { serverNow } from "../clock.js";
 import { h, say } from "../dom.js";
-import { plural } from "../format.js";
-import { button, emptiness, failure, icon, longText, waiting, whenAndAt } from "../parts.js";
+import { count, plural } from "../format.js";
+import { button, emptiness, failure, foreign, icon, longText, waiting, whenAndAt } from "../parts.js";
 import { addressOfSync } from "../router.js";
 
 /** @typedef {import("../api.js").Connection} Connection */
 
 const SHOWN = 12; // syncs and accounts of one connection
+const CARDS = 60; // at first, and with each step
+const SEARCHED = 12; // so many can be looked through
 
 /** @type {Record<string, string>} */
 const LOOKS = { Active: "good", Expiring: "warn" };
@@ -32,7 +35,7 @@ function failureOf(c) {
 }
 
 /** @param {string[]} words */
-const listed = (words) => words.slice(0, SHOWN).join(", ") + (words.length > SHOWN ? ` and ${plural(words.length - SHOWN, "more", "more")}` : "");
+const listed = (words) => [...words.slice(0, SHOWN).flatMap((word, i) => [i > 0 && ", ", foreign(word)]), words.length > SHOWN && ` and ${plural(words.length - SHOWN, "more", "more")}`];
 
 /** What its card tells in the person's own time. @param {Connection} c @param {string | null} message */
 export const tellsEnd = (c, message) => Boolean(c.consentExpiresAt && message?.includes(c.consentExpiresAt));
@@ -46,23 +49,23 @@ function connectionPill(status) {
 /**
  * One connection, as a card of its own or within a sync's.
  * @param {Connection} c
- * @param {{may: boolean, busy: boolean, told: string, here?: string, said?: boolean}} state here: the sync whose page this is;
- *   said: what is wrong stands above already
+ * @param {{may: boolean, busy: boolean, told: string, isOpen: boolean, here?: string, said?: boolean}} state isOpen: all of its syncs were
+ *   asked for; here: the sync whose page this is; said: what is wrong stands above already
  */
-export function connectionCard(c, { may, busy, told, here, said = false }) {
+export function connectionCard(c, { may, busy, told, isOpen, here, said = false }) {
   const others = c.connectors.filter((name) => name !== here), rest = others.slice(SHOWN);
   /** @param {string[]} names */
   const links = (names) => names.map((name, i) => [i > 0 && ", ", h("a", { href: addressOfSync(name) }, name)]).flat();
   return h("section", { class: "card connection", "data-key": c.name, "aria-label": `Connection ${c.name}` },
     h("div", { class: "card-head" }, icon("link"), h("h2", null, c.name), connectionPill(c.status)),
     c.since && c.status !== "Active" && h("p", { class: "sub" }, "Since ", whenAndAt(c.since)),
-    c.consentExpiresAt && h("p", { class: "sub" }, Date.parse(c.consentExpiresAt) > Date.now() ? "Consent ends " : "Consent ended ", whenAndAt(c.consentExpiresAt)),
+    c.consentExpiresAt && h("p", { class: "sub" }, Date.parse(c.consentExpiresAt) > serverNow() ? "Consent ends " : "Consent ended ", whenAndAt(c.consentExpiresAt)),
     c.advice && !said && h("p", null, c.advice),
     c.message && !said && !tellsEnd(c, c.message) && longText(c.message, `${c.name}-message`),
-    c.accounts.length > 0 && h("p", { class: "sub" }, `For ${listed(c.accounts)}`),
+    c.accounts.length > 0 && h("p", { class: "sub" }, "For ", listed(c.accounts)),
     others.length > 0 && h("p", { class: "sub names" }, here ? "Also carries " : "Carries ",
       links(others.slice(0, SHOWN))),
-    rest.length > 0 && h("details", { class: "sub rest", "data-key": "rest" }, h("summary", null, `and ${plural(rest.length, "more", "more")}`), links(rest)),
+    rest.length > 0 && h("details", { class: "sub rest", "data-key": "rest", "data-connection": c.name }, h("summary", null, `and ${plural(rest.length, "more", "more")}`), isOpen && links(rest)),
     may && h("p", { class: "card-foot" }, button("reconnect", busy || c.reconnecting ? "Reconnecting…" : "Reconnect",
       { "data-name": c.name, disabled: busy || c.reconnecting, class: c.status === "Active" || said ? "button" : "button primary" })),
     h("p", { class: "told", role: "status" }, told || failureOf(c)));
@@ -78,6 +81,8 @@ export class Reconnections {
     this.states = new Map();
     /** @type {Map<string, number>} */
     this.timers = new Map(); // of the programs that are followed
+    /** @type {Set<string>} */
+    this.opened = new Set(); // of whose syncs all were asked for
     this.isClosed = false;
   }
 
@@ -88,7 +93,14 @@ export class Reconnections {
 
   /** @param {string} name */
   of(name) {
-    return this.states.get(name) ?? { busy: false, told: "" };
+    return { ...(this.states.get(name) ?? { busy: false, told: "" }), isOpen: this.opened.has(name) };
+  }
+
+  /** @param {HTMLDetailsElement} details of a card */
+  open({ dataset: { connection } }) {
+    if (connection === undefined) return;
+    this.opened.add(connection);
+    this.changed();
   }
 
   /** @param {string} name @param {string} told @param {boolean} busy */
@@ -158,6 +170,19 @@ export class Connections {
     this.actions = {
       "reconnect": (/** @type {HTMLElement} */ e) => void this.reconnections.begin(e.dataset.name ?? ""),
       "again": () => void this.refresh(),
+      "more": () => {
+        this.atMost += CARDS;
+        page.changed();
+      },
+    };
+    this.words = ""; // that are searched for
+    this.atMost = CARDS;
+    this.inputs = {
+      search: (/** @type {HTMLInputElement} */ field) => {
+        this.words = field.value;
+        this.atMost = CARDS;
+        page.changed();
+      },
     };
     this.refresh();
   }
@@ -166,9 +191,15 @@ export class Connections {
     this.reconnections.close();
   }
 
+  /** @param {HTMLDetailsElement} details */
+  opened(details) {
+    this.reconnections.open(details);
+  }
+
   async refresh() {
     try {
-      this.connections = await api.listConnections();
+      const worst = (/** @type {Connection} */ c) => (c.status === "Active" ? 1 : 0);
+      this.connections = (await api.listConnections()).sort((a, b) => worst(a) - worst(b));
       this.error = null;
       this.reconnections.see(this.connections);
     } catch (error) {
@@ -191,9 +222,18 @@ export class Connections {
     if (this.connections.length === 0) {
       return emptiness("link", "No connections", "Syncs that share an account at a provider name it with ", h("code", null, "Connection="), ".");
     }
-    const may = this.page.may("write"), worst = (/** @type {Connection} */ c) => (c.status === "Active" ? 1 : 0);
-    const old = this.error && h("p", { class: "notice bad", role: "alert" }, `What is shown may be old: ${this.error.message}.`);
-    return [old, h("div", { class: "cards loose" }, [...this.connections].sort((a, b) => worst(a) - worst(b))
-      .map((c) => connectionCard(c, { may, ...this.reconnections.of(c.name) })))];
+    const may = this.page.may("write"), words = this.words.toLowerCase().split(/\s+/).filter(Boolean);
+    const fitting = words.length === 0 ? this.connections : this.connections.filter((c) => words.every((word) => [c.name, c.status, ...c.connectors, ...c.accounts].some((text) => text.toLowerCase().includes(word))));
+    const rest = fitting.length - this.atMost;
+    return [
+      this.error && h("p", { class: "notice bad", role: "alert" }, `What is shown may be old: ${this.error.message}.`),
+      this.connections.length > SEARCHED && h("div", { class: "toolbar", role: "search" },
+        h("p", { class: "sub", role: "status" }, words.length > 0 ? `${count(fitting.length)} of ${plural(this.connections.length, "connection")}` : plural(this.connections.length, "connection")),
+        h("div", { class: "fields" }, h("label", { class: "search" }, icon("search"), h("span", { class: "unseen" }, "Search"),
+          h("input", { type: "search", name: "search", placeholder: "Search", autocomplete: "off", spellcheck: "false" })))),
+      fitting.length === 0 && emptiness("search", "No connection fits"),
+      h("div", { class: "cards loose", "data-key": "cards" }, fitting.slice(0, this.atMost).map((c) => connectionCard(c, { may, ...this.reconnections.of(c.name) }))),
+      rest > 0 && h("p", { class: "more-cards" }, button("more", `Show ${plural(Math.min(rest, CARDS), "more", "more")} of ${count(rest)}`)),
+    ];
   }
 }

@@ -2,7 +2,7 @@
 // The parts of one sync's page that stand above its feed: what needs attention, what runs now, where things come from
 // and go to, how the last runs went.
 
-import { serverNow } from "../api.js";
+import { serverNow } from "../clock.js";
 import { h } from "../dom.js";
 import { brief, briefSpan, count, exactly, moment, plural, span } from "../format.js";
 import { chart } from "../chart.js";
@@ -84,7 +84,7 @@ export function running(progress, startedAt) {
     h("div", { class: "running-head" }, steps(progress.stage), fraction !== null && h("b", { class: "percent" }, `${Math.floor(fraction * 100)} %`)),
     h("progress", { max: 1, value: fraction, "aria-label": "Progress" }),
     h("p", { class: "facts" }, facts.map((fact) => h("span", null, fact))),
-    event?.message && h("p", { class: "sub message" }, event.message));
+    event?.message && longText(event.message, "running-message", "sub message"));
 }
 
 /** @type {Record<string, string>} */

@@ -180,6 +180,7 @@ export class Sync {
   /** @param {HTMLDetailsElement} details what was opened */
   opened(details) {
     const { more: what, run: id } = details.dataset;
+    this.reconnections.open(details);
     if (id && (what === "events" || what === "log")) this.readMore(id, what);
   }
 

@@ -2,6 +2,7 @@
 // All syncs, one row each: how it is, when it ran and will run, and how its last runs went. Thousands of rows stay quick,
 // since only those that can be seen are in the page, and only their strips are asked for.
 
+import { serverNow } from "../clock.js";
 import { h, say } from "../dom.js";
 import { brief, plural } from "../format.js";
 import { Filter, ORDERS, STATUSES } from "../filter.js";
@@ -189,7 +190,7 @@ export class Syncs {
     if (!c.nextRunAt) { // of a sync that runs it is not said whether there will be one
       return h("span", { class: "quiet" }, c.attention?.category === "configuration_error" ? "Cannot run" : c.activeRunId ? "Known after this run" : "On demand");
     }
-    return Date.parse(c.nextRunAt) <= Date.now() ? "Due" : when(c.nextRunAt);
+    return Date.parse(c.nextRunAt) <= serverNow() ? "Due" : when(c.nextRunAt);
   }
 
   // ---- Rows that come and go
