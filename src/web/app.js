@@ -53,6 +53,7 @@ class Page {
     this.pressed = false; // a click is under way: what is under it stays
     this.timers = /** @type {number[]} */ ([]);
     this.told = ""; // why one is still signed in
+    this.leaves = false; // a sign-out is under way: that the session is over is no news
     this.changed = () => this.schedule();
   }
 
@@ -67,7 +68,7 @@ class Page {
 
   async start() {
     this.listen();
-    api.whenSignedOut(() => this.session && this.signedOut(ENDED));
+    api.whenSignedOut(() => this.session && !this.leaves && this.signedOut(ENDED));
     if (!localStorage.getItem(SIGNED_IN)) {
       this.signedOut("");
       return;
@@ -119,6 +120,7 @@ class Page {
     this.view?.close?.();
     this.stopTimers();
     this.told = "";
+    this.leaves = false;
     this.live = this.session = this.model = this.view = null;
   }
 
@@ -172,10 +174,12 @@ class Page {
   /** A session that may still be open is not said to be over. */
   async signOut() {
     this.told = "";
+    this.leaves = true;
     try {
       await api.session.end();
     } catch (error) {
       const refusal = /** @type {api.Refusal} */ (error);
+      this.leaves = false;
       if (refusal.status !== 401) {
         this.told = `Not signed out: ${refusal.message}. The session is still open.`;
         this.changed();
@@ -196,7 +200,7 @@ class Page {
   /** @param {import("./live.js").LiveState} state */
   onLive(state) {
     this.sayLive(state);
-    if (state === "lost") this.check();
+    if (state === "lost" && !this.leaves) this.check();
     this.liveState = state;
     if (state === "live") this.refresh();
     this.changed();
