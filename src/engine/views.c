@@ -124,6 +124,14 @@ int engine_view_wearables_events(Engine *engine, const EventFilter *filter, char
         return buffer_take(&buffer, ret_json);
 }
 
+static bool tell_wearables_run(const Run *run, void *userdata)
+{
+        JsonWriter *w = userdata;
+
+        view_wearables_run(w, run);
+        return w->out->size < WEARABLES_RUNS_BYTES_MAX;
+}
+
 int engine_view_wearables_runs(Engine *engine, const NewsFilter *filter, char **ret_json)
 {
         _cleanup_buffer_ Buffer buffer = {};
@@ -131,22 +139,17 @@ int engine_view_wearables_runs(Engine *engine, const NewsFilter *filter, char **
         NewsFilter young = *filter;
         EventFilter events = {};
         uint64_t first;
-        Run **runs;
-        size_t n;
         int r;
 
         r = engine_keep_young(engine, &events, &first);
         if (r < 0)
                 return r;
         young.since_usec = events.since_usec;
-        r = store_list_news(engine->store, &young, &runs, &n);
+        json_open_array(&w, NULL);
+        r = store_tell_news(engine->store, &young, tell_wearables_run, &w);
         if (r < 0)
                 return r;
-        json_open_array(&w, NULL);
-        for (size_t i = 0; i < n; i++)
-                view_wearables_run(&w, runs[i]);
         json_close_array(&w);
-        runs_free(runs, n);
         return buffer_take(&buffer, ret_json);
 }
 

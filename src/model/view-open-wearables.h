@@ -19,6 +19,9 @@
 #define WEARABLES_ALL_RUNS_MAX     10000U
 #define WEARABLES_ALL_RUNS_DEFAULT 50U
 
+/* Bytes of such an answer: it ends with the run that comes to them. */
+#define WEARABLES_RUNS_BYTES_MAX (8 * MIB)
+
 /* How the run stands after its newest event: the fifteen keys of C27, as one object. started_at is there as soon as
  * any event has told it. */
 void view_wearables_run(JsonWriter *w, const Run *run);

@@ -178,47 +178,43 @@ int news_find_runs(Db *db, const NewsFilter *filter, NewsRun **ret, size_t *ret_
         return 0;
 }
 
-/* Return: 1; 0 (it is gone); negative errno. */
-static int read_run(Query *query, int64_t row, Run **ret)
+/* Return: 1 (there are to be more); 0; negative errno. */
+static int tell_run(Query *query, int64_t row, NewsTold told, void *userdata)
 {
+        Run run;
         int r;
 
         query_again(query);
         query_bind_int(query, row);
         r = query_step(query);
         if (r <= 0)
+                return r < 0 ? r : 1;
+        r = run_borrow_news(query, &run);
+        if (r < 0)
                 return r;
-        r = run_read(query, ret);
-        return r < 0 ? r : 1;
+        return told(&run, userdata);
 }
 
-int store_list_news(Store *store, const NewsFilter *filter, Run ***ret, size_t *ret_n)
+int store_tell_news(Store *store, const NewsFilter *filter, NewsTold told, void *userdata)
 {
-        static const char run_sql[] = RUN_SELECT("runs") " WHERE runs.row = ?";
-        _cleanup_query_ Query query = {};
+        static const char run_sql[] = RUN_SELECT_NEWS("runs") " WHERE runs.row = ?";
+        static const char hold_sql[] = "SELECT key FROM users UNION ALL SELECT 0";
+        /* One look at the history for all: it is the same for each row, and costs its locks once. */
+        _cleanup_query_ Query hold = query_begin(store->reader, hold_sql), query = {};
         _cleanup_free_ NewsRun *found = NULL;
-        size_t n_found, n = 0;
-        Run **runs;
+        size_t n;
         int r;
 
         if (filter->limit == 0 || filter->limit > RUNS_PAGE_MAX)
                 return -EINVAL;
-        r = news_find_runs(store->reader, filter, &found, &n_found);
+        r = query_step(&hold);
+        if (r >= 0)
+                r = news_find_runs(store->reader, filter, &found, &n);
         if (r < 0)
                 return r;
-        runs = calloc(n_found + 1, sizeof(Run *));
-        if (!runs)
-                return -ENOMEM;
         query = query_begin(store->reader, run_sql);
-        for (size_t i = 0; i < n_found; i++) {
-                r = read_run(&query, found[i].row, &runs[n]);
-                if (r < 0) {
-                        runs_free(runs, n);
-                        return r;
-                }
-                n += (size_t) r;
-        }
-        *ret = runs;
-        *ret_n = n;
-        return 0;
+        r = 1;
+        for (size_t i = 0; r > 0 && i < n; i++)
+                r = tell_run(&query, found[i].row, told, userdata);
+        return MIN(r, 0);
 }

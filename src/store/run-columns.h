@@ -89,9 +89,33 @@
         " FROM " runs " LEFT JOIN connectors ON connectors.key = runs.connector"                                     \
         " LEFT JOIN users ON users.key = runs.user"
 
+/* What the newest event of a run says. */
+#define RUN_NEWS(P, W)                                                                                               \
+        P(id, id, TEXT)                                                                                              \
+        P(provider, provider, TEXT)                                                                                  \
+        W(source, source, run_source)                                                                                \
+        RUN_PHASE(P, W)                                                                                              \
+        W(stage, stage, sync_stage)                                                                                  \
+        P(primary_user_id, primary_user_id, TEXT)                                                                    \
+        P(message, message, TEXT)                                                                                    \
+        P(progress, progress, PROGRESS)                                                                              \
+        P(items_processed, items_processed, COUNT)                                                                   \
+        P(items_total, items_total, COUNT)                                                                           \
+        P(error, error, TEXT)                                                                                        \
+        P(started_usec, started_usec, USEC)                                                                          \
+        P(updated_usec, updated_usec, USEC)                                                                          \
+        P(last_seq, last_seq, UINT)
+
+/* As RUN_SELECT, for run_borrow_news(). */
+#define RUN_SELECT_NEWS(runs)                                                                                        \
+        "SELECT runs.row, connectors.name, connectors.id, users.id" RUN_NEWS(SQL_COMMA_RUNS, SQL_COMMA_RUNS)         \
+        " FROM " runs " LEFT JOIN connectors ON connectors.key = runs.connector"                                     \
+        " LEFT JOIN users ON users.key = runs.user"
+
 /* The row that @query stands at. Return: 0; -ENOMEM; -EUCLEAN. */
 int run_read_brief(Query *query, Run **ret) _must_check_;
 
 /* The same into @run, whose texts are the row's: see query_borrow_columns(). */
 int run_borrow_brief(Query *query, Run *run) _must_check_;
+int run_borrow_news(Query *query, Run *run) _must_check_;
 int run_read(Query *query, Run **ret) _must_check_;

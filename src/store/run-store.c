@@ -26,6 +26,7 @@ static const Column identity[] = { RUN_IDENTITY(COLUMN_PLAIN, COLUMN_WORDS) };
 static const Column phase[] = { RUN_PHASE(COLUMN_PLAIN, COLUMN_WORDS) };
 static const Column telling[] = { RUN_TELLING(COLUMN_PLAIN, COLUMN_WORDS) };
 static const Column brief[] = { RUN_BRIEF(COLUMN_PLAIN, COLUMN_WORDS) };
+static const Column news[] = { RUN_NEWS(COLUMN_PLAIN, COLUMN_WORDS) };
 #undef COLUMNS_OF
 
 /* Return: 1: found, and whether its phase is another; 0: it is new; negative errno. */
@@ -272,15 +273,25 @@ int run_read_brief(Query *query, Run **ret)
         return 0;
 }
 
-int run_borrow_brief(Query *query, Run *run)
+static int borrow(Query *query, const Column *columns, size_t n, Run *run)
 {
         run_init(run);
         run->row = query_get_int(query);
         run->connector = (char *) query_get_borrowed(query);
         run->connector_id = (char *) query_get_borrowed(query);
         run->user_id = (char *) query_get_borrowed(query);
-        query_borrow_columns(query, brief, ELEMENTSOF(brief), run);
+        query_borrow_columns(query, columns, n, run);
         return query_error(query);
+}
+
+int run_borrow_brief(Query *query, Run *run)
+{
+        return borrow(query, brief, ELEMENTSOF(brief), run);
+}
+
+int run_borrow_news(Query *query, Run *run)
+{
+        return borrow(query, news, ELEMENTSOF(news), run);
 }
 
 int store_get_run(Store *store, const char *run_id, bool with_accounts, Run **ret)

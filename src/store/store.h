@@ -288,14 +288,17 @@ typedef struct NewsFilter {
 #define NEWS_METADATA_COST 10U
 #define NEWS_FILTER_INIT { .source = _RUN_SOURCE_INVALID, .status = _SYNC_STATUS_INVALID, .limit = 50 }
 
+/* @run: what its newest event says, there for the call. Return: whether there are to be more. */
+typedef bool (*NewsTold)(const Run *run, void *userdata);
+
 /**
- * store_list_news() - runs, that with the newest event first; without accounts
+ * store_tell_news() - runs, that with the newest event first; without accounts
  *
  * How many events a run has does not matter, nor whether they are kept.
  *
  * Return: 0; -EINVAL (limit); negative errno. Context: blocks for an indexed read.
  */
-int store_list_news(Store *store, const NewsFilter *filter, Run ***ret, size_t *ret_n) _must_check_;
+int store_tell_news(Store *store, const NewsFilter *filter, NewsTold told, void *userdata) _must_check_;
 
 /* ---- Events */
 
@@ -325,7 +328,7 @@ typedef struct EventFilter {
         uint64_t before_seq;  /* only older ones; 0: any */
         usec_t since_usec;    /* timestamp at or after; 0: any */
         bool newest_first;
-        bool of_newest_runs;  /* only with newest_first and without run_id: found as store_list_news() finds runs of
+        bool of_newest_runs;  /* only with newest_first and without run_id: found as store_tell_news() finds runs of
                                * the provider and connector, however many others are newer; there is no next page */
         unsigned limit;       /* 1..EVENTS_PAGE_MAX */
         size_t limit_bytes;   /* of their JSON, but for one event in any case; 0: no limit */

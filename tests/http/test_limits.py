@@ -345,6 +345,21 @@ def lists(tmp_path_factory):
     bus.close()
 
 
+RUNS_BYTES = 8 * 1024 * 1024  # WEARABLES_RUNS_BYTES_MAX
+
+
+def test_bytes_of_a_list_of_runs(shim, key, reporter):
+    """It ends with the run that comes to them; those that are given are the newest."""
+    for begin in range(0, 1000, 250):
+        reporter.report(*(reporter.event(message='"' * 1024, run=f"r{n}", stage="failed", error='"' * 4096)
+                          for n in range(begin, begin + 250)))
+    whole = shim.get("/api/v1/sync/runs?limit=700", key)
+    assert whole.status == 200 and len(whole.json()) == 700 and len(whole.body) < RUNS_BYTES
+    cut = shim.get("/api/v1/sync/runs?limit=10000", key)
+    assert cut.status == 200 and RUNS_BYTES <= len(cut.body) < RUNS_BYTES + len(whole.body) // 350
+    assert 700 < len(cut.json()) < 1000 and cut.json()[:700] == whole.json()
+
+
 def ask_and_take_nothing(shim, path, key):
     """A client that has seen the beginning of its answer, and leaves the rest."""
     slow = shim.connect(local=True)

@@ -19,23 +19,35 @@ static void put_run(StoreFixture *f, Run *run, usec_t event_usec)
         put_event_of(f->store, run, event_usec);
 }
 
+static bool add_id(const Run *run, void *userdata)
+{
+        char **found = userdata, *longer = asprintf_or_null("%s%s%c", *found, **found ? " " : "", run->id[35]);
+
+        free(*found);
+        *found = longer;
+        assert_int_equal(run->n_accounts, 0);
+        return true;
+}
+
 /* The ids that a filter finds, as "3 1 2". */
 static void check_news(StoreFixture *f, NewsFilter filter, const char *expected)
 {
         _cleanup_free_ char *found = strdup("");
-        Run **runs;
-        size_t n;
 
-        expect_ok(store_list_news(f->store, &filter, &runs, &n));
-        for (size_t i = 0; i < n; i++) {
-                char *longer = asprintf_or_null("%s%s%c", found, *found ? " " : "", runs[i]->id[35]);
-
-                free(found);
-                found = longer;
-                assert_int_equal(runs[i]->n_accounts, 0);
-        }
+        expect_ok(store_tell_news(f->store, &filter, add_id, &found));
         assert_string_equal(found, expected);
-        runs_free(runs, n);
+}
+
+/* And then none. */
+static bool count_two(const Run *run, void *userdata)
+{
+        return ++*(size_t *) userdata < 2;
+}
+
+static bool count_all(const Run *run, void *userdata)
+{
+        ++*(size_t *) userdata;
+        return true;
 }
 
 static void test_c27_each_run_once_by_its_newest_event(void **state)
@@ -44,8 +56,7 @@ static void test_c27_each_run_once_by_its_newest_event(void **state)
         Run *a = make_run("bank", USER_1, 1, A_TIME), *b = make_run(NULL, USER_1, 2, A_TIME + 1);
         Run *c = make_run("shop", USER_2, 3, A_TIME - 5);
         NewsFilter filter = NEWS_FILTER_INIT;
-        Run **runs;
-        size_t n;
+        size_t n = 0;
 
         c->source = RUN_SOURCE_BACKFILL;
         put_run(f, a, A_TIME + 1);
@@ -61,6 +72,9 @@ static void test_c27_each_run_once_by_its_newest_event(void **state)
         store_fixture_commit(f);
 
         check_news(f, filter, "2 1 3");
+        /* Who has enough is told no more. */
+        expect_ok(store_tell_news(f->store, &filter, count_two, &n));
+        assert_int_equal(n, 2);
         filter.limit = 2;
         check_news(f, filter, "2 1");
         filter.limit = RUNS_PAGE_MAX;
@@ -90,9 +104,9 @@ static void test_c27_each_run_once_by_its_newest_event(void **state)
         check_news(f, filter, "2");
 
         filter.limit = 0;
-        expect_errno(store_list_news(f->store, &filter, &runs, &n), -EINVAL);
+        expect_errno(store_tell_news(f->store, &filter, count_all, &n), -EINVAL);
         filter.limit = RUNS_PAGE_MAX + 1;
-        expect_errno(store_list_news(f->store, &filter, &runs, &n), -EINVAL);
+        expect_errno(store_tell_news(f->store, &filter, count_all, &n), -EINVAL);
         run_free(a);
         run_free(b);
         run_free(c);
@@ -204,14 +218,12 @@ static int count_step(void *userdata)
 static unsigned steps_of_news(StoreFixture *f, NewsFilter filter, size_t expected)
 {
         unsigned n_steps = 0;
-        Run **runs;
-        size_t n;
+        size_t n = 0;
 
         sqlite3_progress_handler(f->store->reader->sqlite, 1, count_step, &n_steps);
-        expect_ok(store_list_news(f->store, &filter, &runs, &n));
+        expect_ok(store_tell_news(f->store, &filter, count_all, &n));
         sqlite3_progress_handler(f->store->reader->sqlite, 0, NULL, NULL);
         assert_int_equal(n, expected);
-        runs_free(runs, n);
         return n_steps;
 }
 
