@@ -21,6 +21,7 @@ from world import World, is_scheduled, wait_for
 
 QUIET_EVERY = 50  # kills, until all runs are let end and everything is compared
 EVENTUALLY_SEC = 30
+SCHEDULES_SEC = 120  # also where the machine is busy with others
 
 
 class Campaign:
@@ -168,7 +169,7 @@ class Campaign:
                     "SELECT name FROM runs JOIN connectors ON connectors.key = connector WHERE row > ? AND"
                     " trigger IN ('schedule', 'catch-up')", (last,))}
 
-        wait_for(began, f"a run by schedule of each of {sorted(due)}", EVENTUALLY_SEC)
+        wait_for(began, f"a run by schedule of each of {sorted(due)}", SCHEDULES_SEC)
 
     def be_quiet(self):
         self.settle()
