@@ -330,6 +330,92 @@ static void check_attention(Doctor *d)
                 findings_add(&d->findings, "attention", FINDING_GOOD, NULL, "No connector needs attention.");
 }
 
+/* ---- What is outside */
+
+/* What the daemon lists in pages. Return: NULL: it was said that it cannot be told. */
+static struct json_object *list(Doctor *d, const char *check, const char *member)
+{
+        _cleanup_client_error_ ClientError e = {};
+        _cleanup_json_ struct json_object *answer = NULL;
+        _cleanup_free_ char *json = NULL;
+
+        if (client_describe(d->client, member, NULL, 0, &json, &e) >= 0 && json_parse(json, strlen(json), &answer) >= 0)
+                return TAKE_PTR(answer);
+        findings_add(&d->findings, check, FINDING_SKIPPED, NULL, "%s", strna(e.message));
+        return NULL;
+}
+
+/* Return: whether something is wrong with it. */
+static bool check_endpoint(Doctor *d, struct json_object *endpoint)
+{
+        const char *id = json_text(endpoint, "id"), *reason = json_text(endpoint, "disabled_reason");
+        usec_t failing_usec = json_time(endpoint, "failing_since");
+        bool disabled = json_flag(endpoint, "disabled");
+        _cleanup_free_ char *advice = NULL;
+        char when[TIMESPAN_TEXT_MAX];
+
+        if (disabled ? streq(strempty(reason), "by-hand") : failing_usec == 0)
+                return false;
+        if (disabled)
+                advice = asprintf_or_null("Mend its receiver; then 'syncrunctl webhook update %s --enable', and "
+                                          "'syncrunctl webhook recover %s --since=TIME' sends what it has missed.",
+                                          id, id);
+        else
+                advice = asprintf_or_null("Mend its receiver: 'syncrunctl webhook attempts %s' tells what it answers.",
+                                          id);
+        if (!advice)
+                d->findings.lost = true;
+        else if (disabled)
+                findings_add(&d->findings, "webhooks", FINDING_WARNING, advice,
+                             "Endpoint %s was disabled (%s): nothing is sent to %s.", id, reason,
+                             json_text(endpoint, "url"));
+        else
+                findings_add(&d->findings, "webhooks", FINDING_WARNING, advice, "Endpoint %s fails since %s: %s.", id,
+                             relative_text(when, failing_usec), json_text(endpoint, "url"));
+        return true;
+}
+
+static void check_webhooks(Doctor *d)
+{
+        _cleanup_json_ struct json_object *answer = list(d, "webhooks", "DescribeWebhookEndpoints");
+        struct json_object *endpoint;
+        unsigned n_wrong = 0;
+
+        if (!answer)
+                return;
+        for (size_t i = 0; (endpoint = json_element(answer, "data", i)); i++)
+                n_wrong += check_endpoint(d, endpoint);
+        if (n_wrong == 0)
+                findings_add(&d->findings, "webhooks", FINDING_GOOD, NULL, "No endpoint fails.");
+}
+
+/* That one has ended is told by the connectors, which need attention for it. */
+static void check_consents(Doctor *d)
+{
+        _cleanup_json_ struct json_object *answer = NULL;
+        struct json_object *connection;
+        char when[TIMESPAN_TEXT_MAX];
+        unsigned n_ending = 0;
+
+        if (ctl_ask_all(d->ctl, "DescribeConnections", NULL, 0, "connections", &answer) != 0) {
+                findings_add(&d->findings, "consents", FINDING_SKIPPED, NULL, "Connections cannot be listed.");
+                return;
+        }
+        for (size_t i = 0; (connection = json_element(answer, "connections", i)); i++) {
+                const char *name = json_text(connection, "name");
+                _cleanup_free_ char *advice = NULL;
+
+                if (!streq(strempty(json_text(connection, "state")), "expiring"))
+                        continue;
+                n_ending++;
+                advice = asprintf_or_null("Renew it before: 'syncrunctl reconnect %s'.", name);
+                findings_add(&d->findings, "consents", FINDING_WARNING, advice, "The consent of connection %s ends %s.",
+                             name, relative_text(when, json_time(connection, "consent_expires")));
+        }
+        if (n_ending == 0)
+                findings_add(&d->findings, "consents", FINDING_GOOD, NULL, "No consent ends soon.");
+}
+
 int verb_doctor(Ctl *ctl, int argc, char **argv)
 {
         Doctor d = { .ctl = ctl, .is_private = !isempty(getenv(SYNCRUN_ENV_BUS_ADDRESS)) };
@@ -350,7 +436,10 @@ int verb_doctor(Ctl *ctl, int argc, char **argv)
                 check_users(&d);
         check_clock(&d);
         check_files(&d);
-        if (d.answers)
+        if (d.answers) {
                 check_attention(&d);
+                check_consents(&d);
+                check_webhooks(&d);
+        }
         return findings_end(&d.findings);
 }

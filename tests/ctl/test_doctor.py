@@ -4,12 +4,14 @@
 import sqlite3
 import sys
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bus"))
 from harness import MANAGER, PATH, wait_for  # noqa: E402
+from receiver import Receiver, answer  # noqa: E402
 
 
 @pytest.fixture
@@ -32,8 +34,8 @@ def test_all_is_well(world, diagnose):
     world.script("bank", "exit 0")
     world.start()
     found = diagnose(0)
-    assert set(found) == {"bus", "daemon", "storage", "space", "clock", "files", "attention"}
-    for check in ("bus", "daemon", "storage", "files", "attention"):
+    assert set(found) == {"bus", "daemon", "storage", "space", "clock", "files", "attention", "consents", "webhooks"}
+    for check in ("bus", "daemon", "storage", "files", "attention", "consents", "webhooks"):
         assert found[check][0][0] == "good", found[check]
     assert "1 of 1" in found["files"][0][1]
 
@@ -87,6 +89,27 @@ def test_files_and_attention(world, diagnose):
     assert any("\"Bad\"" in text and "Rename" in advice for _, text, advice in found["files"] if advice)
     (finding, text, advice), = found["attention"]
     assert finding == "warning" and text.startswith("Connector bank: ") and advice
+
+
+def test_consents_and_webhooks(world, diagnose):
+    soon = (datetime.now(timezone.utc) + timedelta(days=12, hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    world.script("bank", "exit 0", Connection="home")
+    world.daemon.write("connections/home.connection", f"[Connection]\nConsentExpires={soon}\n")
+    world.daemon.write("syncrun.conf", "[Webhooks]\nAllowHTTP=yes\nAllowAddressLiterals=yes\n"
+                                       "AllowPrivateAddresses=yes\nRetrySec=1h\n")
+    world.start()
+    with closing(Receiver(then=answer(500))) as receiver:
+        ids = [world.ctl.run("webhook", "add", receiver.url(), "--quiet").strip() for _ in range(3)]
+        world.ctl.both("webhook", "test", ids[0])
+        receiver.then = answer(410)
+        world.ctl.both("webhook", "test", ids[1])
+    world.ctl.run("webhook", "update", ids[2], "--disable")
+    found = diagnose(0)
+    (finding, text, advice), = found["consents"]
+    assert finding == "warning" and "connection home ends" in text and "in 1w 5d" in text and "reconnect home" in advice
+    failing, gone = sorted(found["webhooks"], key=lambda entry: ids[1] in entry[1])
+    assert failing[0] == "warning" and f"{ids[0]} fails since" in failing[1] and f"attempts {ids[0]}" in failing[2]
+    assert gone[0] == "warning" and f"{ids[1]} was disabled" in gone[1] and f"update {ids[1]} --enable" in gone[2]
 
 
 def test_attention_beyond_a_page(world, diagnose):
