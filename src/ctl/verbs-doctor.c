@@ -339,7 +339,8 @@ static struct json_object *list(Doctor *d, const char *check, const char *member
         _cleanup_json_ struct json_object *answer = NULL;
         _cleanup_free_ char *json = NULL;
 
-        if (client_describe(d->client, member, NULL, 0, &json, &e) >= 0 && json_parse(json, strlen(json), &answer) >= 0)
+        if (client_describe(d->client, member, NULL, 0, &json, &e) >= 0 &&
+            json_parse(json, strlen(json), &answer) >= 0)
                 return TAKE_PTR(answer);
         findings_add(&d->findings, check, FINDING_SKIPPED, NULL, "%s", strna(e.message));
         return NULL;
@@ -409,8 +410,9 @@ static void check_consents(Doctor *d)
                         continue;
                 n_ending++;
                 advice = asprintf_or_null("Renew it before: 'syncrunctl reconnect %s'.", name);
-                findings_add(&d->findings, "consents", FINDING_WARNING, advice, "The consent of connection %s ends %s.",
-                             name, relative_text(when, json_time(connection, "consent_expires")));
+                findings_add(&d->findings, "consents", FINDING_WARNING, advice,
+                             "The consent of connection %s ends %s.", name,
+                             relative_text(when, json_time(connection, "consent_expires")));
         }
         if (n_ending == 0)
                 findings_add(&d->findings, "consents", FINDING_GOOD, NULL, "No consent ends soon.");
