@@ -276,3 +276,21 @@ bool json_is_deeper(struct json_object *value, unsigned depth_max)
         }
         return false;
 }
+
+bool json_has_cut_number(struct json_object *value)
+{
+        if (json_object_is_type(value, json_type_object)) {
+                json_object_object_foreach(value, key, member_value) {
+                        (void) key;
+                        if (json_has_cut_number(member_value))
+                                return true;
+                }
+        } else if (json_object_is_type(value, json_type_array)) {
+                for (size_t i = 0; i < json_object_array_length(value); i++)
+                        if (json_has_cut_number(json_object_array_get_idx(value, i)))
+                                return true;
+        } else if (json_object_is_type(value, json_type_int)) {
+                return json_object_get_uint64(value) == UINT64_MAX || json_object_get_int64(value) == INT64_MIN;
+        }
+        return false;
+}

@@ -23,6 +23,10 @@ int json_parse(const char *text, size_t n, struct json_object **ret) _must_check
 /* Whether objects and arrays are nested deeper than so many levels; 0 allows none, 1 those that hold none. */
 bool json_is_deeper(struct json_object *value, unsigned depth_max);
 
+/* Whether a whole number in it is not as it was written: json-c makes what is beyond 64 bits the most extreme one. So
+ * these two, -2^63 and 2^64-1, count as well. */
+bool json_has_cut_number(struct json_object *value);
+
 /* Members by key; each leaves *ret alone where the key is absent or null.
  * Return: 1 set; 0 absent or null; -EINVAL of another type or out of range (-ENOMEM for strings). */
 /* Borrowed from the object; no NUL inside. */

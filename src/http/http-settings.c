@@ -3,11 +3,16 @@
 #include "http/http-settings.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/string-util.h"
+#include "http/peer.h"
 
 /* Below this, what browsers and proxies send by themselves would be refused. */
 #define HEAD_MIN_BYTES 1024U
+
+#define DIGITS "0123456789"
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
 
 static int parse_bytes(const ConfAssignment *a, void *data, char **ret_why)
 {
@@ -24,6 +29,48 @@ static int parse_bytes(const ConfAssignment *a, void *data, char **ret_why)
         return 0;
 }
 
+static int refuse(const char *words, char **ret_why)
+{
+        *ret_why = strdup(words);
+        return *ret_why ? -EINVAL : -ENOMEM;
+}
+
+static int parse_proxy(const ConfAssignment *a, void *data, char **ret_why)
+{
+        Peer peer;
+
+        if (!isempty(a->value) && !streq(a->value, "unix") && peer_from_text(a->value, &peer) < 0)
+                return refuse("It takes an IPv4 or IPv6 address, or \"unix\", one a line.", ret_why);
+        return conf_parse_strv(a, data, ret_why);
+}
+
+/* As browsers write it: lower case, and nothing behind the host but a port. */
+static bool is_origin(const char *text)
+{
+        size_t scheme = strspn(text, LOWER DIGITS "+-."), host;
+        const char *rest = text + scheme;
+
+        if (scheme == 0 || !startswith(rest, "://"))
+                return false;
+        rest += strlen("://");
+        host = *rest == '[' ? strspn(rest, "[" DIGITS "abcdef:.") : strspn(rest, LOWER DIGITS "-._");
+        if (host == 0 || (*rest == '[' && rest[host++] != ']'))
+                return false;
+        rest += host;
+        if (*rest == ':' && rest[1])
+                rest += 1 + strspn(rest + 1, DIGITS);
+        return *rest == '\0';
+}
+
+static int parse_origin(const ConfAssignment *a, void *data, char **ret_why)
+{
+        if (!isempty(a->value) && !streq(a->value, "*") && !streq(a->value, "null") && !is_origin(a->value))
+                return refuse("It takes \"*\" or an origin as browsers send it: SCHEME://HOST or SCHEME://HOST:PORT "
+                              "in lower case and without a path, one a line.",
+                              ret_why);
+        return conf_parse_strv(a, data, ret_why);
+}
+
 #define ITEM(section, key, parse, field)                                               \
         {                                                                              \
                 section, key, parse, offsetof(HttpSettings, field), DIAGNOSTIC_WARNING \
@@ -32,8 +79,8 @@ static int parse_bytes(const ConfAssignment *a, void *data, char **ret_why)
 static const ConfItem items[] = {
         ITEM("Server", "IdleExitSec", conf_parse_timeout, idle_exit_usec),
         ITEM("Server", "KeepAliveSec", conf_parse_timeout, keep_alive_usec),
-        ITEM("Server", "AllowOrigin", conf_parse_strv, allow_origin),
-        ITEM("Server", "TrustedProxy", conf_parse_strv, trusted_proxy),
+        ITEM("Server", "AllowOrigin", parse_origin, allow_origin),
+        ITEM("Server", "TrustedProxy", parse_proxy, trusted_proxy),
         ITEM("Server", "MetricsWithoutKey", conf_parse_bool, metrics_without_key),
 
         ITEM("Tokens", "KeysDirectory", conf_parse_path, token_keys_folder),

@@ -151,6 +151,11 @@ static int get_metadata(struct json_object *object, char **ret, Counts *ret_coun
                 (void) refuse(ret_why, "metadata", "is nested too deeply");
                 return -E2BIG;
         }
+        /* Streams and lists of a connector go by it: nobody puts his own among another's. */
+        if (json_object_object_get_ex(metadata, "connector", NULL))
+                return refuse(ret_why, "metadata", "connector is a key of the service's own");
+        if (json_has_cut_number(metadata))
+                return refuse(ret_why, "metadata", "has a whole number beyond 64 bits");
         text = json_object_to_json_string_ext(metadata, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
         if (!text)
                 return -ENOMEM;

@@ -392,3 +392,15 @@ def test_an_answer_has_an_end(new_shim, key, reporter):
         while shim.metric(key, "syncrun_http_timeouts_total") == 0:
             assert time.monotonic() < until
         assert len(read_to_end(slow)) < 700_000
+
+
+@pytest.mark.parametrize("key, wrong, right", [
+    ("TrustedProxy", ["localhost", "10.0.0.0/8", "127.0.0.1 ::1"], ["127.0.0.1", "::1", "unix"]),
+    ("AllowOrigin", ["app.example.org", "https://ok.example.org/", "https://App.example.org", "https://", "https://x:", "https://x:y"],
+     ["*", "null", "https://app.example.org", "http://127.0.0.1:8080", "http://[::1]:80", "app+x://y_z-1"]),
+])
+def test_what_never_fits_is_told(new_shim, key, wrong, right):
+    """The line, and what it takes."""
+    shim = new_shim("[Server]\n" + "".join(f"{key}={value}\n" for value in wrong + right))
+    told = re.findall(rf"syncrun-http\.conf:(\d+): .*{key}", shim.log())
+    assert told == [str(2 + n) for n in range(len(wrong))], shim.log()

@@ -85,8 +85,8 @@ static void test_all(void **state)
                         "\"source\":\"linked_account\",\"stage\":\"completed\",\"status\":\"partial\","
                         "\"message\":\"two\\u001b[31m\",\"progress\":1,\"items_processed\":3,\"items_total\":"
                         "9223372036854775807,"
-                        "\"error\":\"e\",\"metadata\":{\"b\": 1, \"a\": "
-                        "[\"/\"]},\"started_at\":\"2026-05-30T20:00:00Z\","
+                        "\"error\":\"e\",\"metadata\":{\"b\": 18446744073709551614, \"a\": "
+                        "[-9223372036854775807, \"/\"]},\"started_at\":\"2026-05-30T20:00:00Z\","
                         "\"ended_at\":\"2026-05-30T22:00:01.5+02:00\"}",
                         &event, NULL));
         assert_string_equal(event.user_id, "abcdef01-1111-4111-8111-111111111111");
@@ -94,7 +94,7 @@ static void test_all(void **state)
         assert_string_equal(event.message, "two\xef\xbf\xbd[31m");
         assert_true(event.progress == 1.0 && event.items_processed == 3 && event.items_total == INT64_MAX);
         assert_string_equal(event.error, "e");
-        assert_string_equal(event.metadata, "{\"b\":1,\"a\":[\"/\"]}");
+        assert_string_equal(event.metadata, "{\"b\":18446744073709551614,\"a\":[-9223372036854775807,\"/\"]}");
         assert_true(event.started_usec == 1780171200 * USEC_PER_SEC);
         assert_true(event.ended_usec == 1780171201 * USEC_PER_SEC + 500 * USEC_PER_MSEC);
 }
@@ -183,6 +183,10 @@ static void test_refused(void **state)
                 { "\"items_total\":9223372036854775808", "items_total: " },
                 { "\"items_total\":\"1\"", "items_total: " },
                 { "\"metadata\":[]", "metadata: " },
+                { "\"metadata\":{\"connector\":\"bank\"}", "metadata: " },
+                { "\"metadata\":{\"connector\":null}", "metadata: " },
+                { "\"metadata\":{\"n\":12345678901234567890123}", "metadata: " },
+                { "\"metadata\":{\"a\":[{\"n\":-12345678901234567890123}]}", "metadata: " },
                 { "\"metadata\":\"{}\"", "metadata: " },
                 { "\"started_at\":1780171200", "started_at: " },
                 { "\"started_at\":\"2026-05-30T20:00:00\"", "started_at: " },
