@@ -111,7 +111,7 @@ static int read_line(Reading *reading, char *text, size_t n, unsigned line)
 {
         if (!utf8_is_valid(text, n)) {
                 diagnostics_add(reading->d, DIAGNOSTIC_WARNING, reading->file, line, NULL,
-                                "The line is not in UTF-8 and is ignored.");
+                                "The line is not in UTF-8, or has a Unicode noncharacter, and is ignored.");
                 return 0;
         }
         text = strstrip(text);

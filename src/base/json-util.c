@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/json-writer.h"
 #include "base/string-util.h"
 
 DEFINE_TRIVIAL_CLEANUP_FUNC(struct json_tokener *, json_tokener_free);
@@ -100,7 +101,7 @@ static bool is_json(const char *text, size_t n)
         unsigned depth = 0;
 
         static_assert(JSON_DEPTH_MAX <= 64, "a bit each");
-        if (!utf8_is_valid(text, n))
+        if (!utf8_is_well_formed(text, n))
                 return false;
         for (;;) {
                 skip_space(&p, end);
@@ -159,6 +160,19 @@ int json_parse(const char *text, size_t n, struct json_object **ret)
                 return -EBADMSG;
         *ret = TAKE_PTR(object);
         return 0;
+}
+
+char *json_to_text(struct json_object *value)
+{
+        _cleanup_buffer_ Buffer out = {};
+        const char *text;
+        char *copy;
+
+        text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        if (!text)
+                return NULL;
+        json_append_portable(&out, text, strlen(text));
+        return buffer_take(&out, &copy) < 0 ? NULL : copy;
 }
 
 static struct json_object *member(struct json_object *object, const char *key)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Reading JSON by json-c, strictly: RFC 8259, valid UTF-8, bounded depth. Writing: base/json-writer.h. */
+/* Reading JSON by json-c, strictly: RFC 8259, well-formed UTF-8, bounded depth. Writing: base/json-writer.h. */
 
 #include <json-c/json.h>
 
@@ -19,6 +19,10 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(struct json_object *, json_object_put);
  * Return: 0; -EBADMSG (not JSON, not UTF-8, too deep, something after it); -ENOMEM.
  */
 int json_parse(const char *text, size_t n, struct json_object **ret) _must_check_;
+
+/* The value as compact text that a bus carries, see json_append_portable(); freed by the caller; NULL when out of
+ * memory. */
+char *json_to_text(struct json_object *value) _must_check_;
 
 /* Whether objects and arrays are nested deeper than so many levels; 0 allows none, 1 those that hold none. */
 bool json_is_deeper(struct json_object *value, unsigned depth_max);

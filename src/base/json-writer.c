@@ -32,6 +32,35 @@ static size_t plain_length(const char *s, size_t n)
         return i;
 }
 
+/* One that a bus does not carry, as ASCII. */
+static void append_noncharacter(Buffer *out, uint32_t code)
+{
+        if (code < 0x10000)
+                buffer_append_format(out, "\\u%04x", code);
+        else
+                buffer_append_format(out, "\\u%04x\\u%04x", 0xd800 + ((code - 0x10000) >> 10),
+                                     0xdc00 + (code & 0x3ff));
+}
+
+void json_append_portable(Buffer *out, const char *json, size_t n)
+{
+        size_t copied = 0;
+
+        for (size_t i = 0; i < n;) {
+                uint32_t code;
+                size_t length = (unsigned char) json[i] < 0xef ? 0 : utf8_noncharacter(json + i, n - i, &code);
+
+                if (length == 0) {
+                        i++;
+                        continue;
+                }
+                buffer_append(out, json + copied, i - copied);
+                append_noncharacter(out, code);
+                copied = i += length;
+        }
+        buffer_append(out, json + copied, n - copied);
+}
+
 static void append_escaped(Buffer *out, const char *s, size_t n)
 {
         static const char hex[] = "0123456789abcdef";
@@ -44,7 +73,7 @@ static void append_escaped(Buffer *out, const char *s, size_t n)
 
                 if (c >= 0x20 && c != '"' && c != '\\')
                         continue;
-                buffer_append(out, s + plain, i - plain);
+                json_append_portable(out, s + plain, i - plain);
                 plain = i + 1;
                 switch (c) {
                 case '"': buffer_append_string(out, "\\\""); break;
@@ -57,7 +86,7 @@ static void append_escaped(Buffer *out, const char *s, size_t n)
                 default: buffer_append_string(out, escape);
                 }
         }
-        buffer_append(out, s + plain, n - plain);
+        json_append_portable(out, s + plain, n - plain);
         buffer_append_char(out, '"');
 }
 
@@ -136,7 +165,7 @@ void json_write_string_n(JsonWriter *w, const char *key, const char *value, size
         begin(w, key);
         if (plain_length(value, n) == n) {
                 append_plain(w->out, value, n, 0);
-        } else if (utf8_is_valid(value, n)) {
+        } else if (utf8_is_well_formed(value, n)) {
                 append_escaped(w->out, value, n);
         } else {
                 _cleanup_free_ char *mended = utf8_sanitize(value, n, n * 3);
@@ -214,5 +243,7 @@ void json_write_timestamp(JsonWriter *w, const char *key, usec_t value)
 void json_write_raw(JsonWriter *w, const char *key, const char *json)
 {
         begin(w, key);
-        buffer_append_string(w->out, isempty(json) ? "null" : json);
+        if (isempty(json))
+                json = "null";
+        json_append_portable(w->out, json, strlen(json));
 }

@@ -2,8 +2,9 @@
 #pragma once
 
 /* Writes JSON straight into a Buffer: compact, keys in the order written, UTF-8 unescaped (C17), commas by itself.
- * A key of NULL writes an array's element. Text that is not valid UTF-8 is mended with U+FFFD. Out of memory is
- * remembered in the buffer and found by buffer_take(). Reading is json-c's: see base/json-util.h. */
+ * A key of NULL writes an array's element. Text that is not UTF-8 is mended with U+FFFD; noncharacters are escaped, so
+ * that a bus carries all that is written here. Out of memory is remembered in the buffer and found by buffer_take().
+ * Reading is json-c's: see base/json-util.h. */
 
 #include "base/buffer.h"
 
@@ -32,5 +33,8 @@ void json_write_double(JsonWriter *w, const char *key, double value);
 /* An ISO timestamp (C16), null for USEC_INFINITY or 0. */
 void json_write_timestamp(JsonWriter *w, const char *key, usec_t value);
 
-/* Text that is already JSON, copied as it is; NULL or "" writes null. */
+/* Appends JSON text with each noncharacter as its escape: the same value, and utf8_is_valid(). */
+void json_append_portable(Buffer *out, const char *json, size_t n);
+
+/* Text that is already JSON, by json_append_portable(); NULL or "" writes null. */
 void json_write_raw(JsonWriter *w, const char *key, const char *json);

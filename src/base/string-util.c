@@ -86,11 +86,13 @@ int parse_uint64(const char *s, uint64_t *ret)
         return 0;
 }
 
-/* Length of the valid UTF-8 character at @s, 0 if there is none. */
-static size_t utf8_character(const unsigned char *s, size_t n)
+/* Length of the well-formed UTF-8 character at @s, 0 if there is none. */
+static size_t utf8_character(const unsigned char *s, size_t n, uint32_t *ret_code)
 {
         uint32_t c;
         size_t length;
+
+        *ret_code = s[0];
 
         if (s[0] < 0x80)
                 return s[0] != 0;
@@ -112,6 +114,24 @@ static size_t utf8_character(const unsigned char *s, size_t n)
         if ((length == 3 && c < 0x800) || (length == 4 && (c < 0x10000 || c > 0x10ffff)) ||
             (c >= 0xd800 && c <= 0xdfff))
                 return 0;
+        *ret_code = c;
+        return length;
+}
+
+/* As Unicode has them and sd-bus refuses them: the last two of each plane, and a range of 32. */
+static bool is_noncharacter(uint32_t c)
+{
+        return (c & 0xfffe) == 0xfffe || (c >= 0xfdd0 && c <= 0xfdef);
+}
+
+size_t utf8_noncharacter(const char *s, size_t n, uint32_t *ret_code)
+{
+        uint32_t code;
+        size_t length = utf8_character((const unsigned char *) s, n, &code);
+
+        if (length == 0 || !is_noncharacter(code))
+                return 0;
+        *ret_code = code;
         return length;
 }
 
@@ -123,16 +143,38 @@ static bool utf8_is_control(const unsigned char *s, size_t length)
         return length == 2 && s[0] == 0xc2 && s[1] < 0xa0;
 }
 
-bool utf8_is_valid(const char *s, size_t n)
+static bool utf8_check(const char *s, size_t n, bool with_noncharacters)
 {
         for (size_t i = 0; i < n;) {
-                size_t length = utf8_character((const unsigned char *) s + i, n - i);
+                uint32_t code;
+                size_t length = utf8_character((const unsigned char *) s + i, n - i, &code);
 
-                if (length == 0)
+                if (length == 0 || (is_noncharacter(code) && !with_noncharacters))
                         return false;
                 i += length;
         }
         return true;
+}
+
+bool utf8_is_valid(const char *s, size_t n)
+{
+        return utf8_check(s, n, false);
+}
+
+bool utf8_is_well_formed(const char *s, size_t n)
+{
+        return utf8_check(s, n, true);
+}
+
+const char *utf8_mended(const char *s, char **ret_copy)
+{
+        size_t n = strlen(s);
+
+        *ret_copy = NULL;
+        if (utf8_check(s, n, false))
+                return s;
+        *ret_copy = utf8_sanitize(s, n, n * 3);
+        return *ret_copy;
 }
 
 char *utf8_sanitize(const char *s, size_t n, size_t limit_bytes)
@@ -147,8 +189,9 @@ char *utf8_sanitize(const char *s, size_t n, size_t limit_bytes)
                 return NULL;
         for (size_t i = 0; i < n;) {
                 const unsigned char *character = (const unsigned char *) s + i;
-                size_t length = utf8_character(character, n - i);
-                bool good = length > 0 && !utf8_is_control(character, length);
+                uint32_t code;
+                size_t length = utf8_character(character, n - i, &code);
+                bool good = length > 0 && !utf8_is_control(character, length) && !is_noncharacter(code);
                 const char *from = good ? s + i : replacement;
                 size_t width = good ? length : sizeof(replacement) - 1;
 

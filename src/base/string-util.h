@@ -80,11 +80,32 @@ int parse_boolean(const char *s) _must_check_;
  */
 int parse_uint64(const char *s, uint64_t *ret) _must_check_;
 
-/* UTF-8 without overlong forms, surrogates or NUL. */
+/* UTF-8 that a bus carries, by sd-bus's rule: no overlong forms, surrogates, NUL, nor noncharacters (U+FFFE, U+FFFF
+ * and the like of each plane, U+FDD0 to U+FDEF). */
 bool utf8_is_valid(const char *s, size_t n) _pure_;
 
+/* The same with noncharacters, which JSON may have (RFC 8259). */
+bool utf8_is_well_formed(const char *s, size_t n) _pure_;
+
 /**
- * utf8_sanitize() - a copy in which each invalid byte and each control character but tab and newline is U+FFFD
+ * utf8_noncharacter() - is the character at @s a noncharacter?
+ * @n: bytes that are there, at least 1
+ *
+ * Return: its bytes; 0 if it is not one.
+ */
+size_t utf8_noncharacter(const char *s, size_t n, uint32_t *ret_code);
+
+/**
+ * utf8_mended() - @s, or what utf8_sanitize() makes of it where it is not valid
+ * @ret_copy: always set: the copy, freed by the caller, or NULL
+ *
+ * Return: @s or the copy; NULL when out of memory.
+ */
+const char *utf8_mended(const char *s, char **ret_copy) _must_check_;
+
+/**
+ * utf8_sanitize() - a copy in which each byte that is not UTF-8, each noncharacter and each control character but tab
+ *                   and newline is U+FFFD
  * @limit_bytes: longer text is cut at a character's end and closed with "…", which is within the limit; of a limit
  *               that has no room even for that, nothing is left
  *

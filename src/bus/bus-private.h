@@ -129,6 +129,9 @@ void emit_object_removed(Bus *bus, const BusObject *object, const char *id); /* 
 
 void emit_init(Bus *bus);
 void emit_done(Bus *bus);
+
+/* A "(tsss)". Return: 0 or what sd-bus says. */
+int event_append(sd_bus_message *m, uint64_t seq, const char *user_id, const char *run_id, const char *json);
 void emit_failed(int r, const char *what, const char *name); /* logged where r < 0 */
 
 void connector_signals_init(EngineObserver *observer);

@@ -256,9 +256,16 @@ static void on_run_removed(const char *run_id, const char *connector, void *user
 
 /* ---- Events */
 
-static int append_event(sd_bus_message *m, const CommittedEvent *event)
+int event_append(sd_bus_message *m, uint64_t seq, const char *user_id, const char *run_id, const char *json)
 {
-        return sd_bus_message_append(m, "(tsss)", event->seq, strempty(event->user_id), event->run_id, event->json);
+        int r;
+
+        r = sd_bus_message_open_container(m, 'r', "tsss");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "tss", seq, strempty(user_id), run_id);
+        if (r >= 0)
+                r = text_append(m, json);
+        return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
 /* As many events as one signal takes. Return: how many, at least 1; negative errno. */
@@ -275,7 +282,7 @@ static ssize_t send_events(Bus *bus, const CommittedEvent *events, size_t n)
                 bytes += strlen(events[i].json);
                 if (i > 0 && bytes > EVENTS_SIGNAL_BYTES_MAX)
                         break;
-                r = append_event(m, &events[i]);
+                r = event_append(m, events[i].seq, events[i].user_id, events[i].run_id, events[i].json);
         }
         if (r >= 0)
                 r = sd_bus_message_close_container(m);

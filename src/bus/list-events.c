@@ -44,8 +44,7 @@ static int append_events(sd_bus_message *reply, const EventReplay *replay, uint6
                         next = event[-1].seq;
                         break;
                 }
-                r = sd_bus_message_append(reply, "(tsss)", event->seq, strempty(event->user_id), event->run_id,
-                                          event->json);
+                r = event_append(reply, event->seq, event->user_id, event->run_id, event->json);
         }
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);

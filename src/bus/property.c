@@ -47,6 +47,24 @@ static void read_row(const PropertyRow *row, const void *object, PropertyValue *
                 read_field(row, object, ret);
 }
 
+int text_append(sd_bus_message *m, const char *text)
+{
+        _cleanup_free_ char *copy = NULL;
+        const char *mended = utf8_mended(strempty(text), &copy);
+
+        return mended ? sd_bus_message_append_basic(m, 's', mended) : -ENOMEM;
+}
+
+static int list_append(sd_bus_message *m, char *const *list)
+{
+        int r = sd_bus_message_open_container(m, 'a', "s");
+
+        STRV_FOREACH(item, list)
+                if (r >= 0)
+                        r = text_append(m, *item);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 int property_append(const PropertyTable *table, const char *name, const void *object, sd_bus_message *reply)
 {
         _cleanup_(property_value_done) PropertyValue value = { 0 };
@@ -60,7 +78,7 @@ int property_append(const PropertyTable *table, const char *name, const void *ob
 
         switch (table->rows[i].type[0]) {
         case 'a':
-                return sd_bus_message_append_strv(reply, value.list);
+                return list_append(reply, value.list);
         case 'b':
                 return sd_bus_message_append(reply, "b", (int) value.number);
         case 'u':
@@ -69,6 +87,8 @@ int property_append(const PropertyTable *table, const char *name, const void *ob
                 return sd_bus_message_append(reply, "t", value.number);
         case 'd':
                 return sd_bus_message_append(reply, "d", value.fraction);
+        case 's':
+                return text_append(reply, value.text);
         default:
                 return sd_bus_message_append_basic(reply, table->rows[i].type[0], strempty(value.text));
         }

@@ -38,6 +38,10 @@ typedef struct PropertyTable {
 #define PROPERTY_VTABLE_ENTRY(flag, name, type, ...) \
         SD_BUS_PROPERTY(name, type, property_get, 0, SD_BUS_VTABLE_PROPERTY_##flag),
 
+/* Appends an "s", mended where it is what sd-bus refuses: a history written by an older version may have that. NULL
+ * is "". Return: 0 or what sd-bus says. */
+int text_append(sd_bus_message *m, const char *text);
+
 /* Appends the value of property @name of @object. Return: 0 or what sd-bus says. */
 int property_append(const PropertyTable *table, const char *name, const void *object, sd_bus_message *reply);
 

@@ -82,11 +82,18 @@ static int property_get(sd_bus *b, const char *path, const char *interface, cons
 static int append_account(sd_bus_message *reply, const Account *account)
 {
         const Counts *counts = &account->counts;
+        int r;
 
-        return sd_bus_message_append(reply, "(ssttttss)", account->name, account_status_to_string(account->status),
-                                     counts->discovered, counts->added, counts->updated, counts->deduped,
-                                     strempty(attention_category_to_string(account->category)),
-                                     strempty(account->error));
+        r = sd_bus_message_open_container(reply, 'r', "ssttttss");
+        if (r >= 0)
+                r = text_append(reply, account->name);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "stttts", account_status_to_string(account->status),
+                                          counts->discovered, counts->added, counts->updated, counts->deduped,
+                                          strempty(attention_category_to_string(account->category)));
+        if (r >= 0)
+                r = text_append(reply, account->error);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 static int property_get_accounts(sd_bus *b, const char *path, const char *interface, const char *property,

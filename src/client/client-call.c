@@ -29,19 +29,48 @@ ClientCall *client_call_free(ClientCall *call)
         return NULL;
 }
 
+/* A bus carries no noncharacters, and JSON's strings may have them. NULL: out of memory. */
+static char *copy_text(const char *s)
+{
+        _cleanup_free_ char *copy = NULL;
+        const char *mended = utf8_mended(s, &copy);
+
+        return copy ? TAKE_PTR(copy) : mended ? strdup(mended) : NULL;
+}
+
+static int copy_list(char *const *from, char ***ret)
+{
+        _cleanup_strv_free_ char **list = NULL;
+        int r;
+
+        r = strv_copy(from, &list);
+        if (r < 0)
+                return r;
+        for (char **s = list; s && *s; s++) {
+                char *text = copy_text(*s);
+
+                if (!text)
+                        return -ENOMEM;
+                free(*s);
+                *s = text;
+        }
+        *ret = TAKE_PTR(list);
+        return 0;
+}
+
 static int copy_option(const ClientOption *from, ClientOption *to)
 {
         *to = *from;
         to->name = strdup(from->name);
         if (from->type == 's') {
-                to->s = from->s ? strdup(from->s) : NULL;
+                to->s = from->s ? copy_text(from->s) : NULL;
                 if (from->s && !to->s)
                         return -ENOMEM;
         } else if (from->type == 'a') {
                 char **copy;
 
                 to->as = NULL;
-                if (strv_copy(from->as, &copy) < 0)
+                if (copy_list(from->as, &copy) < 0)
                         return -ENOMEM;
                 to->as = copy;
         }
@@ -57,8 +86,8 @@ int client_call_new(const ClientRequest *request, ClientCall **ret)
         call->path = strdup(request->path ?: SYNCRUN_PATH);
         call->interface = strdup(request->interface ?: SYNCRUN_IFACE_MANAGER);
         call->member = strdup(request->member);
-        call->text = request->text ? strdup(request->text) : NULL;
-        call->second_text = request->second_text ? strdup(request->second_text) : NULL;
+        call->text = request->text ? copy_text(request->text) : NULL;
+        call->second_text = request->second_text ? copy_text(request->second_text) : NULL;
         call->with_number = request->number;
         call->number = request->number ? *request->number : 0;
         call->dictionary = request->dictionary;

@@ -39,6 +39,8 @@ struct WorkerProxy {
         sd_event_source *retry_source; /* of the call under way, or looks for the bus when there is none */
         usec_t retry_usec;
         bool away;
+        int failure; /* of a call that could not be sent: its reply, which comes from the loop */
+        const char *failure_words;
 };
 
 static const char *const member_table[_WORKER_METHOD_MAX] = {
@@ -46,7 +48,7 @@ static const char *const member_table[_WORKER_METHOD_MAX] = {
         [WORKER_FINISH] = "Finish", [WORKER_SETTLE] = "Settle", [WORKER_REPORT_DELIVERIES] = "ReportDeliveries",
 };
 
-static void send_call(WorkerProxy *proxy);
+static int send_call(WorkerProxy *proxy, const char **ret_words);
 static int try_later(WorkerProxy *proxy);
 static int on_bus_lost(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
@@ -170,12 +172,14 @@ static void look_for_bus(WorkerProxy *proxy)
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
         WorkerProxy *proxy = userdata;
+        const char *words;
+        int r;
 
         proxy->retry_source = sd_event_source_disable_unref(proxy->retry_source);
-        if (worker_proxy_is_busy(proxy))
-                send_call(proxy);
-        else
+        if (!worker_proxy_is_busy(proxy))
                 look_for_bus(proxy);
+        else if ((r = send_call(proxy, &words)) < 0)
+                give_reply(proxy, r, words, NULL);
         return 0;
 }
 
@@ -188,18 +192,14 @@ static int try_later(WorkerProxy *proxy)
                                           on_retry, proxy);
 }
 
-/* Sends the same call again after a pause. */
-static void retry_later(WorkerProxy *proxy, const char *why)
+/* Sends the same call again after a pause. Return: 0 or the loop's errno. */
+static int retry_later(WorkerProxy *proxy, const char *why)
 {
-        int r;
-
         proxy->slot = sd_bus_slot_unref(proxy->slot);
         if (!proxy->away)
                 log_debug("The daemon is away (%s), trying again.", why);
         proxy->away = true;
-        r = try_later(proxy);
-        if (r < 0)
-                give_reply(proxy, r, strerror(-r), NULL);
+        return MIN(try_later(proxy), 0);
 }
 
 /* A call that is under way hears of it by itself. A run that has nothing to say, perhaps for ever, has to be told. */
@@ -337,13 +337,16 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *unused)
 {
         WorkerProxy *proxy = userdata;
         const sd_bus_error *error = sd_bus_message_get_error(m);
+        int r;
 
         if (error) {
                 const Refusal *refusal = refusal_by_name(error->name);
 
-                if (client_error_is_absence(error) || is_passing(refusal))
-                        retry_later(proxy, error->name);
-                else
+                if (client_error_is_absence(error) || is_passing(refusal)) {
+                        r = retry_later(proxy, error->name);
+                        if (r < 0)
+                                give_reply(proxy, r, strerror(-r), NULL);
+                } else
                         give_reply(proxy, refusal ? -refusal->error : -sd_bus_error_get_errno(error),
                                    error->message ?: error->name, NULL);
                 return 0;
@@ -364,7 +367,9 @@ static int append_arguments(WorkerProxy *proxy, sd_bus_message *m)
         return sd_bus_message_append(m, "sts", proxy->run_id, proxy->sequence, proxy->text);
 }
 
-static void send_call(WorkerProxy *proxy)
+/* Gives no reply: worker_proxy_call()'s caller is not ready for one yet. Return: 0: there will be a reply; negative
+ * errno and words for it: there will be none. */
+static int send_call(WorkerProxy *proxy, const char **ret_words)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
@@ -375,8 +380,8 @@ static void send_call(WorkerProxy *proxy)
         if (r >= 0)
                 proxy->gone_usec = 0;
         else if (bus_is_gone_for_good(proxy)) {
-                give_reply(proxy, -EHOSTUNREACH, BUS_GONE_WORDS, NULL);
-                return;
+                *ret_words = BUS_GONE_WORDS;
+                return -EHOSTUNREACH;
         }
         if (r >= 0)
                 r = sd_bus_message_new_method_call(proxy->bus, &m, SYNCRUN_BUS_NAME, proxy->path, SYNCRUN_IFACE_WORKER,
@@ -384,13 +389,24 @@ static void send_call(WorkerProxy *proxy)
         if (r >= 0)
                 r = append_arguments(proxy, m);
         if (r == -EINVAL) {
-                give_reply(proxy, r, "the text is not valid UTF-8", NULL);
-                return;
+                *ret_words = "the text is not valid UTF-8";
+                return r;
         }
         if (r >= 0)
                 r = sd_bus_call_async(proxy->bus, &proxy->slot, m, on_reply, proxy, CALL_TIMEOUT_USEC);
         if (r < 0)
-                retry_later(proxy, strerror(-r));
+                r = retry_later(proxy, strerror(-r));
+        if (r < 0)
+                *ret_words = strerror(-r);
+        return MIN(r, 0);
+}
+
+static int on_failure(sd_event_source *source, void *userdata)
+{
+        WorkerProxy *proxy = userdata;
+
+        give_reply(proxy, proxy->failure, proxy->failure_words, NULL);
+        return 0;
 }
 
 void worker_proxy_set_patience(WorkerProxy *proxy, usec_t usec)
@@ -400,6 +416,8 @@ void worker_proxy_set_patience(WorkerProxy *proxy, usec_t usec)
 
 int worker_proxy_call(WorkerProxy *proxy, WorkerMethod method, const char *run_id, uint64_t sequence, const char *text)
 {
+        int r;
+
         if (worker_proxy_is_busy(proxy))
                 return -EBUSY;
         if (method != WORKER_ATTACH) {
@@ -414,8 +432,13 @@ int worker_proxy_call(WorkerProxy *proxy, WorkerMethod method, const char *run_i
         proxy->method = method;
         proxy->sequence = sequence;
         proxy->retry_usec = RETRY_USEC;
-        send_call(proxy);
-        return 0;
+        proxy->failure = send_call(proxy, &proxy->failure_words);
+        if (proxy->failure >= 0)
+                return 0;
+        r = sd_event_add_defer(proxy->event, &proxy->retry_source, on_failure, proxy);
+        if (r < 0)
+                end_call(proxy);
+        return MIN(r, 0);
 }
 
 bool worker_proxy_is_busy(const WorkerProxy *proxy)

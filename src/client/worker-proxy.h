@@ -67,7 +67,7 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(WorkerProxy *, worker_proxy_free);
 void worker_proxy_set_patience(WorkerProxy *proxy, usec_t usec);
 
 /**
- * worker_proxy_call() - begin a call; the reply comes from the loop, however long it takes
+ * worker_proxy_call() - begin a call; the reply comes from the loop, never from in here, however long it takes
  * @run_id:   copied; unused for WORKER_ATTACH
  * @sequence: unused for WORKER_ATTACH and WORKER_SETTLE
  * @text:     report, cursor or deliveries; copied; unused for WORKER_ATTACH

@@ -245,7 +245,7 @@ static void post_events(Request *request)
         };
         _cleanup_json_ struct json_object *events = NULL;
         char user_id[UUID_TEXT_MAX];
-        const char *text;
+        _cleanup_free_ char *text = NULL;
         uint64_t *n;
 
         if (!path_user(request, user_id) || !read_events(request, &events) || !set_user(request, events, user_id))
@@ -254,7 +254,7 @@ static void post_events(Request *request)
                 return;
         if (!surface_user(request, user_id))
                 return;
-        text = json_object_to_json_string_ext(events, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        text = json_to_text(events);
         request->state = n = malloc(sizeof(*n));
         if (!text || !n) {
                 backend_refuse(request, &(ClientAnswer){ .error = -ENOMEM });

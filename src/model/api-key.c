@@ -16,7 +16,7 @@ DEFINE_STRING_TABLE(api_scope, ApiScope, _API_SCOPE_MAX);
 
 bool token_subject_is_valid(const char *subject)
 {
-        if (isempty(subject) || strlen(subject) > TOKEN_SUBJECT_MAX)
+        if (isempty(subject) || strlen(subject) > TOKEN_SUBJECT_MAX || !utf8_is_valid(subject, strlen(subject)))
                 return false;
         for (const char *p = subject; *p; p++)
                 if ((unsigned char) *p < 0x20 || *p == 0x7f)

@@ -138,8 +138,8 @@ static uint64_t metadata_count(struct json_object *metadata, const char *key)
 
 static int get_metadata(struct json_object *object, char **ret, Counts *ret_counts, char **ret_why)
 {
+        _cleanup_free_ char *text = NULL;
         struct json_object *metadata;
-        const char *text;
         int r;
 
         r = json_get_object(object, "metadata", &metadata);
@@ -156,7 +156,7 @@ static int get_metadata(struct json_object *object, char **ret, Counts *ret_coun
                 return refuse(ret_why, "metadata", "connector is a key of the service's own");
         if (json_has_cut_number(metadata))
                 return refuse(ret_why, "metadata", "has a whole number beyond 64 bits");
-        text = json_object_to_json_string_ext(metadata, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        text = json_to_text(metadata);
         if (!text)
                 return -ENOMEM;
         if (strlen(text) > METADATA_JSON_MAX)
@@ -167,8 +167,8 @@ static int get_metadata(struct json_object *object, char **ret, Counts *ret_coun
                 .updated = metadata_count(metadata, "updated"),
                 .deduped = metadata_count(metadata, "deduped"),
         };
-        *ret = strdup(text);
-        return *ret ? 0 : -ENOMEM;
+        *ret = TAKE_PTR(text);
+        return 0;
 }
 
 static bool stage_fits_status(SyncStage stage, SyncStatus status)

@@ -206,8 +206,8 @@ static int parse_accounts(struct json_object *object, RunReport *report)
 
 static int parse_metadata(struct json_object *object, RunReport *report)
 {
+        _cleanup_free_ char *text = NULL;
         struct json_object *metadata;
-        const char *text;
         int r;
 
         r = json_get_object(object, "metadata", &metadata);
@@ -215,13 +215,13 @@ static int parse_metadata(struct json_object *object, RunReport *report)
                 return r < 0 ? -EBADMSG : 0;
         if (json_is_deeper(metadata, METADATA_DEPTH_MAX))
                 return -E2BIG;
-        text = json_object_to_json_string_ext(metadata, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        text = json_to_text(metadata);
         if (!text)
                 return -ENOMEM;
         if (strlen(text) > METADATA_JSON_MAX)
                 return -E2BIG;
-        report->metadata = strdup(text);
-        return report->metadata ? 0 : -ENOMEM;
+        report->metadata = TAKE_PTR(text);
+        return 0;
 }
 
 int run_report_parse(const char *json, size_t n, RunReport *ret)

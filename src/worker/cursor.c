@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/json-util.h"
+#include "base/json-writer.h"
 #include "base/string-util.h"
 #include "worker/cursor.h"
 #include "worker/json-canonical.h"
@@ -28,21 +29,23 @@ void cursor_done(Cursor *cursor)
         *cursor = (Cursor){};
 }
 
-static char *slice_copy(JsonSlice slice)
-{
-        return strndup(slice.data, slice.size);
-}
-
-/* The cursor is one text now. */
+/* The cursor is one text now. As the bus carries it: U+FFFF and the like are in use as last keys. */
 static int set_text(Cursor *cursor, const char *prefix, JsonSlice value, const char *suffix)
 {
+        _cleanup_buffer_ Buffer all = {};
         char *text;
+        int r;
 
         if (value.size > CURSOR_BYTES_MAX)
                 return -E2BIG;
-        text = asprintf_or_null("%s%.*s%s", prefix, (int) value.size, value.data, suffix);
-        if (!text)
-                return -ENOMEM;
+        buffer_append_string(&all, prefix);
+        json_append_portable(&all, value.data, value.size);
+        if (all.size - strlen(prefix) > CURSOR_BYTES_MAX)
+                return -E2BIG;
+        buffer_append_string(&all, suffix);
+        r = buffer_take(&all, &text);
+        if (r < 0)
+                return r;
         clear_streams(cursor);
         free(cursor->text);
         cursor->text = text;
@@ -73,7 +76,8 @@ static int set_stream(Cursor *cursor, JsonSlice stream)
 {
         _cleanup_free_ char *id = NULL, *text = NULL;
         CursorStream *entry = NULL;
-        size_t before = 0;
+        _cleanup_buffer_ Buffer portable = {};
+        size_t before = 0, size;
         int r;
 
         r = stream_id(stream, &id);
@@ -86,11 +90,13 @@ static int set_stream(Cursor *cursor, JsonSlice stream)
                 }
         if (!entry && cursor->n_streams >= CURSOR_STREAMS_MAX)
                 return -E2BIG;
-        if (cursor->streams_bytes - before + stream.size + STREAM_EXTRA >= CURSOR_BYTES_MAX)
+        json_append_portable(&portable, stream.data, stream.size);
+        size = portable.size;
+        if (cursor->streams_bytes - before + size + STREAM_EXTRA >= CURSOR_BYTES_MAX)
                 return -E2BIG;
-        text = slice_copy(stream);
-        if (!text)
-                return -ENOMEM;
+        r = buffer_take(&portable, &text);
+        if (r < 0)
+                return r;
         if (!entry) {
                 CursorStream *streams = reallocarray(cursor->streams, cursor->n_streams + 1, sizeof(*streams));
 
@@ -100,7 +106,7 @@ static int set_stream(Cursor *cursor, JsonSlice stream)
                 entry = streams + cursor->n_streams++;
                 *entry = (CursorStream){ .id = TAKE_PTR(id) };
         }
-        cursor->streams_bytes += stream.size + STREAM_EXTRA - before;
+        cursor->streams_bytes += size + STREAM_EXTRA - before;
         free(entry->text);
         entry->text = TAKE_PTR(text);
         free(cursor->text);

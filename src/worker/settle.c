@@ -141,8 +141,13 @@ int settle_reply(Destination *destination, WorkerMethod method, int r, const cha
 {
         /* A run that the daemon has forgotten, or knows the end of, need not be told again. */
         bool known = r >= 0 || r == -ESRCH || r == -EALREADY || r == -ESTALE;
+        /* What it will never take must not stand before all runs to come. */
+        bool hopeless = r == -EBADMSG || r == -EINVAL || r == -E2BIG;
 
-        if (!known) {
+        if (hopeless)
+                log_warning("The daemon will never take the counts of run %s, which stay as it has them: %s",
+                            *settling, strna(error));
+        else if (!known) {
                 log_warning("The daemon does not take the counts of run %s: %s", *settling, strna(error));
                 return 0;
         }

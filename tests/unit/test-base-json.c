@@ -116,6 +116,8 @@ static void test_writer_strings(void **state)
                   "e · \xf0\x9f\x8c\x8d",
                   "\"Gr\xc3\xbc\xc3\x9f"
                   "e · \xf0\x9f\x8c\x8d\"" },
+                { "\xef\xb7\x8f\xef\xb7\x90\"\xef\xbf\xbf", "\"\xef\xb7\x8f\\ufdd0\\\"\\uffff\"" },
+                { "\xf0\x9f\xbf\xbe\xf4\x8f\xbf\xbf", "\"\\ud83f\\udffe\\udbff\\udfff\"" },
                 { "bad \xff\xc3", "\"bad \xef\xbf\xbd\xef\xbf\xbd\"" },
         };
 
@@ -129,8 +131,29 @@ static void test_writer_strings(void **state)
                 expect_ok(buffer_take(&buffer, &text));
                 assert_string_equal(text, cases[i].out);
                 expect_ok(json_parse(text, strlen(text), &object));
-                if (utf8_is_valid(cases[i].in, strlen(cases[i].in)))
+                assert_true(utf8_is_valid(text, strlen(text)));
+                if (utf8_is_well_formed(cases[i].in, strlen(cases[i].in)))
                         assert_string_equal(json_object_get_string(object), cases[i].in);
+        }
+}
+
+/* JSON that is stored with them, escaped or not, goes out as ASCII there. */
+static void test_noncharacters_go_out_as_escapes(void **state)
+{
+        const char *const texts[] = { "{\"\xef\xbf\xbe\":\"\xef\xbf\xbf\"}", "{\"\\ufffe\":\"\\uFFFF\"}" };
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                _cleanup_free_ char *raw = NULL, *text = NULL;
+                _cleanup_json_ struct json_object *object = NULL;
+                Buffer buffer = {};
+                JsonWriter w = JSON_WRITER_INIT(&buffer);
+
+                json_write_raw(&w, NULL, texts[i]);
+                expect_ok(buffer_take(&buffer, &raw));
+                assert_true(utf8_is_valid(raw, strlen(raw)));
+                expect_ok(json_parse(raw, strlen(raw), &object));
+                text = json_to_text(object);
+                assert_string_equal(text, "{\"\\ufffe\":\"\\uffff\"}");
         }
 }
 
@@ -436,6 +459,7 @@ int main(void)
                 cmocka_unit_test(test_buffer_remembers_failure),
                 cmocka_unit_test(test_writer),
                 cmocka_unit_test(test_writer_strings),
+                cmocka_unit_test(test_noncharacters_go_out_as_escapes),
                 cmocka_unit_test(test_writer_quotes_everywhere),
                 cmocka_unit_test(test_writer_numbers),
                 cmocka_unit_test(test_writer_doubles),

@@ -107,9 +107,12 @@ static const Bytes valid_utf8[] = {
         BYTES("\xe0\xa0\x80"),
         BYTES("\xed\x9f\xbf"),
         BYTES("\xee\x80\x80"),
-        BYTES("\xef\xbf\xbf"),
+        BYTES("\xef\xb7\x8f"), /* about the noncharacters */
+        BYTES("\xef\xb7\xb0"),
+        BYTES("\xef\xbf\xbd"),
         BYTES("\xf0\x90\x80\x80"),
-        BYTES("\xf4\x8f\xbf\xbf"),
+        BYTES("\xf0\x9f\xbf\xbd"),
+        BYTES("\xf4\x8f\xbf\xbd"),
 };
 
 static const Bytes invalid_utf8[] = {
@@ -131,12 +134,21 @@ static const Bytes invalid_utf8[] = {
         BYTES("\xff"),
 };
 
+static const Bytes noncharacters[] = {
+        BYTES("\xef\xb7\x90"),     BYTES("\xef\xb7\xaf"),     BYTES("\xef\xbf\xbe"),     BYTES("\xef\xbf\xbf"),
+        BYTES("\xf0\x9f\xbf\xbe"), BYTES("\xf0\x9f\xbf\xbf"), BYTES("\xf4\x8f\xbf\xbe"), BYTES("\xf4\x8f\xbf\xbf"),
+};
+
 static void test_utf8_is_valid(void **state)
 {
         for (size_t i = 0; i < ELEMENTSOF(valid_utf8); i++)
                 assert_true(utf8_is_valid(valid_utf8[i].s, valid_utf8[i].n));
         for (size_t i = 0; i < ELEMENTSOF(invalid_utf8); i++)
                 assert_false(utf8_is_valid(invalid_utf8[i].s, invalid_utf8[i].n));
+        for (size_t i = 0; i < ELEMENTSOF(noncharacters); i++) {
+                assert_false(utf8_is_valid(noncharacters[i].s, noncharacters[i].n));
+                assert_true(utf8_is_well_formed(noncharacters[i].s, noncharacters[i].n));
+        }
 }
 
 #define REPLACED "\xef\xbf\xbd"
@@ -161,6 +173,7 @@ static void test_utf8_sanitize(void **state)
                 { BYTES("a\0b"), "a" REPLACED "b" },
                 { BYTES("\xe2\x82x"), REPLACED REPLACED "x" },
                 { BYTES("\xff"), REPLACED },
+                { BYTES("a\xef\xbf\xbf\xf4\x8f\xbf\xbfz"), "a" REPLACED REPLACED "z" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Who calls: what the bus driver's answers mean. The driver is played, at the other end of a socket. */
+/* Who calls: what the bus driver's answers mean. The driver is played, at the other end of a socket. And which text
+ * sd-bus takes. */
 
 #include "unit/expect.h"
 
@@ -10,6 +11,7 @@
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
+#include "base/string-util.h"
 #include "bus/bus-private.h"
 #include "bus/sender.h"
 
@@ -187,6 +189,37 @@ static void test_no_bus(void **state)
         expect_errno(sender_ask(&f->bus, SENDER, on_answer, f, &slot), -EAGAIN);
 }
 
+static size_t encode(uint32_t code, char text[static 5])
+{
+        static const uint8_t first[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+        size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+
+        for (size_t i = n; i-- > 1; code >>= 6)
+                text[i] = (char) (0x80 | (code & 0x3f));
+        text[0] = (char) (first[n > 1 ? n : 0] | code);
+        text[n] = '\0';
+        return n;
+}
+
+static void test_valid_text_is_what_sd_bus_takes(void **state)
+{
+        Fixture *f = *state;
+        sd_bus_message *m = NULL;
+        char text[5];
+
+        expect_ok(sd_bus_message_new_signal(f->bus.options.bus, &m, "/a", "a.b", "C"));
+        for (uint32_t code = 1; code <= 0x110000; code++) {
+                size_t n;
+
+                if (code > 0x10000 && (code & 0xffff) == 0x10)
+                        code |= 0xfff0; /* of the higher planes, the ends */
+                n = encode(code, text);
+                if (utf8_is_valid(text, n) != (sd_bus_message_append_basic(m, 's', text) >= 0))
+                        fail_msg("U+%04X", code);
+        }
+        sd_bus_message_unref(m);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -194,6 +227,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_many, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_bus, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_valid_text_is_what_sd_bus_takes, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

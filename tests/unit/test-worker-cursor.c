@@ -91,6 +91,20 @@ static void test_load(void **state)
         cursor_done(&cursor);
 }
 
+/* A bus carries no noncharacters. Escaped, they are the same cursor. */
+static void test_noncharacters(void **state)
+{
+        Cursor cursor = {};
+
+        expect_ok(apply(&cursor, "{\"type\":\"STATE\",\"value\":{\"last\":\"\xef\xbf\xbf\"}}"));
+        expect_text(&cursor, "{\"last\":\"\\uffff\"}");
+        expect_ok(apply(&cursor, STATE("a\xef\xbf\xbf", "\"\xf4\x8f\xbf\xbf\"")));
+        expect_text(&cursor, "[" LISTED("a\\uffff", "\"\\udbff\\udfff\"") "]");
+        expect_ok(apply(&cursor, STATE("a\xef\xbf\xbf", "1")));
+        expect_text(&cursor, "[" LISTED("a\\uffff", "1") "]");
+        cursor_done(&cursor);
+}
+
 /* A state message whose stream makes the list @size bytes long. */
 static char *state_of(size_t size)
 {
@@ -117,6 +131,8 @@ static void test_limits(void **state)
         cursor_append(&cursor, &text);
         assert_int_equal(text.size, CURSOR_BYTES_MAX);
         expect_errno(apply(&cursor, more), -E2BIG);
+        memcpy(strchr(fits, 'x'), "\xef\xbf\xbf", 3);
+        expect_errno(apply(&cursor, fits), -E2BIG);
         expect_errno(apply(&cursor, STATE("b", "1")), -E2BIG);
         expect_ok(apply(&cursor, STATE("a", "1")));
         expect_ok(apply(&cursor, STATE("b", "1")));
@@ -177,6 +193,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_values), cmocka_unit_test(test_streams),          cmocka_unit_test(test_load),
                 cmocka_unit_test(test_limits), cmocka_unit_test(test_too_many_streams), cmocka_unit_test(test_counts),
+                cmocka_unit_test(test_noncharacters),
         };
 
         return cmocka_run_group_tests_name("worker-cursor", tests, NULL, NULL);
