@@ -84,6 +84,9 @@ extern const PropertyTable run_properties;
 extern const PropertyTable connector_properties;
 extern const PropertyTable connection_properties;
 
+/* GetManagedObjects(), as far as it is bounded. @ret_slots: room for two. Return: 0 or what sd-bus says. */
+int managed_objects_publish(Bus *bus, sd_bus_slot **ret_slots) _must_check_;
+
 /* ---- Methods that more than one object has. */
 
 /* StartRun() of the manager and Start() of a connector. */

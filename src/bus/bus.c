@@ -112,7 +112,7 @@ int bus_publish(Bus *bus, Engine *engine)
         int r;
 
         bus->engine = engine;
-        bus->slots = calloc(2 * ELEMENTSOF(bus_objects), sizeof(sd_bus_slot *));
+        bus->slots = calloc(2 * ELEMENTSOF(bus_objects) + 2, sizeof(sd_bus_slot *));
         if (!bus->slots)
                 return -ENOMEM;
         for (const BusObject *const *object = bus_objects; *object; object++) {
@@ -120,10 +120,10 @@ int bus_publish(Bus *bus, Engine *engine)
                 if (r < 0)
                         return r;
         }
-        r = sd_bus_add_object_manager(bus->options.bus, &bus->slots[bus->n_slots], SYNCRUN_PATH);
+        r = managed_objects_publish(bus, &bus->slots[bus->n_slots]);
+        bus->n_slots += 2;
         if (r < 0)
                 return r;
-        bus->n_slots++;
         return emit_publish(bus);
 }
 

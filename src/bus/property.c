@@ -94,6 +94,22 @@ int property_append(const PropertyTable *table, const char *name, const void *ob
         }
 }
 
+size_t property_bytes(const PropertyTable *table, const void *object)
+{
+        enum { PROPERTY_BYTES = 32, ITEM_BYTES = 8 }; /* beside the text: lengths, type, padding, a number */
+        size_t n = 0;
+
+        for (size_t i = 0; i < table->n_rows; i++) {
+                _cleanup_(property_value_done) PropertyValue value = { 0 };
+
+                read_row(&table->rows[i], object, &value);
+                n += PROPERTY_BYTES + strlen(table->rows[i].name) + strlen(strempty(value.text));
+                STRV_FOREACH(item, value.list)
+                        n += ITEM_BYTES + strlen(*item);
+        }
+        return n;
+}
+
 /* FNV-1a, 64 bits: a change that it misses is one of 2^64. */
 static uint64_t digest_bytes(uint64_t hash, const void *data, size_t n)
 {

@@ -45,6 +45,9 @@ int text_append(sd_bus_message *m, const char *text);
 /* Appends the value of property @name of @object. Return: 0 or what sd-bus says. */
 int property_append(const PropertyTable *table, const char *name, const void *object, sd_bus_message *reply);
 
+/* Bytes that all properties of @object take in a message; not less than they do. */
+size_t property_bytes(const PropertyTable *table, const void *object);
+
 /**
  * property_changes() - which properties differ from what they were at the last call
  * @digests:   table->n_rows words, 0 at first
