@@ -78,18 +78,64 @@ static int spawn_worker(const char *worker, char **words, const char *state_dire
         return 0;
 }
 
-static void add_item(Table *table, struct json_object *item)
+/* The record's own bytes, for those whose numbers json-c would change. It is the last member of the worker's line, and
+ * no text has this without a backslash. NULL: it is not there, or there is no memory. */
+static char *cut_record(const char *line, size_t n)
+{
+        const char *before = strstr(line, ",\"record\":");
+
+        size_t skip = strlen(",\"record\":");
+
+        return before ? strndup(before + skip, n - (size_t) (before - line) - skip - strlen("}")) : NULL;
+}
+
+static void print_line_end(unsigned depth)
+{
+        (void) printf("\n%*s", (int) (2 * depth), "");
+}
+
+/* As json-c would print it, each member on a line of its own, with nothing changed. */
+static void print_pretty(const char *json, size_t n)
+{
+        bool in_string = false;
+        unsigned depth = 0;
+
+        for (const char *p = json; p < json + n; p++) {
+                if (!in_string && strchr(WHITESPACE, *p))
+                        continue;
+                if (!in_string && strchr("}]", *p))
+                        print_line_end(--depth);
+                (void) putchar(*p);
+                if (in_string && *p == '\\' && p + 1 < json + n)
+                        (void) putchar(*++p);
+                else if (*p == '"')
+                        in_string = !in_string;
+                else if (in_string)
+                        continue;
+                else if (strchr("{[", *p))
+                        print_line_end(++depth);
+                else if (*p == ',')
+                        print_line_end(depth);
+                else if (*p == ':')
+                        (void) putchar(' ');
+        }
+        (void) putchar('\n');
+}
+
+static void add_item(Table *table, struct json_object *item, const char *own)
 {
         struct json_object *record = NULL;
         char updated[TIMESPAN_TEXT_MAX];
 
         (void) json_object_object_get_ex(item, "record", &record);
+
         table_add(table, COLOUR_BOLD, json_text(item, "stream"));
         table_add(table, COLOUR_NORMAL, json_text(item, "key"));
         table_add(table, COLOUR_NORMAL, json_text(item, "account"));
         table_add(table, COLOUR_NORMAL, relative_text(updated, json_time(item, "updated")));
-        table_add(table, COLOUR_GREY,
-                  json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+        if (!own)
+                own = json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        table_add(table, COLOUR_GREY, own);
 }
 
 /* Line by line into the table, or out as JSON. */
@@ -101,17 +147,24 @@ static int show_items(Ctl *ctl, FILE *answer, Table *table)
 
         while ((n = getline(&line, &size, answer)) > 0) {
                 _cleanup_json_ struct json_object *item = NULL;
+                _cleanup_free_ char *own = NULL;
 
                 ctl_begin(ctl);
                 if (ctl->options.json == JSON_SHORT) { /* as it is: exactly what is stored */
                         (void) fputs(line, stdout);
                         continue;
                 }
-                if (json_parse(line, (size_t) n - (line[n - 1] == '\n'), &item) < 0)
+                if (line[n - 1] == '\n')
+                        line[--n] = '\0';
+                if (json_parse(line, (size_t) n, &item) < 0)
                         return ctl_fail_status(EXIT_FAILURE, "%s gave an answer that is not JSON.",
                                                SYNCRUN_ENV_WORKER);
+                if (json_has_cut_number(item) && !(own = cut_record(line, (size_t) n)))
+                        return ctl_oom();
                 if (ctl->options.json == JSON_OFF)
-                        add_item(table, item);
+                        add_item(table, item, own);
+                else if (own)
+                        print_pretty(line, (size_t) n);
                 else
                         ctl_print_json(ctl, item);
         }

@@ -277,6 +277,21 @@ def test_items(ctl, stored):
     assert "No items in this stream." in items(ctl, stored, "nothing")
 
 
+def test_items_have_numbers_of_any_size(ctl, world):
+    world.script("bank", schema("tx", "id"), {
+            "type": "RECORD", "stream": "tx", "account": 'a,"record":',
+            "record": {"id": 20000000000000000000001, "neg": -9223372036854775809, "text": 'x, {"record":1}', "list": [{}, 0.5]}})
+    world.start()
+    ctl.run("start", "--wait", "-q", "bank")
+    stored = {"STATE_DIRECTORY": str(world.daemon.state / "connectors" / "bank")}
+    short = items(ctl, stored, "--json=short")
+    for text in short, items(ctl, stored, "--no-legend"), items(ctl, stored, "--json=pretty"):
+        assert ('"id":20000000000000000000001,"neg":-9223372036854775809,' in "".join(text.split()))
+    pretty = items(ctl, stored, "--json=pretty")
+    assert '\n    "neg": -9223372036854775809,\n' in pretty
+    assert json.loads(pretty) == json.loads(short)
+
+
 def test_items_are_where_the_daemon_says(ctl, stored, world):
     for environment in {}, {"STATE_DIRECTORY": str(world.daemon.state)}, {"STATE_DIRECTORY": "/nonexistent"}:
         assert len(items(ctl, environment, "--no-legend").splitlines()) == 3
