@@ -106,6 +106,7 @@ def test_patch(ask, client):
     assert patch(filter_types=[])[2] is None
     assert patch(filter_types=["sync.started"])[2] == ["sync.started"]
     assert patch(filter_types=None)[2] is None
+    assert patch(description="last \uffff")[1] == "last \ufffd"
     assert patch(description=None)[1] == ""
     patch(disabled=True)
     assert ask("POST", f"{ONE}/test", endpoint).status == 409
