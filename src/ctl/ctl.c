@@ -196,7 +196,8 @@ int ctl_ask_all(Ctl *ctl, const char *member, const ClientOption *filter, size_t
                 ClientOption options[ASK_OPTIONS_MAX + 1];
                 struct json_object *element;
 
-                memcpy(options, filter, n * sizeof(*filter));
+                if (n > 0)
+                        memcpy(options, filter, n * sizeof(*filter));
                 options[n] = (ClientOption) { "page", 's', .s = page };
                 status = ctl_ask(ctl, member, options, n + 1, &answer);
                 if (status != 0)
