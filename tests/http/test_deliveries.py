@@ -2,6 +2,7 @@
 """Deliveries by HTTP: the list of a connector's page, and the button that sends one again."""
 
 import json
+import time
 
 import pytest
 from server import ALICE, BOB, add_key
@@ -18,11 +19,12 @@ def told(daemon, client):
     client.start("bank")
     worker = daemon.worker()
     worker.attach()
+    now = int(time.time() * 1000000)  # what is old is deleted
     entry = {"type": "records.synced", "url": "https://hooks.example.net", "duration_usec": 1000, "retry": 0, "records": 2,
              "error": None, "answer": None}
     worker.call("ReportDeliveries", "(sts)", worker.run, 1, json.dumps([
-        {**entry, "id": "datt_1", "succeeded": True, "http_status": 200, "started_usec": 1000000},
-        {**entry, "id": "datt_2", "succeeded": False, "http_status": 503, "started_usec": 2000000, "error": "HTTP status 503."}]))
+        {**entry, "id": "datt_1", "succeeded": True, "http_status": 200, "started_usec": now - 2},
+        {**entry, "id": "datt_2", "succeeded": False, "http_status": 503, "started_usec": now - 1, "error": "HTTP status 503."}]))
     yield worker
     worker.exit()
 

@@ -4,6 +4,7 @@ connector that has changed hands."""
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def end_run(worker):
     worker.report(1, message=SECRET, accounts=[{"account": SECRET, "status": "failed", "error": SECRET, "discovered": 3}])
     worker.call("ReportDeliveries", "(sts)", worker.run, 2, json.dumps([{
         "id": f"datt_{worker.run}", "type": "records.synced", "url": "https://hooks.example.net", "duration_usec": 1000, "retry": 0,
-        "records": 2, "succeeded": False, "http_status": 503, "started_usec": 1000000, "error": SECRET, "answer": SECRET}]))
+        "records": 2, "succeeded": False, "http_status": 503, "started_usec": int(time.time() * 1000000), "error": SECRET, "answer": SECRET}]))
     worker.finish(3, outcome="failed", error=SECRET, attention="consent_expired", attention_message=SECRET)
     worker.exit()
 
