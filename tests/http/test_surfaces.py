@@ -290,7 +290,7 @@ def test_what_a_person_says_of_a_reconnection(shim, client, daemon, key):
         answer = shim.post(f"{path}/reconnect", key, body)
         assert (answer.status, list(answer.json())) == (status, ["error"]), body
     for body, end in (({"done": True}, None), ({"consentExpiresAt": "2100-01-01T02:00:00+01:00"}, "2100-01-01T01:00:00Z"),
-                      ({"done": True, "consentExpiresAt": None}, None)):
+                      ({"done": True, "consentExpiresAt": None}, "2100-01-01T01:00:00Z")):  # null says nothing of it
         answer = shim.post(f"{path}/reconnect", key, body)
         assert (answer.status, answer.json()) == (202, {"syncRuns": [], "reconnecting": False})
         connection = shim.get(path, key).json()["connection"]
