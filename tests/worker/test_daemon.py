@@ -194,6 +194,19 @@ def test_the_next_run_settles(bench):
     assert bench.items("SELECT count(*) FROM tally") == [(0,)] and bench.items("SELECT count(*) FROM run WHERE settled = 0") == [(0,)]
 
 
+@pytest.mark.parametrize(("error", "again"), [
+    ("org.freedesktop.DBus.Error.InvalidArgs", False), ("org.syncrun1.Error.NoSuchRun", False), ("org.syncrun1.Error.RunActive", True)])
+def test_counts_that_the_daemon_refuses(bench, error, again):
+    """What it will never take does not stand before all runs to come; what it may take later is told once more."""
+    killed_run(bench)
+    bench.daemon.refuse["Settle"] = (error, "Not these.")
+    run = bench.start("--settle")
+    assert run.wait() == 0 and ("Not these." in run.stderr) == (not error.endswith("NoSuchRun"))
+    assert ("will never take the counts of run " + RUN_ID in run.stderr) == error.endswith("InvalidArgs")
+    bench.daemon.refuse.clear()
+    assert bench.start("--settle").wait() == 0 and list(bench.daemon.settled) == [RUN_ID] * again
+
+
 def test_a_run_that_is_taken_up_again_goes_on_counting(bench):
     stored = killed_run(bench)
     end = bench.pull([schema("s"), record(10_000, "s")])
