@@ -26,8 +26,8 @@ int gzip_text(const char *data, size_t size, int level, char **ret, size_t *ret_
 #define GZIP_AT_ONCE_MAX (128 * KIB)
 #define GZIP_SLICE_MAX   (32 * KIB)
 
-/* What compressing in slices keeps in memory beside the text. */
-#define GZIP_SLICES_HELD_BYTES (272 * KIB)
+/* What compressing in slices keeps in memory beside the text: zlib's state, and what comes of a slice. */
+#define GZIP_SLICES_HELD_BYTES (272 * KIB + GZIP_SLICE_MAX)
 
 typedef struct GzipSlices GzipSlices;
 

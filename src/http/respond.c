@@ -251,7 +251,7 @@ static void free_slices(void *userdata)
         free(body);
 }
 
-/* How long it becomes is not known before it is sent. */
+/* How long it becomes is not known before it is sent. Who knows nothing of chunks is sent it by blocks. */
 static struct MHD_Response *make_sliced_response(Request *request)
 {
         Answer *answer = &request->answer;
@@ -264,7 +264,8 @@ static struct MHD_Response *make_sliced_response(Request *request)
                 free(body);
                 return NULL;
         }
-        response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_slice, body, free_slices);
+        response =
+                MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, GZIP_SLICE_MAX, read_slice, body, free_slices);
         if (!response) {
                 free_slices(body);
                 return NULL;

@@ -4,8 +4,10 @@
 import contextlib
 import gzip
 import json
+import os
 import re
 import socket
+import struct
 import subprocess
 import time
 from email.utils import parsedate_to_datetime
@@ -14,6 +16,7 @@ import pytest
 from server import ALICE, TIMEOUT_SEC, answers, read_to_end
 
 RUNS = "/v1/sync-runs"
+ALL_RUNS = "/api/v1/sync/runs?limit=300"
 RECENT = f"/api/v1/users/{ALICE}/sync/recent"
 
 
@@ -126,6 +129,19 @@ def test_large_answers_are_compressed_as_they_are_sent(shim, key, reporter, n, s
     assert b"chunked" not in head and gzip.decompress(body) == plain.body
     empty = shim.request("HEAD", RECENT, key, headers={"Accept-Encoding": "gzip"})
     assert (empty.status, empty.body, empty.headers["ETag"]) == (200, b"", tag)
+
+
+SEGMENTS_IN = struct.Struct("140xI")  # of linux/tcp.h's tcp_info: tcpi_segs_in
+
+
+def test_a_large_answer_without_chunks_is_sent_by_blocks(shim, key, reporter):
+    reporter.report(*(reporter.event(message=os.urandom(700).hex(), run=f"run-{i}") for i in range(300)))
+    with shim.connect() as end:
+        end.sendall(f"GET {ALL_RUNS} HTTP/1.0\r\nX-API-Key: {key}\r\nAccept-Encoding: gzip\r\n\r\n".encode())
+        data = read_to_end(end)
+        segments, = SEGMENTS_IN.unpack(end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, SEGMENTS_IN.size))
+    assert len(gzip.decompress(data.partition(b"\r\n\r\n")[2])) > 2 * AT_ONCE
+    assert 0 < segments < len(data) / 1000
 
 
 def test_who_may_keep_an_answer(shim, key, reporter):
