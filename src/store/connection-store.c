@@ -15,6 +15,7 @@
         P(run_id, run_id, TEXT)                                                                                      \
         P(consent_expires_usec, consent_expires_usec, USEC)                                                          \
         P(reconnected_usec, reconnected_usec, USEC)                                                                  \
+        P(renewed_usec, renewed_usec, USEC)                                                                          \
         P(withdrawn, withdrawn, BOOL)                                                                                \
         P(reconnect_begun_usec, reconnect_begun_usec, USEC)                                                          \
         P(reconnect_ended_usec, reconnect_ended_usec, USEC)                                                          \

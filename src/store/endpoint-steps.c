@@ -119,8 +119,12 @@ static int step_recovery(Db *db, const EndpointWork *work, usec_t now_usec)
                                      " AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS other"
                                      "                 WHERE other.endpoint = d.endpoint"
                                      "                   AND other.attention_lane = d.attention_lane"
-                                     "                   AND other." IS_ON_ITS_WAY " AND (other.key < d.key OR"
-                                     "                       other.state = 'pending'))";
+                                     "                   AND other." IS_ON_ITS_WAY " AND other.state = 'pending')"
+                                     " AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS other"
+                                     "                 WHERE other.endpoint = d.endpoint"
+                                     "                   AND other.attention_lane = d.attention_lane"
+                                     "                   AND other." IS_ON_ITS_WAY " AND other.state = 'waiting'"
+                                     "                   AND other.key < d.key)";
         static const char end_sql[] = "UPDATE webhook_endpoints SET recover_after = NULLIF(?2, 0),"
                                       " recover_since_usec = CASE ?2 WHEN 0 THEN NULL ELSE recover_since_usec END"
                                       " WHERE key = ?1";

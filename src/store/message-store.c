@@ -54,11 +54,11 @@ static int64_t insert_message(Db *db, const WebhookMessage *message)
 /* Something of its lanes is to be sent again, and its step has not come yet: that lets this one go when it does. */
 #define RECOVERED_SOON(tables, of)                                                                                   \
         "EXISTS (SELECT 1 FROM " tables " WHERE d2.message = m2.key AND d2.endpoint = e.key AND " of                 \
-        "        AND m2.key > recover_after AND m2.created_usec >= recover_since_usec"                               \
+        "        AND d2.message > recover_after AND m2.created_usec >= recover_since_usec"                           \
         "        AND d2.state IN ('failed', 'held'))"
 #define IS_RECOVERED_SOON                                                                                            \
         RECOVERED_SOON("webhook_messages AS m2 CROSS JOIN webhook_deliveries AS d2", "m2.run_id = ?2") " OR "        \
-        RECOVERED_SOON("webhook_deliveries AS d2 INDEXED BY webhook_deliveries_by_attention_lane"                    \
+        RECOVERED_SOON("webhook_deliveries AS d2 INDEXED BY webhook_deliveries_kept_by_attention_lane"               \
                        " CROSS JOIN webhook_messages AS m2", "d2.attention_lane = " ATTENTION_LANE)
 
 /* ?1 message, ?2 lane, ?3 due */

@@ -30,6 +30,7 @@ const Migration store_migrations[] = {
         { 17, schema_v17 },
         { 18, schema_v18 },
         { 19, schema_v19 },
+        { 20, schema_v20 },
 };
 const size_t n_store_migrations = ELEMENTSOF(store_migrations);
 

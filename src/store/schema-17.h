@@ -38,8 +38,16 @@ static const char schema_v18[] =
         "  ON runs (user, updated_usec, last_seq, connector, provider, source, outcome, state)"
         "  WHERE state = 'finished';";
 
+static const char schema_v19[] =
+        /* What tells of a connector's attention is of its lane, besides that of its run: what it was told last has to
+         * be how it is. */
+        "ALTER TABLE webhook_deliveries ADD COLUMN attention_lane INTEGER;"
+        "UPDATE webhook_deliveries SET attention_lane = (SELECT connector FROM webhook_messages AS m"
+        "    WHERE m.key = message AND m.type IN ('sync.needs_attention', 'sync.recovered'));";
+
 /* When a delivery has been sent, given up, held or deleted: the next one of its lane, and of its attention_lane, where
- * nothing else of either is before it or has been let go. What is to be held is not let go any more. */
+ * nothing else of either is before it or has been let go. What is to be held is not let go any more. Of an
+ * attention_lane there may be very many: each look at one is a single search. */
 #define LET_NEXT_GO                                                                                                  \
         "  UPDATE webhook_deliveries SET state = 'pending', due_usec = ifnull(OLD.due_usec, 1)"                      \
         "    WHERE key IN ("                                                                                         \
@@ -54,18 +62,22 @@ static const char schema_v18[] =
         "      AND (other.key < webhook_deliveries.key OR other.state = 'pending'))"                                 \
         "    AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS other WHERE other.endpoint = OLD.endpoint"          \
         "      AND other.attention_lane = webhook_deliveries.attention_lane"                                         \
-        "      AND other.state IN ('waiting', 'pending')"                                                            \
-        "      AND (other.key < webhook_deliveries.key OR other.state = 'pending'));"                                \
+        "      AND other.state = 'pending' AND other.state IN ('waiting', 'pending'))"                               \
+        "    AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS other WHERE other.endpoint = OLD.endpoint"          \
+        "      AND other.attention_lane = webhook_deliveries.attention_lane"                                         \
+        "      AND other.state = 'waiting' AND other.state IN ('waiting', 'pending')"                                \
+        "      AND other.key < webhook_deliveries.key);"                                                             \
         " END;"
 
-static const char schema_v19[] =
-        /* What tells of a connector's attention is of its lane, besides that of its run: what it was told last has to
-         * be how it is. */
-        "ALTER TABLE webhook_deliveries ADD COLUMN attention_lane INTEGER;"
-        "UPDATE webhook_deliveries SET attention_lane = (SELECT connector FROM webhook_messages AS m"
-        "    WHERE m.key = message AND m.type IN ('sync.needs_attention', 'sync.recovered'));"
-        "CREATE INDEX webhook_deliveries_by_attention_lane ON webhook_deliveries (endpoint, attention_lane)"
-        "  WHERE attention_lane IS NOT NULL;"
+static const char schema_v20[] =
+        /* Of attention lanes what is on its way, and what may be sent again. (Some histories of version 19 have an
+         * index of all, and triggers that walk it.) */
+        "DROP INDEX IF EXISTS webhook_deliveries_by_attention_lane;"
+        "CREATE INDEX webhook_deliveries_by_attention_lane ON webhook_deliveries (endpoint, attention_lane, state)"
+        "  WHERE attention_lane IS NOT NULL AND state IN ('waiting', 'pending');"
+        "CREATE INDEX webhook_deliveries_kept_by_attention_lane ON webhook_deliveries"
+        "    (endpoint, attention_lane, message)"
+        "  WHERE attention_lane IS NOT NULL AND state IN ('failed', 'held');"
         "DROP TRIGGER webhook_deliveries_ended;"
         "DROP TRIGGER webhook_deliveries_removed;"
         "CREATE TRIGGER webhook_deliveries_ended AFTER UPDATE OF state ON webhook_deliveries"
@@ -73,4 +85,8 @@ static const char schema_v19[] =
         LET_NEXT_GO
         "CREATE TRIGGER webhook_deliveries_removed AFTER DELETE ON webhook_deliveries"
         "  WHEN OLD.state IN ('waiting', 'pending') BEGIN"
-        LET_NEXT_GO;
+        LET_NEXT_GO
+
+        /* When it was last of use again, by whatever: what a run says that began before is of the time before. */
+        "ALTER TABLE connections ADD COLUMN renewed_usec INTEGER;"
+        "UPDATE connections SET renewed_usec = reconnected_usec;";

@@ -21,7 +21,7 @@
 
 typedef struct Store Store;
 
-#define STORE_SCHEMA_VERSION 19
+#define STORE_SCHEMA_VERSION 20
 
 /* What the store tells its owner, on the loop. A callback may put and read, and not close the store. */
 typedef struct StoreCallbacks {
@@ -181,6 +181,7 @@ typedef struct ConnectionRecord {
         char *run_id;          /* that said so; NULL: a person did */
         usec_t consent_expires_usec; /* as the last reconnection said; 0: it said nothing */
         usec_t reconnected_usec;     /* a consent's end before this is that of another; 0: never */
+        usec_t renewed_usec;         /* was of use again, by whatever: runs that began before do not count; 0: never */
         bool withdrawn;              /* by WithdrawConsent(): its connectors are inactive */
 
         /* A Reconnect() that runs a program, or the last that did. */

@@ -335,12 +335,22 @@ static void test_version_16(void **state)
         check_version(*state, 16);
 }
 
+static void test_version_19(void **state)
+{
+        StoreFixture *f = *state;
+
+        check_version(f, 19);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT renewed_usec FROM connections WHERE name = 'acme'"),
+                         1798804800000000);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 STORE_TEST(test_migrations), cmocka_unit_test(test_versions_go_up_to_ours),
                 STORE_TEST(test_version_1),  STORE_TEST(test_version_2),
                 STORE_TEST(test_version_5),  STORE_TEST(test_version_16),
+                STORE_TEST(test_version_19),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
