@@ -209,6 +209,13 @@ static void arm(Engine *engine, usec_t usec)
                 engine_break(engine, r);
 }
 
+static void show(ConnectionEntry *connection, ConnectionState state)
+{
+        if (connection->record.shown != state)
+                connection->engine->owes_runs = true; /* perhaps: some wait while it is lost */
+        connection->record.shown = state;
+}
+
 /* Of one that nobody has told of yet. */
 static bool is_told(const ConnectionEntry *connection, const Shown *shown)
 {
@@ -239,9 +246,11 @@ static int update(ConnectionEntry *connection, const Shown *shown, bool changed)
         bool told = is_told(connection, shown);
         int r = 0;
 
-        if (ends_need(connection, shown))
+        if (ends_need(connection, shown)) {
                 r = reconnect_waiting(connection);
-        connection->record.shown = shown->state;
+                changed = true;
+        }
+        show(connection, shown->state);
         tell_members(connection, shown);
         if (!told || changed)
                 connection_save(connection, told ? 0 : CONNECTION_NEWS_STATE);
@@ -289,7 +298,7 @@ void connection_changed(ConnectionEntry *connection, ConnectionNews news)
 
         if (!is_told(connection, &shown))
                 news |= CONNECTION_NEWS_STATE;
-        connection->record.shown = shown.state;
+        show(connection, shown.state);
         tell_members(connection, &shown);
         connection_save(connection, news);
         if (shown.next_usec < engine->connections_due_usec)
@@ -333,6 +342,14 @@ bool connection_is_same_of_run(const EngineRun *r)
 bool connection_is_of_run(const EngineRun *r)
 {
         return !r->outlived && connection_is_same_of_run(r);
+}
+
+bool connection_is_lost_again(const ConnectionEntry *connection)
+{
+        const ConnectionRecord *record = &connection->record;
+
+        return record->shown >= CONNECTION_LOST &&
+               (record->shown != record->state || record->since_usec > record->renewed_usec);
 }
 
 static int recovered(ConnectionEntry *connection, ConnectorEntry *c, const Run *run)

@@ -32,6 +32,9 @@ bool connection_is_of_run(const EngineRun *r) _pure_;
 /* The same, also where it began before the reconnection. */
 bool connection_is_same_of_run(const EngineRun *r) _pure_;
 
+/* Whether it was lost since it was of use again last, or its consent is over: what is owed since would be in vain. */
+bool connection_is_lost_again(const ConnectionEntry *connection) _pure_;
+
 /* The consent of its connection is over, or is there: the connector, which has joined or was switched on, says so, or
  * no longer. Return: 0; negative errno. */
 int connection_tell(ConnectorEntry *c) _must_check_;

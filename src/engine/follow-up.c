@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/account-set.h"
+#include "engine/connection-state.h"
 #include "engine/connector-table.h"
 #include "engine/run-queue.h"
 
@@ -208,14 +209,16 @@ static int begin_owed(ConnectorEntry *c)
                                     : forget_all(c);
 }
 
+/* Not where it could not run now, or only in vain. */
 static bool is_due(const ConnectorEntry *c)
 {
         const ConnectorRecord *record = &c->record;
 
         if (c->run)
                 return false;
-        return record->resync.wanted ||
-               (record->follow_up.wanted && (connector_may_run(c) || !is_for_later(&record->follow_up)));
+        if (record->resync.wanted || !is_for_later(&record->follow_up))
+                return record->resync.wanted || record->follow_up.wanted;
+        return connector_may_run(c) && !(c->connection && connection_is_lost_again(c->connection));
 }
 
 void follow_ups_dispatch(Engine *engine)

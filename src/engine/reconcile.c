@@ -227,7 +227,7 @@ static int take_up_run(EngineRun *r)
                 return k;
         c->run = r;
         r->outlived = c->connection && r->run->state != RUN_QUEUED &&
-                      (r->run->started_usec ?: r->run->created_usec) < c->connection->record.reconnected_usec;
+                      (r->run->started_usec ?: r->run->created_usec) < c->connection->record.renewed_usec;
         scheduler_update(c, engine->started ? SCHEDULE_RESUMED : SCHEDULE_STARTING);
         if (c->definition)
                 connector_publish(c, 0);

@@ -8,6 +8,7 @@
 #include "engine/connection-state.h"
 #include "engine/connector-table.h"
 #include "engine/follow-up.h"
+#include "engine/lifecycle.h"
 #include "engine/publication.h"
 #include "engine/reconnect.h"
 #include "engine/run-queue.h"
@@ -71,8 +72,10 @@ static int run_reconnected(ConnectorEntry *c, const char *user_id, const char *r
         else if (active || !connector_may_run(c) ||
                  run_queue_is_full(c->published.engine, c->definition->provider))
                 k = follow_up_owe(c, &request);
-        else
+        else {
+                follow_up_meet(c, &request);
                 k = run_begin(c, &request, &r);
+        }
         if (k < 0 || !p || (r && user_id && !streq_null(r->run->user_id, user_id)))
                 return k;
         run = &p->runs[p->n_runs++];
@@ -117,10 +120,17 @@ int reconnect_others(ConnectionEntry *connection, const ConnectorEntry *but)
         return 0;
 }
 
-static void mark_outlived(ConnectorEntry *c)
+/* What its active runs say from now on is about the time before. */
+static void renew(ConnectionEntry *connection)
 {
-        if (c->run && has_begun(c->run))
-                c->run->outlived = true;
+        ConnectorEntry *c;
+
+        connection->record.renewed_usec = engine_now(connection->engine, CLOCK_REALTIME);
+        DL_FOREACH(connection->members, c) {
+                c->recovered_in_vain = false;
+                if (c->run && has_begun(c->run))
+                        c->run->outlived = true;
+        }
 }
 
 int reconnect_waiting(ConnectionEntry *connection)
@@ -129,9 +139,8 @@ int reconnect_waiting(ConnectionEntry *connection)
         ConnectorEntry *c;
         int k;
 
+        renew(connection);
         DL_FOREACH(connection->members, c) {
-                c->recovered_in_vain = false;
-                mark_outlived(c);
                 if (!is_affected(c) || is_met_by(c->run))
                         continue;
                 k = follow_up_owe(c, &request);
@@ -215,7 +224,6 @@ static int activate(ConnectionEntry *connection, const ReconnectWish *wish, Conn
                     ReconnectPublication *p)
 {
         ConnectionRecord *record = &connection->record;
-        ConnectorEntry *c;
         usec_t now;
         int k;
 
@@ -229,14 +237,12 @@ static int activate(ConnectionEntry *connection, const ReconnectWish *wish, Conn
         /* An end to come stands, as that of the file, until somebody says another. */
         if (wish->consent_expires_usec > 0 || record->consent_expires_usec <= now)
                 record->consent_expires_usec = wish->consent_expires_usec;
-        DL_FOREACH(connection->members, c) {
-                c->recovered_in_vain = false;
-                mark_outlived(c);
-        }
+        renew(connection);
         k = run_affected(connection, wish->user_id, wish->requested_by, p);
         if (k < 0)
                 engine_break(connection->engine, k);
         connection_changed(connection, news);
+        lifecycle_dispatch(connection->engine);
         return 0;
 }
 

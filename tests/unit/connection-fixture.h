@@ -8,6 +8,10 @@
 #define NOON   UINT64_C(1798804800000000) /* 2027-01-01T12:00:00Z */
 #define SHARED CONNECTOR("[Connector]\nConnection=acme\n")
 
+/* Of a connection's file: a consent that is over at NOON, and one that is not. */
+#define ENDED     "[Connection]\nConsentExpires=2027-01-01T11:00:00Z\n"
+#define NOT_ENDED "[Connection]\nConsentExpires=2028-01-01T12:00:00Z\n"
+
 /* The file acme.connection; @text NULL: it goes. The engine has read it, or not yet. */
 void fixture_load_connection(EngineFixture *f, const char *text);
 void fixture_write_connection(EngineFixture *f, const char *text);

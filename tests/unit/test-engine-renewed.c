@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Runs of a connection that is reconnected, or is another, while they wait, while they are active, or while they may
- * not be. */
+/* Runs of a connection that is reconnected, or is another, while they wait or are active. */
 
 #include "unit/expect.h"
 
@@ -9,9 +8,6 @@
 
 #include "engine/engine-internal.h"
 #include "unit/connection-fixture.h"
-
-#define ENDED     "[Connection]\nConsentExpires=2027-01-01T11:00:00Z\n"
-#define NOT_ENDED "[Connection]\nConsentExpires=2028-01-01T12:00:00Z\n"
 
 static AttentionCategory attention_of(EngineFixture *f, const char *name)
 {
@@ -214,122 +210,6 @@ static void test_consent_that_is_over(void **state)
         assert_true(fixture_acme(f).consent_expires_usec == UINT64_C(1830297600000000));
 }
 
-/* One that could not run when the connection was active again runs when it can. */
-static void test_admitted_later(void **state)
-{
-        EngineFixture *f = *state;
-        Answer a = {};
-
-        fixture_open_two(f);
-        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
-        fixture_fail_run(f, "mail", ATTENTION_CONNECTION_LOST);
-        expect_ok(engine_set_active(f->engine, "bank", false, on_answer, &a));
-        fixture_load_connector(f, "mail", "[Connector]\nConnection=acme\n");
-        fixture_settle(f);
-        fixture_forget(f);
-        fixture_reconnect(f);
-        assert_false(fixture_has(f->calls, "start"));
-        expect_ok(engine_set_active(f->engine, "bank", true, on_answer, &a));
-        fixture_load_connector(f, "mail", SHARED);
-        fixture_settle(f);
-        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
-        assert_int_equal(fixture_count(f->calls, "start mail"), 1);
-        assert_int_equal(fixture_connector(f, "bank")->run->trigger, RUN_TRIGGER_RECONNECT);
-}
-
-static void set_active(EngineFixture *f, const char *name, bool active)
-{
-        expect_ok(fixture_set_active(f, name, active));
-        fixture_settle(f);
-}
-
-/* The same where the consent had ended, which they do not need a person for any more; over a restart, too. */
-static void test_admitted_later_to_a_consent(void **state)
-{
-        EngineFixture *f = *state;
-
-        fixture_open_two(f);
-        fixture_load_connection(f, ENDED);
-        set_active(f, "bank", false);
-        fixture_load_connector(f, "mail", "[Connector]\nConnection=acme\n");
-        fixture_reconnect(f);
-        assert_int_equal(attention_of(f, "bank"), _ATTENTION_INVALID);
-        fixture_kill(f);
-        fixture_open(f);
-        assert_false(fixture_has(f->calls, "start"));
-        set_active(f, "bank", true);
-        fixture_load_connector(f, "mail", SHARED);
-        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
-        assert_int_equal(fixture_count(f->calls, "start mail"), 1);
-}
-
-/* The file was away, and so was the daemon when it came back. */
-static void test_back_after_a_restart(void **state)
-{
-        RunReport failure = report_category(ATTENTION_CONNECTION_LOST);
-        EngineFixture *f = *state;
-
-        fixture_open_two(f);
-        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
-        fixture_fail_run(f, "mail", ATTENTION_CONNECTION_LOST);
-        fixture_load_connector(f, "bank", NULL);
-        fixture_advance_clock(USEC_PER_MINUTE);
-        fixture_reconnect(f);
-        fixture_close(f);
-        fixture_write_connector(f, "bank", SHARED);
-        fixture_forget(f);
-        fixture_open(f);
-        fixture_settle(f);
-        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
-        assert_false(fixture_has(f->calls, "start mail")); /* it is active since the reconnection */
-        fixture_advance_clock(USEC_PER_MINUTE);
-        fixture_run_to_end(f, "bank", &failure);
-        fixture_settle(f);
-        fixture_close(f);
-        fixture_open(f);
-        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
-}
-
-/* What is being deleted waits for that, and who reconnects is told so. */
-static void test_reconnected_while_deleting(void **state)
-{
-        RunReport success = report_success();
-        EngineFixture *f = *state;
-        Answer a = {};
-
-        fixture_open_two(f);
-        fixture_withdraw(f, true);
-        expect_ok(fixture_ask_reconnect(f, "acme", &a));
-        fixture_run_until(f, a.n > 0);
-        assert_string_equal(a.reconnected, "bank ;mail ;");
-        fixture_settle(f);
-        assert_false(fixture_has(f->calls, "start"));
-        fixture_task_ends(f, TASK_DELETE_ITEMS, "bank", RECONNECT_SUCCESS, "");
-        fixture_run_to_end(f, "bank", &success);
-        fixture_settle(f);
-        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
-        assert_null(fixture_connector(f, "bank")->run);
-}
-
-/* ... and not while it is lost, or where nothing is wrong with it. */
-static void test_admitted_for_nothing(void **state)
-{
-        EngineFixture *f = *state;
-        Answer a = {};
-
-        fixture_open_two(f);
-        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
-        fixture_forget(f);
-        for (size_t i = 0; i < 2; i++) {
-                const char *const names[] = { "bank", "mail" };
-
-                expect_ok(engine_set_active(f->engine, names[i], false, on_answer, &a));
-                expect_ok(engine_set_active(f->engine, names[i], true, on_answer, &a));
-        }
-        fixture_settle(f);
-        assert_false(fixture_has(f->calls, "start"));
-}
-
 /* ---- What a run that goes well makes needless */
 
 /* Both are lost, and run again beside each other: the first to end says that it works, the second has run. */
@@ -482,24 +362,54 @@ static void test_wrong_file_is_no_consent(void **state)
         assert_int_equal(fixture_count(f->calls, "start"), 2);
 }
 
+typedef enum Restart {
+        RESTART_NONE,
+        RESTART_AFTERWARDS,
+        RESTART_MEANWHILE,
+} Restart;
+
 /* A file's new consent: what a run says that began before it is about the old one. */
-static void test_run_of_before_the_file(void **state)
+static void check_run_of_before_the_file(EngineFixture *f, Restart restart)
 {
         RunReport report = report_category(ATTENTION_CONSENT_EXPIRED);
-        EngineFixture *f = *state;
-        Answer a;
+        _cleanup_free_ char *run_id = NULL;
 
         fixture_open_two(f);
         fixture_load_connection(f, ENDED);
         expect_ok(fixture_start(f, "bank", false).error);
-        a = fixture_attach(f, "bank");
-        fixture_load_connection(f, NOT_ENDED);
+        run_id = strdup(fixture_attach(f, "bank").run_id);
+        assert_non_null(run_id);
+        fixture_advance_clock(USEC_PER_MINUTE);
+        if (restart == RESTART_MEANWHILE) {
+                fixture_kill(f);
+                fixture_write_connection(f, NOT_ENDED);
+        } else
+                fixture_load_connection(f, NOT_ENDED);
+        if (restart == RESTART_AFTERWARDS)
+                fixture_kill(f);
+        if (restart != RESTART_NONE)
+                fixture_open(f);
         fixture_forget(f);
-        end_run(f, "bank", a.run_id, &report);
+        end_run(f, "bank", run_id, &report);
         expect_state(f, "active");
         assert_int_equal(attention_of(f, "bank"), _ATTENTION_INVALID);
         assert_int_equal(fixture_count(f->calls, "start bank"), 1);
         assert_false(fixture_has(f->news, "attention"));
+}
+
+static void test_run_of_before_the_file(void **state)
+{
+        check_run_of_before_the_file(*state, RESTART_NONE);
+}
+
+static void test_run_of_before_the_file_over_a_restart(void **state)
+{
+        check_run_of_before_the_file(*state, RESTART_AFTERWARDS);
+}
+
+static void test_run_of_before_the_file_behind_a_restart(void **state)
+{
+        check_run_of_before_the_file(*state, RESTART_MEANWHILE);
 }
 
 /* Lost, and then the consent ended: when that is there again it is lost still, and all that waited for it run. */
@@ -562,13 +472,10 @@ int main(void)
                 ENGINE_TEST(test_end_stands),
                 ENGINE_TEST(test_wrong_file_is_no_consent),
                 ENGINE_TEST(test_run_of_before_the_file),
+                ENGINE_TEST(test_run_of_before_the_file_over_a_restart),
+                ENGINE_TEST(test_run_of_before_the_file_behind_a_restart),
                 ENGINE_TEST(test_lost_behind_the_consent),
                 ENGINE_TEST(test_lost_behind_another_need),
-                ENGINE_TEST(test_admitted_later_to_a_consent),
-                ENGINE_TEST(test_back_after_a_restart),
-                ENGINE_TEST(test_reconnected_while_deleting),
-                ENGINE_TEST(test_admitted_later),
-                ENGINE_TEST(test_admitted_for_nothing),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
