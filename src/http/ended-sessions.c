@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* See ended-sessions.h. The file has a line "all SECONDS": what expires no later has ended; and one "ID SECONDS" for
- * each session, with when it expires. */
+/* See ended-sessions.h. The file has lines "KEY SESSION SECONDS": the hash of an API key, the id of one of its sessions,
+ * and when that expires. For "all" of a key's, or of all keys', that expire no later, the word stands in place of the
+ * one or both. */
 
 #include "http/ended-sessions.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,86 +21,165 @@
 #include "base/time-util.h"
 
 #define LIST_FILE  "sessions-ended"
-#define LINE_BYTES 64U /* and more than any line has */
+#define LINE_BYTES 128U /* and more than any line has */
 #define ALL        "all"
 
-typedef struct EndedSession {
+typedef struct Ended {
         char id[SESSION_ID_TEXT_MAX];
         usec_t expires_usec;
+} Ended;
+
+/* Sessions of one API key. */
+typedef struct EndedKey {
+        char hash[SHA256_HEX_MAX];
+        usec_t all_until_usec; /* whatever expires no later has ended */
+        unsigned n;
+        Ended sessions[ENDED_SESSIONS_PER_KEY_MAX + 1]; /* one is being added */
         bool lost;
         UT_hash_handle hh;
-} EndedSession;
+} EndedKey;
 
 struct EndedSessions {
         char *path; /* NULL: nowhere */
-        EndedSession *table;
-        usec_t all_until_usec; /* whatever expires no later has ended */
+        EndedKey *keys;
+        usec_t all_until_usec; /* the same, of all keys */
 };
 
-static void forget(EndedSessions *ended, EndedSession *one)
+static void forget(EndedSessions *ended, EndedKey *key)
 {
-        HASH_DELETE(hh, ended->table, one);
-        free(one);
+        HASH_DELETE(hh, ended->keys, key);
+        free(key);
 }
 
 EndedSessions *ended_sessions_free(EndedSessions *ended)
 {
         if (!ended)
                 return NULL;
-        while (ended->table)
-                forget(ended, ended->table);
+        while (ended->keys)
+                forget(ended, ended->keys);
         free(ended->path);
         free(ended);
         return NULL;
 }
 
-static EndedSession *find(const EndedSessions *ended, const char *id)
+static EndedKey *find(const EndedSessions *ended, const char *hash)
 {
-        EndedSession *one;
+        EndedKey *key;
 
-        HASH_FIND_STR(ended->table, id, one);
-        return one;
+        HASH_FIND_STR(ended->keys, hash, key);
+        return key;
 }
 
 bool ended_sessions_has(const EndedSessions *ended, const Session *session)
 {
-        return session->expires_usec <= ended->all_until_usec || find(ended, session->id);
+        const EndedKey *key = find(ended, session->hash);
+
+        if (session->expires_usec <= MAX(ended->all_until_usec, key ? key->all_until_usec : 0))
+                return true;
+        for (unsigned i = 0; key && i < key->n; i++)
+                if (streq(key->sessions[i].id, session->id))
+                        return true;
+        return false;
 }
 
-static int insert(EndedSessions *ended, const char *id, usec_t expires_usec)
-{
-        EndedSession *one = calloc(1, sizeof(*one));
+/* ---- Room */
 
-        if (!one)
+/* Those that expire no later need not be known one by one. */
+static void drop_until(EndedKey *key, usec_t usec)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < key->n; i++)
+                if (key->sessions[i].expires_usec > usec)
+                        key->sessions[n++] = key->sessions[i];
+        key->n = n;
+}
+
+static usec_t first_usec(const EndedKey *key)
+{
+        usec_t usec = USEC_INFINITY;
+
+        for (unsigned i = 0; i < key->n; i++)
+                usec = MIN(usec, key->sessions[i].expires_usec);
+        return usec;
+}
+
+static usec_t last_usec(const EndedKey *key)
+{
+        usec_t usec = key->all_until_usec;
+
+        for (unsigned i = 0; i < key->n; i++)
+                usec = MAX(usec, key->sessions[i].expires_usec);
+        return usec;
+}
+
+static void drop_expired(EndedSessions *ended, usec_t now_usec)
+{
+        EndedKey *key, *next;
+
+        HASH_ITER(hh, ended->keys, key, next) {
+                drop_until(key, now_usec);
+                if (last_usec(key) <= now_usec)
+                        forget(ended, key);
+        }
+}
+
+/* The key whose sessions are the first to have all expired. */
+static void drop_key(EndedSessions *ended)
+{
+        EndedKey *first = ended->keys;
+
+        for (EndedKey *key = first->hh.next; key; key = key->hh.next)
+                if (last_usec(key) < last_usec(first))
+                        first = key;
+        ended->all_until_usec = MAX(ended->all_until_usec, last_usec(first));
+        forget(ended, first);
+}
+
+static int find_or_add(EndedSessions *ended, const char *hash, EndedKey **ret)
+{
+        EndedKey *key = find(ended, hash);
+
+        if (!key) {
+                key = calloc(1, sizeof(*key));
+                if (!key)
+                        return -ENOMEM;
+                (void) snprintf(key->hash, sizeof(key->hash), "%s", hash);
+                HASH_ADD_STR(ended->keys, hash, key);
+                if (key->lost) {
+                        free(key);
+                        return -ENOMEM;
+                }
+        }
+        *ret = key;
+        return 0;
+}
+
+static int insert(EndedSessions *ended, const char *hash, const char *id, usec_t expires_usec)
+{
+        EndedKey *key;
+        Ended *one;
+
+        if (!find(ended, hash) && HASH_COUNT(ended->keys) >= ENDED_KEYS_MAX)
+                drop_key(ended);
+        if (find_or_add(ended, hash, &key) < 0)
                 return -ENOMEM;
-        memcpy(one->id, id, sizeof(one->id));
+        one = &key->sessions[key->n++];
+        (void) snprintf(one->id, sizeof(one->id), "%s", id);
         one->expires_usec = expires_usec;
-        HASH_ADD_STR(ended->table, id, one);
-        if (one->lost) {
-                free(one);
-                return -ENOMEM;
+        if (key->n > ENDED_SESSIONS_PER_KEY_MAX) {
+                key->all_until_usec = MAX(key->all_until_usec, first_usec(key));
+                drop_until(key, key->all_until_usec);
         }
         return 0;
 }
 
-/* Makes room: of those that have expired, and, where there are none, of that which does so first. */
-static void make_room(EndedSessions *ended, usec_t now_usec)
-{
-        EndedSession *one, *next, *first = NULL;
-
-        HASH_ITER(hh, ended->table, one, next) {
-                if (one->expires_usec <= now_usec)
-                        forget(ended, one);
-                else if (!first || one->expires_usec < first->expires_usec)
-                        first = one;
-        }
-        if (HASH_COUNT(ended->table) <= ENDED_SESSIONS_MAX)
-                return;
-        ended->all_until_usec = MAX(ended->all_until_usec, first->expires_usec);
-        forget(ended, first);
-}
-
 /* ---- The file */
+
+static void append(Buffer *text, const char *key, const char *session, usec_t usec)
+{
+        buffer_append_format(text, "%s %s %" PRIu64 "\n", key, session, usec / USEC_PER_SEC);
+}
 
 static int save(const EndedSessions *ended)
 {
@@ -106,27 +187,45 @@ static int save(const EndedSessions *ended)
 
         if (!ended->path)
                 return 0;
-        buffer_append_format(&text, ALL " %" PRIu64 "\n", ended->all_until_usec / USEC_PER_SEC);
-        for (const EndedSession *one = ended->table; one; one = one->hh.next)
-                buffer_append_format(&text, "%s %" PRIu64 "\n", one->id, one->expires_usec / USEC_PER_SEC);
+        append(&text, ALL, ALL, ended->all_until_usec);
+        for (const EndedKey *key = ended->keys; key; key = key->hh.next) {
+                if (key->all_until_usec > 0)
+                        append(&text, key->hash, ALL, key->all_until_usec);
+                for (unsigned i = 0; i < key->n; i++)
+                        append(&text, key->hash, key->sessions[i].id, key->sessions[i].expires_usec);
+        }
         return text.failed ? -ENOMEM : write_file_atomic(ended->path, text.data, text.size, S_IRUSR | S_IWUSR);
 }
 
-static int read_line(EndedSessions *ended, char *line, usec_t now_usec)
+static int take(EndedSessions *ended, const char *hash, const char *id, usec_t usec)
 {
-        char *blank = strchr(line, ' ');
+        EndedKey *key;
+        int r;
+
+        if (streq(hash, ALL)) {
+                ended->all_until_usec = usec;
+                return streq(id, ALL) ? 0 : -EBADMSG;
+        }
+        if (strlen(hash) != SHA256_HEX_MAX - 1)
+                return -EBADMSG;
+        if (streq(id, ALL)) {
+                r = find_or_add(ended, hash, &key);
+                if (r >= 0)
+                        key->all_until_usec = usec;
+                return r;
+        }
+        return strlen(id) == SESSION_ID_TEXT_MAX - 1 ? insert(ended, hash, id, usec) : -EBADMSG;
+}
+
+static int read_line(EndedSessions *ended, char *line)
+{
+        char *id = strchr(line, ' '), *seconds = id ? strchr(id + 1, ' ') : NULL;
         uint64_t sec;
 
-        if (!blank || parse_uint64(blank + 1, &sec) < 0 || sec > UINT64_MAX / USEC_PER_SEC)
+        if (!seconds || parse_uint64(seconds + 1, &sec) < 0 || sec > UINT64_MAX / USEC_PER_SEC)
                 return -EBADMSG;
-        *blank = '\0';
-        if (streq(line, ALL)) {
-                ended->all_until_usec = sec * USEC_PER_SEC;
-                return 0;
-        }
-        if (strlen(line) != SESSION_ID_TEXT_MAX - 1)
-                return -EBADMSG;
-        return sec * USEC_PER_SEC <= now_usec || find(ended, line) ? 0 : insert(ended, line, sec * USEC_PER_SEC);
+        *id++ = *seconds = '\0';
+        return take(ended, line, id, sec * USEC_PER_SEC);
 }
 
 static int load(EndedSessions *ended, usec_t now_usec)
@@ -135,7 +234,7 @@ static int load(EndedSessions *ended, usec_t now_usec)
         bool has_all = false;
         int r;
 
-        r = read_file(ended->path, (ENDED_SESSIONS_MAX + 1) * LINE_BYTES, &text, NULL);
+        r = read_file(ended->path, (1 + ENDED_KEYS_MAX * (1 + ENDED_SESSIONS_PER_KEY_MAX)) * LINE_BYTES, &text, NULL);
         if (r < 0)
                 return r == -ENOENT || r == -ENOTDIR ? 0 : r;
         for (char *line = text, *end; *line; line = end + 1) {
@@ -143,11 +242,12 @@ static int load(EndedSessions *ended, usec_t now_usec)
                 if (!end)
                         return -EBADMSG;
                 *end = '\0';
-                has_all |= startswith(line, ALL " ") != NULL;
-                r = read_line(ended, line, now_usec);
+                has_all |= startswith(line, ALL " " ALL " ") != NULL;
+                r = read_line(ended, line);
                 if (r < 0)
                         return r;
         }
+        drop_expired(ended, now_usec);
         return has_all ? 0 : -EBADMSG;
 }
 
@@ -174,10 +274,10 @@ int ended_sessions_add(EndedSessions *ended, const Session *session, usec_t now_
 
         if (ended_sessions_has(ended, session))
                 return 0;
-        r = insert(ended, session->id, session->expires_usec);
+        drop_expired(ended, now_usec);
+        r = insert(ended, session->hash, session->id, session->expires_usec);
         if (r < 0)
                 return r;
-        make_room(ended, now_usec);
         return save(ended) < 0 ? 1 : 0;
 }
 

@@ -5,10 +5,16 @@
  * same key of sessions. */
 
 #include "http/session.h"
+#include "model/api-key.h"
 
-/* Sessions that were signed out of and have not expired. With one more, that which expires first is forgotten, and
- * with it ends whatever was to expire no later: none is taken again because others were signed out of. */
-#define ENDED_SESSIONS_MAX 4096U
+/* Sessions of one API key that were signed out of and have not expired. With one more, that which expires first is
+ * forgotten, and with it ends whatever of that key's was to expire no later: none is taken again because others were
+ * signed out of, and nobody ends what is another key's. */
+#define ENDED_SESSIONS_PER_KEY_MAX 64U
+
+/* API keys of such sessions: as many as there are at a time. One more comes of keys that were revoked meanwhile: then
+ * the key whose sessions are the first to have all expired is forgotten, and all sessions end that expire no later. */
+#define ENDED_KEYS_MAX API_KEYS_MAX
 
 typedef struct EndedSessions EndedSessions;
 

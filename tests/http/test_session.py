@@ -132,7 +132,10 @@ def test_who_was_signed_out_stays_out(shim, key, cookie, reporter):
     assert shim.get(RUNS, headers=with_cookie(third)).status == 200
 
 
-@pytest.mark.parametrize("text", ["", "x", "x y\n", "all\n", "all 1\nx 1\n", "all 1", "all -1\n", "all 99999999999999999999\n"])
+@pytest.mark.parametrize("text", [
+    "", "x", "x y\n", "x y 1\n", "all all\n", "all 1\n", "all all 1\nx all 1\n", "all all 1\n" + 64 * "0" + " x 1\n", "all all 1",
+    "all x 1\n", "all all -1\n", "all all 99999999999999999999\n", 64 * "0" + " all 1\n",
+])
 def test_all_end_when_it_is_not_known_which_have(shim, key, text):
     first, second = (cookie_of(sign_in(shim, key)) for _ in range(2))
     sign_out(shim, first)

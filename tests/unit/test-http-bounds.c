@@ -237,27 +237,38 @@ static void test_dull_text_is_compressed_to_its_end(void **state)
 #define NOW   (1800000000 * USEC_PER_SEC)
 #define UNTIL (NOW + SESSION_USEC)
 
-/* Of those, the first expires first. */
-static Session session_of(unsigned i)
+/* Of those of a key, the first expires first. */
+static Session session_of(unsigned key, unsigned i)
 {
         Session session = { .expires_usec = UNTIL + i * USEC_PER_SEC };
 
+        (void) snprintf(session.hash, sizeof(session.hash), "%064u", key);
         (void) snprintf(session.id, sizeof(session.id), "%016u", i);
         return session;
 }
 
-static void end_session(EndedSessions *ended, unsigned i, usec_t now_usec)
+static void end_session_of(EndedSessions *ended, unsigned key, unsigned i, usec_t now_usec)
 {
-        const Session session = session_of(i);
+        const Session session = session_of(key, i);
 
         expect_ok(ended_sessions_add(ended, &session, now_usec));
 }
 
-static bool has_ended(const EndedSessions *ended, unsigned i)
+static bool has_ended_of(const EndedSessions *ended, unsigned key, unsigned i)
 {
-        const Session session = session_of(i);
+        const Session session = session_of(key, i);
 
         return ended_sessions_has(ended, &session);
+}
+
+static void end_session(EndedSessions *ended, unsigned i, usec_t now_usec)
+{
+        end_session_of(ended, 0, i, now_usec);
+}
+
+static bool has_ended(const EndedSessions *ended, unsigned i)
+{
+        return has_ended_of(ended, 0, i);
 }
 
 static void test_so_many_sessions_are_ended(void **state)
@@ -267,20 +278,55 @@ static void test_so_many_sessions_are_ended(void **state)
         expect_ok(ended_sessions_load(NULL, NOW, &ended));
         /* 0 and 2 are not. */
         end_session(ended, 1, NOW);
-        for (unsigned i = 3; i < ENDED_SESSIONS_MAX + 2; i++)
+        for (unsigned i = 3; i < ENDED_SESSIONS_PER_KEY_MAX + 2; i++)
                 end_session(ended, i, NOW);
-        assert_true(has_ended(ended, 1) && has_ended(ended, 3) && has_ended(ended, ENDED_SESSIONS_MAX + 1));
+        assert_true(has_ended(ended, 1) && has_ended(ended, 3) && has_ended(ended, ENDED_SESSIONS_PER_KEY_MAX + 1));
         assert_true(!has_ended(ended, 0) && !has_ended(ended, 2));
         /* Once more is no more. */
         end_session(ended, 1, NOW);
         assert_true(!has_ended(ended, 0));
         /* The first is forgotten, and has ended all the same, with what expires before it. */
-        end_session(ended, ENDED_SESSIONS_MAX + 2, NOW);
+        end_session(ended, ENDED_SESSIONS_PER_KEY_MAX + 2, NOW);
         assert_true(has_ended(ended, 0) && has_ended(ended, 1) && !has_ended(ended, 2));
-        assert_true(has_ended(ended, 3) && has_ended(ended, ENDED_SESSIONS_MAX + 2));
+        assert_true(has_ended(ended, 3) && has_ended(ended, ENDED_SESSIONS_PER_KEY_MAX + 2));
         /* Those that have expired take no room. */
-        end_session(ended, ENDED_SESSIONS_MAX + 3, UNTIL + 3 * USEC_PER_SEC);
+        end_session(ended, ENDED_SESSIONS_PER_KEY_MAX + 3, UNTIL + 3 * USEC_PER_SEC);
         assert_true(!has_ended(ended, 2) && !has_ended(ended, 3) && has_ended(ended, 4));
+        ended_sessions_free(ended);
+}
+
+static void test_a_key_ends_its_own_sessions_alone(void **state)
+{
+        EndedSessions *ended;
+
+        expect_ok(ended_sessions_load(NULL, NOW, &ended));
+        end_session_of(ended, 1, 1, NOW);
+        for (unsigned i = 0; i < 4097; i++)
+                end_session_of(ended, 2, i, NOW);
+        assert_true(has_ended_of(ended, 1, 1) && has_ended_of(ended, 2, 0) && has_ended_of(ended, 2, 4096));
+        assert_true(!has_ended_of(ended, 1, 0) && !has_ended_of(ended, 3, 0));
+        ended_sessions_free(ended);
+}
+
+static void test_so_many_keys_have_ended_sessions(void **state)
+{
+        EndedSessions *ended;
+
+        expect_ok(ended_sessions_load(NULL, NOW, &ended));
+        for (unsigned key = 0; key < ENDED_KEYS_MAX; key++)
+                end_session_of(ended, key, key == 7 ? 1 : 3, NOW);
+        assert_true(has_ended_of(ended, 7, 1) && !has_ended_of(ended, 7, 0) && !has_ended_of(ended, 8, 0));
+        /* One more of a key that is known needs no room. */
+        end_session_of(ended, 8, 4, NOW);
+        assert_true(!has_ended_of(ended, 7, 0));
+        end_session_of(ended, ENDED_KEYS_MAX, 3, NOW);
+        assert_true(has_ended_of(ended, 7, 1) && has_ended_of(ended, 8, 0) && has_ended_of(ended, 8, 3));
+        assert_true(!has_ended_of(ended, 7, 2) && has_ended_of(ended, ENDED_KEYS_MAX, 3));
+        /* Keys whose sessions have all expired take no room. */
+        end_session_of(ended, 8, 5, UNTIL + 3 * USEC_PER_SEC);
+        end_session_of(ended, 7, 6, UNTIL + 3 * USEC_PER_SEC);
+        assert_true(!has_ended_of(ended, 9, 3) && has_ended_of(ended, 8, 4) && has_ended_of(ended, 8, 5));
+        assert_true(!has_ended_of(ended, 9, 2));
         ended_sessions_free(ended);
 }
 
@@ -306,7 +352,7 @@ static void test_ended_sessions_are_kept(void **state)
         (void) snprintf(path, sizeof(path), "%s/sessions-ended", folder);
         file = fopen(path, "w");
         assert_non_null(file);
-        (void) fprintf(file, "all %llu\n", (unsigned long long) ((UNTIL + 2 * USEC_PER_SEC) / USEC_PER_SEC));
+        (void) fprintf(file, "all all %llu\n", (unsigned long long) ((UNTIL + 2 * USEC_PER_SEC) / USEC_PER_SEC));
         assert_int_equal(fclose(file), 0);
         expect_ok(ended_sessions_load(folder, NOW, &ended));
         assert_true(has_ended(ended, 0) && has_ended(ended, 2) && !has_ended(ended, 3));
@@ -315,11 +361,20 @@ static void test_ended_sessions_are_kept(void **state)
         expect_ok(ended_sessions_load(folder, NOW, &ended));
         assert_true(has_ended(ended, 2) && !has_ended(ended, 3) && has_ended(ended, 4));
         ended_sessions_free(ended);
+        /* So it has where a key had too many of them. */
+        expect_ok(ended_sessions_load(folder, NOW, &ended));
+        for (unsigned i = 0; i <= ENDED_SESSIONS_PER_KEY_MAX; i++)
+                end_session_of(ended, 1, 6 + 2 * i, NOW);
+        ended_sessions_free(ended);
+        expect_ok(ended_sessions_load(folder, NOW, &ended));
+        assert_true(has_ended_of(ended, 1, 5) && has_ended_of(ended, 1, 6) && !has_ended_of(ended, 1, 7));
+        assert_true(has_ended_of(ended, 1, 8) && !has_ended(ended, 3) && has_ended(ended, 4) && !has_ended(ended, 5));
+        ended_sessions_free(ended);
         ended_sessions_remove(folder);
         expect_ok(rmdir(folder));
         /* Where it cannot be kept it holds nevertheless. */
         expect_ok(ended_sessions_load(folder, NOW, &ended));
-        assert_int_equal(ended_sessions_add(ended, &(Session[]){ session_of(1) }[0], NOW), 1);
+        assert_int_equal(ended_sessions_add(ended, &(Session[]){ session_of(0, 1) }[0], NOW), 1);
         assert_true(has_ended(ended, 1));
         ended_sessions_free(ended);
 }
@@ -388,6 +443,8 @@ int main(void)
                 cmocka_unit_test(test_so_much_is_compressed_at_a_time),
                 cmocka_unit_test(test_dull_text_is_compressed_to_its_end),
                 cmocka_unit_test(test_so_many_sessions_are_ended),
+                cmocka_unit_test(test_a_key_ends_its_own_sessions_alone),
+                cmocka_unit_test(test_so_many_keys_have_ended_sessions),
                 cmocka_unit_test(test_ended_sessions_are_kept),
                 cmocka_unit_test(test_so_many_keys_of_a_folder_are_read),
         };
