@@ -12,9 +12,8 @@
 #include "base/time-util.h"
 #include "http/app.h"
 #include "http/backend.h"
-#include "http/ended-sessions.h"
 #include "http/session-cookie.h"
-#include "http/session.h"
+#include "http/sessions.h"
 #include "http/token-holders.h"
 
 /* A daemon that was away is asked about the keys of open streams again after so long. */
@@ -37,8 +36,7 @@ struct Auth {
         void (*revoked)(App *app);
         KnownKey *known; /* by hash, in the order in which they came */
         Failures *failures;
-        SessionKey session_key;
-        EndedSessions *ended;
+        Sessions *sessions;
         sd_event_source *retry;   /* of rechecks */
         sd_event_source *telling; /* that the keys of open streams are in use */
         TokenHolders *tokens;
@@ -52,7 +50,7 @@ bool auth_is_valid(const Principal *principal)
         bool holds = key->token_key ? !key->token_key->gone : key->known != NULL;
 
         if (holds && principal->of)
-                holds = !ended_sessions_has(key->known->auth->ended, &principal->session);
+                holds = !sessions_has_ended(key->known->auth->sessions, &principal->session);
         return holds && principal->expires_usec > now_usec(CLOCK_REALTIME);
 }
 
@@ -314,6 +312,19 @@ static void grant(Request *request, const KnownKey *known, const Check *check)
         check->done(request, AUTH_GRANTED);
 }
 
+/* A session ends whatever the daemon says of its key, or does not. */
+static void grant_end(Auth *auth, Request *request, const Check *check)
+{
+        const KnownKey *known = find(auth, check->session.hash);
+
+        request->principal = known ? principal_new_session(known->principal, &check->session)
+                                   : principal_new_lone_session(&check->session);
+        if (request->principal)
+                check->done(request, AUTH_GRANTED);
+        else
+                refuse_memory(request);
+}
+
 static void on_checked(Request *request, const ClientAnswer *answer)
 {
         _cleanup_free_ Check *check = TAKE_PTR(request->state);
@@ -383,13 +394,15 @@ static void check_session(Auth *auth, Request *request, const char *cookie, Auth
         int r;
 
         request->by_cookie = true;
-        r = session_read(&auth->session_key, cookie, now_usec(CLOCK_REALTIME), &check.session);
+        r = sessions_read(auth->sessions, cookie, &check.session);
         if (r == -ENOMEM)
                 refuse_memory(request);
-        else if (r == -ETIME || (r >= 0 && ended_sessions_has(auth->ended, &check.session)))
+        else if (r == -ETIME)
                 done(request, AUTH_EXPIRED);
         else if (r < 0)
                 fail(auth, request, AUTH_UNKNOWN, done);
+        else if (request->route->ends_session)
+                grant_end(auth, request, &check);
         else
                 ask(auth, request, &check);
 }
@@ -440,36 +453,19 @@ void auth_check(Auth *auth, Request *request, AuthDone done)
 
 int auth_begin_session(Auth *auth, const Principal *key, char **ret, usec_t *ret_expires_usec)
 {
-        char text[SESSION_TEXT_MAX];
-        Session session;
-        int r;
-
-        r = session_begin(key->known->hash, now_usec(CLOCK_REALTIME), &session);
-        if (r >= 0)
-                r = session_write(&auth->session_key, &session, text);
-        if (r < 0)
-                return r;
-        *ret = strdup(text);
-        if (!*ret)
-                return -ENOMEM;
-        *ret_expires_usec = session.expires_usec;
-        return 0;
+        return sessions_begin(auth->sessions, key->known->hash, ret, ret_expires_usec);
 }
 
 int auth_end_session(Auth *auth, const Principal *principal)
 {
         int r;
 
-        if (!principal->of)
+        if (principal->session.id[0] == '\0')
                 return 0;
-        r = ended_sessions_add(auth->ended, &principal->session, now_usec(CLOCK_REALTIME));
-        if (r < 0)
-                return r;
-        if (r > 0)
-                log_warning("A session that was signed out of cannot be noted: it holds again when this program was "
-                            "started anew.");
-        auth->revoked(auth->app);
-        return 0;
+        r = sessions_end(auth->sessions, &principal->session);
+        if (r >= 0)
+                auth->revoked(auth->app);
+        return r;
 }
 
 Guesses *auth_guesses(Auth *auth, const Request *request)
@@ -516,31 +512,6 @@ static int on_recheck_timer(sd_event_source *source, uint64_t usec, void *userda
 
 /* ---- The whole */
 
-/* Where it cannot be told which sessions have ended, all have. */
-static int load_sessions(Auth *auth)
-{
-        const char *folder = getenv("RUNTIME_DIRECTORY");
-        usec_t now = now_usec(CLOCK_REALTIME);
-        bool lost;
-        int r;
-
-        r = ended_sessions_load(folder, now, &auth->ended);
-        lost = r < 0 && r != -ENOMEM;
-        if (lost) {
-                (void) log_warning_errno(r, "It cannot be read which sessions have ended, so that all have: %m");
-                ended_sessions_remove(folder);
-                r = ended_sessions_load(folder, now, &auth->ended);
-                if (r < 0)
-                        r = ended_sessions_load(NULL, now, &auth->ended);
-        }
-        if (r < 0)
-                return r;
-        r = lost ? session_key_renew(folder, &auth->session_key) : session_key_load(folder, &auth->session_key);
-        if (r > 0)
-                log_warning("The key of sessions cannot be kept: they end with this process.");
-        return MIN(r, 0);
-}
-
 static void on_token_keys_gone(void *userdata)
 {
         Auth *auth = userdata;
@@ -566,7 +537,7 @@ int auth_new(App *app, void (*revoked)(App *app), Auth **ret)
                 return -ENOMEM;
         auth->app = app;
         auth->revoked = revoked;
-        r = load_sessions(auth);
+        r = sessions_load(getenv("RUNTIME_DIRECTORY"), &auth->sessions);
         if (r >= 0)
                 r = token_holders_new(app->event, &app->settings, on_token_keys_gone, auth, &auth->tokens);
         if (r >= 0)
@@ -591,10 +562,9 @@ Auth *auth_free(Auth *auth)
                 forget(auth, auth->known);
         token_holders_free(auth->tokens);
         failures_free(auth->failures);
-        ended_sessions_free(auth->ended);
+        sessions_free(auth->sessions);
         sd_event_source_disable_unref(auth->retry);
         sd_event_source_disable_unref(auth->telling);
-        explicit_bzero(&auth->session_key, sizeof(auth->session_key));
         free(auth);
         return NULL;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* See ended-sessions.h. The file has lines "KEY SESSION SECONDS": the hash of an API key, the id of one of its sessions,
- * and when that expires. For "all" of a key's, or of all keys', that expire no later, the word stands in place of the
- * one or both. */
+/* See ended-sessions.h. The file has lines "KEY SESSION SECONDS": the hash of an API key, the id of one of its
+ * sessions, and when that expires. SESSION is "all" for those of a key that expire no later, and so is KEY for those
+ * of all keys. */
 
 #include "http/ended-sessions.h"
 

@@ -52,6 +52,18 @@ Principal *principal_new_session(Principal *key, const Session *session)
         return holder->name ? TAKE_PTR(holder) : NULL;
 }
 
+Principal *principal_new_lone_session(const Session *session)
+{
+        _cleanup_(principal_unrefp) Principal *holder = principal_new();
+
+        if (!holder)
+                return NULL;
+        holder->session = *session;
+        holder->expires_usec = session->expires_usec;
+        holder->name = strdup("-");
+        return holder->name ? TAKE_PTR(holder) : NULL;
+}
+
 Principal *principal_new_subject(const Token *token, Allowance *allowance)
 {
         _cleanup_(principal_unrefp) Principal *subject = calloc(1, sizeof(*subject));

@@ -41,6 +41,10 @@ Principal *principal_new(void) _must_check_;
 /* A session of a key, which has what the key has. Return: it, with a reference; NULL when out of memory. */
 Principal *principal_new_session(Principal *key, const Session *session) _must_check_;
 
+/* A session of a key that is not known, which may do nothing but end. Return: it, with a reference; NULL when out of
+ * memory. */
+Principal *principal_new_lone_session(const Session *session) _must_check_;
+
 /* The subject of a token. @allowance: a reference is taken. */
 Principal *principal_new_subject(const Token *token, Allowance *allowance) _must_check_;
 

@@ -16,6 +16,7 @@ struct Route {
         void (*handle)(Request *request);
         bool (*is_open)(const App *app); /* whether it is for everybody after all; NULL: no */
         bool asks_alone;                 /* as in ClientRequest, for its key, too */
+        bool ends_session;               /* nobody is asked whether a session's key is still valid */
 };
 
 /* Closed by an entry whose pattern is NULL. */

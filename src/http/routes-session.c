@@ -90,6 +90,6 @@ static void sign_out(Request *request)
 const Route session_routes[] = {
         { HTTP_POST, "/v1/session", NO_KEY, sign_in },
         { HTTP_GET, "/v1/session", ANY_KEY, get_session },
-        { HTTP_DELETE, "/v1/session", ANY_KEY, sign_out },
+        { HTTP_DELETE, "/v1/session", ANY_KEY, sign_out, .ends_session = true },
         {},
 };

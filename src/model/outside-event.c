@@ -155,7 +155,8 @@ static int get_metadata(struct json_object *object, char **ret, Counts *ret_coun
         if (json_object_object_get_ex(metadata, "connector", NULL))
                 return refuse(ret_why, "metadata", "connector is a key of the service's own");
         if (json_has_cut_number(metadata))
-                return refuse(ret_why, "metadata", "has a whole number beyond 64 bits");
+                return refuse(ret_why, "metadata",
+                              "has a whole number below -9223372036854775807 or above 18446744073709551614");
         text = json_to_text(metadata);
         if (!text)
                 return -ENOMEM;

@@ -132,6 +132,22 @@ def test_who_was_signed_out_stays_out(shim, key, cookie, reporter):
     assert shim.get(RUNS, headers=with_cookie(third)).status == 200
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_sign_out_while_the_service_is_away(shim, daemon, cookie, reporter, is_known):
+    """Nobody but the server itself is needed for it, whether it has seen the session's key before or not."""
+    if not is_known:
+        assert shim.stop() == 0
+        shim.start()
+    daemon.stop()
+    assert shim.request("DELETE", SESSION, headers=with_cookie(cookie)).status == 403
+    answer = shim.request("DELETE", SESSION, headers=with_cookie(cookie, **PAGE))
+    assert answer.status == 204 and is_cleared(answer)
+    expect_ended(shim, cookie)
+    daemon.start()
+    expect_ended(shim, cookie)
+    assert shim.request("DELETE", SESSION, headers=with_cookie(cookie, **PAGE)).status == 401
+
+
 @pytest.mark.parametrize("text", [
     "", "x", "x y\n", "x y 1\n", "all all\n", "all 1\n", "all all 1\nx all 1\n", "all all 1\n" + 64 * "0" + " x 1\n", "all all 1",
     "all x 1\n", "all all -1\n", "all all 99999999999999999999\n", 64 * "0" + " all 1\n",

@@ -157,6 +157,7 @@ static void test_stage_fits_status(void **state)
 
 static void test_refused(void **state)
 {
+#define BEYOND "metadata: has a whole number below -9223372036854775807 or above 18446744073709551614"
         static const struct {
                 const char *member;
                 const char *why;
@@ -187,6 +188,8 @@ static void test_refused(void **state)
                 { "\"metadata\":{\"connector\":null}", "metadata: " },
                 { "\"metadata\":{\"n\":12345678901234567890123}", "metadata: " },
                 { "\"metadata\":{\"a\":[{\"n\":-12345678901234567890123}]}", "metadata: " },
+                { "\"metadata\":{\"n\":18446744073709551615}", BEYOND },
+                { "\"metadata\":{\"n\":-9223372036854775808}", BEYOND },
                 { "\"metadata\":\"{}\"", "metadata: " },
                 { "\"started_at\":1780171200", "started_at: " },
                 { "\"started_at\":\"2026-05-30T20:00:00\"", "started_at: " },
