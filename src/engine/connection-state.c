@@ -169,6 +169,7 @@ int connection_left(ConnectorEntry *c)
         AttentionCategory before = c->record.attention.category;
 
         c->recovered_in_vain = false;
+        c->published.engine->owes_runs = true; /* perhaps: it waits for that one no longer */
         return connection_concerns(before) ? tell(c, before, attention_clear(&c->record.attention)) : 0;
 }
 

@@ -64,7 +64,7 @@ def test_a_day_in_its_life(daemon, client, applet):
     worker.attach()
     path = run_path(run)
     wait_for(lambda: applet.get(path, RUN, "State") == "running", "the run")
-    assert applet.get(PATH, MANAGER, "NActiveRuns") == 1 and applet.get(BANK, CONNECTOR, "ActiveRun") == path
+    wait_for(lambda: (applet.get(PATH, MANAGER, "NActiveRuns"), applet.get(BANK, CONNECTOR, "ActiveRun")) == (1, path), "the run")
     for sequence, progress in enumerate((0.25, 0.5), 1):
         worker.report(sequence, processed=25 * sequence, total=100, discovered=10 * sequence, message=f"page {sequence}")
         wait_for(lambda: applet.get(path, RUN, "Progress") == progress, "progress")

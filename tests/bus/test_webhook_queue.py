@@ -58,6 +58,6 @@ def test_what_waits_for_the_dead(begin, receivers, new_daemon, client):
     with sqlite3.connect(f"file:{new_daemon.state / 'history.db'}?mode=ro", uri=True) as history:
         waiting, = history.execute("SELECT count(*) FROM webhook_deliveries WHERE state IN ('pending', 'waiting')").fetchone()
     assert waiting >= N_WAITING
-    assert webhooks.attempts(endpoint=dead_endpoint)  # it is tried
+    wait_for(lambda: webhooks.attempts(endpoint=dead_endpoint), "an attempt to reach the dead one")
     # Whoever went through what waits for each message that is sent would take eight times as much.
     assert beside < 3 * alone + 0.2, (alone, beside)

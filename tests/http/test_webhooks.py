@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Webhooks by HTTP: endpoints, their secrets, and what was sent to them."""
 
+import threading
+
 import pytest
-from harness import MANAGER, wait_for
+from harness import MANAGER, TIMEOUT_SEC, wait_for
 from receiver import Receiver, answer
 from server import ALICE, BOB, add_key
 from test_service import check
@@ -77,12 +79,14 @@ def test_whether_it_is_enabled(ask, receiver, wait_attempts):
     seen = ask("GET", ONE, endpoint).json()
     assert (seen["disabled"], seen["disabled_reason"], seen["failing_since"]) == (True, "by-hand", None)
     assert seen["disabled_at"] is not None
-    receiver.script += [answer(500), answer(410)]
+    seen_failing = threading.Event()
+    receiver.script += [answer(500), lambda *them: seen_failing.wait(TIMEOUT_SEC) and answer(410)(*them)]
     assert ask("PATCH", ONE, endpoint, {"disabled": False}).json().items() >= STATE.items()
     ask("POST", f"{ONE}/test", endpoint)
     wait_attempts(1)
     failing = ask("GET", ONE, endpoint).json()
     assert not failing["disabled"] and failing["failing_since"] is not None
+    seen_failing.set()
     wait_attempts(2)
     (gone,) = ask("GET", LIST).json()["data"]
     assert (gone["disabled"], gone["disabled_reason"]) == (True, "gone")

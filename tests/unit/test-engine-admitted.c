@@ -165,6 +165,17 @@ static void test_lost_again_over_a_restart(void **state)
         assert_int_equal(fixture_count(f->calls, "start bank"), 1);
 }
 
+/* It waits for that connection no longer. */
+static void test_leaves_what_is_lost_again(void **state)
+{
+        EngineFixture *f = *state;
+
+        check_lost_again(f, false);
+        fixture_load_connector(f, "bank", CONNECTOR("[Connector]\nConnection=other\n"));
+        fixture_settle(f);
+        assert_int_equal(fixture_count(f->calls, "start bank"), 1);
+}
+
 static void renew_by_file(EngineFixture *f)
 {
         fixture_load_connection(f, NOT_ENDED);
@@ -228,6 +239,7 @@ int main(void)
                 ENGINE_TEST(test_admitted_for_nothing),
                 ENGINE_TEST(test_lost_again),
                 ENGINE_TEST(test_lost_again_over_a_restart),
+                ENGINE_TEST(test_leaves_what_is_lost_again),
                 ENGINE_TEST(test_over_again),
                 ENGINE_TEST(test_over_again_and_reconnected),
                 ENGINE_TEST(test_lost_behind_what_is_owed),
