@@ -421,6 +421,8 @@ static int open_outbox(WebhookDestination *d)
                 r = sd_event_source_set_enabled(d->timer, SD_EVENT_OFF);
         if (r >= 0)
                 r = sd_event_add_defer(event, &d->turn, on_turn, d);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(d->turn, SD_EVENT_OFF); /* what comes of it cannot be told yet */
         return r;
 }
 

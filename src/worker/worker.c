@@ -309,7 +309,7 @@ static void begin(Worker *worker)
                         worker->start_error = strdup(strerror(-r));
                 if (r >= 0) {
                         intake_set_stage(worker->intake, SYNC_STAGE_FETCHING);
-                        reporter_changed(worker->reporter);
+                        worker_commit(worker); /* from now on what is open of earlier runs may go out */
                 }
         }
         worker_conclude(worker);

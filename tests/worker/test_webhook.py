@@ -247,6 +247,19 @@ def test_huge_answers_are_cut(bench, hook):
     assert told["answer"].startswith("yyy") and len(told["answer"].encode()) <= 1024
 
 
+def test_earlier_records_are_told_of(bench, hook):
+    """What is open is sent at once, but not before the daemon can be told what comes of it."""
+    receiver = hook(GIVE_UP)
+    pull(bench, [schema(), record("a")])
+    bench.next_run(2)
+    settled = []
+    receiver.notice = lambda request: settled.append(dict(bench.daemon.told))
+    assert pull(bench, [])["outcome"] == "succeeded"
+    assert settled == [bench.daemon.told] and bench.daemon.told  # of the earlier run
+    (told,) = attempts(bench)
+    assert (told["succeeded"], told["records"]) == (True, 1)
+
+
 # ---- Where it may go
 
 
