@@ -108,6 +108,7 @@ static int resend_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_
                 .trigger = request.on_behalf_of ? RUN_TRIGGER_REMOTE : RUN_TRIGGER_MANUAL,
                 .requested_by = requested_by,
                 .reason = "a delivery is sent again",
+                .from_start = true,
         };
 
         r = pending_new(bus, m, &pending);

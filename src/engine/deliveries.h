@@ -27,8 +27,9 @@ int engine_delivery_kind(Engine *engine, const Connector *connector, const char 
  * engine_resend_delivery() - what an attempt was for is sent once more
  * @options: of the run that sends records
  *
- * News of a run go to their endpoint again. Records that were not taken are sent by a run, which is started; those
- * that were taken, only by a full resync.
+ * News of a run go to their endpoint again. Records that were not taken are sent by a run, which is started, or
+ * follows the active one where that has begun: its worker may have given up. Those that were taken, only by a full
+ * resync.
  *
  * Refusals: -ENOMSG (no such attempt of this connector, or no longer); -EEXIST (records that were taken); those of
  * engine_resend_webhook() and engine_start_run().

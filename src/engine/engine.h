@@ -190,6 +190,7 @@ typedef struct StartOptions {
         const char *reason;
         char *const *accounts; /* only these, as a wish to the connector; NULL: all */
         const char *user_id;   /* for whom alone: another's active run is as a full queue; NULL: anybody */
+        bool from_start;       /* not left to an active run whose worker has begun: that may be past it */
 } StartOptions;
 
 typedef struct StartReply {

@@ -74,19 +74,24 @@ static bool is_over(const EngineRun *r)
         return r->run->outcome >= 0 || r->finishing;
 }
 
+/* Whether the active run does what is asked for. Return: 1; 0; -ENOMEM. */
+static int is_met(const EngineRun *r, const StartOptions *options, const RunRequest *request)
+{
+        if (is_over(r) || (options->from_start && r->run->state >= RUN_RUNNING))
+                return 0;
+        if (request->full_resync)
+                return is_that_resync(r, request);
+        return account_set_contains(r->run->only_accounts, request->only_accounts);
+}
+
 /* What the active run does not do becomes the next run: a full resync, accounts that it leaves out, or all of it. */
-static int start_beside(EngineRun *r, const RunRequest *request, StartReply *ret)
+static int start_beside(EngineRun *r, const StartOptions *options, const RunRequest *request, StartReply *ret)
 {
         ConnectorEntry *c = r->connector;
         int k;
 
         ret->already_active = true;
-        if (is_over(r))
-                k = 0;
-        else if (request->full_resync)
-                k = is_that_resync(r, request);
-        else
-                k = account_set_contains(r->run->only_accounts, request->only_accounts);
+        k = is_met(r, options, request);
         if (k != 0)
                 return MIN(k, 0);
         k = follow_up_add(c, request);
@@ -126,7 +131,7 @@ static int start(ConnectorEntry *c, const StartOptions *options, StartReply *ret
         if (r && options->user_id && !streq_null(r->run->user_id, options->user_id))
                 k = -ENOBUFS;
         else if (r)
-                k = start_beside(r, &request, ret);
+                k = start_beside(r, options, &request, ret);
         else if (run_queue_is_full(c->published.engine, c->definition->provider))
                 k = -ENOBUFS;
         else {

@@ -6,7 +6,7 @@ import time
 from datetime import datetime, timezone
 
 import pytest
-from harness import CallError, options, run_path, wait_for
+from harness import RUN, CallError, options, run_path, wait_for
 from receiver import Receiver, answer
 from webhooks import LOCAL, Webhooks, refusal
 
@@ -166,6 +166,39 @@ def test_records_once_more(daemon, client):
     again.attach()
     (run,) = client.describe("DescribeRuns", id=again.run)["runs"]
     assert (run["trigger"], run["reason"]) == ("manual", "a delivery is sent again")
+    again.exit()
+
+
+def test_records_once_more_beside_a_run(daemon, client):
+    """One whose worker has not begun takes them along; one that has may have given up on them: another follows."""
+    client.start("bank")
+    worker = daemon.worker()
+    worker.attach()
+    tell(worker, 1, [attempt(1, succeeded=False, http_status=500)])
+    worker.finish(2, outcome="failed")
+    worker.exit()
+    wait_for(lambda: client.get(run_path(worker.run), RUN, "State") == "finished", "the end")
+
+    def follow_up():
+        return client.describe("DescribeConnectors", name="bank")["connectors"][0]["follow_up"]
+
+    run = client.start("bank")[0]
+    client.manager("ResendDelivery", "(ssa{sv})", "bank", "datt_1", options())
+    assert follow_up() is None
+    worker = daemon.worker()
+    worker.attach()
+    assert worker.run == run
+    for _ in range(2):
+        client.manager("ResendDelivery", "(ssa{sv})", "bank", "datt_1", options())
+    assert (follow_up()["trigger"], follow_up()["reason"]) == ("manual", "a delivery is sent again")
+    worker.finish(1, outcome="failed")
+    worker.exit()
+    again = daemon.worker()
+    again.attach()
+    (described,) = client.describe("DescribeRuns", id=again.run)["runs"]
+    assert again.run != run and described["reason"] == "a delivery is sent again"
+    assert follow_up() is None  # both were one wish
+    again.finish(1, outcome="succeeded")
     again.exit()
 
 

@@ -9,7 +9,9 @@ import sqlite3
 import stat
 
 import pytest
-from harness import CONNECTOR, RUN, Daemon, connector_path, run_path, wait_for
+from harness import CONNECTOR, RUN, Daemon, connector_path, options, run_path, wait_for
+from receiver import Receiver, answer
+from webhooks import LOCAL
 
 
 @pytest.fixture
@@ -245,3 +247,33 @@ def test_a_child_of_the_keeper_is_not_the_worker(real, client, bus):
     real.start()
     assert finished(client, client.start("list")[0])["Outcome"] == "succeeded"
     assert "not the worker" in said.read_text()
+
+
+def test_records_are_sent_again_after_a_run_that_has_given_up(real, client):
+    """A worker that was refused sends nothing more in its run, which may go on for long: another one follows it."""
+    fifo, refusal = real.programs / "fifo", answer(503, Retry_After="3600")  # more time than a run has
+    os.mkfifo(fifo)
+    receiver = Receiver(script=[refusal, refusal])
+    real.write("syncrun.conf", LOCAL.format(retry="1h", more=""))
+    connector(real, "list", f"if mkdir {real.programs}/first; then\n{records(1, 2)}\nelif mkdir {real.programs}/second; then cat {fifo}\nfi",
+              f"[Run]\nRetryMax=0\n[Destination]\nType=webhook\nUrl={receiver.url()}\n")
+    real.start()
+
+    def deliveries():
+        return json.loads(client.manager("DescribeDeliveries", "(a{sv})", options(connector="list")))["deliveries"]
+
+    try:
+        assert finished(client, client.start("list")[0])["Outcome"] == "failed"
+        run = client.start("list")[0]
+        wait_for(lambda: len(deliveries()) == 2, "the second refusal")
+        client.manager("ResendDelivery", "(ssa{sv})", "list", deliveries()[0]["id"], options())
+        assert client.get(run_path(run), RUN, "State") == "running"
+        fifo.write_text("")
+        assert finished(client, run)["Outcome"] == "failed"
+        wait_for(lambda: len(deliveries()) == 3, "the third one")
+        taken = deliveries()[0]
+        assert (taken["succeeded"], taken["records"]) == (True, 2) and taken["runId"] != run
+        assert finished(client, taken["runId"])["Outcome"] == "succeeded"
+        assert len({request.body for request in receiver.requests}) == 1
+    finally:
+        receiver.close()
