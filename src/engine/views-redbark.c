@@ -18,11 +18,15 @@ static bool is_of_user(const Run *run, const char *user_id)
 
 static RedbarkSync sync_of(const Connector *c, const char *user_id)
 {
+        bool active = is_of_user(c->run, user_id);
+        NextRun next;
+
         return (RedbarkSync){
                 .definition = c->definition,
                 .id = c->record.id,
                 .active = c->active,
-                .active_run_id = is_of_user(c->run, user_id) ? c->run->id : NULL,
+                .active_run_id = active ? c->run->id : NULL,
+                .follow_up = active && connector_follow_up(c, &next) ? next.trigger : _RUN_TRIGGER_INVALID,
                 .next_usec = c->active ? c->next_elapse_usec : USEC_INFINITY,
                 .last_run_id = c->record.last_run_id,
                 .last_outcome = c->record.last_outcome,

@@ -168,6 +168,7 @@ void view_redbark_sync(JsonWriter *w, const RedbarkSync *sync)
         json_write_string(w, "destinationType", destination_type_to_string(d->destination));
         json_write_string(w, "status", redbark_sync_status_to_string(redbark_sync_status_of(sync)));
         json_write_bool(w, "active", sync->active);
+        json_write_bool(w, "runnable", d->load_state == LOAD_LOADED && d->exec_pull);
         json_write_string(w, "activeRunId", sync->active_run_id);
         json_write_timestamp(w, "nextRunAt", sync->next_usec);
         write_last_run(w, sync);
@@ -212,6 +213,7 @@ void view_redbark_sync_detail(JsonWriter *w, const RedbarkSync *sync)
                 json_write_uint(w, "everyMs", d->every_usec / USEC_PER_MSEC);
         else
                 json_write_null(w, "everyMs");
+        json_write_string(w, "followUp", run_trigger_to_string(sync->follow_up));
         json_write_uint(w, "consecutiveFailures", sync->consecutive_failures);
         json_write_string(w, "loadState", load_state_to_string(d->load_state));
         json_write_string(w, "loadError", load_error_of(sync));

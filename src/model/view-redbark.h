@@ -57,6 +57,7 @@ typedef struct RedbarkSync {
         const char *id;
         bool active;              /* may be started */
         const char *active_run_id; /* NULL: none */
+        RunTrigger follow_up;     /* of the run that follows the active one at once; _RUN_TRIGGER_INVALID: none */
         usec_t next_usec;         /* USEC_INFINITY: none */
         const char *last_run_id;  /* NULL: has not run */
         RunOutcome last_outcome;

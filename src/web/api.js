@@ -16,9 +16,9 @@ export class Refusal extends Error {
 /**
  * @typedef {{name: string, scopes: string[], user: string | null, expiresAt: string | null}} Session
  * @typedef {{id: string, status: string, outcome: string | null, startedAt: string | null, durationMs: number | null}} Mark
- * @typedef {{category: string, title: string, advice: string, since: string, message: string | null, runId: string | null}} Attention
+ * @typedef {{category: string, title: string, advice: string, since: string | null, message: string | null, runId: string | null}} Attention
  * @typedef {{id: string, name: string, description: string | null, provider: string, source: string, userId: string | null,
- *   connection: string | null, destinationType: string, status: string, active: boolean, activeRunId: string | null,
+ *   connection: string | null, destinationType: string, status: string, active: boolean, runnable: boolean, activeRunId: string | null,
  *   nextRunAt: string | null, lastRun: {id: string, status: string, outcome: string, finishedAt: string} | null,
  *   attention: Attention | null, outcomes?: Mark[]}} Connector
  * @typedef {{account: string, status: string | null, added: number, updated: number, deduped: number,

@@ -18,6 +18,7 @@ import { Syncs } from "./views/syncs.js";
 const ENDED = "Your session has ended. Sign in again.";
 const ELSEWHERE = "You have signed out in another tab.";
 const SIGNED_IN = "signed-in"; // kept: which session there is, for all tabs; what it may, only the server knows
+const OVER = "over"; // is kept in its place where nobody has signed out
 
 const DRAW_MS = 16; // what changes within is drawn together
 const TICK_MS = 1000; // so often what tells of time is told anew
@@ -41,6 +42,8 @@ class Page {
     this.root = /** @type {HTMLElement} */ (document.getElementById("page"));
     /** @type {api.Session | null} */
     this.session = null;
+    /** @type {string | null} of the session that is shown, or asked for */
+    this.mark = null;
     /** @type {View | null} */
     this.view = null;
     /** @type {Model | null} */
@@ -69,7 +72,8 @@ class Page {
   async start() {
     this.listen();
     api.whenSignedOut(() => this.session && !this.leaves && this.signedOut(ENDED));
-    if (!localStorage.getItem(SIGNED_IN)) {
+    this.mark = localStorage.getItem(SIGNED_IN);
+    if (!this.mark || this.mark === OVER) {
       this.signedOut("");
       return;
     }
@@ -99,8 +103,9 @@ class Page {
   signedIn(session) {
     const wasSignIn = this.view instanceof SignIn;
     this.quit();
-    localStorage.setItem(SIGNED_IN, markOf(session));
     this.session = session;
+    this.mark = markOf(session);
+    localStorage.setItem(SIGNED_IN, this.mark);
     this.model = new Model(this.changed);
     this.liveState = "none";
     if (this.may("read")) {
@@ -126,9 +131,10 @@ class Page {
 
   /** All tabs have one session: another one's sign-in or sign-out is this one's, too. @param {string | null} mark */
   async hearOfTab(mark) {
+    if (this.leaves) return;
     if (mark === null) {
       if (this.session) this.signedOut(ELSEWHERE);
-    } else if (!this.session || mark !== markOf(this.session)) {
+    } else if (mark !== (this.session ? this.mark : OVER)) {
       await this.check();
     }
   }
@@ -139,7 +145,7 @@ class Page {
     try {
       const session = await api.session.get();
       if (this.session !== before) return;
-      if (!before || markOf(session) !== markOf(before)) this.signedIn(session);
+      if (!before || markOf(session) !== this.mark) this.signedIn(session);
     } catch (error) {
       if (/** @type {api.Refusal} */ (error).status === 401 && before && this.session === before) this.signedOut(ENDED);
     }
@@ -159,7 +165,8 @@ class Page {
 
   /** @param {string} reason */
   signedOut(reason) {
-    localStorage.removeItem(SIGNED_IN);
+    if (reason === ENDED && localStorage.getItem(SIGNED_IN) === this.mark) localStorage.setItem(SIGNED_IN, OVER);
+    this.mark = null;
     this.quit();
     this.view = new SignIn(this, reason);
     this.draw();
@@ -186,6 +193,7 @@ class Page {
         return;
       }
     }
+    localStorage.removeItem(SIGNED_IN);
     this.signedOut("");
   }
 
@@ -283,11 +291,13 @@ class Page {
     const title = `${view.title} · syncrun`;
     if (document.title !== title) document.title = title;
     const had = document.activeElement, isOurs = had !== this.root && this.root.contains(had);
+    const around = /** @type {HTMLElement | null | undefined} */ (had?.parentElement?.closest("#main [tabindex='-1']"));
     morph(this.root, this.session ? h("div", { id: "page" }, this.head(), this.told && h("p", { class: "notice bad aside", role: "alert" }, this.told), view.render()) : h("div", { id: "page" }, view.render()));
     view.shown?.(this.root);
     this.markScrollers();
     if (!isOurs || !(had instanceof HTMLElement) || document.activeElement !== document.body) return;
     if (had.isConnected) had.focus({ preventScroll: true });
+    else if (around?.isConnected) around.focus({ preventScroll: true });
     else this.focusHeading();
   }
 

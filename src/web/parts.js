@@ -83,6 +83,9 @@ export function whenAndAt(iso) {
   return at.startsWith(ago(iso)) ? [h("time", { datetime: iso, title: exactly(iso) }, at)] : [when(iso), `, ${at}`];
 }
 
+/** In place of the next run of a sync of which none can be started. @param {import("./api.js").Connector} c */
+export const notRunnable = (c) => (c.attention ? "Cannot run" : "Elsewhere");
+
 /**
  * @param {string} action of the view
  * @param {Child | Child[]} content

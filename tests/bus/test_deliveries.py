@@ -184,13 +184,14 @@ def test_records_once_more_beside_a_run(daemon, client):
 
     run = client.start("bank")[0]
     client.manager("ResendDelivery", "(ssa{sv})", "bank", "datt_1", options())
-    assert follow_up() is None
+    assert follow_up() is None and destination(client)["followUp"] is None
     worker = daemon.worker()
     worker.attach()
     assert worker.run == run
     for _ in range(2):
         client.manager("ResendDelivery", "(ssa{sv})", "bank", "datt_1", options())
     assert (follow_up()["trigger"], follow_up()["reason"]) == ("manual", "a delivery is sent again")
+    assert destination(client)["followUp"] == "manual"
     worker.finish(1, outcome="failed")
     worker.exit()
     again = daemon.worker()

@@ -491,7 +491,7 @@ def test_connector_whose_file_is_wrong_needs_attention(daemon, client):
     daemon.add("wrong", "[Schedule]\nOnCalendar=never ever\n[Pipeline]\nExecPull=/bin/true\n")
     client.manager("Reload")
     wrong = redbark(client, "DescribeConnectors", name="wrong")["connector"]
-    assert (wrong["status"], wrong["loadState"]) == ("Needs attention", "bad-setting")
+    assert (wrong["status"], wrong["loadState"], wrong["runnable"]) == ("Needs attention", "bad-setting", False)
     assert wrong["attention"]["category"] == "configuration_error"
     assert wrong["attention"]["message"] == wrong["loadError"]
 

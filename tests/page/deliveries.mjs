@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 
 globalThis.navigator ??= { language: "en-GB" };
-const { isOpen, isResendOf } = await import("../../src/web/views/deliveries.js");
+const { isAwaited, isOpen, isResendOf } = await import("../../src/web/views/deliveries.js");
 
 const failed = { id: "1", kind: "records", runId: "r1", type: "records.synced", url: "https://one.example", succeeded: false, retryCount: 0 };
 const taken = { ...failed, id: "2", succeeded: true, retryCount: 1 };
@@ -27,3 +27,12 @@ assert.equal(isResendOf({ ...newsTaken, runId: "r2" }, failed), false);
 assert.equal(isResendOf(newsTaken, news), true);
 assert.equal(isResendOf({ ...newsTaken, runId: "r2" }, news), false);
 assert.equal(isResendOf(taken, news), false);
+
+const before = new Set(["1", "3"]), again = { ...failed, id: "5", runId: "r2" };
+assert.equal(isAwaited("1", [failed], before, false), true);
+assert.equal(isAwaited("1", [again, failed], before, false), false);
+assert.equal(isAwaited("1", [again, failed], before, true), true); // the one that follows sends it once more
+assert.equal(isAwaited("1", [{ ...taken, runId: "r2" }, again, failed], before, true), false);
+assert.equal(isAwaited("1", [], before, true), false); // too old by now
+assert.equal(isAwaited("3", [news], before, true), true);
+assert.equal(isAwaited("3", [newsTaken, news], before, true), false); // no run brings it

@@ -142,13 +142,36 @@ def test_a_part_of_the_page_that_does_not_come(browser, site):
 
 
 def test_a_session_that_ends(browser, site):
+    """In all tabs, none of which says that somebody has signed out."""
     key = site.key("passing", "read", "write", "admin")
     browser.sign_in(site, key)
     browser.find(".is-live")
-    site.client.manager("RevokeApiKey", "(s)", "passing")
-    browser.find("[role=status]", "Your session has ended")
-    browser.find("#key")
-    assert browser.console_but("401 (Unauthorized)") == []
+    first = browser.driver.current_window_handle
+    browser.driver.switch_to.new_window("tab")
+    try:
+        browser.driver.get(site.address)
+        browser.find(".is-live")
+        browser.cdp("Network.enable", {})
+        browser.cdp("Network.setBlockedURLs", {"urls": ["*v1/*"]})  # it hears of it from the other one alone
+        second = browser.driver.current_window_handle
+        browser.driver.switch_to.window(first)
+        site.client.manager("RevokeApiKey", "(s)", "passing")
+        browser.find("[role=status]", "Your session has ended")
+        browser.find("#key")
+        browser.driver.switch_to.window(second)
+        browser.find(".is-lost")
+        browser.cdp("Network.setBlockedURLs", {"urls": []})
+        browser.find("[role=status]", "Your session has ended")
+        browser.find("#key")
+        asked = "return performance.getEntriesByType('resource').filter((e) => e.name.includes('v1/')).length"
+        browser.refresh()
+        browser.find("#key")
+        assert browser.script(asked) == 0  # nor is it asked for again
+    finally:
+        browser.driver.close()
+        browser.driver.switch_to.window(first)
+        browser.who = None
+    assert browser.console_but("401 (Unauthorized)", "net::ERR_BLOCKED_BY_CLIENT") == []
 
 
 def test_a_clock_that_is_wrong(browser, site, keys):

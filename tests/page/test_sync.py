@@ -312,8 +312,10 @@ def test_deliveries(page, site):
     page.cdp("Network.setBlockedURLs", {"urls": []})
     assert page.count("[data-action=resend]") == 2  # one can try again
     assert page.console_but("net::ERR_BLOCKED_BY_CLIENT") == []
-    page.click("[data-action=resend]")
+    page.focus("[data-action=resend]")
+    page.press(Keys.ENTER)
     page.find(".deliveries [role=status]", "On its way")
+    page.when("return document.activeElement.matches('tr:first-child .act')", what="the focus where the button was")
     worker = site.worker("hooks")
     worker.attach()
     deliver(worker, 1, ("datt_5", 200, None))
@@ -325,6 +327,35 @@ def test_deliveries(page, site):
     page.refresh()
     page.find(".deliveries tbody tr")
     assert page.script("return location.hash") == "#/syncs/hooks/deliveries"
+
+
+def test_resend_beside_a_run(page, site):
+    """A run that has begun may have given up on it: it is the next one that sends it."""
+    rows = ":is([data-key=datt_11], [data-key=datt_12])"
+    worker = site.run("hooks")
+    for i in (1, 2):
+        deliver(worker, i, (f"datt_1{i}", 503, "HTTP status 503."))
+    page.go("#/syncs/hooks/deliveries")
+    page.refresh()
+    page.find(".running")
+    page.find("[aria-label=Schedule] dd", "On demand")
+    page.becomes(f"{rows} [data-action=resend]", "all.length", 2)
+    page.click("[data-key=datt_12] [data-action=resend]")
+    page.becomes(f"{rows} .act", "all.map((e) => e.textContent)", ["After this run", "After this run"])
+    page.find("#said", "The delivery is sent after this run")
+    page.find("[aria-label=Schedule] dd", "After this run")
+    page.state("resend-beside-a-run")
+    finish(worker, 3, outcome="failed", error="The webhook does not answer")
+    worker = site.worker("hooks")
+    worker.attach()
+    page.find("[data-key=datt_12] [role=status]", "On its way")
+    deliver(worker, 1, ("datt_13", 200, None))
+    finish(worker, 2, outcome="succeeded")
+    page.gone(".running")
+    page.find("[data-key=datt_13]", "200")
+    page.becomes(f"{rows} .act", "all.map((e) => e.textContent)", ["", ""])
+    page.click(".tabs a", "Activity")
+    page.find(".entry:first-of-type", "a delivery is sent again")
 
 
 def test_who_may_resend(browser, new_site):

@@ -40,6 +40,35 @@ def test_rows(page):
     assert row(page, "watch")["last"].startswith("Partial")
 
 
+def test_what_cannot_be_started(browser, new_site):
+    """That a sync needs attention does not keep it from running; a file with a mistake does, and one that says nothing of what to run."""
+    site = new_site()
+    site.daemon.add("one", PULL)
+    site.daemon.add("app", "[Run]\n", Source="sdk")
+    site.start()
+    finish(site.run("one"), 1, outcome="failed", attention="configuration_error", error="The path is wrong")
+    browser.sign_in(site, site.key("key", "read", "write", "admin"))
+    next_of = ".row[data-key={}] .cell-next"
+    browser.find(".row[data-key=one] .pill", "Needs attention")
+    browser.find(next_of.format("one"), "On demand")
+    browser.find(next_of.format("app"), "Elsewhere")
+    browser.go("#/syncs/one")
+    browser.find("[data-action=sync-now]:enabled")
+    browser.find("[aria-label=Schedule] dd", "On demand")
+    finish(site.run("one"), 1, outcome="failed", attention="data_error", error="No")
+    browser.find(".banner", "Data error")
+    site.daemon.add("one", "[Pipeline]\nExecPull=relative/path\n")
+    site.client.manager("Reload")
+    browser.find("[aria-label=Schedule] dd", "Cannot run")
+    assert browser.count("[data-action=sync-now]:enabled") == 0
+    browser.go("#/")
+    browser.find(next_of.format("one"), "Cannot run")
+    browser.go("#/syncs/app")
+    assert "not started here" in browser.get("[data-action=sync-now]:disabled", "e.title")
+    browser.find("[aria-label=Schedule] dd", "Elsewhere")
+    assert browser.console() == []
+
+
 def test_filter_search_and_order(page, site, keys):
     page.find(".cell-name", "watch")
     statuses = {c["name"]: c["status"] for c in site.shim.get("/v1/connectors", keys["all"]).json()["connectors"]}

@@ -11,11 +11,14 @@
 
 static const Attention no_attention = { .category = _ATTENTION_INVALID };
 
+static char *const pull[] = { (char *) "/usr/bin/pull", NULL };
+
 static const ConnectorDefinition bank = {
         .name = (char *) "bank",
         .description = (char *) "My bank",
         .provider = (char *) "giro",
         .connection = (char *) "giro-login",
+        .exec_pull = (char **) pull,
         .destination = DESTINATION_SQLITE,
         .destination_path = (char *) "%S/items.db",
 };
@@ -26,6 +29,7 @@ static RedbarkSync new_sync(void)
                 .definition = &bank,
                 .id = CONNECTOR_ID,
                 .active = true,
+                .follow_up = RUN_TRIGGER_REMOTE,
                 .next_usec = USEC_INFINITY,
                 .last_outcome = _RUN_OUTCOME_INVALID,
                 .attention = &no_attention,
@@ -70,7 +74,7 @@ static void test_sync_that_has_not_run(void **state)
                     "{\"id\":\"c0000000-0000-4000-8000-000000000000\",\"name\":\"bank\","
                     "\"description\":\"My bank\",\"provider\":\"giro\",\"source\":\"pull\",\"userId\":null,"
                     "\"connection\":\"giro-login\",\"destinationType\":\"sqlite\",\"status\":\"Active\","
-                    "\"active\":true,\"activeRunId\":null,\"nextRunAt\":null,\"lastRun\":null,\"attention\":null}");
+                    "\"active\":true,\"runnable\":true,\"activeRunId\":null,\"nextRunAt\":null,\"lastRun\":null,\"attention\":null}");
 }
 
 static void test_a8_attention_and_a_strip_of_outcomes(void **state)
@@ -101,7 +105,7 @@ static void test_a8_attention_and_a_strip_of_outcomes(void **state)
                     "{\"id\":\"c0000000-0000-4000-8000-000000000000\",\"name\":\"bank\","
                     "\"description\":\"My bank\",\"provider\":\"giro\",\"source\":\"pull\",\"userId\":null,"
                     "\"connection\":\"giro-login\",\"destinationType\":\"sqlite\",\"status\":\"Needs attention\","
-                    "\"active\":true,\"activeRunId\":\"3\",\"nextRunAt\":\"2026-05-30T21:00:00Z\","
+                    "\"active\":true,\"runnable\":true,\"activeRunId\":\"3\",\"nextRunAt\":\"2026-05-30T21:00:00Z\","
                     "\"lastRun\":{\"id\":\"2\",\"status\":\"Failed\",\"outcome\":\"cancelled\","
                     "\"finishedAt\":\"2026-05-30T20:00:00Z\"},"
                     "\"attention\":{\"category\":\"connection_lost\",\"title\":\"Bank connection lost\","
@@ -136,7 +140,7 @@ static void test_a9_categories(void **state)
                                 "{\"id\":\"c0000000-0000-4000-8000-000000000000\",\"name\":\"bank\","
                                 "\"description\":\"My bank\",\"provider\":\"giro\",\"source\":\"pull\","
                                 "\"userId\":null,\"connection\":\"giro-login\",\"destinationType\":\"sqlite\","
-                                "\"status\":\"Needs attention\",\"active\":true,\"activeRunId\":null,"
+                                "\"status\":\"Needs attention\",\"active\":true,\"runnable\":true,\"activeRunId\":null,"
                                 "\"nextRunAt\":null,\"lastRun\":null,\"attention\":{\"category\":\"%s\","
                                 "\"title\":\"%s\",\"advice\":\"%s\",\"since\":\"2026-05-30T20:00:00Z\","
                                 "\"message\":null,\"runId\":null}}",
@@ -179,7 +183,7 @@ static void test_destinations(void **state)
         d.n_calendars = 1;
         expect_json(write_detail(&w, &d),
                     "{\"destination\":{\"type\":\"sqlite\",\"target\":\"%S/items.db\",\"state\":\"active\",\"failures\":0},\"schedule\":[\"hourly\"],"
-                    "\"everyMs\":null,\"consecutiveFailures\":2,\"loadState\":\"loaded\",\"loadError\":null,\"settingsPath\":null}");
+                    "\"everyMs\":null,\"followUp\":\"remote\",\"consecutiveFailures\":2,\"loadState\":\"loaded\",\"loadError\":null,\"settingsPath\":null}");
         d.n_calendars = 0;
         d.every_usec = 15 * USEC_PER_MINUTE;
         d.destination = DESTINATION_EXEC;
@@ -188,14 +192,14 @@ static void test_destinations(void **state)
         d.load_error = (char *) "bank.connector:3: Every=: no";
         expect_json(write_detail(&w, &d),
                     "{\"destination\":{\"type\":\"exec\",\"target\":\"/usr/bin/load\",\"state\":\"active\",\"failures\":0},\"schedule\":[],"
-                    "\"everyMs\":900000,\"consecutiveFailures\":2,\"loadState\":\"bad-setting\","
+                    "\"everyMs\":900000,\"followUp\":\"remote\",\"consecutiveFailures\":2,\"loadState\":\"bad-setting\","
                     "\"loadError\":\"bank.connector:3: Every=: no\",\"settingsPath\":null}");
         d = bank;
         d.destination = DESTINATION_WEBHOOK;
         for (size_t i = 0; i < ELEMENTSOF(urls); i++) {
                 _cleanup_free_ char *expected = asprintf_or_null(
                                 "{\"destination\":{\"type\":\"webhook\",\"target\":%s,\"state\":\"active\",\"failures\":0},\"schedule\":[],"
-                                "\"everyMs\":null,\"consecutiveFailures\":2,\"loadState\":\"loaded\","
+                                "\"everyMs\":null,\"followUp\":\"remote\",\"consecutiveFailures\":2,\"loadState\":\"loaded\","
                                 "\"loadError\":null,\"settingsPath\":null}",
                                 urls[i].target);
 
@@ -204,16 +208,46 @@ static void test_destinations(void **state)
         }
 }
 
-/* The text has @expected in it. */
+static void expect_has(Buffer *buffer, const char *expected)
+{
+        if (!strstr(buffer->data, expected))
+                fail_msg("%s is not in %s", expected, buffer->data);
+        buffer_done(buffer);
+}
+
 static void expect_connection_has(const RedbarkConnection *connection, const char *expected)
 {
         Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
 
         view_redbark_connection(&w, NULL, connection);
-        if (!strstr(buffer.data, expected))
-                fail_msg("%s is not in %s", expected, buffer.data);
-        buffer_done(&buffer);
+        expect_has(&buffer, expected);
+}
+
+static void expect_sync_has(const RedbarkSync *sync, const char *expected)
+{
+        Buffer buffer = {};
+        JsonWriter w = JSON_WRITER_INIT(&buffer);
+
+        write_sync(&w, sync);
+        expect_has(&buffer, expected);
+}
+
+/* One whose file cannot be used, and one whose runs happen elsewhere, cannot be started; what needs attention can. */
+static void test_runnable(void **state)
+{
+        static const Attention wrong = { .category = ATTENTION_CONFIGURATION_ERROR };
+        ConnectorDefinition broken = bank, elsewhere = bank;
+        RedbarkSync sync = new_sync();
+
+        broken.load_state = LOAD_BAD_SETTING;
+        elsewhere.exec_pull = NULL;
+        sync.attention = &wrong;
+        expect_sync_has(&sync, "\"runnable\":true,");
+        sync.definition = &broken;
+        expect_sync_has(&sync, "\"runnable\":false,");
+        sync.definition = &elsewhere;
+        expect_sync_has(&sync, "\"runnable\":false,");
 }
 
 static void test_connections(void **state)
@@ -333,6 +367,7 @@ int main(void)
                 cmocka_unit_test(test_a9_categories),
                 cmocka_unit_test(test_destinations),
                 cmocka_unit_test(test_connections),
+                cmocka_unit_test(test_runnable),
                 cmocka_unit_test(test_a2_entry_of_the_feed),
                 cmocka_unit_test(test_a5_statuses),
         };

@@ -29,6 +29,17 @@ export function isOpen(d, later) {
   return !d.succeeded && !later.some((other) => other.succeeded && (d.kind === "records" ? other.kind === "records" : isSameNews(d, other) && other.retryCount > d.retryCount));
 }
 
+/**
+ * Whether what a resend was for is still to come.
+ * @param {string} id of the delivery @param {Delivery[]} deliveries newest first
+ * @param {Set<string>} after the deliveries that were known before it @param {boolean} follows a run is to follow the active one
+ */
+export function isAwaited(id, deliveries, after, follows) {
+  const i = deliveries.findIndex((other) => other.id === id), d = deliveries[i];
+  if (!d || (d.kind === "records" && !isOpen(d, deliveries.slice(0, i)))) return false;
+  return (d.kind === "records" && follows) || !deliveries.some((other) => !after.has(other.id) && isResendOf(other, d));
+}
+
 /** @param {string} url */
 function hostOf(url) {
   try {
@@ -39,9 +50,12 @@ function hostOf(url) {
   }
 }
 
-/** @param {Delivery} d @param {{acts: boolean, may: boolean, told: Resending | undefined}} state acts: there is a column for it */
-function row(d, { acts, may, told }) {
-  const words = d.error ?? d.response;
+/**
+ * @param {Delivery} d
+ * @param {{acts: boolean, may: boolean, isNext: boolean, told: Resending | undefined}} state acts: there is a column for it; isNext: the run that follows sends it
+ */
+function row(d, { acts, may, isNext, told }) {
+  const words = d.error ?? d.response, said = isNext ? "After this run" : told?.told, failed = told?.failed && !isNext;
   return h("tr", { "data-key": d.id },
     h("td", null, when(d.attemptedAt), h("span", { class: "sub" }, moment(d.attemptedAt))),
     h("td", null, result(d)),
@@ -50,22 +64,28 @@ function row(d, { acts, may, told }) {
     h("td", null, h("span", { class: "type" }, d.type), h("span", { class: "sub" }, d.kind === "records" ? `${d.records === null ? "" : `${count(d.records)} `}records` : "lifecycle message")),
     h("td", null, h("span", { class: "url", title: d.url }, hostOf(d.url)),
       words && h("details", { class: "words", "data-key": "words" }, h("summary", null, d.error ? "Why it failed" : "What was answered"), h("p", null, words))),
-    acts && h("td", { class: "act" }, told && h("span", { class: told.failed ? "sub wrong" : "sub", role: "status" }, told.told),
-      (!told || told.failed) && may && button("resend", "Resend", { class: "button small", "data-id": d.id, "aria-label": `Resend ${d.type} to ${hostOf(d.url)}` })));
+    acts && h("td", { class: "act", tabindex: "-1" }, said && h("span", { class: failed ? "sub wrong" : "sub", role: told ? "status" : null }, said),
+      (!said || failed) && may && button("resend", "Resend", { class: "button small", "data-id": d.id, "aria-label": `Resend ${d.type} to ${hostOf(d.url)}` })));
 }
 
 /**
  * @param {Delivery[]} deliveries
  * @param {Record<Delivery["kind"], boolean>} may send again
  * @param {Map<string, Resending>} told what came of it, by delivery
+ * @param {boolean} follows a run is to follow the active one, which sends all records that are open
  */
-export function deliveryTable(deliveries, may, told) {
+export function deliveryTable(deliveries, may, told, follows) {
   const acts = may.records || may.lifecycle;
+  /** @param {Delivery} d @param {number} i */
+  const stateOf = (d, i) => {
+    const open = isOpen(d, deliveries.slice(0, i));
+    return { acts, may: open && may[d.kind], isNext: open && follows && d.kind === "records", told: told.get(d.id) };
+  };
   if (deliveries.length === 0) return emptiness("out", "Nothing was sent yet", "Each attempt to deliver to a webhook will be here.");
   return h("div", { class: "scroller card flush", role: "region", "aria-label": "Deliveries" },
     h("table", { class: "deliveries" },
       h("thead", null, h("tr", null, h("th", { scope: "col" }, "When"), h("th", { scope: "col" }, "Status code"),
         h("th", { scope: "col", class: "number" }, "Response time"), h("th", { scope: "col", class: "number" }, "Retries"),
         h("th", { scope: "col" }, "What"), h("th", { scope: "col" }, "To"), acts && h("th", { scope: "col" }, h("span", { class: "unseen" }, "Action")))),
-      h("tbody", null, deliveries.map((d, i) => row(d, { acts, may: may[d.kind] && isOpen(d, deliveries.slice(0, i)), told: told.get(d.id) })))));
+      h("tbody", null, deliveries.map((d, i) => row(d, stateOf(d, i))))));
 }

@@ -6,7 +6,7 @@ import { serverNow } from "../clock.js";
 import { h } from "../dom.js";
 import { brief, briefSpan, count, exactly, moment, plural, span } from "../format.js";
 import { chart } from "../chart.js";
-import { button, icon, longText, when, whenAndAt, wordOfOutcome } from "../parts.js";
+import { button, icon, longText, notRunnable, when, whenAndAt, wordOfOutcome } from "../parts.js";
 import { stageWord } from "../progress.js";
 import { tellsEnd } from "./connections.js";
 
@@ -14,7 +14,7 @@ import { tellsEnd } from "./connections.js";
 /** @typedef {import("../progress.js").Progress} Progress */
 /**
  * @typedef {import("../api.js").Connector & {destination: {type: string, target: string | null, state: string, failures: number}, schedule: string[],
- *   everyMs: number | null, consecutiveFailures: number, loadState: string, loadError: string | null, settingsPath?: string | null,
+ *   everyMs: number | null, consecutiveFailures: number, followUp: string | null, loadState: string, loadError: string | null, settingsPath?: string | null,
  *   connections: import("../api.js").Connection[]}} Detail
  */
 
@@ -47,7 +47,7 @@ function reconnectButton({ name, reconnecting }, reconnections) {
 export function banner(c, may, reconnections) {
   const attention = c.attention;
   if (!attention) return null;
-  const runnable = c.active && c.loadState === "loaded";
+  const runnable = c.active && c.runnable;
   return h("section", { class: "banner", "data-key": "banner", "aria-labelledby": "attention" }, icon("warning"),
     h("div", null,
       h("h2", { id: "attention" }, h("span", { class: "unseen" }, "Needs attention: "), titleOf(c, attention)),
@@ -114,11 +114,11 @@ const SOURCES = {
 /** @param {Detail} c @param {string | null} run that is under way: until its end there may be no next one */
 export function scheduleCard(c, run) {
   const every = c.everyMs ? [`every ${span(c.everyMs)}`] : [], times = [...c.schedule, ...every];
-  const none = run && times.length > 0 ? "After this run" : "On demand";
+  const none = run && (times.length > 0 || c.followUp) ? "After this run" : "On demand";
   return h("section", { class: "card", "aria-label": "Schedule" },
     h("div", { class: "card-head" }, icon("clock"), h("h2", null, "Schedule")),
     h("dl", null,
-      h("dt", null, "Next run"), h("dd", null, !c.active ? "Off" : c.loadState !== "loaded" ? "Cannot run" : c.nextRunAt ? [when(c.nextRunAt), h("span", { class: "sub" }, moment(c.nextRunAt))] : none),
+      h("dt", null, "Next run"), h("dd", null, !c.active ? "Off" : !c.runnable ? notRunnable(c) : run && c.followUp ? none : c.nextRunAt ? [when(c.nextRunAt), h("span", { class: "sub" }, moment(c.nextRunAt))] : none),
       times.length > 0 && [h("dt", null, "When"), h("dd", null, times.map((time) => h("code", { class: "path" }, time)))],
       h("dt", null, "Provider"), h("dd", null, c.provider, h("span", { class: "sub" }, SOURCES[c.source] ?? c.source)),
       c.userId && [h("dt", null, "User"), h("dd", null, h("span", { class: "id", title: c.userId }, c.userId))]));

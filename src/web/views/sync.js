@@ -8,7 +8,7 @@ import { button, emptiness, failure, icon, longText, pill, waiting, wordOfOutcom
 import { addressOfSync } from "../router.js";
 import { feed } from "./activity.js";
 import { connectionCard, Reconnections } from "./connections.js";
-import { deliveryTable, isResendOf } from "./deliveries.js";
+import { deliveryTable, isAwaited } from "./deliveries.js";
 import { banner, charts, destinationCard, running, scheduleCard } from "./sync-parts.js";
 
 /** @typedef {import("./sync-parts.js").Detail} Detail */
@@ -85,7 +85,12 @@ export class Sync {
   /** Whether a run can be started. */
   get isRunnable() {
     const known = this.model.connectors.get(this.name) ?? this.detail;
-    return Boolean(known?.active) && this.detail?.loadState === "loaded";
+    return Boolean(known?.active && known.runnable);
+  }
+
+  /** Whether another run begins as soon as the active one has ended. */
+  get isFollowed() {
+    return Boolean(this.activeRunId && this.detail?.followUp);
   }
 
   /** @param {Tab} tab */
@@ -152,17 +157,14 @@ export class Sync {
       const deliveries = await api.listDeliveries(this.name);
       if (!this.isNews("deliveries", asked)) return;
       this.deliveries = deliveries;
-      for (const [id, { after }] of this.resent) {
-        const sent = deliveries.find((d) => d.id === id);
-        if (after && (!sent || deliveries.some((d) => !after.has(d.id) && isResendOf(d, sent)))) this.resent.delete(id);
-      }
+      for (const [id, { after }] of this.resent) if (after && !isAwaited(id, deliveries, after, this.isFollowed)) this.resent.delete(id);
     } catch (error) {
       this.deliveries ??= /** @type {Error} */ (error);
     }
     this.page.changed();
   }
 
-  /** Again and again for a while; what has not come by then is no longer said to be on its way. @param {number} [look] */
+  /** Again and again for a while, and while a run may bring it; what has not come by then is no longer said to be on its way. @param {number} [look] */
   awaitDeliveries(look = 0) {
     clearTimeout(this.deliveryTimer);
     this.deliveryTimer = setTimeout(async () => {
@@ -170,10 +172,12 @@ export class Sync {
       if (this.isClosed) return;
       if (look + 1 < DELIVERY_LOOKS_MS.length) {
         this.awaitDeliveries(look + 1);
-        return;
+      } else if (this.activeRunId && [...this.resent.values()].some(({ after }) => after)) {
+        this.awaitDeliveries(look);
+      } else {
+        for (const [id, { after }] of this.resent) if (after) this.resent.delete(id);
+        this.page.changed();
       }
-      for (const [id, { after }] of this.resent) if (after) this.resent.delete(id);
-      this.page.changed();
     }, DELIVERY_LOOKS_MS[look]);
   }
 
@@ -262,7 +266,8 @@ export class Sync {
     try {
       await api.resendDelivery(this.name, id);
       this.resent.set(id, { told: "On its way", failed: false, after });
-      say("The delivery is on its way");
+      await this.readDetail();
+      say(this.isFollowed ? "The delivery is sent after this run" : "The delivery is on its way");
       this.awaitDeliveries();
     } catch (error) {
       this.resent.set(id, { told: `Not sent: ${/** @type {Error} */ (error).message}.`, failed: true });
@@ -303,7 +308,7 @@ export class Sync {
 
   /** @param {Detail} c @param {boolean} may @param {string | null} run */
   heading(c, may, run) {
-    const off = !c.active || c.loadState !== "loaded", why = !c.active ? "This sync is not active" : off ? "The file of this sync cannot be used" : run ? "This sync is running" : null;
+    const off = !c.active || !c.runnable, why = !c.active ? "This sync is not active" : c.loadState !== "loaded" ? "The file of this sync cannot be used" : off ? "The runs of this sync are not started here" : run ? "This sync is running" : null;
     return h("div", { class: "heading", "data-key": "heading" },
       h("div", null, h("h1", { tabindex: "-1" }, c.name, " ", pill(c.status)), c.description && longText(c.description, "description", "lead")),
       may && h("div", { class: "acts" },
@@ -330,7 +335,7 @@ export class Sync {
   /** @param {boolean} may */
   deliveryTab(may) {
     if (!this.deliveries) return waiting(4, "deliveries");
-    return this.deliveries instanceof Array ? deliveryTable(this.deliveries, this.mayResend(may), this.resent) : failure(this.deliveries, "The deliveries");
+    return this.deliveries instanceof Array ? deliveryTable(this.deliveries, this.mayResend(may), this.resent, this.isFollowed) : failure(this.deliveries, "The deliveries");
   }
 
   /** News of runs are resent by who may manage webhooks, records by a run. @param {boolean} may @returns {Record<api.Delivery["kind"], boolean>} */

@@ -6,7 +6,7 @@ import { serverNow } from "../clock.js";
 import { h, say } from "../dom.js";
 import { brief, plural } from "../format.js";
 import { Filter, ORDERS, STATUSES } from "../filter.js";
-import { button, emptiness, failure, icon, outcomeMark, pill, waiting, when } from "../parts.js";
+import { button, emptiness, failure, icon, notRunnable, outcomeMark, pill, waiting, when } from "../parts.js";
 import { stageWord } from "../progress.js";
 import { addressOfSync } from "../router.js";
 import { strip } from "../strip.js";
@@ -187,9 +187,8 @@ export class Syncs {
   /** @param {Connector} c */
   nextRun(c) {
     if (!c.active) return h("span", { class: "quiet" }, "Off");
-    if (!c.nextRunAt) { // of a sync that runs it is not said whether there will be one
-      return h("span", { class: "quiet" }, c.attention?.category === "configuration_error" ? "Cannot run" : c.activeRunId ? "Known after this run" : "On demand");
-    }
+    if (!c.runnable) return h("span", { class: "quiet" }, notRunnable(c));
+    if (!c.nextRunAt) return h("span", { class: "quiet" }, c.activeRunId ? "Known after this run" : "On demand"); // of one that runs it is not said whether there will be one
     return Date.parse(c.nextRunAt) <= serverNow() ? "Due" : when(c.nextRunAt);
   }
 
