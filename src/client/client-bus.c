@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/bus-guard.h"
 #include "base/names.h"
 #include "base/string-util.h"
 
@@ -23,6 +24,8 @@ int client_bus_open(sd_bus **ret)
                         r = sd_bus_start(bus);
         } else
                 r = sd_bus_open_system(&bus);
+        if (r >= 0)
+                r = bus_guard(bus);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(bus);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bus-guard.h"
 #include "base/names.h"
 #include "base/string-util.h"
 #include "base/time-util.h"
@@ -129,6 +130,8 @@ int client_open(const char *host, Client **ret, ClientError *e)
         if (host) {
                 client->host = strdup(host);
                 r = client->host ? sd_bus_open_system_remote(&client->bus, host) : -ENOMEM;
+                if (r >= 0)
+                        r = bus_guard(client->bus);
         } else
                 r = client_bus_open(&client->bus);
         if (r < 0)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
+#include "base/bus-guard.h"
 #include "base/diagnostics.h"
 #include "base/log.h"
 #include "base/names.h"
@@ -212,6 +213,8 @@ static int open_bus(Daemon *d)
                 if (r >= 0)
                         r = sd_bus_start(d->bus);
         }
+        if (r >= 0)
+                r = bus_guard(d->bus);
         if (r >= 0)
                 r = sd_bus_attach_event(d->bus, d->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)

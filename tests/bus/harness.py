@@ -202,6 +202,24 @@ class Client:
         return self.call("/org/freedesktop/DBus", "org.freedesktop.DBus", "ListNames",
                          destination="org.freedesktop.DBus")
 
+    def bus_call(self, method, signature="()", *args):
+        """A call of the bus's own."""
+        return self.call("/org/freedesktop/DBus", "org.freedesktop.DBus", method, signature, *args,
+                         destination="org.freedesktop.DBus")
+
+    def forge(self, process, path, signal, signature, *args):
+        """A signal sent by name to all connections of a process, which gets it before what anybody sends from now on."""
+        interface, member = signal.rsplit(".", 1)
+        sent = []
+        for name in self.names():
+            try:
+                if name.startswith(":") and self.bus_call("GetConnectionUnixProcessID", "(s)", name) == process.pid:
+                    sent.append(self.bus.emit_signal(name, path, interface, member, GLib.Variant(signature, args)))
+            except CallError:  # it has just left
+                pass
+        assert sent, "it is not on the bus"
+        self.bus_call("GetId")
+
     def wait_name(self, name):
         """Until somebody has the name."""
         owners = []

@@ -255,6 +255,18 @@ def test_caller_that_leaves_while_polkit_thinks(daemon, client, slow_polkit, nob
     assert [run["connector"] for run in client.describe("DescribeRuns")["runs"]] == ["mail"]
 
 
+def test_departure_that_another_made_up(daemon, client, slow_polkit, nobody):
+    """As anybody on the bus can, by sending it to the daemon by name."""
+    process = nobody(PATH, MANAGER, "StartRun", "sa{sv}", "bank", "0")
+    question = slow_polkit.wait_question()
+    gone = (question.sender, question.sender, "")
+    client.forge(daemon.process, "/org/freedesktop/DBus", "org.freedesktop.DBus.NameOwnerChanged", "(sss)", *gone)
+    client.start("mail")
+    assert slow_polkit.taken_back == []
+    question.answer(True)
+    assert process.wait(TIMEOUT_SEC) == 0
+
+
 def test_caller_that_has_left_when_polkit_is_asked(daemon, slow_polkit, many):
     """The daemon knows the caller from before, and gets its second call when it has gone."""
     process = many(2, in_turn=True)

@@ -199,6 +199,20 @@ def test_wait_outlives_the_daemon(puppets, ctl):
     assert waiting.returncode == 0 and "success" in out
 
 
+def test_an_end_that_somebody_made_up(puppets, ctl):
+    """As anybody on the bus can, by sending it to syncrunctl by name."""
+    waiting = ctl.begin("start", "--wait", "one")
+    puppet = puppets.puppet()
+    puppet.say(type="PROGRESS", stage="fetching", processed=1)
+    until(waiting, "fetching")
+    event = puppets.client.describe("DescribeEvents")["events"][-1]["event"]
+    forged = (2 ** 62, "", event["run_id"], json.dumps({**event, "stage": "completed", "status": "success"}))
+    puppets.client.forge(waiting, "/org/syncrun1", "org.syncrun1.Manager.EventsCommitted", "(a(tsss))", [forged])
+    puppet.exit(1)
+    out, _ = waiting.communicate(timeout=TIMEOUT_SEC)
+    assert waiting.returncode == 1 and "success" not in out
+
+
 def test_wait_for_a_daemon_that_hangs(puppets, ctl):
     waiting = ctl.begin("start", "--wait", "one", SYSTEMD_BUS_TIMEOUT="10s")
     puppet = puppets.puppet()

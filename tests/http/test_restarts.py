@@ -76,6 +76,17 @@ def test_streams_say_whether_the_daemon_is_there(shim, daemon, client, key, repo
         assert "last" in page.block() and "last" in other.block()
 
 
+def test_an_absence_that_somebody_made_up(shim, key, client, reporter):
+    """As anybody on the bus can, by sending it to the server by name."""
+    with shim.stream(ALL + "?replay=1&heartbeat=event", key) as stream:
+        assert stream.messages(1) == ["first"]
+        owner = client.bus_call("GetNameOwner", "(s)", "org.syncrun1")
+        gone = ("org.syncrun1", owner, "")
+        client.forge(shim.process, "/org/freedesktop/DBus", "org.freedesktop.DBus.NameOwnerChanged", "(sss)", *gone)
+        reporter.say("last")
+        assert "last" in stream.block()
+
+
 def test_streams_stay_open(shim, daemon, key, reporter):
     """Over ten kills under load: every event, in order, none twice."""
     streams = [shim.stream(PATH, key), shim.stream(PATH, key), shim.stream(ALL + f"?user_id={ALICE}", key)]

@@ -259,6 +259,24 @@ def test_only_its_worker_speaks_for_a_run(machine, syncrun):
     syncrun.remove("thief")
 
 
+def test_nobody_else_speaks_for_pid_1(machine, syncrun):
+    """Anybody may send a signal to a connection by its name, whatever that listens for."""
+    syncrun.add_pull("steady", 1, 10, gate=True)
+    run_id = syncrun.start("steady")
+    syncrun.wait_gate(run_id)
+    owner = json.loads(machine.output("busctl", "--json=short", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                      "org.freedesktop.DBus", "GetNameOwner", "s", "org.syncrun1"))["data"][0]
+    unit = "/org/freedesktop/systemd1/unit/syncrun_40steady_2eservice"
+    for state in (("deactivating", "stop-sigterm"), ("inactive", "dead")):
+        machine.run("busctl", f"--destination={owner}", "emit", unit, "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                    "sa{sv}as", "org.freedesktop.systemd1.Unit", "2", "ActiveState", "s", state[0], "SubState", "s", state[1],
+                    "0", user="nobody")
+    assert syncrun.run(run_id)["state"] == "running"
+    syncrun.open_gate("steady")
+    assert syncrun.wait_end(run_id)["outcome"] == "succeeded"
+    syncrun.remove("steady")
+
+
 NOSY = """#!/bin/sh
 private=/var/lib/private/syncrun-connector
 for path in $private/secretive /var/lib/syncrun-connector/secretive /var/lib/syncrun /root /home; do
