@@ -147,7 +147,7 @@ void log_fields_full(int level, const char *file, int line, const char *func, co
                      const LogField *fields, size_t n_fields, const char *format, ...)
 {
         int error = errno; /* for %m, and kept for the caller */
-        char message[LOG_MESSAGE_MAX];
+        char message[LOG_MESSAGE_MAX + 1];
         va_list ap;
 
         /* The format is never NULL: gcc, with the checks of UBSan in between, believes that it may be. */

@@ -384,7 +384,8 @@ static void wake_at(WebhookEntry *entry, usec_t usec)
                 engine_break(entry->engine, r);
 }
 
-/* Sends what is due of @n, of which some are under way already. */
+/* Sends what is due of @n, of which some are under way already. Return: 1 if there was no room for more; 0; negative
+ * errno. */
 static int send_some(WebhookEntry *entry, DueDelivery *due, size_t n, unsigned room)
 {
         usec_t now = engine_now(entry->engine, CLOCK_REALTIME);
@@ -402,10 +403,10 @@ static int send_some(WebhookEntry *entry, DueDelivery *due, size_t n, unsigned r
                         return r;
                 room--;
         }
-        return 0;
+        return room == 0;
 }
 
-/* Return: 0; -EAGAIN (all requests that there may be are under way). */
+/* Return: 1 if there may be more to send at once; 0; -EAGAIN (all requests that there may be are under way). */
 static int serve(WebhookEntry *entry)
 {
         Engine *engine = entry->engine;
@@ -434,8 +435,9 @@ static int serve(WebhookEntry *entry)
         if (r < 0) {
                 log_debug_errno(r, "Cannot send to %s now: %m", entry->endpoint.id);
                 wake_at(entry, usec_add(now, NO_MEMORY_PAUSE_USEC));
+                return 0;
         }
-        return 0;
+        return r > 0 && room == DUE_AT_ONCE_MAX;
 }
 
 static int on_deliver(sd_event_source *source, void *userdata)
@@ -449,10 +451,13 @@ static int on_deliver(sd_event_source *source, void *userdata)
                 return 0;
         for (unsigned i = 0; i < webhooks->n_entries && engine->broken >= 0; i++) {
                 WebhookEntry *entry = webhooks->turn ?: webhooks->entries;
+                int r = entry->ready ? serve(entry) : 0;
 
-                if (entry->ready && serve(entry) == -EAGAIN)
+                if (r == -EAGAIN)
                         return 0; /* its turn again, when one has ended */
-                entry->ready = false;
+                entry->ready = r > 0;
+                if (r > 0)
+                        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
                 webhooks->turn = entry->next;
         }
         return 0;

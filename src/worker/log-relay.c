@@ -42,7 +42,7 @@ struct LogSource {
         char *error;
         char *last;
         size_t size;
-        char line[LOG_LINE_MAX];
+        char line[LOG_LINE_MAX + 1]; /* and a NUL */
 };
 
 static const struct {

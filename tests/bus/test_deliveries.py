@@ -12,7 +12,8 @@ from webhooks import LOCAL, Webhooks, refusal
 
 KEYS = ["id", "kind", "runId", "type", "url", "attemptedAt", "succeeded", "statusCode", "responseTimeMs", "retryCount", "records",
         "error", "response"]
-KEPT = 200
+KEPT = 200  # RECORD_ATTEMPTS_PER_CONNECTOR_MAX
+REPORTED = 32  # DELIVERIES_REPORT_MAX
 
 # Not a date by itself: what is old is deleted, whenever the daemon finds time for it.
 BEGIN = int(time.time()) - 3600
@@ -78,8 +79,8 @@ def test_what_a_dead_worker_had_noted(daemon, client):
 
 def test_the_newest_are_kept(worker, client):
     attempts = [attempt(number) for number in range(1, KEPT + 3)]
-    for sequence, start in enumerate(range(0, len(attempts), 32), 1):
-        tell(worker, sequence, attempts[start:start + 32])
+    for sequence, start in enumerate(range(0, len(attempts), REPORTED), 1):
+        tell(worker, sequence, attempts[start:start + REPORTED])
     assert len(deliveries(client)) == 50
     listed = deliveries(client, limit=KEPT)
     assert [entry["id"] for entry in listed] == [f"datt_{number}" for number in range(KEPT + 2, 2, -1)]
@@ -93,7 +94,7 @@ def test_the_newest_are_kept(worker, client):
 @pytest.mark.parametrize("wrong, name", [
     ({}, "InvalidMessage"), ([1], "InvalidMessage"), ([attempt(1, succeeded="yes")], "InvalidMessage"),
     ([attempt(1, http_status=1000)], "InvalidMessage"), ([attempt(1, records=-1)], "InvalidMessage"),
-    ([{**attempt(1), "id": "x" * 65}], "LimitExceeded"), ([attempt(n) for n in range(33)], "LimitExceeded")])
+    ([{**attempt(1), "id": "x" * 65}], "LimitExceeded"), ([attempt(n) for n in range(REPORTED + 1)], "LimitExceeded")])
 def test_what_is_refused(worker, client, wrong, name):
     with pytest.raises(CallError) as caught:
         tell(worker, 1, wrong)

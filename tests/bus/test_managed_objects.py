@@ -7,7 +7,7 @@ from gi.repository import Gio, GLib
 from harness import CONNECTOR, MANAGER, NAME, PATH, connector_path
 
 USER = "7f9c0d5e-1111-4222-8333-444455556666"
-BYTES_MAX = 8 * 1024 * 1024
+BYTES_MAX = 8 * 1024 * 1024  # MANAGED_OBJECTS_BYTES_MAX
 METADATA = {"a": "x" * 16300}
 AT_A_TIME = 200
 

@@ -358,7 +358,7 @@ def many(bus):
 
 
 def test_limit_of_questions_of_one_user(daemon, slow_polkit, many):
-    """16 wait, whatever number of connections they come by; the next one is refused at once, another user's is not."""
+    """16 (ACCESS_QUESTIONS_PER_USER_MAX) wait, whatever number of connections they come by; the next one is refused at once, another user's is not."""
     first = many(8)
     questions = [slow_polkit.wait_question() for _ in range(8)]
     second = many(9)
@@ -384,7 +384,7 @@ def test_who_leaves_makes_room(daemon, slow_polkit, many):
 
 
 def test_limit_of_questions_of_all_callers(daemon, client, slow_polkit, many):
-    """48 wait; one of another user is refused, root is not."""
+    """48 (ACCESS_QUESTIONS_MAX) wait; one of another user is refused, root is not."""
     processes = [many(16, user) for user in (NOBODY, *OTHERS[:2])]
     questions = [slow_polkit.wait_question() for _ in range(48)]
     late = many(1, OTHERS[2])

@@ -9,8 +9,8 @@ from harness import MANAGER, RUN, CallError, options, run_path, wait_for
 
 USER = "7f9c0d5e-1111-4222-8333-444455556666"
 METADATA_MAX = 16384
-EVENTS_MAX = 1000
-BYTES_MAX = 4 * 1024 * 1024
+EVENTS_MAX = 1000  # REPORTED_EVENTS_MAX
+BYTES_MAX = 4 * 1024 * 1024  # REPORTED_EVENTS_BYTES_MAX
 
 
 def event(run_id="r1", stage="fetching", status="in_progress", **more):

@@ -5,12 +5,14 @@ import os
 import re
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from harness import (CONNECTOR, MANAGER, NAME, PATH, PROPERTIES, RUN, TIMEOUT_SEC, CallError, Daemon, connector_path, run_path,
                      wait_for)
 
 DAEMON = os.environ["SYNCRUND"]
+OPEN_FILES_MAX = 16384
 
 
 def names(client):
@@ -55,6 +57,17 @@ def test_ready_means_that_calls_are_answered(new_daemon, client):
     new_daemon.add("bank")
     new_daemon.start()
     assert names(client) == ["bank"]
+
+
+@pytest.mark.parametrize("soft, hard, expected", [
+    (1024, OPEN_FILES_MAX + 1, OPEN_FILES_MAX), (1024, OPEN_FILES_MAX - 1, OPEN_FILES_MAX - 1),
+    (OPEN_FILES_MAX + 1, OPEN_FILES_MAX + 1, OPEN_FILES_MAX + 1)])
+def test_open_files(new_daemon, client, monkeypatch, soft, hard, expected):
+    """As many as it needs, where it may; more, only where it was given more."""
+    monkeypatch.setenv("SYNCRUND", "prlimit")
+    new_daemon.start(f"--nofile={soft}:{hard}", DAEMON)
+    limits = Path(f"/proc/{new_daemon.process.pid}/limits").read_text()
+    assert int(re.search(r"Max open files +(\d+)", limits)[1]) == expected
 
 
 def test_second_daemon_says_why_it_ends(daemon, bus, tmp_path):

@@ -273,7 +273,7 @@ def test_shim_may_do_no_more(daemon, shared, caller, pid1, polkit):
 
 @pytest.mark.parametrize("name, error", [
     ("page", None), ("nopage", "NoSuchKey"), ("", "NoSuchKey"), ("sk-0", "NoSuchKey"), ("key:page", "NoSuchKey"),
-    ("jwt:", "InvalidArgument"), ("jwt:anna@example.org", None), ("jwt:" + "x" * 128, None),
+    ("jwt:", "InvalidArgument"), ("jwt:anna@example.org", None), ("jwt:" + "x" * 128, None),  # TOKEN_SUBJECT_MAX
     ("jwt:" + "x" * 129, "InvalidArgument"), ("jwt:a\nb", "InvalidArgument"), ("jwt:" + "é" * 64, None)])
 def test_names(daemon, client, shared, name, error):
     """Root may say it, too: a private instance's shim is the daemon's own user."""

@@ -82,14 +82,14 @@ def test_what_does_not_go_together_is_refused_by_name(daemon, client, method, va
 
 
 @pytest.mark.parametrize("method, values, most", [
-    ("DescribeRuns", {"view": "repo"}, 200),
-    ("DescribeRuns", {"view": "open-wearables", "user": USER}, 200),
+    ("DescribeRuns", {"view": "repo"}, 200),  # REPO_RUNS_MAX
+    ("DescribeRuns", {"view": "open-wearables", "user": USER}, 200),  # WEARABLES_RUNS_MAX
     ("DescribeRuns", {"view": "open-wearables", "user": USER, "check_user": False}, 10000),
-    ("DescribeRuns", {"view": "open-wearables"}, 10000),
-    ("DescribeEvents", {"view": "open-wearables", "user": USER}, 200),
+    ("DescribeRuns", {"view": "open-wearables"}, 10000),  # WEARABLES_ALL_RUNS_MAX
+    ("DescribeEvents", {"view": "open-wearables", "user": USER}, 200),  # WEARABLES_EVENTS_MAX
     ("ListEvents", {"user": USER}, 10000),
-    ("DescribeConnectors", {"view": "redbark", "user": USER}, 200),
-    ("DescribeDeliveries", {"connector": "limits"}, 200),
+    ("DescribeConnectors", {"view": "redbark", "user": USER}, 200),  # REDBARK_CONNECTORS_MAX
+    ("DescribeDeliveries", {"connector": "limits"}, 200),  # DELIVERIES_PAGE_MAX
 ])
 def test_limits_of_each_view(daemon, client, method, values, most):
     daemon.add("limits")
@@ -394,7 +394,7 @@ def test_an_answer_of_list_events_ends_at_so_many_bytes(daemon, client):
     assert len(metadata) < 16384
     seen, after = [], 0
     while page := client.manager("ListEvents", "(a{sv})", options(user=USER, after=after))[0]:
-        assert sum(len(event[3]) for event in page) <= 4 * 1024 * 1024
+        assert sum(len(event[3]) for event in page) <= 4 * 1024 * 1024  # LIST_EVENTS_BYTES_MAX
         seen += [event[0] for event in page]
         after = seen[-1]
         pages = len(seen)
@@ -443,7 +443,7 @@ def test_strip_of_outcomes(daemon, client):
     assert books["outcomes"] == []
     one = redbark(client, "DescribeConnectors", name="bank", outcomes=1)["connector"]
     assert [mark["id"] for mark in one["outcomes"]] == runs[1:]
-    assert refusal(redbark, client, "DescribeConnectors", outcomes=31).name == "InvalidArgument"
+    assert refusal(redbark, client, "DescribeConnectors", outcomes=31).name == "InvalidArgument"  # REDBARK_OUTCOMES_MAX
 
 
 def test_pages_of_connectors(daemon, client):

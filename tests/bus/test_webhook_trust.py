@@ -15,6 +15,7 @@ SECURE = "[Webhooks]\nAllowAddressLiterals=yes\nAllowPrivateAddresses=yes\nRetry
 ENABLED = {"disabled": False, "disabled_reason": None, "disabled_at": None, "failing_since": None}
 SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 CONNECTIONS = 10
+DESCRIPTION = 1024  # WEBHOOK_DESCRIPTION_MAX
 
 
 def bytes_read(pid):
@@ -134,7 +135,7 @@ def test_the_environment_says_nothing(new_daemon, client, receivers, tmp_path):
 
 def test_number_of_endpoints(new_daemon, client):
     webhooks = start(new_daemon, client, "")
-    endpoints = [webhooks.add(f"https://example.com/{n}") for n in range(64)]
+    endpoints = [webhooks.add(f"https://example.com/{n}") for n in range(64)]  # WEBHOOK_ENDPOINTS_MAX
     assert refusal(webhooks.add, "https://example.com/more").name == "LimitExceeded"
     webhooks.call("RemoveWebhookEndpoint", endpoints[7])
     webhooks.add("https://example.com/more")
@@ -142,11 +143,11 @@ def test_number_of_endpoints(new_daemon, client):
 
 def test_what_an_endpoint_is_made_of(new_daemon, client):
     webhooks = start(new_daemon, client, "")
-    endpoint = webhooks.add("https://example.com/", description="x" * 1024, types=["sync.failed"], user=USER)
+    endpoint = webhooks.add("https://example.com/", description="x" * DESCRIPTION, types=["sync.failed"], user=USER)
     assert webhooks.describe(endpoint, view="open-wearables") == {
-        "id": endpoint, "url": "https://example.com/", "description": "x" * 1024, "filter_types": ["sync.failed"],
+        "id": endpoint, "url": "https://example.com/", "description": "x" * DESCRIPTION, "filter_types": ["sync.failed"],
         "user_id": USER, **ENABLED}
-    for values in ({"description": "x" * 1025}, {"types": ["webhook.test"]}, {"user": "me"}, {"view": "repo"}):
+    for values in ({"description": "x" * (DESCRIPTION + 1)}, {"types": ["webhook.test"]}, {"user": "me"}, {"view": "repo"}):
         assert refusal(webhooks.call, "UpdateWebhookEndpoint", endpoint, **values).name == "InvalidArgument"
     body = json.loads(webhooks.call("UpdateWebhookEndpoint", endpoint, description="", types=[], user="", view="open-wearables"))
     assert body == {"id": endpoint, "url": "https://example.com/", "description": "", "filter_types": None, "user_id": None,
@@ -158,7 +159,7 @@ def test_what_an_endpoint_is_made_of(new_daemon, client):
     assert refusal(webhooks.call, "DescribeWebhookEndpoints", iterator="x").name == "InvalidArgument"
     for limit in (0, 251):
         assert refusal(webhooks.messages, limit=limit).name == "InvalidArgument"
-    assert webhooks.messages(limit=250) == []
+    assert webhooks.messages(limit=250) == []  # WEBHOOK_PAGE_MAX
     types = json.loads(client.manager("DescribeWebhookEventTypes"))["data"]
     assert [t["name"] for t in types] == ["sync.started", "sync.completed", "sync.failed", "sync.cancelled",
                                           "sync.needs_attention", "sync.recovered"]

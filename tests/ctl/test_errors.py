@@ -94,6 +94,7 @@ def test_usage(ctl):
     assert status == 2 and "syncrunctl --help" in err
 
 
+# LINES_MAX, ITERATIONS_MAX
 @pytest.mark.parametrize("n", ["0", "10001", "-5", "many", ""])
 def test_lines_have_limits(ctl, n):
     assert "1 to 10000" in refused(ctl, 2, "runs", f"--lines={n}")
@@ -103,6 +104,9 @@ def test_lines_at_the_limit(daemon, ctl):
     ctl.run("runs", "--lines=10000")
     ctl.run("users", "--lines=10000")
     ctl.run("status", "bank", "--lines=10000")
+    # The daemon refuses to list more at a time than DELIVERIES_MAX and PAGE_MAX, and is not asked for more.
+    ctl.run("deliveries", "bank", "--lines=10000")
+    ctl.run("webhook", "messages", "--lines=10000")
 
 
 @pytest.mark.parametrize("n", ["0", "1001"])

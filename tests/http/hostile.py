@@ -377,6 +377,8 @@ BODIES = {
     "a comment": (sized(b"/**/" + START), BAD),
     "events of another user": (sized(b'{"run_id":"r","user_id":"b0b00000-0000-4000-8000-000000000002"}', target=EVENTS), NOT_PROCESSED),
     "an event that is none": (sized(b"[1]", target=EVENTS), NOT_PROCESSED),
+    # REPORT_MAX, and one above
+    "1000 events": (sized(b"[" + b",".join([SOON] * 1000) + b"]", target=EVENTS), NOT_PROCESSED),
     "1001 events": (sized(b"[" + b",".join([SOON] * 1001) + b"]", target=EVENTS), TOO_LARGE),
     "no events": (sized(b"[]", target=EVENTS), (CREATED, NOT_PROCESSED)),
     "a stream with a body": (post(b"Content-Length: 2", CLOSE, body=b"{}", target=STREAM), NO_METHOD),

@@ -314,6 +314,7 @@ def test_no_limits(new_shim, key):
     assert shim.log().count("syncrun-http.conf") == 0
 
 
+# LIMIT_MAX of three surfaces, ALL_LIMIT_MAX, CONNECTORS_MAX, OUTCOMES_MAX, CONNECTIONS_MAX
 @pytest.mark.parametrize("name, at_most", [
     ("/v1/sync-runs?limit", 200), (f"/api/v1/users/{ALICE}/sync/recent?limit", 200),
     (f"/api/v1/users/{ALICE}/sync/runs?limit", 200), ("/api/v1/sync/runs?limit", 10000), ("/v1/connectors?limit", 200),

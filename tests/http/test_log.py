@@ -8,11 +8,13 @@ import threading
 
 import pytest
 from server import ALICE, BOB, TIMEOUT_SEC, add_key
-from harness import Daemon
+from harness import CallError, Daemon, options
 
-READS_MAX = 4
-BYTES_MAX = 512 * 1024
-MESSAGE_MAX = 4096
+READS_MAX = 4  # LOG_READS_MAX
+BYTES_MAX = 512 * 1024  # LOG_READ_BYTES_MAX
+MESSAGE_MAX = 4096  # LOG_MESSAGE_MAX
+LINES_MAX = 500  # LOG_LINES_MAX
+REASON_MAX = 512
 PROGRAM = """#!/bin/bash
 printf '%s\\n' "$@" > "$0.arguments"
 . "$0.script"
@@ -85,6 +87,29 @@ def test_lines(shim, key, run, journal):
 @pytest.mark.parametrize("lines", ["0", "501", "-1", "x"])
 def test_number_of_lines(shim, key, run, lines):
     assert shim.get(f"/v1/sync-runs/{run}/log?lines={lines}", key).status == 422
+
+
+def test_number_of_lines_on_the_bus(daemon, client, run, journal):
+    for lines, allowed in ((LINES_MAX, True), (LINES_MAX + 1, False)):
+        try:
+            client.manager("DescribeLog", "(sa{sv})", run, options(lines=lines))
+            assert allowed
+        except CallError as refused:
+            assert not allowed and refused.name == "InvalidArgument" and "lines" in refused.message
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_bytes_of_a_line(shim, key, run, journal, more):
+    journal.says(entry(1, "x" * (MESSAGE_MAX + more)))
+    (line,) = shim.get(f"/v1/sync-runs/{run}/log", key).json()["lines"]
+    assert line["message"] == ("x" * (MESSAGE_MAX - len("…".encode())) + "…" if more else "x" * MESSAGE_MAX)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_bytes_of_a_reason(shim, key, run, journal, more):
+    journal.says(script=f"echo {'x' * (REASON_MAX + more)} >&2; exit 1")
+    reason = shim.get(f"/v1/sync-runs/{run}/log", key).json()["reason"]
+    assert reason == ("x" * (REASON_MAX - len("…".encode())) + "…" if more else "x" * REASON_MAX)
 
 
 def test_who_may(shim, key, client, run, journal):

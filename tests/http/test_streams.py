@@ -90,7 +90,7 @@ def test_replay(shim, key, reporter):
 
 @pytest.mark.parametrize("query, words", [
     ("replay=0", "greater than or equal to 1"),
-    ("replay=201", "less than or equal to 200"),
+    ("replay=201", "less than or equal to 200"),  # SSE_REPLAY_MAX
     ("replay=-1", "greater than or equal to 1"),
     ("replay=x", "a valid integer, unable to parse string as an integer"),
     ("replay=", "a valid integer, unable to parse string as an integer"),
@@ -480,7 +480,7 @@ def test_slow_readers_of_the_past_are_waited_for(new_shim, key, reporter):
 
 
 def test_more_streams_than_may_ask_at_once(new_shim, daemon, key, reporter):
-    """64 ask for what comes behind their first page; one more waits for its turn, and has all of it, too."""
+    """64 (ASKING_MAX) ask for what comes behind their first page; one more waits for its turn, and has all of it, too."""
     shim = new_shim("[Streams]\nStreamsPerKeyMax=100\n")
     assert shim.get("/v1/sync-runs", key).status == 200
     last, expected = reporter.last_id(), [f"e{i}" for i in range(501)]

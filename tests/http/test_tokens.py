@@ -381,9 +381,10 @@ def test_files_that_are_no_keys(shims, keys):
         (keys / name).write_bytes(data)
     for name in (".hs256", ".hidden.hs256", "none", "none.pem", "x" * 65 + ".hs256", "a.hs2567", "hs256"):
         (keys / name).write_bytes(SECRET)
+    (keys / ("x" * 64 + ".hs256")).write_bytes(SECRET)  # TOKEN_KEY_ID_MAX
     (keys / "folder.hs256").mkdir()
     shim = shims()
-    assert "There are 3 keys of tokens" in shim.log()
+    assert "There are 4 keys of tokens" in shim.log()
     for name, (data, words) in other_keys().items():
         assert re.search(rf"{re.escape(name)}.*{words}", shim.log()), name
         assert data.decode()[:40] not in shim.log() or not data

@@ -12,6 +12,7 @@ from server import ALICE
 from stand_in import KEY, StandIn, answer_of, ask
 
 SENT = 96  # CLIENT_SENT_MAX
+SENT_ALONE = 112  # CLIENT_SENT_ALONE_MAX
 PRINCIPALS = 1024  # PRINCIPALS_MAX
 RUNS = "/v1/sync-runs"
 SETTINGS = "[Limits]\nConnectionsMax=infinity\nConnectionsPerAddressMax=infinity\nRequestsPerMinute=infinity\n"
@@ -46,7 +47,7 @@ def test_many_at_once(new_shim, key, reporter):
 class Slow(StandIn):
     """It answers when it is told to."""
 
-    METHODS = {"CheckApiKey": "s(sass)", "DescribeBytes": "sa{sv}(ay)"}
+    METHODS = {"CheckApiKey": "s(sass)", "DescribeBytes": "sa{sv}(ay)", "DescribeStatistics": "(s)"}
 
     def __init__(self, address):
         super().__init__(address)
@@ -58,10 +59,11 @@ class Slow(StandIn):
             invocation.return_value(GLib.Variant("(sass)", ("key", ["sync:read"], "")))
         else:
             self.n_heard += 1
-            self.waiting.append(invocation)
+            self.waiting.append((invocation, GLib.Variant("(ay)", (b"{}\0",)) if method == "DescribeBytes" else GLib.Variant("(s)", ("{}",))))
 
     def answer(self):
-        self.waiting.pop(0).return_value(GLib.Variant("(ay)", (b"{}\0",)))
+        invocation, value = self.waiting.pop(0)
+        invocation.return_value(value)
 
 
 @pytest.fixture
@@ -146,3 +148,18 @@ def test_so_many_are_on_their_way(new_shim, slow):
             while slow.waiting:
                 slow.answer()
             assert statuses(ends[1:]) == statuses(later) == {200}
+
+
+def test_so_many_with_those_that_wait_for_nothing(new_shim, slow):
+    """Where all turns are taken, metrics have some of their own."""
+    shim = new_shim(SETTINGS + "[Server]\nMetricsWithoutKey=yes\n")
+    head = [" HTTP/1.1", "Host: x", f"X-API-Key: {KEY}"]
+    with asking(shim, SENT, [f"GET {RUNS}{head[0]}", *head[1:]]) as ends:
+        expect_heard(shim, slow, SENT)
+        with asking(shim, SENT_ALONE - SENT + 1, [f"GET /metrics{head[0]}", *head[1:]]) as others:
+            wait_for(lambda: slow.n_heard == SENT_ALONE, "those that have turns of their own")
+            slow.answer()
+            wait_for(lambda: slow.n_heard == SENT_ALONE + 1, "the one above")
+            while slow.waiting:
+                slow.answer()
+            assert statuses(ends) == {200} and len(others) == SENT_ALONE - SENT + 1

@@ -12,6 +12,8 @@ import pytest
 from machine import Machine
 from syncrun import MSG, Syncrun
 
+FIELD_BYTES_MAX = 16 * 1024
+
 
 @pytest.fixture(scope="module")
 def syncrun(machine):
@@ -165,6 +167,12 @@ def test_syncrunctl(machine, syncrun):
     log = machine.output("syncrunctl", "--no-pager", "log", run["id"]).splitlines()
     assert [line for line in log if line.endswith("done")]
     assert [line for line in log if "succeeded" in line]
+    for n in (FIELD_BYTES_MAX, FIELD_BYTES_MAX + 1):
+        machine.run("logger", "--journald", stdin=f"MESSAGE={'x' * n}\nSYNCRUN_RUN_ID={run['id']}\n")
+    machine.run("journalctl", "--sync")
+    log = machine.output("syncrunctl", "--json=short", "log", run["id"]).splitlines()
+    long = [message for line in log if (message := json.loads(line)["message"]).startswith("xxx")]
+    assert long == ["x" * FIELD_BYTES_MAX, "x" * (FIELD_BYTES_MAX - len("…".encode())) + "…"]
     status = machine.output("syncrunctl", "--no-pager", "status", "by-hand")
     assert "by-hand - Made for a test" in status
     assert "done" in status

@@ -24,6 +24,8 @@ typedef struct Fixture {
         char program[64];
         unsigned n_started, n_ended;
         WorkerExit how;
+        char *status; /* of a task that has ended */
+        unsigned n_tasks_ended;
 } Fixture;
 
 static void on_started(const char *connector, const char *invocation_id, int pid, uint64_t ticks, void *userdata)
@@ -48,6 +50,14 @@ static void on_ended(const char *connector, const WorkerExit *how, void *userdat
         f->how = *how;
 }
 
+static void on_task_ended(TaskKind kind, const char *name, const TaskExit *how, void *userdata)
+{
+        Fixture *f = userdata;
+
+        f->n_tasks_ended++;
+        expect_ok(free_and_strdup(&f->status, how->status));
+}
+
 static int set_up(void **state)
 {
         static const LauncherCallbacks callbacks = {
@@ -55,6 +65,7 @@ static int set_up(void **state)
                 .start_failed = on_start_failed,
                 .stopping = on_stopping,
                 .ended = on_ended,
+                .task_ended = on_task_ended,
         };
         Fixture *f = calloc(1, sizeof(Fixture));
 
@@ -80,6 +91,7 @@ static int tear_down(void **state)
         (void) snprintf(path, sizeof(path), "%s/bank", f->folder);
         (void) rmdir(path);
         (void) rmdir(f->folder);
+        free(f->status);
         free(f);
         return 0;
 }
@@ -157,6 +169,24 @@ static void test_stop_while_settling_hangs(void **state)
         assert_int_equal(launcher_stop(f->launcher, "bank", false), -ENOENT);
 }
 
+/* What a task says of itself: the limit has room for the byte that ends it. */
+static void test_status_of_a_task(void **state)
+{
+        Fixture *f = *state;
+
+        for (size_t more = 0; more < 2; more++) {
+                size_t n = TASK_STATUS_MAX - 1 + more;
+                _cleanup_free_ char *script =
+                                asprintf_or_null("#!/bin/sh\nhead -c %zu /dev/zero | tr '\\0' x\necho\n", n);
+
+                expect_ok(write_file_atomic(f->program, script, strlen(script), 0700));
+                f->n_tasks_ended = 0;
+                expect_ok(launcher_start_task(f->launcher, TASK_DELETE_ITEMS, "bank"));
+                run_until(f, &f->n_tasks_ended);
+                assert_int_equal(strlen(f->status), TASK_STATUS_MAX - 1);
+        }
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -164,6 +194,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_stop_is_not_heeded, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_settling_hangs, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_stop_while_settling_hangs, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_status_of_a_task, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,9 +4,12 @@
 
 #include "unit/expect.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/conf.h"
+#include "base/log.h"
 #include "base/string-util.h"
 #include "model/connector.h"
 #include "model/delivery.h"
@@ -147,6 +150,37 @@ static void test_names(void **state)
         }
 }
 
+/* ---- Lines of a log */
+
+#define LOG_MESSAGE_MAX 4096U /* log.c */
+
+static size_t logged_bytes(size_t n)
+{
+        _cleanup_free_ char *text = letters(n);
+        char line[2 * LOG_MESSAGE_MAX];
+        int ends[2], before;
+        ssize_t got;
+
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+        assert_true(before >= 0 && dup2(ends[1], STDERR_FILENO) >= 0);
+        log_error("%s", text);
+        assert_true(dup2(before, STDERR_FILENO) >= 0);
+        (void) close(before);
+        (void) close(ends[1]);
+        got = read(ends[0], line, sizeof(line));
+        (void) close(ends[0]);
+        assert_true(got > 0 && line[got - 1] == '\n');
+        return (size_t) got - strlen("syncrun: \n");
+}
+
+static void test_line_of_a_log(void **state)
+{
+        log_set_target(LOG_TARGET_CONSOLE);
+        assert_int_equal(logged_bytes(LOG_MESSAGE_MAX), LOG_MESSAGE_MAX);
+        assert_int_equal(logged_bytes(LOG_MESSAGE_MAX + 1), LOG_MESSAGE_MAX);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -154,6 +188,7 @@ int main(void)
                 cmocka_unit_test(test_attempt_texts),
                 cmocka_unit_test(test_secret),
                 cmocka_unit_test(test_names),
+                cmocka_unit_test(test_line_of_a_log),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/string-util.h"
+#include "store/writer.h"
 #include "unit/fault-vfs.h"
 #include "unit/store-fixture.h"
 
@@ -74,6 +75,26 @@ static void test_turns_are_gathered(void **state)
         store_fixture_commit(f);
         assert_in_range(n_commits(f), 1, 2);
         assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM users"), 200);
+}
+
+/* Turns that wait, each of one write, while somebody else writes: those that the writer took before it noticed, so many in
+ * each of two transactions, and what is left. */
+static void test_turns_of_a_transaction(void **state)
+{
+        StoreFixture *f = *state;
+        sqlite3 *other;
+
+        assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+        for (unsigned i = 0; i < 2 * WRITER_BATCH_MAX + 1; i++) {
+                put_users(f->store, i, 1);
+                expect_ok(sd_event_run(f->event, 0));
+        }
+        assert_int_equal(n_commits(f), 0);
+        assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_close(other), SQLITE_OK);
+        store_fixture_commit(f);
+        assert_in_range(n_commits(f), 3, 4);
 }
 
 static void test_queue_limit(void **state)
@@ -303,6 +324,7 @@ static void write_much(StoreFixture *f, unsigned from)
         }
 }
 
+/* With another limit than WRITER_LOG_LIMIT_BYTES, of which there is nothing else to see. */
 static void test_log_is_bounded(void **state)
 {
         const uint64_t limit_bytes = 256 * KIB, slack_bytes = 256 * KIB; /* what one commit adds */
@@ -412,6 +434,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 STORE_TEST(test_turn_is_one_transaction),
                 STORE_TEST(test_turns_are_gathered),
+                STORE_TEST(test_turns_of_a_transaction),
                 STORE_TEST(test_queue_limit),
                 STORE_TEST(test_close_commits),
                 STORE_TEST(test_every_failing_write),
