@@ -174,6 +174,25 @@ def test_a_session_that_ends(browser, site):
     assert browser.console_but("401 (Unauthorized)", "net::ERR_BLOCKED_BY_CLIENT") == []
 
 
+def test_a_session_as_old_as_it_gets(browser, site, keys):
+    """Who is told by no answer is told by the clock."""
+    with browser.beforehand("""
+            const begin = window.setTimeout;
+            window.setTimeout = (callback, ms) => {
+              if (ms > 3600000) [window.atItsEnd, window.lasts] = [callback, ms];
+              return begin(callback, ms);
+            };"""):
+        browser.who = None
+        browser.sign_in(site, keys["all"])
+        browser.find(".is-live")
+    assert 11.9 < browser.script("return window.lasts") / 3600000 <= 12
+    browser.script("window.atItsEnd()")
+    browser.find("[role=status]", "Your session has ended")
+    browser.find("#key")
+    browser.who = None
+    assert browser.console() == []
+
+
 def test_a_clock_that_is_wrong(browser, site, keys):
     """How long a session lasts, and how long ago something was, is told by the server's time, whatever time it is here."""
     with browser.beforehand("const now = Date.now; Date.now = () => now() + 400 * 86400000;"):
