@@ -117,7 +117,7 @@ void pending_reply(int error, void *userdata);
 /* Sends the refusal and frees. */
 void pending_refuse(Pending *pending, int error);
 
-/* The answer was sent, or @r says why it could not be; frees. */
+/* The answer was sent, or is refused for what @r says; frees. */
 void pending_answered(Pending *pending, int r);
 
 #define PROPERTIES_MAX 63U /* of one object */

@@ -4,7 +4,6 @@
 
 #include <utlist.h>
 
-#include "base/log.h"
 #include "bus/bus-error.h"
 #include "bus/bus-private.h"
 
@@ -40,8 +39,9 @@ void pending_refuse(Pending *pending, int error)
 void pending_answered(Pending *pending, int r)
 {
         if (r < 0)
-                (void) log_debug_errno(r, "Cannot answer %s(): %m", sd_bus_message_get_member(pending->message));
-        pending_free(pending);
+                pending_refuse(pending, r);
+        else
+                pending_free(pending);
 }
 
 void pending_reply(int error, void *userdata)

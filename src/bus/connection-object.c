@@ -44,12 +44,13 @@ static bool find(const void *object, Connection *ret)
 }
 
 #define READ(function, member, expression)                                                \
-        static void function(const void *object, PropertyValue *ret)                      \
+        static int function(const void *object, PropertyValue *ret)                       \
         {                                                                                 \
                 Connection c;                                                             \
                                                                                           \
                 if (find(object, &c))                                                     \
                         ret->member = (expression);                                       \
+                return 0;                                                                 \
         }                                                                                 \
         struct CONCATENATE(read_property_, function)
 
@@ -71,23 +72,27 @@ READ(read_message, text, c.record->reconnect_message);
 READ(read_advice, text, c.state == CONNECTION_EXPIRING ? "Reconnect and give a fresh consent before this one ends."
                                                        : attention_advice(connection_state_category(c.state)));
 
-static void read_accounts(const void *object, PropertyValue *ret)
+static int read_accounts(const void *object, PropertyValue *ret)
 {
         size_t n = 0;
         Connection c;
 
-        if (!find(object, &c))
-                return;
-        ret->list = calloc(strv_length(c.definition ? c.definition->accounts : NULL) + 1, sizeof(char *));
-        STRV_FOREACH(account, ret->list && c.definition ? c.definition->accounts : NULL)
+        if (!find(object, &c) || !c.definition)
+                return 0;
+        ret->list = calloc(strv_length(c.definition->accounts) + 1, sizeof(char *));
+        if (!ret->list)
+                return -ENOMEM;
+        STRV_FOREACH(account, c.definition->accounts)
                 ret->list[n++] = *account;
+        return 0;
 }
 
-static void read_connectors(const void *object, PropertyValue *ret)
+static int read_connectors(const void *object, PropertyValue *ret)
 {
         const PublishedConnection *published = object;
 
         ret->list = connector_names(published->bus->engine, published->name);
+        return ret->list ? 0 : -ENOMEM;
 }
 
 /* ROW(flag of the vtable, name, type, rest of the PropertyRow) */

@@ -13,10 +13,11 @@
 #include "engine/views.h"
 
 #define READ(name, member, expression)                                  \
-        static void read_##name(const void *object, PropertyValue *ret) \
+        static int read_##name(const void *object, PropertyValue *ret)  \
         {                                                               \
                 const Connector *c = object;                            \
                 ret->member = expression;                               \
+                return 0;                                               \
         }                                                               \
         struct CONCATENATE(read_property_, name)
 READ(name, text, c->definition->name);
@@ -38,81 +39,86 @@ READ(last_finished, number, c->record.last_finished_usec);
 READ(failures, number, c->record.consecutive_failures);
 READ(attention_category, text, attention_category_to_string(c->record.attention.category));
 READ(attention_message, text, c->record.attention.category >= 0 ? c->record.attention.message : NULL);
+READ(attention_run, text, c->record.attention.run_id);
+READ(deleting, number, c->record.deleting);
 READ(attention_since, number, c->record.attention.category >= 0 ? c->record.attention.since_usec : 0);
 
-static void read_attention_advice(const void *object, PropertyValue *ret)
+static int read_attention_advice(const void *object, PropertyValue *ret)
 {
         const Connector *c = object;
 
         static_assert(sizeof(ret->buffer) >= ATTENTION_ADVICE_MAX, "advice fits a property");
         ret->text = attention_advice_for(ret->buffer, c->record.attention.category,
                                          c->definition->connection ? NULL : c->record.name);
+        return 0;
 }
 
-static void read_active_run(const void *object, PropertyValue *ret)
+static int read_active_run(const void *object, PropertyValue *ret)
 {
         const Connector *c = object;
         _cleanup_free_ char *path = NULL;
+        int r;
 
         ret->text = "/";
-        if (!c->run || sd_bus_path_encode(SYNCRUN_PATH_RUN, c->run->id, &path) < 0)
-                return;
+        if (!c->run)
+                return 0;
+        r = sd_bus_path_encode(SYNCRUN_PATH_RUN, c->run->id, &path);
+        if (r < 0)
+                return r;
         (void) snprintf(ret->buffer, sizeof(ret->buffer), "%s", path);
         ret->text = ret->buffer;
+        return 0;
 }
 
-static void read_resync_owed(const void *object, PropertyValue *ret)
+static int read_account_set(const char *set, PropertyValue *ret)
+{
+        ret->own_strings = true;
+        return account_set_names(set, &ret->list);
+}
+
+static int read_resync_owed(const void *object, PropertyValue *ret)
 {
         const char *accounts;
 
         ret->number = connector_owes_resync(object, &accounts);
+        return 0;
 }
 
-static void read_resync_accounts(const void *object, PropertyValue *ret)
+static int read_resync_accounts(const void *object, PropertyValue *ret)
 {
         const char *accounts;
 
-        ret->own_strings = connector_owes_resync(object, &accounts) && account_set_names(accounts, &ret->list) >= 0;
+        return connector_owes_resync(object, &accounts) ? read_account_set(accounts, ret) : 0;
 }
 
-static void read_retry_accounts(const void *object, PropertyValue *ret)
+static int read_retry_accounts(const void *object, PropertyValue *ret)
 {
-        const Connector *c = object;
-
-        ret->own_strings = account_set_names(c->record.retry_accounts, &ret->list) >= 0;
+        return read_account_set(((const Connector *) object)->record.retry_accounts, ret);
 }
 
-static void read_attention_accounts(const void *object, PropertyValue *ret)
+static int read_attention_accounts(const void *object, PropertyValue *ret)
 {
         const Attention *attention = &((const Connector *) object)->record.attention;
 
-        ret->own_strings = attention->category >= 0 && account_set_names(attention->accounts, &ret->list) >= 0;
+        return attention->category >= 0 ? read_account_set(attention->accounts, ret) : 0;
 }
 
-static void read_follow_up(const void *object, PropertyValue *ret)
+static int read_follow_up(const void *object, PropertyValue *ret)
 {
         NextRun next;
 
         if (connector_follow_up(object, &next))
                 ret->text = run_trigger_to_string(next.trigger);
+        return 0;
 }
 
-static void read_follow_up_by(const void *object, PropertyValue *ret)
+static int read_follow_up_by(const void *object, PropertyValue *ret)
 {
         NextRun next;
 
         if (connector_follow_up(object, &next))
                 ret->text = next.requested_by;
-}
-
-static void read_attention_run(const void *object, PropertyValue *ret)
-{
-        ret->text = ((const Connector *) object)->record.attention.run_id;
-}
-
-static void read_deleting(const void *object, PropertyValue *ret)
-{
-        ret->number = ((const Connector *) object)->record.deleting;
+        return 0;
 }
 
 /* ROW(flag of the vtable, name, type, rest of the PropertyRow) */

@@ -52,6 +52,9 @@ void emit_properties(Bus *bus, const BusObject *object, const PropertyTable *tab
         r = sd_bus_path_encode(object->path, id, &path);
         if (r >= 0)
                 r = sd_bus_emit_properties_changed_strv(bus->options.bus, path, object->interface, names);
+        if (r < 0) /* nobody has heard of them */
+                for (size_t i = 0; i < table->n_rows; i++)
+                        digests[i] = PROPERTY_UNTOLD;
         emit_failed(r, "changes of", id);
 }
 

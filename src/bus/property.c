@@ -39,12 +39,12 @@ static void read_field(const PropertyRow *row, const void *object, PropertyValue
         }
 }
 
-static void read_row(const PropertyRow *row, const void *object, PropertyValue *ret)
+static int read_row(const PropertyRow *row, const void *object, PropertyValue *ret)
 {
         if (row->read)
-                row->read(object, ret);
-        else
-                read_field(row, object, ret);
+                return row->read(object, ret);
+        read_field(row, object, ret);
+        return 0;
 }
 
 int text_append(sd_bus_message *m, const char *text)
@@ -69,12 +69,15 @@ int property_append(const PropertyTable *table, const char *name, const void *ob
 {
         _cleanup_(property_value_done) PropertyValue value = { 0 };
         size_t i = 0;
+        int r;
 
         while (i < table->n_rows && !streq(table->rows[i].name, name))
                 i++;
         if (i == table->n_rows)
                 return -ENOENT;
-        read_row(&table->rows[i], object, &value);
+        r = read_row(&table->rows[i], object, &value);
+        if (r < 0)
+                return r;
 
         switch (table->rows[i].type[0]) {
         case 'a':
@@ -94,20 +97,22 @@ int property_append(const PropertyTable *table, const char *name, const void *ob
         }
 }
 
-size_t property_bytes(const PropertyTable *table, const void *object)
+int property_bytes(const PropertyTable *table, const void *object, uint64_t *n_bytes)
 {
         enum { PROPERTY_BYTES = 32, ITEM_BYTES = 8 }; /* beside the text: lengths, type, padding, a number */
-        size_t n = 0;
 
         for (size_t i = 0; i < table->n_rows; i++) {
                 _cleanup_(property_value_done) PropertyValue value = { 0 };
+                int r;
 
-                read_row(&table->rows[i], object, &value);
-                n += PROPERTY_BYTES + strlen(table->rows[i].name) + strlen(strempty(value.text));
+                r = read_row(&table->rows[i], object, &value);
+                if (r < 0)
+                        return r;
+                *n_bytes += PROPERTY_BYTES + strlen(table->rows[i].name) + strlen(strempty(value.text));
                 STRV_FOREACH(item, value.list)
-                        n += ITEM_BYTES + strlen(*item);
+                        *n_bytes += ITEM_BYTES + strlen(*item);
         }
-        return n;
+        return 0;
 }
 
 /* FNV-1a, 64 bits: a change that it misses is one of 2^64. */
@@ -136,11 +141,11 @@ size_t property_changes(const PropertyTable *table, const void *object, uint64_t
 
         for (size_t i = 0; i < table->n_rows; i++) {
                 _cleanup_(property_value_done) PropertyValue value = { 0 };
-                uint64_t now;
+                uint64_t now = PROPERTY_UNTOLD;
 
-                read_row(&table->rows[i], object, &value);
-                now = digest(&value);
-                if (now == digests[i])
+                if (read_row(&table->rows[i], object, &value) >= 0)
+                        now = digest(&value);
+                if (now == digests[i] && now != PROPERTY_UNTOLD)
                         continue;
                 digests[i] = now;
                 ret_names[n++] = (char *) table->rows[i].name;

@@ -24,7 +24,7 @@ typedef struct PropertyRow {
         const char *name;
         const char *type; /* "s", "o", "as", "b", "u", "t", "d" */
         size_t offset; /* where there is no function: of a char *, bool, unsigned, uint64_t or double in the object */
-        void (*read)(const void *object, PropertyValue *ret);
+        int (*read)(const void *object, PropertyValue *ret); /* Return: 0; -ENOMEM */
 } PropertyRow;
 
 typedef struct PropertyTable {
@@ -42,16 +42,20 @@ typedef struct PropertyTable {
  * is "". Return: 0 or what sd-bus says. */
 int text_append(sd_bus_message *m, const char *text);
 
-/* Appends the value of property @name of @object. Return: 0 or what sd-bus says. */
+/* Appends the value of property @name of @object. Return: 0; -ENOMEM; what sd-bus says. */
 int property_append(const PropertyTable *table, const char *name, const void *object, sd_bus_message *reply);
 
-/* Bytes that all properties of @object take in a message; not less than they do. */
-size_t property_bytes(const PropertyTable *table, const void *object);
+/* Adds the bytes that all properties of @object take in a message, or more. Return: 0; -ENOMEM. */
+int property_bytes(const PropertyTable *table, const void *object, uint64_t *n_bytes) _must_check_;
+
+#define PROPERTY_UNTOLD 0U /* the digest of a property whose value is told next time, whatever it is */
 
 /**
  * property_changes() - which properties differ from what they were at the last call
- * @digests:   table->n_rows words, 0 at first
+ * @digests:   table->n_rows words, PROPERTY_UNTOLD at first
  * @ret_names: room for table->n_rows + 1 pointers; closed by NULL; borrowed from the table
+ *
+ * What cannot be read for want of memory is taken for changed, now and at the next call.
  *
  * Return: how many.
  */

@@ -12,9 +12,10 @@
 #include "engine/describe.h"
 
 #define READ_WORD(field, to_string)                                      \
-        static void read_##field(const void *object, PropertyValue *ret) \
+        static int read_##field(const void *object, PropertyValue *ret)  \
         {                                                                \
                 ret->text = to_string(((const Run *) object)->field);    \
+                return 0;                                                \
         }                                                                \
         struct CONCATENATE(read_word_, field)
 READ_WORD(source, run_source_to_string);
@@ -61,11 +62,12 @@ READ_WORD(category, attention_category_to_string);
         ROW(EMITS_CHANGE, "IOWriteBytes", "t", offsetof(Run, io_write_bytes))
 
 /* Which state of the accounts it is, not they themselves, which are in the history alone: for property_changes(). */
-static void read_accounts_version(const void *object, PropertyValue *ret)
+static int read_accounts_version(const void *object, PropertyValue *ret)
 {
         const Run *run = object;
 
         ret->number = run->report_sequence * _RUN_STATE_MAX + (uint64_t) run->state;
+        return 0;
 }
 
 static const PropertyRow rows[] = {

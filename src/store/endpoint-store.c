@@ -138,11 +138,15 @@ static int read_secrets(Store *store, WebhookEndpoint *endpoint)
 static int read_endpoint(Query *query, WebhookEndpoint *endpoint)
 {
         const char *types;
+        int r;
 
         endpoint->id = query_get_text(query);
         types = query_get_borrowed(query);
-        if (query_error(query) >= 0 && webhook_types_from_text(types, &endpoint->types) < 0)
-                return -EUCLEAN;
+        r = query_error(query);
+        if (r >= 0)
+                r = webhook_types_from_text(types, &endpoint->types);
+        if (r < 0)
+                return r == -EINVAL ? -EUCLEAN : r;
         endpoint->created_usec = query_get_uint(query);
         query_get_columns(query, columns, ELEMENTSOF(columns), endpoint);
         return query_error(query);
