@@ -35,6 +35,7 @@ static void add_item(Diagnostics *d, Diagnostic *item)
                 longer = reallocarray(d->items, d->n_items + 1, sizeof(Diagnostic));
         if (!longer) {
                 d->n_dropped++;
+                d->lost |= !item->text || d->n_items < limit;
                 diagnostic_done(item);
                 return;
         }
@@ -80,6 +81,7 @@ void diagnostics_move(Diagnostics *to, Diagnostics *from)
         if (to) {
                 to->n_dropped += from->n_dropped;
                 to->n_errors += from->n_errors;
+                to->lost |= from->lost;
                 from->n_items = 0;
         }
         diagnostics_done(from);

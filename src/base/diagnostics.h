@@ -31,6 +31,7 @@ typedef struct Diagnostics {
         size_t n_items;
         size_t n_dropped; /* past DIAGNOSTICS_MAX, or for lack of memory */
         size_t n_errors;
+        bool lost; /* some of those dropped were for lack of memory: it is not known what they were */
 } Diagnostics;
 
 void diagnostics_done(Diagnostics *d);

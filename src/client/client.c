@@ -40,6 +40,11 @@ int client_error_exit_status(const ClientError *e)
         return e->exit_status ?: EXIT_FAILURE;
 }
 
+const char *client_error_text(const ClientError *e)
+{
+        return e->message ?: refusal_by_errno(ENOMEM)->sentence;
+}
+
 #define EXIT_NOT_ALLOWED 77 /* EX_NOPERM, as the refusal "NotAllowed" */
 
 /* What a person can do about errors that come not from the daemon but from the way to it. */
@@ -83,6 +88,8 @@ static int fail(ClientError *e, const sd_bus_error *error, int r)
         const char *message = error && error->message ? error->message : strerror(-r);
         const Refusal *refusal = refusal_by_name(error ? error->name : NULL);
 
+        if (!error && r == -ENOMEM)
+                return fail_refused(e, refusal_by_errno(ENOMEM), NULL);
         if (refusal)
                 return fail_refused(e, refusal, message);
         for (size_t i = 0; error && i < ELEMENTSOF(bus_advice); i++)
@@ -109,6 +116,8 @@ static int fail_to_connect(ClientError *e, const char *host, int r)
         const char *address = strempty(getenv(SYNCRUN_ENV_BUS_ADDRESS));
         _cleanup_free_ char *message = NULL;
 
+        if (r == -ENOMEM)
+                return fail(e, NULL, r);
         if (host)
                 message = asprintf_or_null(
                                 "Could not reach the system bus of %s: %s. Does 'ssh %s' work, and is systemd "

@@ -17,7 +17,7 @@ typedef struct ClientError {
         int error;              /* negative errno, by the refusal's row where there is one */
         const Refusal *refusal; /* NULL: not one of ours */
         int exit_status;        /* what syncrunctl ends with for it */
-        char *message; /* the daemon's words, or what to do about the connection; may be NULL for lack of memory */
+        char *message; /* the daemon's words, or what to do about the connection: see client_error_text() */
 } ClientError;
 
 void client_error_done(ClientError *e);
@@ -32,6 +32,9 @@ usec_t client_answer_usec(void);
 
 /* It did not within that time: fills @e. Return: -ETIMEDOUT. */
 int client_fail_unanswered(ClientError *e);
+
+/* Its message; where there was no memory to keep that, that. */
+const char *client_error_text(const ClientError *e) _pure_;
 
 /* The exit status that syncrunctl gives for it, never 0. */
 int client_error_exit_status(const ClientError *e) _pure_;

@@ -326,10 +326,12 @@ static void handle_attachment(WorkerProxy *proxy, sd_bus_message *m)
         WorkerAttachment attachment = {};
         int r = read_attachment(m, &attachment);
 
+        if (r == -ENOMEM) /* it may be asked for again */
+                r = retry_later(proxy, strerror(ENOMEM));
+        else if (r >= 0)
+                give_reply(proxy, 0, NULL, &attachment);
         if (r < 0)
                 give_reply(proxy, r, "the daemon's answer to Attach() cannot be read", NULL);
-        else
-                give_reply(proxy, 0, NULL, &attachment);
         worker_attachment_done(&attachment);
 }
 

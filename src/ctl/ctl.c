@@ -12,12 +12,14 @@
 
 /* ---- Errors */
 
+#define OUT_OF_MEMORY "Out of memory."
+
 static void print_error(const char *text)
 {
         _cleanup_free_ char *line = text_line(text);
 
         (void) fflush(stdout);
-        (void) fprintf(stderr, "%ssyncrunctl: %s%s\n", error_colour(COLOUR_RED), strempty(line),
+        (void) fprintf(stderr, "%ssyncrunctl: %s%s\n", error_colour(COLOUR_RED), line ?: OUT_OF_MEMORY,
                        error_colour(COLOUR_NORMAL));
 }
 
@@ -27,7 +29,7 @@ _printf_(1, 0) static void print_error_format(const char *format, va_list ap)
 
         if (vasprintf(&text, format, ap) < 0)
                 text = NULL;
-        print_error(text ?: "Out of memory.");
+        print_error(text ?: OUT_OF_MEMORY);
 }
 
 int ctl_fail_status(int status, const char *format, ...)
@@ -52,7 +54,7 @@ int ctl_usage_error(const char *format, ...)
 
 int ctl_oom(void)
 {
-        return ctl_fail_status(refusal_by_errno(ENOMEM)->exit_status, "Out of memory.");
+        return ctl_fail_status(refusal_by_errno(ENOMEM)->exit_status, OUT_OF_MEMORY);
 }
 
 /* @format, ": ", @why */
@@ -71,7 +73,7 @@ int ctl_fail(const ClientError *e, const char *format, ...)
         va_list ap;
 
         va_start(ap, format);
-        print_error_why(strna(e->message), format, ap);
+        print_error_why(client_error_text(e), format, ap);
         va_end(ap);
         return client_error_exit_status(e);
 }
@@ -81,9 +83,17 @@ int ctl_fail_errno(int error, const char *format, ...)
         va_list ap;
 
         va_start(ap, format);
-        print_error_why(strerror(abs(error)), format, ap);
+        print_error_why(abs(error) == ENOMEM ? OUT_OF_MEMORY : strerror(abs(error)), format, ap);
         va_end(ap);
-        return abs(error) == EACCES || abs(error) == EPERM ? refusal_by_errno(EACCES)->exit_status : EXIT_FAILURE;
+        switch (abs(error)) {
+        case ENOMEM:
+                return refusal_by_errno(ENOMEM)->exit_status;
+        case EACCES:
+        case EPERM:
+                return refusal_by_errno(EACCES)->exit_status;
+        default:
+                return EXIT_FAILURE;
+        }
 }
 
 int ctl_unanswered(const char *what)
@@ -108,7 +118,7 @@ int ctl_client(Ctl *ctl, Client **ret)
         _cleanup_client_error_ ClientError e = {};
 
         if (!ctl->client && client_open(ctl->options.host, &ctl->client, &e) < 0)
-                return ctl_fail_status(client_error_exit_status(&e), "%s", strna(e.message));
+                return ctl_fail_status(client_error_exit_status(&e), "%s", client_error_text(&e));
         *ret = ctl->client;
         return 0;
 }
@@ -150,10 +160,15 @@ void ctl_hint(const Ctl *ctl, const char *format, ...)
 void ctl_print_json(const Ctl *ctl, struct json_object *value)
 {
         int flags = JSON_C_TO_STRING_NOSLASHESCAPE;
+        const char *text;
 
         flags |= ctl->options.json == JSON_PRETTY ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED
                                                   : JSON_C_TO_STRING_PLAIN;
-        (void) puts(json_object_to_json_string_ext(value, flags));
+        text = json_object_to_json_string_ext(value, flags);
+        if (text)
+                (void) puts(text);
+        else
+                (void) ctl_oom();
 }
 
 int json_add(struct json_object *object, const char *key, struct json_object *value)
@@ -170,16 +185,17 @@ int ctl_ask(Ctl *ctl, const char *member, const ClientOption *filter, size_t n, 
         _cleanup_client_error_ ClientError e = {};
         _cleanup_free_ char *json = NULL;
         Client *client = NULL; /* for compilers that do not see when it is used */
-        int status;
+        int r, status;
 
         status = ctl_client(ctl, &client);
         if (status != 0)
                 return status;
         if (client_describe(client, member, filter, n, &json, &e) < 0)
                 return ctl_fail(&e, "Could not read from the sync service");
-        if (json_parse(json, strlen(json), ret) < 0)
-                return ctl_fail_status(EXIT_FAILURE, "The sync service gave an answer that is not JSON.");
-        return 0;
+        r = json_parse(json, strlen(json), ret);
+        if (r == -ENOMEM)
+                return ctl_oom();
+        return r < 0 ? ctl_fail_status(EXIT_FAILURE, "The sync service gave an answer that is not JSON.") : 0;
 }
 
 int ctl_ask_all(Ctl *ctl, const char *member, const ClientOption *filter, size_t n, const char *array,

@@ -99,6 +99,8 @@ void sync_view_print(const SyncView *view)
                             *name = text_line(view->name);
         char time_text[TIMESTAMP_TEXT_MAX];
 
+        if (!words || !name)
+                (void) ctl_oom();
         (void) printf("%s%s%s %s%s%s %s%s%s", colour(COLOUR_GREY),
                       strempty(timestamp_format_local(time_text, sizeof(time_text), view->time_usec)),
                       colour(COLOUR_NORMAL), colour(COLOUR_BOLD), strempty(name), colour(COLOUR_NORMAL),

@@ -83,10 +83,12 @@ static int list_connections(Ctl *ctl)
 
 #define LABEL_WIDTH 14
 
-static void line(const char *label, Colour c, const char *text)
+/* @lost: set where there was no memory to show it. */
+static void line(bool *lost, const char *label, Colour c, const char *text)
 {
         _cleanup_free_ char *fit = text_line(text);
 
+        *lost |= !fit;
         if (!isempty(text))
                 (void) printf("%*s: %s%s%s\n", LABEL_WIDTH, label, c == COLOUR_NORMAL ? "" : colour(c), strempty(fit),
                               c == COLOUR_NORMAL ? "" : colour(COLOUR_NORMAL));
@@ -107,32 +109,33 @@ static int show_connection(struct json_object *connection)
         _cleanup_free_ char *accounts = words_of(connection, "accounts", ", ");
         struct json_object *reconnect = json_member(connection, "reconnect");
         const char *state = json_text(connection, "state");
+        bool lost = false;
 
         if (!connectors || !accounts)
                 return ctl_oom();
         (void) printf("%s%s%s", colour(COLOUR_BOLD), json_text(connection, "name"), colour(COLOUR_NORMAL));
         (void) printf(isempty(json_text(connection, "description")) ? "%s\n" : " - %s\n",
                       json_text(connection, "description"));
-        line("State", state_colour(state), state);
-        line("Reason", COLOUR_NORMAL, json_text(connection, "reason"));
+        line(&lost, "State", state_colour(state), state);
+        line(&lost, "Reason", COLOUR_NORMAL, json_text(connection, "reason"));
         time_line("Since", json_time(connection, "since"));
-        line("Run", COLOUR_NORMAL, json_text(connection, "run_id"));
+        line(&lost, "Run", COLOUR_NORMAL, json_text(connection, "run_id"));
         time_line("Consent ends", json_time(connection, "consent_expires"));
-        line("Connectors", COLOUR_NORMAL, connectors);
-        line("Accounts", COLOUR_NORMAL, accounts);
-        line("Provider", COLOUR_NORMAL, json_text(connection, "provider"));
-        line("User", COLOUR_NORMAL, json_text(connection, "user_id"));
-        line("File", COLOUR_NORMAL, json_text(connection, "path"));
-        line("Error", COLOUR_RED, json_text(connection, "load_error"));
+        line(&lost, "Connectors", COLOUR_NORMAL, connectors);
+        line(&lost, "Accounts", COLOUR_NORMAL, accounts);
+        line(&lost, "Provider", COLOUR_NORMAL, json_text(connection, "provider"));
+        line(&lost, "User", COLOUR_NORMAL, json_text(connection, "user_id"));
+        line(&lost, "File", COLOUR_NORMAL, json_text(connection, "path"));
+        line(&lost, "Error", COLOUR_RED, json_text(connection, "load_error"));
         if (json_flag(connection, "reconnecting"))
                 time_line("Reconnecting", json_time(reconnect, "begun"));
         else if (reconnect) {
                 time_line("Reconnected", json_time(reconnect, "ended"));
-                line("Result", streq(json_text(reconnect, "result"), "success") ? COLOUR_GREEN : COLOUR_RED,
+                line(&lost, "Result", streq(json_text(reconnect, "result"), "success") ? COLOUR_GREEN : COLOUR_RED,
                      json_text(reconnect, "result"));
-                line("Said", COLOUR_NORMAL, json_text(reconnect, "message"));
+                line(&lost, "Said", COLOUR_NORMAL, json_text(reconnect, "message"));
         }
-        return 0;
+        return lost ? ctl_oom() : 0;
 }
 
 static int show_one(Ctl *ctl, const char *name, bool more)

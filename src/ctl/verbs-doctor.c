@@ -45,7 +45,7 @@ static void check_bus(Doctor *d)
 
         if (client_open(NULL, &d->ctl->client, &e) < 0) {
                 findings_add(&d->findings, "bus", FINDING_BAD, "See 'systemctl status dbus.socket dbus.service'.",
-                             "%s", strna(e.message));
+                             "%s", client_error_text(&e));
                 return;
         }
         d->client = d->ctl->client;
@@ -101,7 +101,7 @@ static void check_daemon(Doctor *d)
                 findings_add(&d->findings, "daemon", FINDING_BAD,
                              d->is_private ? "Start syncrund on this bus."
                                            : "See 'systemctl status syncrund' and 'journalctl -xu syncrund'.",
-                             "%s", strna(e.message));
+                             "%s", client_error_text(&e));
                 return;
         }
         d->answers = true;
@@ -119,7 +119,7 @@ static void check_storage(Doctor *d)
         _cleanup_free_ char *error = NULL;
 
         if (client_get_text(d->client, "StorageError", &error, &e) < 0)
-                findings_add(&d->findings, "storage", FINDING_SKIPPED, NULL, "%s", strna(e.message));
+                findings_add(&d->findings, "storage", FINDING_SKIPPED, NULL, "%s", client_error_text(&e));
         else if (isempty(error))
                 findings_add(&d->findings, "storage", FINDING_GOOD, NULL, "The history can be written.");
         else
@@ -298,7 +298,7 @@ static int check_attention_page(Doctor *d, char **page)
 
         if (client_describe(d->client, "DescribeConnectors", filter, ELEMENTSOF(filter), &json, &e) < 0 ||
             json_parse(json, strlen(json), &answer) < 0) {
-                findings_add(&d->findings, "attention", FINDING_SKIPPED, NULL, "%s", strna(e.message));
+                findings_add(&d->findings, "attention", FINDING_SKIPPED, NULL, "%s", client_error_text(&e));
                 return -EIO;
         }
         for (; (connector = json_element(answer, "connectors", (size_t) n)); n++) {
@@ -342,7 +342,7 @@ static struct json_object *list(Doctor *d, const char *check, const char *member
         if (client_describe(d->client, member, NULL, 0, &json, &e) >= 0 &&
             json_parse(json, strlen(json), &answer) >= 0)
                 return TAKE_PTR(answer);
-        findings_add(&d->findings, check, FINDING_SKIPPED, NULL, "%s", strna(e.message));
+        findings_add(&d->findings, check, FINDING_SKIPPED, NULL, "%s", client_error_text(&e));
         return NULL;
 }
 

@@ -19,41 +19,46 @@
 
 /* ---- Lines of "label: value" */
 
-/* Text of several lines goes on below where it began. */
-static void line(const char *label, Colour c, const char *text)
+/* Text of several lines goes on below where it began. @lost: set where there was no memory to show something. */
+static void line(bool *lost, const char *label, Colour c, const char *text)
 {
         _cleanup_strv_free_ char **lines = NULL;
 
-        if (isempty(text) || strv_split(text, "\n", &lines) < 0)
+        if (isempty(text))
                 return;
+        if (strv_split(text, "\n", &lines) < 0)
+                *lost = true;
         STRV_FOREACH(s, lines) {
                 _cleanup_free_ char *fit = text_line(*s);
 
+                *lost |= !fit;
                 (void) printf("%*s%s %s%s%s\n", LABEL_WIDTH, s == lines ? label : "", s == lines ? ":" : " ",
                               c == COLOUR_NORMAL ? "" : colour(c), strempty(fit),
                               c == COLOUR_NORMAL ? "" : colour(COLOUR_NORMAL));
         }
 }
 
-_printf_(2, 3) static void line_format(const char *label, const char *format, ...)
+_printf_(3, 4) static void line_format(bool *lost, const char *label, const char *format, ...)
 {
         _cleanup_free_ char *text = NULL;
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
+        if (vasprintf(&text, format, ap) < 0) {
                 text = NULL;
+                *lost = true;
+        }
         va_end(ap);
-        line(label, COLOUR_NORMAL, text);
+        line(lost, label, COLOUR_NORMAL, text);
 }
 
 /* "Sat 2026-11-21 23:06:15 UTC; 3min ago" */
-static void time_line(const char *label, usec_t usec)
+static void time_line(bool *lost, const char *label, usec_t usec)
 {
         char local[TIMESTAMP_TEXT_MAX], relative[TIMESPAN_TEXT_MAX];
 
         if (usec > 0)
-                line_format(label, "%s; %s", strempty(timestamp_format_local(local, sizeof(local), usec)),
+                line_format(lost, label, "%s; %s", strempty(timestamp_format_local(local, sizeof(local), usec)),
                             relative_text(relative, usec));
 }
 
@@ -69,42 +74,44 @@ static const char *bytes_text(char *buf, size_t size, uint64_t bytes)
         return buf;
 }
 
-static void resources_lines(struct json_object *resources)
+static void resources_lines(bool *lost, struct json_object *resources)
 {
         uint64_t cpu = json_count(resources, "cpu_usec"), memory = json_count(resources, "memory_peak_bytes"),
                  in = json_count(resources, "io_read_bytes"), out = json_count(resources, "io_write_bytes");
         char a[TIMESPAN_TEXT_MAX], b[TIMESPAN_TEXT_MAX];
 
         if (cpu != COUNT_UNKNOWN)
-                line("CPU", COLOUR_NORMAL, timespan_format(a, sizeof(a), cpu, USEC_PER_MSEC));
+                line(lost, "CPU", COLOUR_NORMAL, timespan_format(a, sizeof(a), cpu, USEC_PER_MSEC));
         if (memory != COUNT_UNKNOWN)
-                line("Peak memory", COLOUR_NORMAL, bytes_text(a, sizeof(a), memory));
+                line(lost, "Peak memory", COLOUR_NORMAL, bytes_text(a, sizeof(a), memory));
         if (in != COUNT_UNKNOWN && out != COUNT_UNKNOWN)
-                line_format("IO", "%s read, %s written", bytes_text(a, sizeof(a), in), bytes_text(b, sizeof(b), out));
+                line_format(lost, "IO", "%s read, %s written", bytes_text(a, sizeof(a), in),
+                            bytes_text(b, sizeof(b), out));
 }
 
 /* ---- Runs */
 
-static void progress_line(struct json_object *run)
+static void progress_line(bool *lost, struct json_object *run)
 {
         uint64_t processed = json_count(run, "items_processed"), total = json_count(run, "items_total");
 
         if (streq(json_text(run, "state"), "finished"))
                 return;
         if (processed == COUNT_UNKNOWN)
-                line("Progress", COLOUR_NORMAL, json_text(run, "stage"));
+                line(lost, "Progress", COLOUR_NORMAL, json_text(run, "stage"));
         else if (total == COUNT_UNKNOWN)
-                line_format("Progress", "%s, %" PRIu64, json_text(run, "stage"), processed);
+                line_format(lost, "Progress", "%s, %" PRIu64, json_text(run, "stage"), processed);
         else
-                line_format("Progress", "%s, %" PRIu64 " of %" PRIu64, json_text(run, "stage"), processed, total);
+                line_format(lost, "Progress", "%s, %" PRIu64 " of %" PRIu64, json_text(run, "stage"), processed,
+                            total);
 }
 
-static void counts_line(struct json_object *run)
+static void counts_line(bool *lost, struct json_object *run)
 {
         struct json_object *counts = json_member(run, "counts");
 
         if (counts && json_time(run, "started_at") > 0)
-                line_format("Items",
+                line_format(lost, "Items",
                             "%" PRIu64 " discovered, %" PRIu64 " added, %" PRIu64 " updated, %" PRIu64 " deduped",
                             json_count(counts, "discovered"), json_count(counts, "added"),
                             json_count(counts, "updated"), json_count(counts, "deduped"));
@@ -151,10 +158,10 @@ static int print_accounts(const Ctl *ctl, struct json_object *run)
         return table_print(table, ctl->options.legend) < 0 ? ctl_oom() : 0;
 }
 
-static void advice_lines(const char *category, const char *advice)
+static void advice_lines(bool *lost, const char *category, const char *advice)
 {
-        line("Attention", COLOUR_RED, category);
-        line("What to do", COLOUR_BOLD, advice);
+        line(lost, "Attention", COLOUR_RED, category);
+        line(lost, "What to do", COLOUR_BOLD, advice);
 }
 
 /* Titles are bold, behind a bullet in the colour of the state. */
@@ -169,33 +176,35 @@ static int print_run(const Ctl *ctl, struct json_object *run)
         _cleanup_free_ char *name = text_line(run_name(run)), *id = asprintf_or_null("Run %s", json_text(run, "id"));
         const char *requested_by = json_text(run, "requested_by"), *state;
         usec_t finished = json_time(run, "finished_at");
+        bool oom = !name || !id, *lost = &oom;
         char took[TIMESPAN_TEXT_MAX];
         Colour c;
 
         state = run_state_text(run, &c);
         title(c, strempty(id), " of ", name);
-        line(finished > 0 ? "Outcome" : "State", c, state);
-        line_format("Why", "%s%s%s%s", json_text(run, "trigger"), json_flag(run, "full_resync") ? ", full resync" : "",
+        line(lost, finished > 0 ? "Outcome" : "State", c, state);
+        line_format(lost, "Why", "%s%s%s%s", json_text(run, "trigger"),
+                    json_flag(run, "full_resync") ? ", full resync" : "",
                     isempty(requested_by) ? "" : ", asked for by ", requested_by);
-        line("Reason", COLOUR_NORMAL, json_text(run, "reason"));
+        line(lost, "Reason", COLOUR_NORMAL, json_text(run, "reason"));
         if (!isempty(json_text(run, "retry_of")))
-                line_format("Retry", "attempt %" PRIu64 " of %s", json_count(run, "attempt"),
+                line_format(lost, "Retry", "attempt %" PRIu64 " of %s", json_count(run, "attempt"),
                             json_text(run, "retry_of"));
-        line("User", COLOUR_NORMAL, json_text(run, "user_id"));
-        time_line("Created", json_time(run, "created_at"));
-        time_line("Started", json_time(run, "started_at"));
-        time_line("Ended", finished);
+        line(lost, "User", COLOUR_NORMAL, json_text(run, "user_id"));
+        time_line(lost, "Created", json_time(run, "created_at"));
+        time_line(lost, "Started", json_time(run, "started_at"));
+        time_line(lost, "Ended", finished);
         if (finished > 0 && json_time(run, "started_at") > 0)
-                line("Took", COLOUR_NORMAL, duration_text(took, json_time(run, "started_at"), finished));
-        progress_line(run);
-        counts_line(run);
-        line("Message", COLOUR_NORMAL, json_text(run, "message"));
-        line("Error", COLOUR_RED, json_text(run, "error"));
+                line(lost, "Took", COLOUR_NORMAL, duration_text(took, json_time(run, "started_at"), finished));
+        progress_line(lost, run);
+        counts_line(lost, run);
+        line(lost, "Message", COLOUR_NORMAL, json_text(run, "message"));
+        line(lost, "Error", COLOUR_RED, json_text(run, "error"));
         if (!isempty(json_text(run, "category")))
-                advice_lines(json_text(run, "category"), json_text(run, "advice"));
-        resources_lines(json_member(run, "resources"));
-        line("Invocation", COLOUR_GREY, json_text(run, "invocation_id"));
-        return print_accounts(ctl, run);
+                advice_lines(lost, json_text(run, "category"), json_text(run, "advice"));
+        resources_lines(lost, json_member(run, "resources"));
+        line(lost, "Invocation", COLOUR_GREY, json_text(run, "invocation_id"));
+        return oom ? ctl_oom() : print_accounts(ctl, run);
 }
 
 int verb_show(Ctl *ctl, int argc, char **argv)
@@ -236,7 +245,7 @@ static void append_accounts(Buffer *text, const char *before, struct json_object
                 buffer_append_format(text, "%s%s", i == 0 ? before : ", ", json_object_get_string(account));
 }
 
-static void retry_line(struct json_object *retry)
+static void retry_line(bool *lost, struct json_object *retry)
 {
         _cleanup_buffer_ Buffer text = {};
         _cleanup_free_ char *accounts = NULL;
@@ -245,13 +254,15 @@ static void retry_line(struct json_object *retry)
         if (!retry)
                 return;
         append_accounts(&text, " of ", retry, "accounts");
-        if (buffer_take(&text, &accounts) >= 0)
-                line_format("Retry", "attempt %" PRIu64 "%s %s", json_count(retry, "attempt"), strempty(accounts),
-                            relative_text(when, json_time(retry, "at")));
+        if (buffer_take(&text, &accounts) < 0)
+                *lost = true;
+        else
+                line_format(lost, "Retry", "attempt %" PRIu64 "%s %s", json_count(retry, "attempt"),
+                            strempty(accounts), relative_text(when, json_time(retry, "at")));
 }
 
 /* What is to come after the active run, or is owed: "a full resync of visa, giro". */
-static void pending_lines(struct json_object *connector)
+static void pending_lines(bool *lost, struct json_object *connector)
 {
         struct json_object *next = json_member(connector, "follow_up");
         const char *requested_by = json_text(next, "requested_by");
@@ -261,26 +272,30 @@ static void pending_lines(struct json_object *connector)
         if (json_flag(connector, "full_resync_pending")) {
                 buffer_append_string(&text, "a full resync");
                 append_accounts(&text, " of ", connector, "full_resync_accounts");
-                if (buffer_take(&text, &pending) >= 0)
-                        line("Pending", COLOUR_NORMAL, pending);
+                if (buffer_take(&text, &pending) < 0)
+                        *lost = true;
+                else
+                        line(lost, "Pending", COLOUR_NORMAL, pending);
         }
         if (next)
-                line_format("Follows", "%s (%s%s%s)",
+                line_format(lost, "Follows", "%s (%s%s%s)",
                             json_flag(next, "full_resync") ? "a full resync" : "one more run",
                             json_text(next, "trigger"), isempty(requested_by) ? "" : ", asked for by ", requested_by);
 }
 
-static void account_line(struct json_object *attention)
+static void account_line(bool *lost, struct json_object *attention)
 {
         _cleanup_buffer_ Buffer text = {};
         _cleanup_free_ char *accounts = NULL;
 
         append_accounts(&text, "", attention, "accounts");
-        if (buffer_take(&text, &accounts) >= 0)
-                line("Accounts", COLOUR_NORMAL, accounts);
+        if (buffer_take(&text, &accounts) < 0)
+                *lost = true;
+        else
+                line(lost, "Accounts", COLOUR_NORMAL, accounts);
 }
 
-static void print_connector(struct json_object *connector)
+static void print_connector(bool *lost, struct json_object *connector)
 {
         struct json_object *attention = json_member(connector, "attention"), *calendar;
         bool active = json_flag(connector, "active"), bad = streq(json_text(connector, "load_state"), "bad-setting");
@@ -292,31 +307,33 @@ static void print_connector(struct json_object *connector)
               : active         ? COLOUR_GREEN
                                : COLOUR_GREY,
               json_text(connector, "name"), " - ", description);
-        line_format("State", "%s, %s", json_text(connector, "load_state"), active ? "active" : "inactive");
-        line("Error", COLOUR_RED, json_text(connector, "load_error"));
-        line("File", COLOUR_NORMAL, json_text(connector, "path"));
-        line("Id", COLOUR_GREY, json_text(connector, "id"));
-        line("Provider", COLOUR_NORMAL, json_text(connector, "provider"));
-        line("User", COLOUR_NORMAL, json_text(connector, "user_id"));
-        line("Connection", COLOUR_NORMAL, json_text(connector, "connection"));
+        *lost |= !description;
+        line_format(lost, "State", "%s, %s", json_text(connector, "load_state"), active ? "active" : "inactive");
+        line(lost, "Error", COLOUR_RED, json_text(connector, "load_error"));
+        line(lost, "File", COLOUR_NORMAL, json_text(connector, "path"));
+        line(lost, "Id", COLOUR_GREY, json_text(connector, "id"));
+        line(lost, "Provider", COLOUR_NORMAL, json_text(connector, "provider"));
+        line(lost, "User", COLOUR_NORMAL, json_text(connector, "user_id"));
+        line(lost, "Connection", COLOUR_NORMAL, json_text(connector, "connection"));
         for (size_t i = 0; (calendar = json_element(connector, "calendar", i)); i++)
-                line("Schedule", COLOUR_NORMAL, json_object_get_string(calendar));
+                line(lost, "Schedule", COLOUR_NORMAL, json_object_get_string(calendar));
         if (every != COUNT_UNKNOWN)
-                line_format("Schedule", "every %s", timespan_format(text, sizeof(text), every, 1));
-        time_line("Next", json_time(connector, "next_elapse"));
-        retry_line(json_member(connector, "retry"));
-        time_line("Last", json_time(connector, "last_finished_at"));
-        line("Outcome", outcome_colour(json_text(connector, "last_outcome")), json_text(connector, "last_outcome"));
+                line_format(lost, "Schedule", "every %s", timespan_format(text, sizeof(text), every, 1));
+        time_line(lost, "Next", json_time(connector, "next_elapse"));
+        retry_line(lost, json_member(connector, "retry"));
+        time_line(lost, "Last", json_time(connector, "last_finished_at"));
+        line(lost, "Outcome", outcome_colour(json_text(connector, "last_outcome")),
+             json_text(connector, "last_outcome"));
         if (failures != COUNT_UNKNOWN && failures > 0)
-                line_format("Failures", "%" PRIu64 " in a row", failures);
-        pending_lines(connector);
+                line_format(lost, "Failures", "%" PRIu64 " in a row", failures);
+        pending_lines(lost, connector);
         if (attention) {
-                advice_lines(json_text(attention, "category"), json_text(attention, "advice"));
-                account_line(attention);
-                line("Said", COLOUR_NORMAL, json_text(attention, "message"));
-                time_line("Since", json_time(attention, "since"));
+                advice_lines(lost, json_text(attention, "category"), json_text(attention, "advice"));
+                account_line(lost, attention);
+                line(lost, "Said", COLOUR_NORMAL, json_text(attention, "message"));
+                time_line(lost, "Since", json_time(attention, "since"));
                 if (!active && !streq_null(json_text(attention, "category"), "consent_withdrawn"))
-                        line_format("Then", "syncrunctl enable %s", json_text(connector, "name"));
+                        line_format(lost, "Then", "syncrunctl enable %s", json_text(connector, "name"));
         }
 }
 
@@ -342,6 +359,7 @@ static int print_status_json(Ctl *ctl, struct json_object *connector, struct jso
 static int status_one(Ctl *ctl, const char *word, bool first)
 {
         _cleanup_json_ struct json_object *connector = NULL, *run = NULL;
+        bool lost = false;
         int status;
 
         status = ctl_find_run(ctl, word, &connector, &run);
@@ -355,7 +373,9 @@ static int status_one(Ctl *ctl, const char *word, bool first)
         if (!first)
                 (void) putchar('\n');
         if (connector)
-                print_connector(connector);
+                print_connector(&lost, connector);
+        if (lost)
+                return ctl_oom();
         if (connector && run)
                 (void) putchar('\n');
         if (!run)
@@ -364,7 +384,8 @@ static int status_one(Ctl *ctl, const char *word, bool first)
         return status != 0 ? status : log_view_print_run(ctl, run);
 }
 
-static void print_service(const char *version, const char *storage_error, size_t n, size_t n_runs, size_t n_attention)
+static void print_service(bool *lost, const char *version, const char *storage_error, size_t n, size_t n_runs,
+                          size_t n_attention)
 {
         const char *red = n_attention > 0 ? colour(COLOUR_RED) : "",
                    *normal = n_attention > 0 ? colour(COLOUR_NORMAL) : "";
@@ -374,7 +395,7 @@ static void print_service(const char *version, const char *storage_error, size_t
                       glyph(GLYPH_BULLET), colour(COLOUR_NORMAL), version, n, n == 1 ? "" : "s", n_runs,
                       n_runs == 1 ? "" : "s", red, n_attention, n_attention == 1 ? "s" : "", normal);
         if (!isempty(storage_error))
-                line("History", COLOUR_RED, storage_error);
+                line(lost, "History", COLOUR_RED, storage_error);
 }
 
 /* The service as a whole, and each connector that needs attention. */
@@ -386,6 +407,7 @@ static int status_service(Ctl *ctl)
         static const ClientOption none;
         struct json_object *connector;
         size_t n, n_runs = 0, n_attention = 0;
+        bool lost = false;
         int status;
 
         status = ctl_ask_all(ctl, "DescribeConnectors", &none, 0, "connectors", &answer);
@@ -407,14 +429,14 @@ static int status_service(Ctl *ctl)
                 n_runs += json_member(connector, "active_run") != NULL;
                 n_attention += json_member(connector, "attention") != NULL;
         }
-        print_service(version, storage_error, n, n_runs, n_attention);
+        print_service(&lost, version, storage_error, n, n_runs, n_attention);
         for (size_t i = 0; (connector = json_element(answer, "connectors", i)); i++) {
                 if (!json_member(connector, "attention"))
                         continue;
                 (void) putchar('\n');
-                print_connector(connector);
+                print_connector(&lost, connector);
         }
-        return 0;
+        return lost ? ctl_oom() : 0;
 }
 
 int verb_status(Ctl *ctl, int argc, char **argv)

@@ -31,13 +31,16 @@ typedef enum Verdict {
         _VERDICT_INVALID = -EINVAL,
 } Verdict;
 
-static void print_diagnostic(const Diagnostic *d)
+static int print_diagnostic(const Diagnostic *d)
 {
         bool error = d->severity == DIAGNOSTIC_ERROR;
         _cleanup_free_ char *text = diagnostic_format(d), *fit = text ? text_line(text) : NULL;
 
+        if (!fit)
+                return ctl_oom();
         (void) printf("%s%s%s: %s\n", colour(error ? COLOUR_RED : COLOUR_YELLOW), error ? "error" : "warning",
-                      colour(COLOUR_NORMAL), strempty(fit));
+                      colour(COLOUR_NORMAL), fit);
+        return 0;
 }
 
 static struct json_object *diagnostic_json(const Diagnostic *d)
@@ -75,18 +78,22 @@ static int print_json(const Ctl *ctl, const char *what, const char *verdict, con
         return 0;
 }
 
-/* Return: 0 where the file will do, 1 where it will not. */
+/* Return: 0 where the file will do, 1 where it will not; another exit status, with the error printed. */
 static int print_verdict(const Ctl *ctl, const char *what, Verdict verdict, const Diagnostics *d)
 {
         static const char *const words[_VERDICT_MAX] = { "good", "warnings", "bad" };
-        int status;
+        int status = 0;
 
+        if (d->lost)
+                return ctl_oom();
         if (ctl->options.json != JSON_OFF) {
                 status = print_json(ctl, what, words[verdict], d);
                 return status != 0 ? status : verdict == VERDICT_BAD;
         }
-        for (size_t i = 0; !ctl->options.quiet && i < d->n_items; i++)
-                print_diagnostic(&d->items[i]);
+        for (size_t i = 0; status == 0 && !ctl->options.quiet && i < d->n_items; i++)
+                status = print_diagnostic(&d->items[i]);
+        if (status != 0)
+                return status;
         if (!ctl->options.quiet && d->n_dropped > 0)
                 (void) printf("and %zu more\n", d->n_dropped);
         if (!ctl->options.quiet && verdict != VERDICT_BAD)
@@ -122,33 +129,43 @@ static int look_at_program(const char *path)
         return S_ISREG(st.st_mode) && (st.st_mode & 0111) ? 0 : -ENOEXEC;
 }
 
-/* Where a program is found by its name alone; freed by the caller. */
-static char *find_in_unit_path(const char *name)
+/* Where a program is found by its name alone; freed by the caller. Return: 0; -ENOENT; -ENOMEM. */
+static int find_in_unit_path(const char *name, char **ret)
 {
         _cleanup_strv_free_ char **folders = NULL;
 
         if (strv_split(UNIT_PATH, ":", &folders) < 0)
-                return NULL;
+                return -ENOMEM;
         STRV_FOREACH(folder, folders) {
                 _cleanup_free_ char *path = asprintf_or_null("%s/%s", *folder, name);
 
-                if (path && look_at_program(path) == 0)
-                        return TAKE_PTR(path);
+                if (!path)
+                        return -ENOMEM;
+                if (look_at_program(path) == 0) {
+                        *ret = TAKE_PTR(path);
+                        return 0;
+                }
         }
-        return NULL;
+        return -ENOENT;
 }
 
 /* Return: whether there is such a program, and where; freed by the caller. */
 static char *find_program(Diagnostics *d, const char *file, const char *key, const char *program)
 {
-        char *path = program[0] == '/' ? strdup(program) : find_in_unit_path(program);
+        char *path = NULL;
         int r;
 
-        if (!path) {
+        if (program[0] == '/')
+                r = free_and_strdup(&path, program);
+        else
+                r = find_in_unit_path(program, &path);
+        if (r == -ENOENT)
                 diagnostics_add(d, DIAGNOSTIC_WARNING, file, 0, key, "There is no program '%s' here in " UNIT_PATH ".",
                                 program);
+        else if (r < 0)
+                d->lost = true;
+        if (r < 0)
                 return NULL;
-        }
         r = look_at_program(path);
         if (r == -ENOEXEC)
                 diagnostics_add(d, DIAGNOSTIC_WARNING, file, 0, key,

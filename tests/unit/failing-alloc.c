@@ -5,6 +5,7 @@
 #include "unit/failing-alloc.h"
 
 #include <sqlite3.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@ static atomic_uint countdown; /* 0: none fails */
 static atomic_bool reached;
 static _Thread_local unsigned paused;
 static atomic_bool counts_sqlite;
+static atomic_bool counts_one; /* those of one thread */
+static pthread_t counted;
 
 void alloc_fail_at(unsigned n)
 {
@@ -40,11 +43,17 @@ void alloc_resume(void)
         paused--;
 }
 
+void alloc_count_here(void)
+{
+        counted = pthread_self();
+        atomic_store(&counts_one, true);
+}
+
 static bool fails(void)
 {
         unsigned n = atomic_load(&countdown);
 
-        if (paused > 0)
+        if (paused > 0 || (atomic_load(&counts_one) && !pthread_equal(pthread_self(), counted)))
                 return false;
         while (n > 0 && !atomic_compare_exchange_weak(&countdown, &n, n - 1))
                 continue;

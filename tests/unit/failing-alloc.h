@@ -15,6 +15,9 @@ bool alloc_end(void);
 void alloc_pause(void);
 void alloc_resume(void);
 
+/* Of all threads only this one's count from now on. */
+void alloc_count_here(void);
+
 /* SQLite's can be counted, too. Before SQLite is first used. */
 void alloc_include_sqlite(void);
 void alloc_count_sqlite(bool count);
