@@ -12,7 +12,7 @@ SEED ?=
 DEPS = meson ninja-build pkg-config gcc libsystemd-dev libsqlite3-dev libjson-c-dev uthash-dev \
 	libcmocka-dev libssl-dev libmicrohttpd-dev libjwt-dev zlib1g-dev libcurl4-openssl-dev scdoc \
 	libnss-systemd dbus systemd polkitd python3 tzdata git curl
-TEST_DEPS = clang clang-tidy clang-format cppcheck libclang-rt-14-dev systemd-container python3-pytest \
+TEST_DEPS = clang clang-tidy clang-format cppcheck libclang-rt-14-dev systemd-container libpam-systemd python3-pytest \
 	python3-dbusmock python3-gi python3-dbus gir1.2-glib-2.0 libglib2.0-bin sqlite3 man-db strace \
 	xmlstarlet openssl iproute2 python3-jsonschema python3-prometheus-client python3-jwt \
 	python3-cryptography nginx-light caddy chromium chromium-driver python3-selenium fonts-inter

@@ -241,28 +241,6 @@ def test_it_has_a_user_of_its_own_and_sees_nothing(machine, syncrun, key):
         assert machine.output("nsenter", f"--target={pid}", "--net", "--", "ip", "-o", "link").count("\n") == 0
 
 
-def as_shim(machine, key, *call):
-    """A call with the uid of the server, while it runs."""
-    with held(machine, key):
-        uid = machine.properties(UNIT, "UID")["UID"]
-        command = ["busctl", "call", "org.syncrun1", "/org/syncrun1", "org.syncrun1.Manager", *call]
-        return machine.run("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *command, check=False)
-
-
-@pytest.mark.parametrize("call", [
-    ["AddApiKey", "sa{sv}", "x", "1", "scopes", "as", "1", "sync:read"],
-    ["RevokeApiKey", "s", "app"],
-    ["DescribeApiKeys", "a{sv}", "0"],
-    ["Reload"],
-    ["StartRun", "sa{sv}", "http-pull", "0"],
-    ["ReportEvents", "s", "[{}]"],
-])
-def test_what_it_may_not_call(machine, syncrun, key, call):
-    done = as_shim(machine, key, *call)
-    assert done.returncode == 1
-    assert re.search("not permitted|NotAllowed|may not|authentication", done.stderr, re.I), done.stderr
-
-
 def test_it_comes_back_after_a_kill(machine, syncrun, key):
     with held(machine, key):
         machine.run("systemctl", "kill", "--signal=KILL", UNIT)
