@@ -45,8 +45,11 @@ static void send_ready(ClientAsync *client);
 /* It is not on its way any more. */
 static void set_unsent(ClientCall *call)
 {
-        if (call->slot)
+        if (call->slot) {
                 call->client->n_sent--;
+                if (call->share)
+                        call->share->n_sent--;
+        }
         call->slot = sd_bus_slot_unref(call->slot);
 }
 
@@ -195,11 +198,15 @@ static int send_call(ClientCall *call)
                 return r;
         call->ready = false;
         call->client->n_sent++;
+        if (call->share)
+                call->share->n_sent++;
         return 0;
 }
 
 static bool has_turn(const ClientCall *call)
 {
+        if (call->share && call->share->n_sent >= CLIENT_SENT_SHARE_MAX)
+                return false;
         return call->client->n_sent < (call->asks_alone ? CLIENT_SENT_ALONE_MAX : CLIENT_SENT_MAX);
 }
 

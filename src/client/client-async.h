@@ -22,6 +22,18 @@ typedef struct ClientCall ClientCall;
 #define CLIENT_SENT_MAX       96U
 #define CLIENT_SENT_ALONE_MAX 112U
 
+/* Calls that count together, since each keeps the daemon for long: so many of them are on their way at a time. Others
+ * wait for their turn, and no call that is not of them waits for it. */
+#define CLIENT_SENT_SHARE_MAX 2U
+typedef struct ClientShare ClientShare;
+
+/* Return: one with a reference; NULL when out of memory. */
+ClientShare *client_share_new(void) _must_check_;
+ClientShare *client_share_ref(ClientShare *share);
+
+/* NULL is fine; returns NULL. */
+ClientShare *client_share_unref(ClientShare *share);
+
 /* How a call ended. All that it points to is borrowed, for the time of the callback. */
 typedef struct ClientAnswer {
         /* 0; -errno of a refusal's row; -EHOSTUNREACH: it was not done, for want of a daemon; -ETIMEDOUT: it may have
@@ -45,8 +57,9 @@ typedef struct ClientRequest {
         bool dictionary;         /* an argument a{sv}, of these options */
         const ClientOption *options;
         size_t n_options;
-        bool repeatable; /* may be sent again when the daemon died over it */
-        bool asks_alone; /* starts no daemon, and all of it takes no longer than CLIENT_WAIT_USEC */
+        ClientShare *share; /* that it is of; NULL: none. A reference is taken. */
+        bool repeatable;    /* may be sent again when the daemon died over it */
+        bool asks_alone;    /* starts no daemon, and all of it takes no longer than CLIENT_WAIT_USEC */
 } ClientRequest;
 
 typedef struct ClientAsyncCallbacks {

@@ -7,6 +7,28 @@
 #include "base/names.h"
 #include "base/string-util.h"
 
+ClientShare *client_share_new(void)
+{
+        ClientShare *share = calloc(1, sizeof(*share));
+
+        if (share)
+                share->n_ref = 1;
+        return share;
+}
+
+ClientShare *client_share_ref(ClientShare *share)
+{
+        share->n_ref++;
+        return share;
+}
+
+ClientShare *client_share_unref(ClientShare *share)
+{
+        if (share && --share->n_ref == 0)
+                free(share);
+        return NULL;
+}
+
 ClientCall *client_call_free(ClientCall *call)
 {
         if (!call)
@@ -24,6 +46,7 @@ ClientCall *client_call_free(ClientCall *call)
         free(call->member);
         free(call->text);
         free(call->second_text);
+        client_share_unref(call->share);
         sd_bus_slot_unref(call->slot);
         free(call);
         return NULL;
@@ -91,6 +114,7 @@ int client_call_new(const ClientRequest *request, ClientCall **ret)
         call->with_number = request->number;
         call->number = request->number ? *request->number : 0;
         call->dictionary = request->dictionary;
+        call->share = request->share ? client_share_ref(request->share) : NULL;
         call->repeatable = request->repeatable;
         call->asks_alone = request->asks_alone;
         if (!call->path || !call->interface || !call->member || (request->text && !call->text) ||

@@ -5,6 +5,11 @@
 
 #include "client/client-async.h"
 
+struct ClientShare {
+        unsigned n_ref;
+        unsigned n_sent; /* calls on their way */
+};
+
 struct ClientCall {
         ClientAsync *client;
         ClientCall *prev, *next;
@@ -18,6 +23,7 @@ struct ClientCall {
         bool dictionary;
         ClientOption *options; /* their strings are ours */
         size_t n_options;
+        ClientShare *share; /* NULL: none; a reference */
         bool repeatable;
         bool asks_alone;
         ClientAnswerCallback callback;

@@ -172,3 +172,12 @@ void backend_describe(Request *request, const char *member, const ClientOption *
 
         backend_call(request, &call, backend_pass);
 }
+
+void backend_describe_list(Request *request, const char *member, const ClientOption *options, size_t n, uint64_t rows)
+{
+        ClientRequest call = backend_describes(member, options, n);
+
+        if (rows > LARGE_LIST_ROWS)
+                call.share = request->principal->allowance->large_lists;
+        backend_call(request, &call, backend_pass);
+}

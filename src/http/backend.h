@@ -37,3 +37,9 @@ ClientRequest backend_describes(const char *member, const ClientOption *options,
 
 /* The same, and its answer passed on. */
 void backend_describe(Request *request, const char *member, const ClientOption *options, size_t n);
+
+/* Lists of more rows keep the daemon so long that whoever asks has CLIENT_SENT_SHARE_MAX of them told at a time. */
+#define LARGE_LIST_ROWS 200U
+
+/* The same for a list that may have so many rows. */
+void backend_describe_list(Request *request, const char *member, const ClientOption *options, size_t n, uint64_t rows);

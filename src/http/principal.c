@@ -10,15 +10,19 @@ Allowance *allowance_new(void)
 {
         Allowance *allowance = calloc(1, sizeof(*allowance));
 
-        if (allowance)
-                allowance->n_ref = 1;
-        return allowance;
+        if (!allowance)
+                return NULL;
+        allowance->n_ref = 1;
+        allowance->large_lists = client_share_new();
+        return allowance->large_lists ? allowance : allowance_unref(allowance);
 }
 
 Allowance *allowance_unref(Allowance *allowance)
 {
-        if (allowance && --allowance->n_ref == 0)
-                free(allowance);
+        if (!allowance || --allowance->n_ref > 0)
+                return NULL;
+        client_share_unref(allowance->large_lists);
+        free(allowance);
         return NULL;
 }
 

@@ -5,6 +5,7 @@
  * that was found out is auth's business. */
 
 #include "base/uuid.h"
+#include "client/client-async.h"
 #include "http/quiet-log.h"
 #include "http/session.h"
 #include "http/token-bucket.h"
@@ -16,6 +17,7 @@ typedef struct Allowance {
         unsigned n_ref;
         TokenBucket requests;
         unsigned n_streams;
+        ClientShare *large_lists; /* what is asked of the daemon for them */
         QuietLog log; /* of its refusals, by their reasons */
 } Allowance;
 

@@ -64,7 +64,7 @@ static void describe_runs(Request *request, const RunsQuery *query, const char *
         options[n++] = (ClientOption){ .name = "source", .type = 's', .s = query->source };
         if (query->limit > 0)
                 options[n++] = (ClientOption){ .name = "limit", .type = 'u', .u = (uint32_t) query->limit };
-        backend_describe(request, "DescribeRuns", options, n);
+        backend_describe_list(request, "DescribeRuns", options, n, query->limit);
 }
 
 /* ---- Reading */

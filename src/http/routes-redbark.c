@@ -164,7 +164,7 @@ static void list_connections(Request *request)
                                        .s = target_get(&request->target, "provider") };
         options[n++] = (ClientOption){ .name = "page", .type = 's', .s = target_get(&request->target, "cursor") };
         options[n++] = (ClientOption){ .name = "limit", .type = 'u', .u = (uint32_t) limit };
-        backend_describe(request, "DescribeConnections", options, n);
+        backend_describe_list(request, "DescribeConnections", options, n, limit);
 }
 
 static void get_connection(Request *request)

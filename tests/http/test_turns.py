@@ -14,8 +14,14 @@ from stand_in import KEY, StandIn, answer_of, ask
 SENT = 96  # CLIENT_SENT_MAX
 SENT_ALONE = 112  # CLIENT_SENT_ALONE_MAX
 PRINCIPALS = 1024  # PRINCIPALS_MAX
+SHARE = 2  # CLIENT_SENT_SHARE_MAX
 RUNS = "/v1/sync-runs"
+LIST = "/api/v1/sync/runs?limit="
 SETTINGS = "[Limits]\nConnectionsMax=infinity\nConnectionsPerAddressMax=infinity\nRequestsPerMinute=infinity\n"
+
+
+def get(path, key=KEY):
+    return [f"GET {path} HTTP/1.1", "Host: x", f"X-API-Key: {key}"]
 
 
 @contextlib.contextmanager
@@ -50,9 +56,9 @@ class Slow(StandIn):
     METHODS = {"CheckApiKey": "s(sass)", "DescribeBytes": "sa{sv}(ay)", "DescribeStatistics": "(s)"}
 
     def __init__(self, address):
-        super().__init__(address)
         self.waiting = []
         self.n_heard = 0
+        super().__init__(address)  # it may be called from here on
 
     def on_call(self, method, invocation):
         if method == "CheckApiKey":
@@ -80,8 +86,8 @@ class Generous(StandIn):
     METHODS = {"CheckApiKey": "s(sass)"}
 
     def __init__(self, address):
-        super().__init__(address)
         self.n_asked = 0
+        super().__init__(address)
 
     def on_call(self, method, invocation):
         self.n_asked += 1
@@ -134,7 +140,7 @@ def expect_heard(shim, slow, n):
 def test_so_many_are_on_their_way(new_shim, slow):
     """At the limit and above. A client that goes away makes no room as long as the bus counts its call."""
     shim = new_shim(SETTINGS)
-    lines = [f"GET {RUNS} HTTP/1.1", "Host: x", f"X-API-Key: {KEY}"]
+    lines = get(RUNS)
     with asking(shim, SENT, lines) as ends:
         expect_heard(shim, slow, SENT)
         with asking(shim, 2, lines) as later:
@@ -163,3 +169,41 @@ def test_so_many_with_those_that_wait_for_nothing(new_shim, slow):
             while slow.waiting:
                 slow.answer()
             assert statuses(ends) == {200} and len(others) == SENT_ALONE - SENT + 1
+
+
+@pytest.mark.parametrize("large", [LIST + "201", LIST + "10000", "/v1/connections"])
+def test_so_many_large_lists_of_a_key(new_shim, slow, large):
+    """They are told two at a time, and hold up nothing else: neither other requests of the key nor lists of another."""
+    shim = new_shim(SETTINGS)
+    with asking(shim, SHARE, get(large)) as first:
+        expect_heard(shim, slow, SHARE)
+        with asking(shim, 3, get(large)) as later:
+            expect_heard(shim, slow, SHARE)
+            with asking(shim, 3, get(LIST + "200")) as small, asking(shim, 3, get(large, KEY[:-1] + "f")) as others:
+                expect_heard(shim, slow, SHARE + 3 + SHARE)
+                # Who has gone counts as long as the daemon works for him.
+                first[0].close()
+                expect_heard(shim, slow, SHARE + 3 + SHARE)
+                slow.answer()
+                expect_heard(shim, slow, SHARE + 3 + SHARE + 1)
+                for _ in range(SHARE + 3 + 3 + 3 - 1):
+                    wait_for(lambda: slow.waiting, "a call")
+                    slow.answer()
+                assert statuses(first[1:]) == statuses(later) == statuses(small) == statuses(others) == {200}
+            assert slow.n_heard == SHARE + 3 + 3 + 3
+
+
+def test_large_lists_over_the_end_of_the_daemon(new_shim, bus, slow):
+    """Those that it has not answered are told by the next one, two at a time as before."""
+    shim = new_shim(SETTINGS)
+    with asking(shim, 5, get(LIST + "1000")) as ends:
+        expect_heard(shim, slow, SHARE)
+        slow.close()
+        after = Slow(bus.address)
+        expect_heard(shim, after, SHARE)
+        for n in range(5):
+            wait_for(lambda: len(after.waiting) == min(SHARE, 5 - n), "calls")
+            after.answer()
+        assert statuses(ends) == {200}
+        assert after.n_heard == 5
+        after.close()
