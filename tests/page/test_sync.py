@@ -333,11 +333,11 @@ def test_resend_beside_a_run(page, site):
     """A run that has begun may have given up on it: it is the next one that sends it."""
     rows = ":is([data-key=datt_11], [data-key=datt_12])"
     worker = site.run("hooks")
+    page.go("#/syncs/hooks/deliveries")
+    page.find(".running")
     for i in (1, 2):
         deliver(worker, i, (f"datt_1{i}", 503, "HTTP status 503."))
-    page.go("#/syncs/hooks/deliveries")
-    page.refresh()
-    page.find(".running")
+        page.find(f"[data-key=datt_1{i}]")  # no event tells of it
     page.find("[aria-label=Schedule] dd", "On demand")
     page.becomes(f"{rows} [data-action=resend]", "all.length", 2)
     page.click("[data-key=datt_12] [data-action=resend]")
@@ -381,7 +381,7 @@ def test_who_may_resend(browser, new_site):
     browser.find(".pill", "Inactive")
     browser.becomes("[data-action=resend]", kinds, ["sync.started"])
     browser.click("[data-action=resend]")
-    browser.find(".deliveries [role=status]", "On its way")
+    browser.find("#said", "The delivery is on its way")
     hooks.wait_attempts(2)
     browser.becomes(".deliveries tbody tr", "all.length", 3)
     browser.gone(".deliveries [role=status]")

@@ -16,7 +16,8 @@ import { banner, charts, destinationCard, running, scheduleCard } from "./sync-p
 /** @typedef {"activity" | "deliveries"} Tab */
 
 const DELIVERY_LOOKS_MS = [1000, 3000, 8000, 20000]; // after what may bring deliveries, of which no event tells
-const RUN_LOOK_MS = 2000; // so often the rows of a run that is under way are read anew
+const DELIVERY_WATCH_MS = 1000, DELIVERY_IDLE_MS = 5000; // so often they are read that one looks at, while a run makes some and else
+const RUN_LOOK_MS = 800; // so often the rows of a run that is under way are read anew
 
 export class Sync {
   /**
@@ -49,6 +50,8 @@ export class Sync {
     this.cancelled = ""; // the run that was, which may take its time to end
     this.isClosed = false;
     this.lookTimer = this.deliveryTimer = 0;
+    this.nextWatch = 0; // of performance.now()
+    this.watch = setInterval(() => this.watchDeliveries(), DELIVERY_WATCH_MS);
     this.reconnections = new Reconnections(page.changed, () => this.refresh());
     this.actions = {
       "sync-now": () => void this.act("sync-now", () => api.syncNow(this.name), "Sync started"),
@@ -71,6 +74,7 @@ export class Sync {
     this.reconnections.close();
     clearTimeout(this.lookTimer);
     clearTimeout(this.deliveryTimer);
+    clearInterval(this.watch);
   }
 
   get dialog() {
@@ -151,17 +155,28 @@ export class Sync {
     this.page.changed();
   }
 
+  /** Whether they could be read. */
   async readDeliveries() {
     const asked = ++this.asked;
+    let isRead = false;
     try {
       const deliveries = await api.listDeliveries(this.name);
-      if (!this.isNews("deliveries", asked)) return;
+      isRead = true;
+      if (!this.isNews("deliveries", asked)) return isRead;
       this.deliveries = deliveries;
       for (const [id, { after }] of this.resent) if (after && !isAwaited(id, deliveries, after, this.isFollowed)) this.resent.delete(id);
     } catch (error) {
       this.deliveries ??= /** @type {Error} */ (error);
     }
     this.page.changed();
+    return isRead;
+  }
+
+  async watchDeliveries() {
+    if (this.tab !== "deliveries" || document.hidden || performance.now() < this.nextWatch) return;
+    this.nextWatch = Infinity;
+    const isRead = await this.readDeliveries();
+    this.nextWatch = isRead && this.activeRunId ? 0 : performance.now() + DELIVERY_IDLE_MS;
   }
 
   /** Again and again for a while, and while a run may bring it; what has not come by then is no longer said to be on its way. @param {number} [look] */
