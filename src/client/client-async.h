@@ -24,7 +24,7 @@ typedef struct ClientCall ClientCall;
 
 /* Calls that count together, since each keeps the daemon for long: so many of them are on their way at a time. Others
  * wait for their turn, and no call that is not of them waits for it. */
-#define CLIENT_SENT_SHARE_MAX 2U
+#define CLIENT_SENT_SHARE_MAX 1U
 typedef struct ClientShare ClientShare;
 
 /* Return: one with a reference; NULL when out of memory. */
