@@ -35,6 +35,10 @@
 #define SYNCRUN_UNIT_PREFIX        "syncrun@"
 #define SYNCRUN_UNIT_SUFFIX        ".service"
 
+/* Its dynamic user, sr-NAME, and where syncrun-userdb(8) records that. */
+#define SYNCRUN_WORKER_USER_PREFIX "sr-"
+#define SYNCRUN_USERDB_DIR         "/run/userdb"
+
 /* What runs beside workers: syncrun-reconnect@CONNECTION.service, syncrun-delete@CONNECTOR.service. */
 #define SYNCRUN_RECONNECT_UNIT_PREFIX "syncrun-reconnect@"
 #define SYNCRUN_DELETE_UNIT_PREFIX    "syncrun-delete@"

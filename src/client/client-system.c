@@ -154,3 +154,12 @@ int client_count_actions(Client *client)
         }
         return r < 0 ? r : n;
 }
+
+int client_daemon_uid(Client *client, uid_t *ret)
+{
+        _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+        int r;
+
+        r = sd_bus_get_name_creds(client_bus(client), SYNCRUN_BUS_NAME, SD_BUS_CREDS_EUID, &creds);
+        return r < 0 ? r : sd_bus_creds_get_euid(creds, ret);
+}

@@ -46,3 +46,11 @@ int client_unit_view(Client *client, const char *unit, ClientUnitView *ret) _mus
  * Return: their number; negative errno.
  */
 int client_count_actions(Client *client) _must_check_;
+
+/**
+ * client_daemon_uid() - whose process the daemon is
+ *
+ * Context: blocks for the bus; starts no daemon.
+ * Return: 0; negative errno, also where there is none.
+ */
+int client_daemon_uid(Client *client, uid_t *ret) _must_check_;

@@ -59,16 +59,17 @@ static int read_entry(sd_journal *journal, struct json_object **ret)
         return 0;
 }
 
-/* FIELD=VALUE, or what was matched before. */
-static int match_also(sd_journal *journal, const char *field, const char *value)
+static int add_matches(sd_journal *journal, const LogMatch *match)
 {
-        _cleanup_free_ char *match = asprintf_or_null("%s=%s", field, value);
+        _cleanup_strv_free_ char **words = NULL;
         int r;
 
-        if (!match)
-                return -ENOMEM;
-        r = sd_journal_add_disjunction(journal);
-        return r < 0 ? r : sd_journal_add_match(journal, match, 0);
+        r = log_match_words(match, &words);
+        STRV_FOREACH(word, words)
+                if (r >= 0)
+                        r = streq(*word, "+") ? sd_journal_add_disjunction(journal)
+                                              : sd_journal_add_match(journal, *word, 0);
+        return r;
 }
 
 /* In front of the first line that is wanted. */
@@ -87,18 +88,14 @@ static int seek(sd_journal *journal, uint64_t lines)
 }
 
 /* In front of the lines that are wanted. */
-static int open_run(const char *run_id, const char *invocation_id, uint64_t lines, sd_journal **ret)
+static int open_run(const LogMatch *match, uint64_t lines, sd_journal **ret)
 {
         _cleanup_(sd_journal_closep) sd_journal *journal = NULL;
         int r;
 
         r = sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY);
         if (r >= 0)
-                r = match_also(journal, FIELD_RUN_ID, run_id);
-        if (r >= 0 && !isempty(invocation_id))
-                r = match_also(journal, "_SYSTEMD_INVOCATION_ID", invocation_id);
-        if (r >= 0 && !isempty(invocation_id))
-                r = match_also(journal, "INVOCATION_ID", invocation_id);
+                r = add_matches(journal, match);
         if (r >= 0)
                 r = seek(journal, lines);
         if (r < 0)
@@ -124,14 +121,34 @@ static int read_on(sd_journal *journal, JournalEntryCallback callback, void *use
         return r < 0 ? r : n;
 }
 
-int journal_read_run(const char *run_id, const char *invocation_id, uint64_t lines, JournalEntryCallback callback,
-                     void *userdata)
+int journal_read_run(const LogMatch *match, uint64_t lines, JournalEntryCallback callback, void *userdata)
 {
         _cleanup_(sd_journal_closep) sd_journal *journal = NULL;
         int r;
 
-        r = open_run(run_id, invocation_id, lines, &journal);
+        r = open_run(match, lines, &journal);
         return r < 0 ? r : read_on(journal, callback, userdata);
+}
+
+int journal_find_connector(const char *run_id, char **ret)
+{
+        _cleanup_(sd_journal_closep) sd_journal *journal = NULL;
+        _cleanup_free_ char *name = NULL;
+        const LogMatch by_daemon = { .run_id = run_id, .daemon_uid = (uid_t) -1, .worker_uid = (uid_t) -1 };
+        int r;
+
+        r = open_run(&by_daemon, UINT64_MAX, &journal);
+        if (r >= 0)
+                r = sd_journal_next(journal);
+        if (r <= 0)
+                return r;
+        name = field_text(journal, FIELD_CONNECTOR);
+        if (!name)
+                return -ENOMEM;
+        if (!connector_name_is_valid(name))
+                return 0;
+        *ret = TAKE_PTR(name);
+        return 1;
 }
 
 /* ---- Following */
@@ -166,8 +183,8 @@ static int on_news(sd_event_source *source, int fd, uint32_t revents, void *user
         return r == SD_JOURNAL_NOP ? 0 : follow(follower, source);
 }
 
-int journal_follow_run(sd_event *loop, const char *run_id, const char *invocation_id, uint64_t lines,
-                       JournalEntryCallback callback, void *userdata, JournalFollower **ret)
+int journal_follow_run(sd_event *loop, const LogMatch *match, uint64_t lines, JournalEntryCallback callback,
+                       void *userdata, JournalFollower **ret)
 {
         _cleanup_(journal_follower_freep) JournalFollower *follower = calloc(1, sizeof(JournalFollower));
         int r, fd = -EBADF;
@@ -176,7 +193,7 @@ int journal_follow_run(sd_event *loop, const char *run_id, const char *invocatio
                 return -ENOMEM;
         follower->callback = callback;
         follower->userdata = userdata;
-        r = open_run(run_id, invocation_id, lines, &follower->journal);
+        r = open_run(match, lines, &follower->journal);
         if (r >= 0)
                 r = fd = sd_journal_get_fd(follower->journal);
         if (r >= 0)

@@ -6,6 +6,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/json-util.h"
+#include "model/log-match.h"
 
 /**
  * JournalEntryCallback - is given each line, oldest first
@@ -16,14 +17,23 @@ typedef void (*JournalEntryCallback)(struct json_object *entry, void *userdata);
 
 /**
  * journal_read_run() - the newest lines of a run
- * @invocation_id: of its unit; NULL or "": not known, and systemd's own lines are left out
- * @lines:         at most so many; UINT64_MAX: all
+ * @match: which ones; without an invocation id systemd's own are left out
+ * @lines: at most so many; UINT64_MAX: all
  *
  * Context: blocks for reading the journal.
  * Return: the number of lines; negative errno.
  */
-int journal_read_run(const char *run_id, const char *invocation_id, uint64_t lines, JournalEntryCallback callback,
+int journal_read_run(const LogMatch *match, uint64_t lines, JournalEntryCallback callback,
                      void *userdata) _must_check_;
+
+/**
+ * journal_find_connector() - the connector of a run that the history does not know, as the daemon's lines name it
+ * @ret: set when 1 is returned; freed by the caller
+ *
+ * Context: blocks for reading the journal.
+ * Return: 1; 0 where there is none; negative errno.
+ */
+int journal_find_connector(const char *run_id, char **ret) _must_check_;
 
 /* The same, and what comes after. */
 typedef struct JournalFollower JournalFollower;
@@ -34,8 +44,8 @@ typedef struct JournalFollower JournalFollower;
  *
  * A failure to read on ends the loop with its errno. Return: 0; negative errno.
  */
-int journal_follow_run(sd_event *loop, const char *run_id, const char *invocation_id, uint64_t lines,
-                       JournalEntryCallback callback, void *userdata, JournalFollower **ret) _must_check_;
+int journal_follow_run(sd_event *loop, const LogMatch *match, uint64_t lines, JournalEntryCallback callback,
+                       void *userdata, JournalFollower **ret) _must_check_;
 
 JournalFollower *journal_follower_free(JournalFollower *follower);
 DEFINE_TRIVIAL_CLEANUP_FUNC(JournalFollower *, journal_follower_free);

@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <syslog.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/names.h"
 #include "base/string-util.h"
+#include "client/client-system.h"
 #include "ctl/journal.h"
 #include "model/run.h"
 
@@ -38,6 +41,21 @@ void log_view_entry(struct json_object *entry, void *userdata)
                       c == COLOUR_NORMAL ? "" : colour(COLOUR_NORMAL));
 }
 
+LogMatch log_view_match(Ctl *ctl, const char *id, const char *connector, struct json_object *run)
+{
+        LogMatch match = {
+                .run_id = id,
+                .connector = connector ?: json_text(run, "connector"),
+                .invocation_id = json_text(run, "invocation_id"),
+        };
+
+        match.worker_uid = log_match_worker_uid(SYNCRUN_USERDB_DIR, match.connector);
+        /* One that is away left its lines as who asks, or as its unit. */
+        if (!ctl->client || client_daemon_uid(ctl->client, &match.daemon_uid) < 0)
+                match.daemon_uid = geteuid();
+        return match;
+}
+
 const char *log_view_why_none(struct json_object *run)
 {
         /* Started for a connector, and not as a unit. */
@@ -49,6 +67,7 @@ const char *log_view_why_none(struct json_object *run)
 
 int log_view_print_run(Ctl *ctl, struct json_object *run)
 {
+        LogMatch match = log_view_match(ctl, json_text(run, "id"), NULL, run);
         LogView output = { .ctl = ctl };
         int n;
 
@@ -58,8 +77,7 @@ int log_view_print_run(Ctl *ctl, struct json_object *run)
                 return 0;
         }
         (void) putchar('\n');
-        n = journal_read_run(json_text(run, "id"), json_text(run, "invocation_id"),
-                             option_lines(&ctl->options, STATUS_LOG_LINES), log_view_entry, &output);
+        n = journal_read_run(&match, option_lines(&ctl->options, STATUS_LOG_LINES), log_view_entry, &output);
         if (n < 0)
                 return ctl_fail_errno(n, "Could not read the journal");
         if (n == 0)

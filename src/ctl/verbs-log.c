@@ -130,12 +130,14 @@ static int follow_run(Ctl *ctl, struct json_object *run, uint64_t lines)
         _cleanup_(journal_follower_freep) JournalFollower *follower = NULL;
         _cleanup_(follow_done) Follow follow = { .ctl = ctl, .view.ctl = ctl, .run_id = json_text(run, "id") };
         _cleanup_client_error_ ClientError e = {};
+        LogMatch match;
         Client *client;
         int status, r;
 
         status = ctl_client(ctl, &client);
         if (status != 0)
                 return status;
+        match = log_view_match(ctl, follow.run_id, NULL, run);
         if (client_watch_events(client, on_event, &follow, &events_slot, &e) < 0)
                 return ctl_fail(&e, "Could not watch the run");
         r = sd_bus_match_signal(client_bus(client), &owner_slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
@@ -145,8 +147,7 @@ static int follow_run(Ctl *ctl, struct json_object *run, uint64_t lines)
         if (r < 0)
                 return ctl_fail_errno(r, "Could not watch the run");
         look(&follow);
-        r = journal_follow_run(follow.loop, follow.run_id, json_text(run, "invocation_id"), lines, on_line, &follow,
-                               &follower);
+        r = journal_follow_run(follow.loop, &match, lines, on_line, &follow, &follower);
         if (r >= 0)
                 r = sd_event_loop(follow.loop);
         (void) sd_bus_detach_event(client_bus(client));
@@ -161,9 +162,11 @@ int verb_log(Ctl *ctl, int argc, char **argv)
 {
         _cleanup_json_ struct json_object *connector = NULL, *run = NULL;
         uint64_t lines = option_given(&ctl->options, OPTION_LINES) ? ctl->options.lines : UINT64_MAX;
+        _cleanup_free_ char *name = NULL;
         LogView view = { .ctl = ctl };
         const char *id = argv[1];
-        int status, n;
+        LogMatch match;
+        int status, n = 0;
 
         status = ctl_find_run(ctl, argv[1], &connector, &run);
         if (status == 0 && connector && !run)
@@ -176,7 +179,11 @@ int verb_log(Ctl *ctl, int argc, char **argv)
                 return follow_run(ctl, run, lines);
         /* A run that the history has forgotten, or a service that is down: the journal may know more. */
         ctl_begin(ctl);
-        n = journal_read_run(id, json_text(run, "invocation_id"), lines, log_view_entry, &view);
+        if (!run)
+                n = journal_find_connector(id, &name);
+        match = log_view_match(ctl, id, name, run);
+        if (n >= 0)
+                n = journal_read_run(&match, lines, log_view_entry, &view);
         if (n < 0)
                 return ctl_fail_errno(n, "Could not read the journal");
         if (n > 0)

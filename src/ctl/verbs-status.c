@@ -15,7 +15,7 @@
 #include "ctl/log-view.h"
 #include "model/run.h"
 
-#define LABEL_WIDTH      12
+#define LABEL_WIDTH 12
 
 /* ---- Lines of "label: value" */
 
@@ -347,11 +347,14 @@ static int print_status_json(Ctl *ctl, struct json_object *connector, struct jso
             json_add(object, "connector", json_object_get(connector)) < 0 ||
             json_add(object, "run", json_object_get(run)) < 0)
                 return ctl_oom();
-        /* What cannot be read is no reason to keep back the rest. */
-        if (run && !ctl->options.host &&
-            journal_read_run(json_text(run, "id"), json_text(run, "invocation_id"),
-                             option_lines(&ctl->options, STATUS_LOG_LINES), log_view_entry, &output) < 0)
-                (void) json_object_array_del_idx(output.array, 0, json_object_array_length(output.array));
+        if (run && !ctl->options.host) {
+                LogMatch match = log_view_match(ctl, json_text(run, "id"), NULL, run);
+
+                /* What cannot be read is no reason to keep back the rest. */
+                if (journal_read_run(&match, option_lines(&ctl->options, STATUS_LOG_LINES), log_view_entry, &output) <
+                    0)
+                        (void) json_object_array_del_idx(output.array, 0, json_object_array_length(output.array));
+        }
         ctl_print_json(ctl, object);
         return 0;
 }

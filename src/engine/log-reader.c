@@ -19,6 +19,7 @@
 #include "base/names.h"
 #include "base/string-util.h"
 #include "engine/engine-internal.h"
+#include "model/log-match.h"
 
 #define PROGRAM        "journalctl"
 #define COMPLAINT_MAX  (4 * KIB) /* bytes of what journalctl says on stderr */
@@ -275,30 +276,31 @@ static int on_late(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* Its words, freed by the caller: the lines of the run and, by its invocation, of its unit, as the unit itself and as
- * PID 1 wrote them. */
+/* Its words, freed by the caller. */
 static char **command_line(const Run *run, unsigned lines)
 {
-        const char *invocation = strempty(run->invocation_id);
-        const char *words[] = { PROGRAM, "--no-pager", "--output=json", "--reverse",
-                                "--output-fields=MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_PID" };
-        _cleanup_free_ char *number = asprintf_or_null("--lines=%u", lines);
-        _cleanup_free_ char *by_run = asprintf_or_null(FIELD_RUN_ID "=%s", run->id);
-        _cleanup_free_ char *by_unit = asprintf_or_null("_SYSTEMD_INVOCATION_ID=%s", invocation);
-        _cleanup_free_ char *by_pid1 = asprintf_or_null("INVOCATION_ID=%s", invocation);
-        const char *matches[] = { by_run, "+", by_unit, "+", by_pid1 };
+        static const char *const words[] = { PROGRAM, "--no-pager", "--output=json", "--reverse",
+                                             "--output-fields=MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_PID" };
+        const LogMatch match = {
+                .run_id = run->id,
+                .connector = run->connector,
+                .invocation_id = run->invocation_id,
+                .daemon_uid = geteuid(),
+                .worker_uid = log_match_worker_uid(SYNCRUN_USERDB_DIR, strempty(run->connector)),
+        };
+        _cleanup_strv_free_ char **matches = NULL;
         char **ret = NULL;
-        int r;
+        int r = 0;
 
-        if (!number || !by_run || !by_unit || !by_pid1)
-                return NULL;
-        r = strv_extend(&ret, words[0]);
-        for (size_t i = 1; r >= 0 && i < ELEMENTSOF(words); i++)
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(words); i++)
                 r = strv_extend(&ret, words[i]);
         if (r >= 0)
-                r = strv_extend(&ret, number);
-        for (size_t i = 0; r >= 0 && i < (isempty(invocation) ? 1 : ELEMENTSOF(matches)); i++)
-                r = strv_extend(&ret, matches[i]);
+                r = strv_consume(&ret, asprintf_or_null("--lines=%u", lines));
+        if (r >= 0)
+                r = log_match_words(&match, &matches);
+        STRV_FOREACH(word, matches)
+                if (r >= 0)
+                        r = strv_extend(&ret, *word);
         return r >= 0 ? ret : strv_free(ret);
 }
 

@@ -79,7 +79,11 @@ def test_lines(shim, key, run, journal):
     assert (binary["message"], binary["pid"]) == ("café\ufffd", None)
     assert newest == {"timestamp": "2025-11-22T08:26:41.500000Z", "priority": 3, "identifier": "connector", "pid": 77, "message": "newest"}
     words = journal.arguments()
-    assert {"--output=json", "--reverse", "--lines=100"} <= set(words) and words[-1] == f"SYNCRUN_RUN_ID={run}"
+    assert {"--output=json", "--reverse", "--lines=100"} <= set(words)
+    matches = words[words.index("--lines=100") + 1:]
+    assert matches[:5] == [f"SYNCRUN_RUN_ID={run}", "_SYSTEMD_UNIT=syncrund.service", "_SYSTEMD_UNIT=syncrun@bank.service",
+                           "+", f"SYNCRUN_RUN_ID={run}"]
+    assert matches[-1] == f"_UID={os.geteuid()}"
     shim.get(f"/v1/sync-runs/{run}/log?lines=500", key)
     assert "--lines=500" in journal.arguments()
 

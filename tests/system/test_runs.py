@@ -184,6 +184,31 @@ def test_syncrunctl(machine, syncrun):
     syncrun.remove("by-hand")
 
 
+def test_only_those_who_ran_it_write_its_log(machine, syncrun):
+    """Anybody may write lines with any field but those that journald adds."""
+    syncrun.add_pull("quoted", 1, 10)
+    run = syncrun.wait_end(syncrun.start("quoted"))
+    for field, value in (("SYNCRUN_RUN_ID", run["id"]), ("INVOCATION_ID", run["invocation_id"])):
+        line = f"MESSAGE=forged by {field}\\nPRIORITY=3\\nSYSLOG_IDENTIFIER=syncrund\\n{field}={value}\\n"
+        machine.run("sh", "-c", f"printf '{line}' | logger --journald", user="nobody")
+        machine.wait_journal(f"MESSAGE=forged by {field}")
+    shown = (machine.output("syncrunctl", "--no-pager", "log", "quoted"),
+             machine.output("syncrunctl", "--no-pager", "log", "--follow", "--lines=100", "quoted"),
+             machine.output("syncrunctl", "--no-pager", "status", "quoted"),
+             machine.output("syncrunctl", "--no-pager", "status", "--json=short", "quoted"),
+             syncrun.data("DescribeLog", "sa{sv}", run["id"], 0)[0])
+    for text in shown:
+        assert "forged" not in text
+        for true in ("done", "succeeded", "syncrun@quoted.service"):  # the last one is PID 1's
+            assert true in text
+    # Of a run that the history has forgotten, the daemon's lines name the connector.
+    machine.shell("systemctl stop syncrund.service && systemctl mask --runtime syncrund.service")
+    forgotten = machine.output("syncrunctl", "--no-pager", "log", run["id"])
+    machine.shell("systemctl unmask --runtime syncrund.service && systemctl start syncrund.service")
+    assert "forged" not in forgotten and "done" in forgotten and "succeeded" in forgotten
+    syncrun.remove("quoted")
+
+
 def test_log_follows_until_the_end(machine, syncrun):
     """Also over a restart of the daemon, in the middle of which the run ends."""
     syncrun.add_pull("told", 1, 10, gate=True)
