@@ -93,9 +93,32 @@ def wait_port(port):
             time.sleep(0.02)
 
 
+def scheduled_usec(pid, which):
+    return sum(int(task.read_text().split()[which]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1000
+
+
 def cpu_usec(pid):
     """What a process has had of processors, with all its threads."""
-    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1000
+    return scheduled_usec(pid, 0)
+
+
+def waited_usec(pid):
+    """How long its threads were ready and had none."""
+    return scheduled_usec(pid, 1)
+
+
+def disk_usec(folder, n=30):
+    """A write of what a small commit puts into a log that is used again, and fdatasync(); without waiting for a processor."""
+    pages, times = bytes(4 * 4120), []
+    with open(folder / "probe", "wb", buffering=0) as file:
+        file.write(pages * n)
+        os.fdatasync(file.fileno())
+        for i in range(n):
+            begin, waited = time.monotonic(), waited_usec(os.getpid())
+            os.pwrite(file.fileno(), pages, i * len(pages))
+            os.fdatasync(file.fileno())
+            times.append(1e6 * (time.monotonic() - begin) - waited_usec(os.getpid()) + waited)
+    return statistics.median(times)
 
 
 def pss_bytes(pid):
@@ -343,6 +366,9 @@ class World(Server):
     def cpu_parts(self):
         return {name: cpu_usec(process.pid) for name, process in self.parts.items()}
 
+    def waited_parts(self):
+        return {name: waited_usec(process.pid) for name, process in self.parts.items()}
+
     def close(self):
         self.shim.close()
         self.daemon.close()
@@ -394,15 +420,20 @@ def measure_end_to_end(args, opened):
     world = opened.enter_context(contextlib.closing(World(1))).start()
     title("From a report over D-Bus to the last client, one report at a time")
     table("streams", "committed and signalled, p50", "the reporter's answer", "the last client", "p99",
-          "from the signal to the last client", *(f"processor: {part}" for part in world.parts))
+          "from the signal to the last client", *(f"processor: {part}" for part in world.parts),
+          *(f"waits for one: {part}" for part in world.parts), "a write and fdatasync() beside it")
     for n_streams in (1, 100, 1000) if args.quick else (1, 100, 1000, 10000):
         with contextlib.closing(Load(world, "end-to-end", world.shim.port, n_streams, world.key,
                                      environment=world.environment)) as load:
             load.open_all().run(1, args.msec // 4)
-            parts = world.cpu_parts()
-            rounds = [load.run(1, args.msec) for _ in range(args.rounds)]
+            parts, waited, rounds, disk = world.cpu_parts(), world.waited_parts(), [], []
+            for _ in range(args.rounds):
+                rounds.append(load.run(1, args.msec))
+                disk.append(disk_usec(world.folder))
         n_done = sum(one["n"] for one in rounds)
         parts = [(usec - parts[name]) / n_done for name, usec in world.cpu_parts().items()]
+        parts += [(usec - waited[name]) / n_done for name, usec in world.waited_parts().items()]
+        parts.append(statistics.median(disk))
         seen = medians(rounds)
         row(n_streams, *(f"{seen[key]:,} µs" for key in ("to_signal", "to_answer", "p50", "p99", "from_signal")),
             *(f"{usec:,.0f} µs" for usec in parts))
