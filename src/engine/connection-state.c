@@ -260,12 +260,24 @@ static int update(ConnectionEntry *connection, const Shown *shown, bool changed)
 
 static int settle(ConnectionEntry *connection);
 
+/* The clock was set back: nothing has happened later than now, or all runs until then would count as before it.
+ * Return: whether it was. */
+static bool bring_back(ConnectionRecord *record, usec_t now)
+{
+        bool ahead = record->since_usec > now || record->renewed_usec > now;
+
+        record->since_usec = MIN(record->since_usec, now);
+        record->renewed_usec = MIN(record->renewed_usec, now);
+        return ahead;
+}
+
 static int update_each(Engine *engine)
 {
         usec_t now = engine_now(engine, CLOCK_REALTIME), due = USEC_INFINITY;
         ConnectionEntry *connection, *next;
 
         HASH_ITER(hh, engine->connections, connection, next) {
+                bool changed;
                 Shown shown;
                 int r;
 
@@ -274,9 +286,10 @@ static int update_each(Engine *engine)
                 r = settle(connection);
                 if (r < 0)
                         return r;
+                changed = bring_back(&connection->record, now) || r > 0;
                 shown = look(connection->definition, &connection->record, now);
                 due = MIN(due, shown.next_usec);
-                r = update(connection, &shown, r > 0);
+                r = update(connection, &shown, changed);
                 if (r < 0)
                         return r;
         }

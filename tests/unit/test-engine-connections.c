@@ -326,6 +326,36 @@ static void test_clock_steps(void **state)
         fixture_run_until(f, fixture_has(f->news, "connection acme expiring"));
 }
 
+/* What was lost by a clock that went ahead is found again by runs that begin after that was set right. */
+static void check_clock_set_back(EngineFixture *f, bool restart)
+{
+        fixture_open_two(f);
+        fixture_fail_run(f, "bank", ATTENTION_CONNECTION_LOST);
+        if (restart)
+                fixture_close(f);
+        fixture_set_clock(NOON - DAY);
+        if (restart)
+                fixture_open(f);
+        else
+                engine_clock_changed(f->engine);
+        fixture_settle(f);
+        expect_state(f, "lost");
+        assert_in_range(fixture_acme(f).since_usec, 1, fixture_now(CLOCK_REALTIME));
+        fixture_advance_clock(USEC_PER_MINUTE);
+        fixture_succeed_run(f, "bank");
+        expect_state(f, "active");
+}
+
+static void test_clock_set_back(void **state)
+{
+        check_clock_set_back(*state, false);
+}
+
+static void test_clock_set_back_meanwhile(void **state)
+{
+        check_clock_set_back(*state, true);
+}
+
 static void test_time_zone(void **state)
 {
         EngineFixture *f = *state;
@@ -461,6 +491,8 @@ int main(void)
                 ENGINE_TEST(test_warning_is_configurable),
                 ENGINE_TEST(test_end_by_reconnection),
                 ENGINE_TEST(test_clock_steps),
+                ENGINE_TEST(test_clock_set_back),
+                ENGINE_TEST(test_clock_set_back_meanwhile),
                 ENGINE_TEST(test_time_zone),
                 ENGINE_TEST(test_users),
                 ENGINE_TEST(test_a_shared_connection),
