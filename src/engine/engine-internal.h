@@ -175,6 +175,7 @@ struct Engine {
         uint64_t published_seq;    /* of the newest that was told */
 
         int64_t clock_offset_usec; /* CLOCK_REALTIME less CLOCK_BOOTTIME, as last seen */
+        int64_t slept_usec;        /* likewise CLOCK_BOOTTIME less CLOCK_MONOTONIC: how long the machine slept */
         bool started;
         bool store_failed;
         int broken; /* negative errno: the working copies are worth nothing */

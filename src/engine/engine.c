@@ -248,6 +248,7 @@ int engine_start(Engine *engine)
 
         engine->clock_offset_usec =
                         (int64_t) (engine_now(engine, CLOCK_REALTIME) - engine_now(engine, CLOCK_BOOTTIME));
+        engine->slept_usec = (int64_t) (engine_now(engine, CLOCK_BOOTTIME) - engine_now(engine, CLOCK_MONOTONIC));
         engine->committed_ticket = engine->announced_ticket = store_ticket(engine->store);
         r = engine_reconcile(engine);
         if (r < 0)

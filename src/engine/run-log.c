@@ -373,14 +373,18 @@ void store_log_recovered(void)
 
 /* ---- The clock */
 
-#define CLOCK_STEP_TOLD_USEC USEC_PER_MINUTE /* smaller steps are the daily bread of NTP */
-
-void clock_log(int64_t step_usec)
+void clock_log(int64_t step_usec, int64_t slept_usec)
 {
         char span[TIMESPAN_TEXT_MAX];
         usec_t step = (usec_t) llabs(step_usec);
 
-        if (step < CLOCK_STEP_TOLD_USEC)
+        if (slept_usec >= (int64_t) SCHEDULE_LATE_MAX_USEC) {
+                (void) timespan_format(span, sizeof(span), (usec_t) slept_usec, USEC_PER_SEC);
+                log_notice("The machine slept for %s: scheduled times that came meanwhile are made up for, where "
+                           "Persistent=yes.",
+                           span);
+        }
+        if (step < SCHEDULE_LATE_MAX_USEC)
                 return;
         (void) timespan_format(span, sizeof(span), step, USEC_PER_SEC);
         if (step_usec < 0)

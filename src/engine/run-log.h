@@ -63,4 +63,4 @@ void store_log_failed(int error);
 void store_log_recovered(void);
 
 /* The clock was set: why a time may be run twice, or late. */
-void clock_log(int64_t step_usec);
+void clock_log(int64_t step_usec, int64_t slept_usec);

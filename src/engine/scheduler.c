@@ -192,6 +192,31 @@ static void serve(ConnectorEntry *c, usec_t now)
                 lifecycle_retry_due(c);
 }
 
+/* What has become of the clock since it was looked at last. */
+typedef struct ClockChange {
+        int64_t step_usec; /* how far it stands from where it would stand had nobody set it */
+        int64_t slept_usec; /* so much of the time the machine slept, but for what lies between two looks */
+} ClockChange;
+
+static ClockChange clock_change(const Engine *engine)
+{
+        usec_t boot = engine_now(engine, CLOCK_BOOTTIME);
+
+        return (ClockChange) {
+                .step_usec = (int64_t) (engine_now(engine, CLOCK_REALTIME) - boot) - engine->clock_offset_usec,
+                .slept_usec = (int64_t) (boot - engine_now(engine, CLOCK_MONOTONIC)) - engine->slept_usec,
+        };
+}
+
+/* Whoever tells of the clock may come later than the timer: what it has jumped over is not what is due now. */
+static bool clock_has_jumped(const Engine *engine)
+{
+        ClockChange change = clock_change(engine);
+
+        return (usec_t) llabs(change.step_usec) >= SCHEDULE_LATE_MAX_USEC ||
+               change.slept_usec >= (int64_t) SCHEDULE_LATE_MAX_USEC;
+}
+
 static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Engine *engine = userdata;
@@ -199,6 +224,10 @@ static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
         HeapNode *first;
         unsigned n = 0;
 
+        if (clock_has_jumped(engine)) {
+                engine_clock_changed(engine);
+                return 0; /* the timer is set anew */
+        }
         engine->serving_due = true;
         /* The first in any case: if its time has not come, the clock was set back. */
         while (engine->broken >= 0 && n < SERVED_AT_ONCE_MAX && (first = engine->due.first) &&
@@ -256,16 +285,6 @@ bool scheduler_same_schedule(const ConnectorDefinition *a, const ConnectorDefini
         return true;
 }
 
-/* How far the clock stands from where it would stand had nobody set it since we looked last. */
-static int64_t clock_step(Engine *engine)
-{
-        int64_t offset = (int64_t) (engine_now(engine, CLOCK_REALTIME) - engine_now(engine, CLOCK_BOOTTIME));
-        int64_t step = offset - engine->clock_offset_usec;
-
-        engine->clock_offset_usec = offset;
-        return step;
-}
-
 static usec_t shifted(usec_t usec, int64_t step)
 {
         if (usec == USEC_INFINITY)
@@ -290,14 +309,16 @@ static bool shift_retry(ConnectorEntry *c, int64_t step)
 }
 
 /* What had come by the old clock, and waits for its random delay, waits on: for a span, where no calendar says when it
- * was due. */
-static void take_over_delayed(ConnectorEntry *c, int64_t step)
+ * was due. What has come by the new one just now is late. */
+static void take_over_delayed(ConnectorEntry *c, const ClockChange *change)
 {
-        usec_t before = shifted(engine_now(c->published.engine, CLOCK_REALTIME), -step);
+        usec_t now = engine_now(c->published.engine, CLOCK_REALTIME), elapse = c->schedule.elapse_usec;
+        int64_t step = change->step_usec;
 
-        if (c->schedule.elapse_usec > before)
-                c->schedule = (ScheduleNext){ .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
-        else if (c->schedule.missed || c->definition->n_calendars == 0) {
+        if (elapse > usec_sub(shifted(now, -step), (usec_t) MAX(change->slept_usec, (int64_t) 0))) {
+                if (elapse > now || now - elapse >= SCHEDULE_LATE_MAX_USEC)
+                        c->schedule = (ScheduleNext){ .elapse_usec = USEC_INFINITY, .due_usec = USEC_INFINITY };
+        } else if (c->schedule.missed || c->definition->n_calendars == 0) {
                 c->schedule.elapse_usec = shifted(c->schedule.elapse_usec, step);
                 c->schedule.due_usec = shifted(c->schedule.due_usec, step);
         }
@@ -305,17 +326,19 @@ static void take_over_delayed(ConnectorEntry *c, int64_t step)
 
 void scheduler_clock_changed(Engine *engine)
 {
-        int64_t step = clock_step(engine);
+        ClockChange change = clock_change(engine);
         ConnectorEntry *c, *next;
 
-        clock_log(step);
+        engine->clock_offset_usec += change.step_usec;
+        engine->slept_usec += change.slept_usec;
+        clock_log(change.step_usec, change.slept_usec);
         HASH_ITER(hh, engine->connectors, c, next) {
-                bool retry_shifted = shift_retry(c, step);
+                bool retry_shifted = shift_retry(c, change.step_usec);
                 usec_t before = c->next_elapse_usec;
 
                 if (!c->definition)
                         continue;
-                take_over_delayed(c, step);
+                take_over_delayed(c, &change);
                 scheduler_update(c, SCHEDULE_RESUMED);
                 if (retry_shifted)
                         connector_save(c, 0);

@@ -9,6 +9,10 @@
  * event has fractions of a second cannot keep the machine busy. */
 #define SCHEDULE_DISTANCE_USEC (500 * USEC_PER_MSEC)
 
+/* A time that a step of the clock passed over, or that came while the machine slept, is late if it is no further back
+ * than this, and not missed: such steps are the daily bread of NTP, and that of a leap second. */
+#define SCHEDULE_LATE_MAX_USEC USEC_PER_MINUTE
+
 /* What the schedule needs to know of a connector's past; CLOCK_REALTIME, 0 is "never". */
 typedef struct SchedulePast {
         usec_t first_seen_usec;    /* when the connector was first loaded */

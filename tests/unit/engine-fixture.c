@@ -23,6 +23,7 @@
 /* The clock's reading takes no userdata. */
 static int64_t clock_offset;
 static usec_t let_pass; /* by the clocks that nobody sets, too */
+static usec_t slept;    /* so much of that */
 /* 0: they go. */
 static usec_t clock_stands_at, boot_stands_at, monotonic_stands_at;
 
@@ -35,8 +36,8 @@ usec_t fixture_now(clockid_t clock)
         if (clock == CLOCK_REALTIME)
                 return stands ? clock_stands_at : now_usec(clock) + (usec_t) clock_offset;
         if (stands)
-                return let_pass + (clock == CLOCK_BOOTTIME ? boot_stands_at : monotonic_stands_at);
-        return let_pass + now_usec(clock);
+                return let_pass + (clock == CLOCK_BOOTTIME ? boot_stands_at : monotonic_stands_at - slept);
+        return let_pass + now_usec(clock) - (clock == CLOCK_MONOTONIC ? slept : 0);
 }
 
 void fixture_set_clock(usec_t usec)
@@ -64,6 +65,12 @@ void fixture_let_pass(usec_t usec)
 {
         let_pass += usec;
         fixture_advance_clock(usec);
+}
+
+void fixture_sleep(usec_t usec)
+{
+        slept += usec;
+        fixture_let_pass(usec);
 }
 
 /* The clock stands while the engine arms its timers, so that a slow machine does not miss the time. */
@@ -233,7 +240,7 @@ int engine_fixture_setup(void **state)
         *state = f;
         fixture_launcher_init(f);
         clock_offset = 0;
-        clock_stands_at = let_pass = 0;
+        clock_stands_at = let_pass = slept = 0;
         log_set_target(LOG_TARGET_NULL);
         /* In memory where that can be: the tests commit often. */
         (void) snprintf(f->folder, sizeof(f->folder), "%s/syncrun-test-engine-XXXXXX",

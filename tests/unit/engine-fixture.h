@@ -94,6 +94,7 @@ void fixture_stop_clock(usec_t usec);
 void fixture_advance_clock(usec_t usec); /* it is set */
 void fixture_let_pass(usec_t usec);      /* it goes on, as all clocks; timers that are armed already do not notice */
 usec_t fixture_now(clockid_t clock);
+void fixture_sleep(usec_t usec);         /* likewise, and the machine sleeps meanwhile */
 void fixture_come_near(EngineFixture *f, usec_t usec); /* set just before a time, and the engine was told */
 
 void fixture_write_connector(EngineFixture *f, const char *name, const char *text); /* NULL removes it */

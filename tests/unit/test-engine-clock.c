@@ -134,13 +134,13 @@ static void go_back_and_forth(EngineFixture *f, uint64_t seed)
                 bool back = draw(&seed, 2) == 0, away = draw(&seed, 3) == 0;
 
                 now = fixture_now(CLOCK_REALTIME);
-                /* Within what a clock may say, and not at the very second of a time. */
+                /* Within what a clock may say, and not just after a time, which then would be late. */
                 if (now + step > BEGIN + 20 * 365 * USEC_PER_DAY)
                         back = true;
                 if (now < step + 20 * 365 * USEC_PER_DAY)
                         back = false;
                 now = back ? now - step : now + step;
-                check_step(f, now / H * H + CLAMP(now % H, 10 * USEC_PER_SEC, H - 10 * USEC_PER_SEC), away);
+                check_step(f, now / H * H + CLAMP(now % H, 2 * SCHEDULE_LATE_MAX_USEC, H - 10 * USEC_PER_SEC), away);
         }
 }
 
@@ -218,6 +218,124 @@ static void test_leap_second(void **state)
         set_clock(f, midnight + 10 * USEC_PER_MINUTE, false);
         set_clock(f, midnight + 11 * USEC_PER_MINUTE, true);
         assert_int_equal(count_of(f, "hourly", "%"), 1);
+}
+
+/* Of what comes twice, or is passed over, nothing is lost and nothing runs twice: Persistent=no, too. */
+static void test_a_second_more_or_less(void **state)
+{
+        const usec_t midnight = BEGIN / (24 * H) * 24 * H + 24 * H;
+        EngineFixture *f = *state;
+
+        open_all(f, midnight - 10 * USEC_PER_MINUTE);
+        set_clock(f, midnight - 500 * USEC_PER_MSEC, false);
+        set_clock(f, midnight + 500 * USEC_PER_MSEC, false); /* without the last second of the day */
+        set_clock(f, midnight - 500 * USEC_PER_MSEC, false); /* and with two of them */
+        set_clock(f, midnight + 500 * USEC_PER_MSEC, false);
+        assert_int_equal(count_of(f, "hourly", "schedule"), 1);
+        assert_int_equal(count_of(f, "fleeting", "schedule"), 1);
+        assert_int_equal(count_of(f, "hourly", "%") + count_of(f, "fleeting", "%"), 2);
+}
+
+/* What is late for so long is late; after that it is missed. */
+static void test_late_and_missed(void **state)
+{
+        EngineFixture *f = *state;
+        const usec_t nine = BEGIN + H / 2;
+
+        open_all(f, BEGIN);
+        set_clock(f, nine + SCHEDULE_LATE_MAX_USEC - 1, false);
+        assert_int_equal(count_of(f, "hourly", "schedule"), 1);
+        assert_int_equal(count_of(f, "fleeting", "schedule"), 1);
+        set_clock(f, nine + H + SCHEDULE_LATE_MAX_USEC, false);
+        assert_int_equal(count_of(f, "hourly", "schedule"), 1);
+        assert_int_equal(count_of(f, "hourly", "catch-up"), 1);
+        assert_int_equal(count_of(f, "fleeting", "%"), 1);
+}
+
+/* ---- Sleep */
+
+/* The timers, which go on while the machine sleeps, or jump as the clock is set, may come before whoever tells of it. */
+static void wake_up(EngineFixture *f, bool told_first)
+{
+        if (told_first)
+                engine_clock_changed(f->engine);
+        else
+                expect_ok(sd_event_source_set_time(f->engine->due_timer, 1));
+        run_what_is_due(f);
+        engine_clock_changed(f->engine);
+        run_what_is_due(f);
+}
+
+/* Three times of each: one run makes up for them, where they are made up for, and says so. */
+static void check_missed(EngineFixture *f, bool sleeps, bool told_first)
+{
+        open_all(f, BEGIN);
+        if (sleeps)
+                fixture_sleep(3 * H);
+        else
+                fixture_advance_clock(3 * H);
+        wake_up(f, told_first);
+        assert_int_equal(count_of(f, "hourly", "catch-up"), 1);
+        assert_int_equal(count_of(f, "hourly", "%"), 1);
+        assert_int_equal(count_of(f, "fleeting", "%"), 0);
+        assert_int_equal(count_of(f, "every", "catch-up"), 1);
+        assert_int_equal(count_of(f, "every", "%"), 1);
+        assert_in_range(next_of(f, "fleeting"), BEGIN + 3 * H + H / 2, BEGIN + 3 * H + H / 2);
+
+        /* The next one is as any other. */
+        set_clock(f, BEGIN + 3 * H + H / 2, false);
+        assert_int_equal(count_of(f, "hourly", "schedule"), 1);
+        assert_int_equal(count_of(f, "fleeting", "schedule"), 1);
+}
+
+static void test_sleep(void **state)
+{
+        check_missed(*state, true, true);
+}
+
+static void test_sleep_and_the_timer_comes_first(void **state)
+{
+        check_missed(*state, true, false);
+}
+
+static void test_set_on(void **state)
+{
+        check_missed(*state, false, true);
+}
+
+static void test_set_on_and_the_timer_comes_first(void **state)
+{
+        check_missed(*state, false, false);
+}
+
+/* Woken up just after a time: that one is late. */
+static void test_short_sleep(void **state)
+{
+        EngineFixture *f = *state;
+
+        open_all(f, BEGIN + H / 2 - USEC_PER_SEC);
+        fixture_sleep(2 * USEC_PER_SEC);
+        wake_up(f, true);
+        assert_int_equal(count_of(f, "hourly", "schedule"), 1);
+        assert_int_equal(count_of(f, "fleeting", "schedule"), 1);
+}
+
+/* A run that slept, too, has its time still, and is heard of in time. */
+static void test_sleep_in_a_run(void **state)
+{
+        EngineFixture *f = *state;
+        Answer a;
+
+        open_all(f, BEGIN);
+        fixture_load_connector(f, "bank", CONNECTOR("[Run]\nTimeoutSec=1h\nStallTimeoutSec=10min\n"));
+        a = fixture_start(f, "bank", false);
+        expect_ok(fixture_attach(f, "bank").error);
+        fixture_sleep(8 * H);
+        engine_clock_changed(f->engine);
+        fixture_settle(f);
+        assert_int_equal(fixture_run(f, a.run_id)->state, RUN_RUNNING);
+        assert_true(engine_run_find(f->engine, a.run_id)->deadline_usec > fixture_now(CLOCK_MONOTONIC) + H / 2);
+        fixture_worker_ends(f, "bank", NULL);
 }
 
 /* The clock was years ahead, and is put right; what is missed after that is missed, and is seen to be. */
@@ -405,6 +523,14 @@ int main(void)
                 ENGINE_TEST(test_summer_time_ends),
                 ENGINE_TEST(test_summer_time_ends_at_a_time),
                 ENGINE_TEST(test_leap_second),
+                ENGINE_TEST(test_a_second_more_or_less),
+                ENGINE_TEST(test_late_and_missed),
+                ENGINE_TEST(test_sleep),
+                ENGINE_TEST(test_sleep_and_the_timer_comes_first),
+                ENGINE_TEST(test_set_on),
+                ENGINE_TEST(test_set_on_and_the_timer_comes_first),
+                ENGINE_TEST(test_short_sleep),
+                ENGINE_TEST(test_sleep_in_a_run),
                 ENGINE_TEST(test_missed_after_a_clock_that_was_ahead),
                 ENGINE_TEST(test_every_after_a_clock_that_was_ahead),
                 ENGINE_TEST(test_the_providers_word_stays),
