@@ -13,6 +13,7 @@
 #include "http/admission.h"
 #include "http/app.h"
 #include "http/auth.h"
+#include "http/backend.h"
 #include "http/health.h"
 #include "http/metrics.h"
 #include "http/respond.h"
@@ -22,7 +23,9 @@
 
 static void refuse_target(Request *request)
 {
-        if (request->target_error == -E2BIG)
+        if (request->target_error == -ENOMEM)
+                backend_refuse(request, &(ClientAnswer){ .error = -ENOMEM });
+        else if (request->target_error == -E2BIG)
                 surface_refuse(request, MHD_HTTP_URI_TOO_LONG, "The request's target has too many parts");
         else
                 surface_refuse(request, MHD_HTTP_BAD_REQUEST, "The request's target is malformed");

@@ -33,22 +33,28 @@ static void answer_json(Request *request, unsigned status, Buffer *json)
         request_answer(request, status, TYPE_JSON, buffer_take(json, &text) < 0 ? NULL : text);
 }
 
+static void refuse_oom(Request *request)
+{
+        request_answer(request, MHD_HTTP_INTERNAL_SERVER_ERROR, TYPE_JSON, NULL);
+}
+
 void surface_refuse(Request *request, unsigned status, const char *format, ...)
 {
         _cleanup_buffer_ Buffer json = {};
         JsonWriter w = JSON_WRITER_INIT(&json);
-        _cleanup_free_ char *text = NULL;
+        char *text = NULL;
         va_list ap;
-        int n;
 
         va_start(ap, format);
-        n = vasprintf(&text, format, ap);
-        va_end(ap);
-        if (n < 0)
+        if (vasprintf(&text, format, ap) < 0) {
                 text = NULL;
+                json.failed = true;
+        }
+        va_end(ap);
         json_open_object(&w, NULL);
         json_write_string(&w, error_key(request), text);
         json_close_object(&w);
+        free(text);
         answer_json(request, status, &json);
 }
 
@@ -78,14 +84,15 @@ static void refuse_value(Request *request, const char *name, const char *format,
         bool bare = streq(error_key(request), "detail");
         _cleanup_free_ char *text = NULL;
         va_list ap;
-        int n;
 
         va_start(ap, format);
-        n = vasprintf(&text, format, ap);
-        va_end(ap);
-        if (n < 0)
+        if (vasprintf(&text, format, ap) < 0)
                 text = NULL;
-        surface_refuse(request, UNPROCESSABLE, "%s%s%s", bare ? "" : name, bare ? "" : ": ", strempty(text));
+        va_end(ap);
+        if (text)
+                surface_refuse(request, UNPROCESSABLE, "%s%s%s", bare ? "" : name, bare ? "" : ": ", text);
+        else
+                refuse_oom(request);
 }
 
 bool surface_number(Request *request, const char *name, uint64_t min, uint64_t max, uint64_t *ret)
@@ -132,7 +139,9 @@ bool surface_word(Request *request, const char *name, const char *const *words, 
                 }
                 buffer_append_format(&all, "%s'%s'", i == 0 ? "" : words[i + 1] ? ", " : " or ", words[i]);
         }
-        if (text)
+        if (text && all.failed)
+                refuse_oom(request);
+        else if (text)
                 refuse_value(request, name, "Input should be %s", strempty(all.data));
         return !text;
 }
