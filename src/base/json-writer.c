@@ -11,22 +11,29 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 
-/* Bytes at the beginning of @s that stand in a JSON string as they are and are ASCII. Eight at a time: the highest bit
- * of a byte of the sum is set where that byte is wanted; what a borrow might set wrongly only costs the slow way. */
-static size_t plain_length(const char *s, size_t n)
+/* Eight bytes at a time: the highest bit of a byte of the sum is set where that byte is wanted; what a borrow might set
+ * wrongly only costs the slow way. */
+static bool is_plain(const char s[static 8])
 {
         const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+        uint64_t word, quote, backslash;
+
+        memcpy(&word, s, sizeof(word));
+        quote = word ^ ones * '"';
+        backslash = word ^ ones * '\\';
+        return !((word | (word - ones * 0x20) | (quote - ones) | (backslash - ones)) & high);
+}
+
+/* Bytes at the beginning of @s that stand in a JSON string as they are and are ASCII. */
+static size_t plain_length(const char *s, size_t n)
+{
         size_t i = 0;
 
-        for (uint64_t word; i + sizeof(word) <= n; i += sizeof(word)) {
-                uint64_t quote, backslash;
-
-                memcpy(&word, s + i, sizeof(word));
-                quote = word ^ ones * '"';
-                backslash = word ^ ones * '\\';
-                if ((word | (word - ones * 0x20) | (quote - ones) | (backslash - ones)) & high)
-                        break;
-        }
+        while (i + 8 <= n && is_plain(s + i))
+                i += 8;
+        /* The last ones together with some that were looked at before. */
+        if (i > 0 && i + 8 > n && is_plain(s + n - 8))
+                return n;
         while (i < n && (unsigned char) s[i] >= 0x20 && (unsigned char) s[i] < 0x80 && s[i] != '"' && s[i] != '\\')
                 i++;
         return i;

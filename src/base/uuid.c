@@ -20,10 +20,20 @@ static void format(const uint8_t b[static 16], char ret[static UUID_TEXT_MAX])
         *p = '\0';
 }
 
+/* Asked of the kernel for many at a time. Each id is handed out once, and what is left of it is in no dump worth more
+ * than the ids themselves: they are no secrets. Who forks executes another program, or makes none. */
 static int new_random(uint8_t b[static 16], unsigned version)
 {
-        if (getrandom(b, 16, 0) != 16)
-                return -errno;
+        static _Thread_local uint8_t pool[16 * 16];
+        static _Thread_local size_t n_left;
+
+        if (n_left == 0) {
+                if (getrandom(pool, sizeof(pool), 0) != (ssize_t) sizeof(pool))
+                        return -errno;
+                n_left = sizeof(pool);
+        }
+        n_left -= 16;
+        memcpy(b, pool + n_left, 16);
         b[6] = (uint8_t) ((b[6] & 0x0f) | version << 4);
         b[8] = (b[8] & 0x3f) | 0x80;
         return 0;

@@ -11,22 +11,8 @@
 typedef struct EventPublication {
         Publication publication;
         CommittedEvent event;
-        char *user_id;
-        char *run_id;
-        char *json;
+        char texts[]; /* of it */
 } EventPublication;
-
-static EventPublication *event_publication_free(EventPublication *p)
-{
-        if (!p)
-                return NULL;
-        free(p->user_id);
-        free(p->run_id);
-        free(p->json);
-        free(p);
-        return NULL;
-}
-DEFINE_TRIVIAL_CLEANUP_FUNC(EventPublication *, event_publication_free);
 
 static void append(Publication **first, Publication **tail, Publication *p)
 {
@@ -73,7 +59,7 @@ static void flush_events(Engine *engine)
         while (engine->events) {
                 Publication *p = take_first(&engine->events, &engine->events_tail);
 
-                event_publication_free(container_of(p, EventPublication, publication));
+                free(container_of(p, EventPublication, publication));
         }
         engine->n_events = 0;
 }
@@ -150,33 +136,41 @@ void publications_committed(Engine *engine, uint64_t ticket)
 static void on_event_publication(Engine *engine, Publication *p, int error)
 {
         if (error < 0) {
-                event_publication_free(container_of(p, EventPublication, publication));
+                free(container_of(p, EventPublication, publication));
                 return;
         }
         append(&engine->events, &engine->events_tail, p);
         engine->n_events++;
 }
 
+/* A copy with the byte that ends it. Return: where the next goes. */
+static char *put_text(char *to, const char *text, const char **ret)
+{
+        *ret = to;
+        return stpcpy(to, text) + 1;
+}
+
 static int event_publication_new(uint64_t seq, const char *user_id, const char *run_id, const char *json,
                                  EventPublication **ret)
 {
-        _cleanup_(event_publication_freep) EventPublication *p = calloc(1, sizeof(EventPublication));
+        EventPublication *p;
+        char *to;
 
+        user_id = strempty(user_id);
+        p = malloc(sizeof(EventPublication) + strlen(user_id) + strlen(run_id) + strlen(json) + 3);
         if (!p)
                 return -ENOMEM;
-        p->user_id = strdup(strempty(user_id));
-        p->run_id = strdup(run_id);
-        p->json = strdup(json);
-        if (!p->user_id || !p->run_id || !p->json)
-                return -ENOMEM;
-        p->event = (CommittedEvent) { .seq = seq, .user_id = p->user_id, .run_id = p->run_id, .json = p->json };
-        *ret = TAKE_PTR(p);
+        p->event = (CommittedEvent) { .seq = seq };
+        to = put_text(p->texts, user_id, &p->event.user_id);
+        to = put_text(to, run_id, &p->event.run_id);
+        (void) put_text(to, json, &p->event.json);
+        *ret = p;
         return 0;
 }
 
 int publish_event(Engine *engine, const Run *run, Event *event)
 {
-        _cleanup_(event_publication_freep) EventPublication *p = NULL;
+        _cleanup_free_ EventPublication *p = NULL;
         int r;
 
         r = event_publication_new(event->seq, run->user_id, run->id, event->json, &p);

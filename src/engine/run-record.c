@@ -142,18 +142,14 @@ static void on_run_publication(Engine *engine, Publication *publication, int err
         free(p);
 }
 
-int run_publish(EngineRun *r, RunChange changes, RunLogEntry log)
+/* Shares @snapshot. */
+static int publish(EngineRun *r, Run *snapshot, RunChange changes, RunLogEntry log)
 {
         RunPublication *p = calloc(1, sizeof(RunPublication));
-        int k;
 
         if (!p)
                 return -ENOMEM;
-        k = run_copy(r->run, false, &p->snapshot);
-        if (k < 0) {
-                free(p);
-                return k;
-        }
+        p->snapshot = run_share(snapshot);
         p->run = r;
         p->changes = changes;
         p->log = log;
@@ -162,8 +158,18 @@ int run_publish(EngineRun *r, RunChange changes, RunLogEntry log)
         return 0;
 }
 
+int run_publish(EngineRun *r, RunChange changes, RunLogEntry log)
+{
+        _cleanup_(run_freep) Run *snapshot = NULL;
+        int k;
+
+        k = run_copy(r->run, false, &snapshot);
+        return k < 0 ? k : publish(r, snapshot, changes, log);
+}
+
 static int put(EngineRun *r, RunRecordFlags flags, RunChange changes, RunLogEntry log)
 {
+        _cleanup_(run_freep) Run *snapshot = NULL;
         Engine *engine = r->engine;
         Event event = {};
         int k;
@@ -177,9 +183,12 @@ static int put(EngineRun *r, RunRecordFlags flags, RunChange changes, RunLogEntr
                 if (k < 0)
                         return k;
         }
-        k = store_put_run(engine->store, r->run, flags & RUN_RECORD_ACCOUNTS);
+        k = run_copy(r->run, false, &snapshot);
         if (k >= 0)
-                k = run_publish(r, changes, log);
+                k = flags & RUN_RECORD_ACCOUNTS ? store_put_run(engine->store, r->run, true)
+                                                : store_put_snapshot(engine->store, snapshot);
+        if (k >= 0)
+                k = publish(r, snapshot, changes, log);
         if (k >= 0 && (flags & RUN_RECORD_EVENT))
                 k = publish_event(engine, r->run, &event);
         if (k >= 0 && (flags & RUN_RECORD_EVENT))

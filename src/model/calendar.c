@@ -152,11 +152,19 @@ static bool set_contains(const CalendarSet *set, int32_t bit)
 
 static int32_t next_in_set(const CalendarSpec *spec, CalendarField field, int32_t from)
 {
-        int32_t min = calendar_limits[field].min, max = calendar_limits[field].max;
+        int32_t min = calendar_limits[field].min, n = calendar_limits[field].max - min + 1;
+        int32_t bit = MAX(from, min) - min;
 
-        for (int32_t value = MAX(from, min); value <= max; value++)
-                if (set_contains(&spec->sets[field], value - min))
-                        return value;
+        /* A word of the set at a time: of years there are many. */
+        while (bit < n) {
+                uint64_t rest = spec->sets[field].words[bit / 64] >> bit % 64;
+
+                if (rest != 0) {
+                        bit += __builtin_ctzll(rest);
+                        return bit < n ? min + bit : -ENOENT;
+                }
+                bit = (bit / 64 + 1) * 64;
+        }
         return -ENOENT;
 }
 

@@ -104,6 +104,8 @@ static void write_event(JsonWriter *w, const Run *run, const Event *event)
         json_close_object(w);
 }
 
+#define EVENT_JSON_USUAL 768U /* bytes that most take */
+
 int event_make(const Run *run, uint64_t seq, usec_t now_usec, Event *ret_event)
 {
         Event event = { .seq = seq, .timestamp_usec = now_usec };
@@ -114,6 +116,7 @@ int event_make(const Run *run, uint64_t seq, usec_t now_usec, Event *ret_event)
         r = uuid_new_v4(event.event_id);
         if (r < 0)
                 return r;
+        (void) buffer_reserve(&buffer, EVENT_JSON_USUAL); /* says so itself where it fails */
         write_event(&w, run, &event);
         r = buffer_take(&buffer, &event.json);
         if (r < 0)

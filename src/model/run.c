@@ -183,9 +183,15 @@ static char **run_string(Run *run, size_t i)
         return (char **) ((char *) run + run_strings[i]);
 }
 
+Run *run_share(Run *run)
+{
+        atomic_fetch_add(&run->n_sharers, 1);
+        return run;
+}
+
 Run *run_free(Run *run)
 {
-        if (!run)
+        if (!run || atomic_fetch_sub(&run->n_sharers, 1) > 0)
                 return NULL;
         for (size_t i = 0; i < ELEMENTSOF(run_strings); i++)
                 free(*run_string(run, i));
@@ -204,6 +210,7 @@ int run_copy(const Run *run, bool with_accounts, Run **ret)
         if (!copy)
                 return -ENOMEM;
         *copy = *run;
+        atomic_init(&copy->n_sharers, 0);
         copy->accounts = NULL;
         copy->n_accounts = 0;
         for (size_t i = 0; i < ELEMENTSOF(run_strings); i++) {

@@ -4,6 +4,8 @@
 /* A sync run: one execution of a connector, or of a sync elsewhere that is reported to us. Where it is (state) and how
  * it ended (outcome) are two things. Pure values: no I/O, no clock. */
 
+#include <stdatomic.h>
+
 #include "base/buffer.h"
 #include "base/string-table.h"
 #include "base/uuid.h"
@@ -205,6 +207,8 @@ typedef struct Run {
 
         Account *accounts;
         size_t n_accounts;
+
+        atomic_uint n_sharers;       /* beside the first; who shares a run does not change it */
 } Run;
 
 /* As run_new(), of what is there already. */
@@ -221,6 +225,9 @@ Run *run_new(void);
 size_t run_told_id_size(const Run *run) _pure_;
 Run *run_free(Run *run);
 DEFINE_TRIVIAL_CLEANUP_FUNC(Run *, run_free);
+
+/* One more that frees it by run_free(), of any thread. Return: @run. */
+Run *run_share(Run *run);
 
 /* A deep copy for the store's thread. @with_accounts false leaves the accounts out. Return: 0 or -ENOMEM. */
 int run_copy(const Run *run, bool with_accounts, Run **ret) _must_check_;

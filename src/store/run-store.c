@@ -189,22 +189,21 @@ static void enter_into_turn(Store *store, RunWrite *w)
         HASH_ADD_KEYPTR(hh, store->turn_runs, w->run->id, strlen(w->run->id), w);
 }
 
-int store_put_run(Store *store, const Run *run, bool with_accounts)
+static int may_put(Store *store, const Run *run)
 {
-        RunWrite *w;
-        Run *copy;
-        int r;
-
         if (!run->id || !run->provider || !run->connector != !run->connector_id)
                 return -EINVAL;
-        r = store_may_put(store);
-        if (r < 0)
-                return r;
-        r = run_copy(run, with_accounts, &copy);
-        if (r < 0)
-                return r;
-        w = with_accounts ? NULL : find_in_turn(store, run->id);
-        if (w && may_skip(w, run)) {
+        return store_may_put(store);
+}
+
+/* Takes @copy over. */
+static int put_copy(Store *store, Run *copy, bool with_accounts)
+{
+        RunWrite *w;
+        int r;
+
+        w = with_accounts ? NULL : find_in_turn(store, copy->id);
+        if (w && may_skip(w, copy)) {
                 HASH_DEL(store->turn_runs, w); /* the key is the old copy's */
                 run_free(w->run);
                 w->run = copy;
@@ -222,6 +221,25 @@ int store_put_run(Store *store, const Run *run, bool with_accounts)
         if (r >= 0)
                 enter_into_turn(store, w);
         return r;
+}
+
+int store_put_run(Store *store, const Run *run, bool with_accounts)
+{
+        Run *copy;
+        int r;
+
+        r = may_put(store, run);
+        if (r >= 0)
+                r = run_copy(run, with_accounts, &copy);
+        return r < 0 ? r : put_copy(store, copy, with_accounts);
+}
+
+int store_put_snapshot(Store *store, Run *snapshot)
+{
+        int r;
+
+        r = may_put(store, snapshot);
+        return r < 0 ? r : put_copy(store, run_share(snapshot), false);
 }
 
 void runs_free(Run **runs, size_t n)

@@ -213,6 +213,9 @@ void connection_records_free(ConnectionRecord *records, size_t n);
  * one. A second active run of a connector breaks the partial unique index: the commit fails; the engine never does
  * that. */
 int store_put_run(Store *store, const Run *run, bool with_accounts) _must_check_;
+
+/* The same without accounts, of a copy that is shared by run_share(): it is not changed any more. */
+int store_put_snapshot(Store *store, Run *snapshot) _must_check_;
 int store_put_account(Store *store, const char *run_id, const Account *account) _must_check_;
 
 /* Insert, or update the counts alone; status and end only of one that is still running. */

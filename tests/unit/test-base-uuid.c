@@ -58,6 +58,18 @@ static void test_version_4(void **state)
         }
 }
 
+/* Of as many as are drawn from the kernel at once, and of the next, no two are the same. */
+static void test_no_two(void **state)
+{
+        char all[50][UUID_TEXT_MAX];
+
+        for (size_t i = 0; i < ELEMENTSOF(all); i++) {
+                expect_ok(uuid_new_v4(all[i]));
+                for (size_t k = 0; k < i; k++)
+                        assert_string_not_equal(all[i], all[k]);
+        }
+}
+
 static void test_version_7(void **state)
 {
         char text[UUID_TEXT_MAX], before[UUID_TEXT_MAX] = "";
@@ -107,6 +119,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_valid),
                 cmocka_unit_test(test_version_4),
+                cmocka_unit_test(test_no_two),
                 cmocka_unit_test(test_version_7),
                 cmocka_unit_test(test_refusals),
         };

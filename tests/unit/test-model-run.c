@@ -125,6 +125,20 @@ static void test_copy_shares_nothing(void **state)
         run_free(run);
 }
 
+/* It is there until the last of them has freed it; and a copy is nobody's but its maker's. */
+static void test_shared(void **state)
+{
+        Run *run = run_new(), *copy = NULL;
+
+        run->message = strdup("text");
+        assert_ptr_equal(run_share(run), run);
+        expect_ok(run_copy(run, false, &copy));
+        assert_null(run_free(run));
+        assert_string_equal(run->message, "text");
+        run_free(run);
+        run_free(copy); /* what is left is found by the sanitizer */
+}
+
 static void test_accounts(void **state)
 {
         Run *run = run_new();
@@ -200,7 +214,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_transitions),           cmocka_unit_test(test_every_run_can_end),
                 cmocka_unit_test(test_outcomes_from_outside), cmocka_unit_test(test_new_run),
-                cmocka_unit_test(test_copy_shares_nothing),   cmocka_unit_test(test_accounts),
+                cmocka_unit_test(test_copy_shares_nothing),   cmocka_unit_test(test_shared),
+                cmocka_unit_test(test_accounts),
                 cmocka_unit_test(test_account_copy),          cmocka_unit_test(test_attention),
         };
 
