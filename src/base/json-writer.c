@@ -11,8 +11,8 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 
-/* Eight bytes at a time: the highest bit of a byte of the sum is set where that byte is wanted; what a borrow might set
- * wrongly only costs the slow way. */
+/* Eight bytes at a time: the highest bit of a byte of the sum is set where that byte is wanted; what a borrow might
+ * set wrongly only costs the slow way. */
 static bool is_plain(const char s[static 8])
 {
         const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
