@@ -32,7 +32,7 @@ int sqlite_error(SqliteDestination *d, int r)
         if (r == -ENOMEM)
                 return r;
         if (r == -EEXIST || r == -EOVERFLOW || r == -EMEDIUMTYPE || r == -EROFS || r == -EACCES || r == -ENODEV ||
-            r == -EUCLEAN)
+            r == -EUCLEAN || r == -ESTALE)
                 destination->category = ATTENTION_CONFIGURATION_ERROR;
         if (r == -EOVERFLOW)
                 return destination_error(destination, r, "%s was made by a newer version of syncrun",
@@ -41,6 +41,9 @@ int sqlite_error(SqliteDestination *d, int r)
                 return destination_error(destination, r,
                                          "%s holds the items of connector %s: each has a Path= of its own",
                                          destination->context.path, other);
+        if (r == -ESTALE)
+                return destination_error(destination, r, "%s was removed or replaced while the run wrote to it",
+                                         destination->context.path);
         if (r == -EMEDIUMTYPE)
                 return destination_error(destination, r, "%s is not a database of items", destination->context.path);
         if (r == -EUCLEAN)
@@ -73,6 +76,8 @@ static int commit(SqliteDestination *d)
 
         item_walk_pause(&d->walk);
         r = item_db_do(&d->db, ITEM_COMMIT);
+        if (r >= 0 && item_db_has_moved(&d->db))
+                r = -ESTALE;
         if (r < 0)
                 return sqlite_error(d, r);
         d->in_transaction = false;

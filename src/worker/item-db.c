@@ -186,6 +186,14 @@ int item_db_errno(int code)
         }
 }
 
+bool item_db_has_moved(const ItemDb *db)
+{
+        int moved = 0;
+
+        (void) sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+        return moved != 0;
+}
+
 int item_db_system_error(const ItemDb *db)
 {
         sqlite3_file *log = NULL;
@@ -347,6 +355,26 @@ int item_db_open(ItemDb *db, const char *path, const char *connector)
                         "PRAGMA cache_size = -%d; PRAGMA trusted_schema = OFF;",
                         ITEM_DB_CACHE_KIB);
         return execute(db, sql);
+}
+
+int item_db_is_new(const char *path)
+{
+        int64_t tables = 0, run = 0;
+        ItemDb db = {};
+        int r;
+
+        if (access(path, F_OK) < 0)
+                return errno == ENOENT ? 1 : -errno;
+        r = item_db_errno(sqlite3_open_v2(path, &db.sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
+        if (r >= 0) {
+                (void) sqlite3_busy_timeout(db.sqlite, ITEM_DB_BUSY_MSEC);
+                r = read_pragma(&db, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'run'",
+                                &tables);
+        }
+        if (r >= 0 && tables > 0)
+                r = read_pragma(&db, "SELECT EXISTS (SELECT 1 FROM run)", &run);
+        item_db_close(&db);
+        return r < 0 ? r : run == 0;
 }
 
 int item_db_may_go(const char *path, const char *connector, char **ret_other)

@@ -100,6 +100,14 @@ typedef struct ItemDb {
 int item_db_may_go(const char *path, const char *connector, char **ret_other) _must_check_;
 
 /**
+ * item_db_is_new() - whether no run has stored anything in a file
+ *
+ * Context: blocks for the disk, and for those who write to the file.
+ * Return: 1, also where there is no such file; 0; as item_db_errno().
+ */
+int item_db_is_new(const char *path) _must_check_;
+
+/**
  * item_db_open() - open the file, make it or its schema where they are missing
  * @db: closed by item_db_close(), also after failure
  * @connector: who stores in it, alone, which is noted there; NULL: nobody
@@ -131,6 +139,9 @@ int item_db_do(ItemDb *db, ItemStatement number) _must_check_;
 /** item_db_errno() - an SQLite result code: 0 for OK, ROW and DONE; -ENOSPC, -ENOMEM, -EBUSY, -EROFS, -EACCES, -EFBIG,
  * -ENODEV for a file that does not open, -EBADMSG never, -EUCLEAN for a damaged file, -EIO */
 int item_db_errno(int code) _const_;
+
+/** item_db_has_moved() - whether the open file is no longer the one at its path: what is written to it is lost */
+bool item_db_has_moved(const ItemDb *db);
 
 /** item_db_system_error() - what the system last said about the file or its log, as a positive errno; 0: nothing */
 int item_db_system_error(const ItemDb *db);

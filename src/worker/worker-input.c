@@ -58,8 +58,10 @@ void worker_save_cursor(Worker *worker, CursorScope scope)
 
         if (r < 0)
                 worker_fail_destination(worker, r);
-        else if (r > 0)
+        else if (r > 0) {
                 reporter_save_cursor(worker->reporter, cursor);
+                worker->cursor_saved = true;
+        }
 }
 
 void worker_commit(Worker *worker)

@@ -36,6 +36,7 @@ typedef struct Worker {
         char *destination_error;
         AttentionCategory destination_category;
         bool attached;
+        bool cursor_saved; /* one of this run's was given to the reporter */
         bool input_abandoned; /* no more comes than is in the pipe */
         bool input_ended;
         bool destination_finishing;

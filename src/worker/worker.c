@@ -9,6 +9,7 @@
 #include "base/json-writer.h"
 #include "base/log.h"
 #include "base/string-util.h"
+#include "worker/coverage.h"
 #include "worker/hold.h"
 #include "worker/worker-internal.h"
 
@@ -238,6 +239,9 @@ static void on_finished(void *userdata)
         if (r < 0)
                 log_warning("The destination could not note that the run is recorded: %s",
                             strna(worker->destination->error));
+        r = worker->cursor_saved ? coverage_renew(worker->setup.state_directory) : 0;
+        if (r < 0)
+                log_warning_errno(r, "It cannot be noted that the saved cursor is of this destination: %m");
         leave(worker, 0);
 }
 
@@ -369,6 +373,24 @@ static int open_destination(Worker *worker)
         return r;
 }
 
+/* A run that is given no cursor reads everything again, and what is stored already is none the worse for it. */
+static int drop_void_cursor(Worker *worker)
+{
+        const Setup *setup = &worker->setup;
+        int r;
+
+        r = coverage_check(setup->state_directory, setup->destination_path, worker->attachment.cursor);
+        if (r > 0) {
+                log_notice("The destination is new, or another than before: the run begins without the saved cursor, "
+                           "so that it gets all items.");
+                worker->attachment.cursor[0] = 0;
+        } else if (r < 0 && r != -ENOMEM) {
+                log_warning_errno(r, "It cannot be told whether the saved cursor is of this destination: %m");
+                r = 0;
+        }
+        return MIN(r, 0);
+}
+
 /* A cursor that cannot be read again is as good as none. A full resync begins with none, and where it failed it is
  * gone on with its own: the daemon knows which. */
 static int load_cursor(Worker *worker)
@@ -404,8 +426,6 @@ static int prepare(Worker *worker)
         r = intake_init(worker->intake, worker->connector, definition->key_properties);
         if (r >= 0)
                 r = log_relay_new(worker->connector, attachment->run_id, definition->provider, &worker->relay);
-        if (r >= 0)
-                r = load_cursor(worker);
         if (r < 0)
                 return r;
         worker->intake->relay = worker->relay;
@@ -416,6 +436,10 @@ static int prepare(Worker *worker)
         }
         r = setup_make(definition, attachment->run_id, attachment->full_resync, attachment->accounts, &worker->setup,
                        &worker->start_error);
+        if (r >= 0)
+                r = drop_void_cursor(worker);
+        if (r >= 0)
+                r = load_cursor(worker);
         if (r >= 0)
                 r = open_destination(worker);
         return r == -ENOMEM ? r : 0;
