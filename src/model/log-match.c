@@ -10,8 +10,6 @@
 #include "base/names.h"
 #include "base/string-util.h"
 
-#define USER_RECORD_LIMIT_BYTES (4 * KIB) /* of a user record; ours have 200 */
-
 /* A group of matches begins. */
 static int begin(char ***words)
 {
@@ -94,7 +92,8 @@ uid_t log_match_worker_uid(const char *directory, const char *connector)
         uint64_t uid;
 
         path = name ? asprintf_or_null("%s/%s.user", directory, name) : NULL;
-        if (!path || read_file(path, USER_RECORD_LIMIT_BYTES, &text, NULL) < 0 || json_parse(text, strlen(text), &record) < 0)
+        if (!path || read_file(path, USER_RECORD_LIMIT_BYTES, &text, NULL) < 0 ||
+            json_parse(text, strlen(text), &record) < 0)
                 return (uid_t) -1;
         (void) json_get_string(record, "userName", &recorded);
         if (!streq(recorded, name) || json_get_uint(record, "uid", &uid) <= 0 || uid >= (uid_t) -1)

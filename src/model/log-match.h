@@ -9,6 +9,8 @@
 
 #include "base/macros.h"
 
+#define USER_RECORD_LIMIT_BYTES (4 * KIB) /* ours have 200 */
+
 typedef struct LogMatch {
         const char *run_id;
         const char *connector;     /* NULL or "": it has none, and no worker */

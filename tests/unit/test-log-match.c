@@ -59,12 +59,13 @@ static void write_record(const char *directory, const char *text)
 
 static void test_worker_uid(void **state)
 {
-        char directory[] = "/tmp/test-log-match-XXXXXX", path[64];
+        static const char record[] = "{\"userName\":\"sr-bank\",\"uid\":61234,\"gid\":61234}\n";
+        char directory[] = "/tmp/test-log-match-XXXXXX", path[64], longest[USER_RECORD_LIMIT_BYTES + 2];
 
         assert_non_null(mkdtemp(directory));
         (void) snprintf(path, sizeof(path), "%s/sr-bank.user", directory);
         assert_true(log_match_worker_uid(directory, "bank") == NOBODY);
-        write_record(directory, "{\"userName\":\"sr-bank\",\"uid\":61234,\"gid\":61234}\n");
+        write_record(directory, record);
         assert_true(log_match_worker_uid(directory, "bank") == 61234);
         assert_true(log_match_worker_uid(directory, "mail") == NOBODY);
         /* The number went to another, of whom the record under it is. */
@@ -73,6 +74,15 @@ static void test_worker_uid(void **state)
         write_record(directory, "{\"userName\":\"sr-bank\"}");
         assert_true(log_match_worker_uid(directory, "bank") == NOBODY);
         write_record(directory, "{\"userName\":\"sr-bank\",\"uid\":4294967295}");
+        assert_true(log_match_worker_uid(directory, "bank") == NOBODY);
+        (void) memset(longest, ' ', sizeof(longest));
+        (void) memcpy(longest, record, strlen(record));
+        longest[USER_RECORD_LIMIT_BYTES] = '\0';
+        write_record(directory, longest);
+        assert_true(log_match_worker_uid(directory, "bank") == 61234);
+        longest[USER_RECORD_LIMIT_BYTES] = ' ';
+        longest[USER_RECORD_LIMIT_BYTES + 1] = '\0';
+        write_record(directory, longest);
         assert_true(log_match_worker_uid(directory, "bank") == NOBODY);
         write_record(directory, "[");
         assert_true(log_match_worker_uid(directory, "bank") == NOBODY);
