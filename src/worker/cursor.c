@@ -3,6 +3,7 @@
 /* See cursor.h. */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/json-util.h"
 #include "base/json-writer.h"
@@ -192,4 +193,15 @@ void cursor_append(const Cursor *cursor, Buffer *out)
                 buffer_append_char(out, '}');
         }
         buffer_append_char(out, ']');
+}
+
+int cursor_equal(const Cursor *a, const Cursor *b)
+{
+        _cleanup_buffer_ Buffer text_a = {}, text_b = {};
+
+        cursor_append(a, &text_a);
+        cursor_append(b, &text_b);
+        if (text_a.failed || text_b.failed)
+                return -ENOMEM;
+        return text_a.size == text_b.size && (text_a.size == 0 || memcmp(text_a.data, text_b.data, text_a.size) == 0);
 }

@@ -44,5 +44,8 @@ void cursor_done(Cursor *cursor);
  */
 int cursor_apply(Cursor *cursor, const Message *message) _must_check_;
 
+/** cursor_equal() - whether they have one text. Return: 1; 0; -ENOMEM. */
+int cursor_equal(const Cursor *a, const Cursor *b) _must_check_;
+
 /** cursor_append() - append the text; nothing if there is no cursor yet */
 void cursor_append(const Cursor *cursor, Buffer *out);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A program that takes the messages on its stdin: a Singer target, or any other. The STATE lines that it gives back on
- * its stdout are the states whose records it has stored; PROGRESS lines with added, updated and deduped say what
- * became of the records (absolute counts; with "account", of that account), which are counted as added until it says
- * so. It gets the messages that carry data, as the pipeline wrote them. That it ends before its input does ends the
- * run. */
+/* A program that takes the messages on its stdin: a Singer target, or any other. The STATE messages, or their bare
+ * values, that it gives back on its stdout are the states whose records it has stored; PROGRESS lines with added,
+ * updated and deduped say what became of the records (absolute counts; with "account", of that account), which are
+ * counted as added until it says so. It gets the messages that carry data, as the pipeline wrote them. That it ends
+ * before its input does, or before it has read all of it, ends the run. */
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@ typedef struct ExecDestination {
         Process *process;
         int in_fd;  /* its stdin */
         int out_fd; /* its stdout */
+        int rest_fd; /* the reading end of its stdin, from when nothing more comes: what it leaves unread */
         sd_event_source *in_source;
         sd_event_source *out_source;
         sd_event_source *turn_source;
@@ -69,6 +71,24 @@ static void call_ended(ExecDestination *d, int r)
         d->destination.callbacks.ended(r, d->destination.callbacks.userdata);
 }
 
+/* All was written: how much of it was read is known when it has ended. Only the pipe's own ends keep what is in it. */
+static void keep_rest(ExecDestination *d)
+{
+        char path[sizeof("/proc/self/fd/-2147483648")];
+
+        if (d->in_fd < 0 || d->rest_fd >= 0)
+                return;
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", d->in_fd);
+        d->rest_fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+static bool has_left_unread(const ExecDestination *d)
+{
+        int left = 0;
+
+        return d->rest_fd >= 0 && ioctl(d->rest_fd, FIONREAD, &left) >= 0 && left > 0;
+}
+
 static void close_input(ExecDestination *d)
 {
         d->in_source = sd_event_source_disable_unref(d->in_source);
@@ -100,8 +120,10 @@ static int write_pending(ExecDestination *d)
                 else
                         buffer_reset(&d->pending);
                 d->written = 0;
-                if (d->finishing)
+                if (d->finishing) {
+                        keep_rest(d);
                         close_input(d);
+                }
         }
         if (d->in_source)
                 (void) sd_event_source_set_enabled(d->in_source, n_pending(d) > 0 ? SD_EVENT_ON : SD_EVENT_OFF);
@@ -130,7 +152,7 @@ static void handle_output(ExecDestination *d, JsonSlice line)
 
         if (line.size == 0 || message_parse(line, &d->index, &why, &message) < 0)
                 return; /* programs print what they like */
-        if (message.type == MESSAGE_STATE)
+        if (message.type == MESSAGE_STATE || message.type == MESSAGE_UNKNOWN)
                 callbacks->state(line, callbacks->userdata);
         else if (message.type == MESSAGE_PROGRESS &&
                  (message.counts.added != COUNT_UNKNOWN || message.counts.updated != COUNT_UNKNOWN ||
@@ -218,7 +240,7 @@ static int exit_error(ExecDestination *d)
 static void on_exit_of_program(Process *process, void *userdata)
 {
         ExecDestination *d = userdata;
-        bool all_taken = d->finishing && d->in_fd < 0;
+        bool all_taken = d->finishing && d->in_fd < 0 && !has_left_unread(d);
         bool success = process_exit(process)->status == 0;
 
         read_rest(d);
@@ -266,7 +288,7 @@ static int exec_open(Destination *destination)
         _cleanup_close_ int their_in = -EBADF, their_out = -EBADF;
         int r;
 
-        d->in_fd = d->out_fd = -EBADF;
+        d->in_fd = d->out_fd = d->rest_fd = -EBADF;
         if (!context->event)
                 return 0;
         r = make_pipe(&d->in_fd, &their_in, false);
@@ -374,6 +396,7 @@ static void exec_done(Destination *destination)
         d->out_source = sd_event_source_disable_unref(d->out_source);
         d->end_source = sd_event_source_disable_unref(d->end_source);
         d->out_fd = safe_close(d->out_fd);
+        d->rest_fd = safe_close(d->rest_fd);
         process_free(d->process);
         line_reader_free(d->reader);
         buffer_done(&d->pending);

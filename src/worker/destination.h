@@ -47,7 +47,8 @@ typedef struct DestinationRecord {
 typedef struct DestinationCallbacks {
         /* There is room again after destination_is_full(). */
         void (*drained)(void *userdata);
-        /* All before this state line is stored. The slice is gone after the call. */
+        /* All before this state is stored: a line with a message, or with a value alone, if it is that of a state at
+         * all. The slice is gone after the call. */
         void (*state)(JsonSlice line, void *userdata);
         /* Counts of what became of the records: a PROGRESS message. */
         void (*counts)(const Message *message, void *userdata);

@@ -42,6 +42,7 @@ void intake_done(Intake *intake)
         streams_done(&intake->streams);
         cursor_done(&intake->seen);
         cursor_done(&intake->returned);
+        state_trail_done(&intake->trail);
         free(intake->before_bad);
         free(intake->first_bad);
         free(intake->message);
@@ -240,6 +241,9 @@ static int handle_state(Intake *intake, const Message *message, JsonSlice line)
         if (r < 0)
                 return r;
         intake->seen_changed = true;
+        if (intake->destination->ops->returns_states && message->dialect == MESSAGE_DIALECT_SINGER &&
+            state_trail_add(&intake->trail, message->payload) < 0)
+                return -ENOMEM;
         return destination_line(intake->destination, line);
 }
 
@@ -495,13 +499,18 @@ int intake_returned_state(Intake *intake, JsonSlice line)
 
         /* The pipeline's message that is being read, if one is, has been dealt with: its index is free. */
         r = message_parse(line, &intake->index, &why, &message);
+        if (r >= 0 && message.type == MESSAGE_UNKNOWN) {
+                r = state_trail_has(&intake->trail, line);
+                if (r == 0)
+                        return 0;
+                message.dialect = MESSAGE_DIALECT_SINGER;
+                message.payload = line;
+        }
         if (r >= 0)
                 r = cursor_apply(&intake->returned, &message);
-        if (r == -EBADMSG)
-                return 0;
         if (r < 0)
-                return r;
-        intake->returned_changed = true;
+                return r == -EBADMSG ? 0 : r;
+        intake->returned_changed = intake->has_returned = true;
         return 0;
 }
 
@@ -519,11 +528,17 @@ int intake_told_counts(Intake *intake, const Message *message)
 
 int intake_take_cursor(Intake *intake, CursorScope scope, char **ret)
 {
-        bool confirmed = intake->destination->ops->returns_states && !(scope & CURSOR_ALL_DURABLE);
-        bool *changed = confirmed ? &intake->returned_changed : &intake->seen_changed;
+        bool confirmed = intake->destination->ops->returns_states, *changed;
         Buffer text = {};
         int r;
 
+        if (confirmed && (scope & CURSOR_ALL_DURABLE)) {
+                r = intake->has_returned ? cursor_equal(&intake->returned, &intake->seen) : 1;
+                if (r < 0)
+                        return r;
+                confirmed = r == 0; /* the last word of a destination that has one */
+        }
+        changed = confirmed ? &intake->returned_changed : &intake->seen_changed;
         if (intake->n_bad > 0 && !(scope & CURSOR_OVER_BAD_LINES)) {
                 /* Of what a destination confirms now, nobody knows on which side of the bad line it stood. */
                 if (confirmed || !intake->before_bad_unsaved)

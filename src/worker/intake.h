@@ -7,6 +7,7 @@
 #include "worker/batch.h"
 #include "worker/cursor.h"
 #include "worker/destination.h"
+#include "worker/state-trail.h"
 
 typedef enum FailureType {
         FAILURE_SYSTEM_ERROR,
@@ -32,6 +33,8 @@ typedef struct Intake {
         Cursor returned;   /* by those that the destination gave back, where it does */
         bool seen_changed; /* since intake_take_cursor() */
         bool returned_changed;
+        bool has_returned; /* it gave one back: then it has stored no more than that says */
+        StateTrail trail;  /* what it was given, where it does */
         bool cursor_refused; /* a state was too large: the run cannot go on from where it is */
         char *before_bad;    /* the cursor as the first bad line found it; NULL */
         bool before_bad_unsaved;
@@ -116,14 +119,15 @@ int intake_begin_batch(Intake *intake, const Message *message) _must_check_;
  */
 int intake_take_batch(Intake *intake, size_t *ret_bytes) _must_check_;
 
-/** intake_returned_state() - a STATE line that the destination has given back. Return: 0; -E2BIG; -ENOMEM. */
+/** intake_returned_state() - a line that the destination has printed: a STATE message that it gives back, or only the
+ * value of one that it was given; others are nothing. Return: 0; -E2BIG; -ENOMEM. */
 int intake_returned_state(Intake *intake, JsonSlice line) _must_check_;
 
 /** intake_told_counts() - what a destination program says of the records. Return: 0; -ENOMEM. */
 int intake_told_counts(Intake *intake, const Message *message) _must_check_;
 
 typedef enum CursorScope {
-        CURSOR_ALL_DURABLE = 1 << 0,    /* everything that came is, also what the destination has not confirmed */
+        CURSOR_ALL_DURABLE = 1 << 0,    /* everything that came is, also where a destination confirms nothing at all */
         CURSOR_OVER_BAD_LINES = 1 << 1, /* the run has ended, and its bad lines are put up with */
 } CursorScope;
 

@@ -5,8 +5,11 @@ import json
 import os
 import signal
 
+import pytest
+
 from harness import counts, record, schema, state, wait_for
 
+STATE_TRAIL_MAX = 1024
 TARGET = """
 kept = open(sys.argv[1], "w")
 for line in sys.stdin:
@@ -163,3 +166,44 @@ def test_what_comes_back_after_a_bad_line_is_saved_at_the_end_or_never(bench):
     bench.next_run(2)
     end = bench.pull([record(1), "garbage", *[state(n) for n in range(200)]], destination=target)
     assert end["outcome"] == "succeeded" and bench.daemon.of("SaveCursor") == [199]
+
+
+@pytest.mark.parametrize("back", ["message", "json.dumps(message['value'])", "json.dumps(message['value'], separators=(',', ':'), sort_keys=True)"])
+def test_the_last_state_that_a_target_gives_back_is_its_last_word(bench, back):
+    """Singer's targets print the value alone, however they spell it."""
+    target = bench.python(f"""
+given = 0
+for line in sys.stdin:
+    message = json.loads(line)
+    if message["type"] == "STATE" and not given:
+        given = 1
+        print('{{"rows": 1}}')
+        print({back if back != "message" else "line"}, flush=True)
+""", "target.py")
+    end = bench.pull([schema(), record(1), state({"n": 1, "a": 2}), record(2), state({"n": 2})], destination=to(target))
+    assert end["outcome"] == "succeeded" and bench.daemon.of("SaveCursor") == [{"n": 1, "a": 2}]
+
+
+def test_a_target_with_a_state_of_its_own(bench):
+    target = bench.python("""
+for line in sys.stdin:
+    message = json.loads(line)
+    if message["type"] == "STATE": say(type="STATE", value={"wrapped": message["value"]})
+""", "target.py")
+    bench.pull([schema(), record(1), state({"n": 1})], destination=to(target))
+    assert bench.daemon.of("SaveCursor") == [{"wrapped": {"n": 1}}]
+
+
+@pytest.mark.parametrize("n, known", [(STATE_TRAIL_MAX, True), (STATE_TRAIL_MAX + 1, False)])
+def test_so_many_states_are_known_again(bench, n, known):
+    target = bench.python("sys.stdin.read(); print('{\"n\": 0}', flush=True); sys.exit(1)", "target.py")
+    bench.pull([state({"n": i}) for i in range(n)], destination=to(target))
+    assert bench.daemon.of("SaveCursor") == ([{"n": 0}] if known else [])
+
+
+@pytest.mark.parametrize("program", ["/bin/true", "/usr/bin/head -n 1"])
+def test_a_target_that_leaves_something_unread(bench, program):
+    """However little it is: the pipe would have taken it."""
+    end = bench.pull([schema(), *[record(n, x="x" * 5000) for n in range(3)], state(1)], destination=to(*program.split()))
+    assert (end["outcome"], end["error"]) == ("failed", program.split("/")[-1].split()[0] + " ended before its input did")
+    assert bench.daemon.of("SaveCursor") == []
