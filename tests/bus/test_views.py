@@ -87,7 +87,7 @@ def test_what_does_not_go_together_is_refused_by_name(daemon, client, method, va
     ("DescribeRuns", {"view": "open-wearables", "user": USER, "check_user": False}, 10000),
     ("DescribeRuns", {"view": "open-wearables"}, 10000),  # WEARABLES_ALL_RUNS_MAX
     ("DescribeEvents", {"view": "open-wearables", "user": USER}, 200),  # WEARABLES_EVENTS_MAX
-    ("ListEvents", {"user": USER}, 10000),
+    ("ListEvents", {"user": USER}, 10000),  # EVENTS_PAGE_MAX
     ("DescribeConnectors", {"view": "redbark", "user": USER}, 200),  # REDBARK_CONNECTORS_MAX
     ("DescribeDeliveries", {"connector": "limits"}, 200),  # DELIVERIES_PAGE_MAX
 ])

@@ -324,7 +324,6 @@ static void write_much(StoreFixture *f, unsigned from)
         }
 }
 
-/* With another limit than WRITER_LOG_LIMIT_BYTES, of which there is nothing else to see. */
 static void test_log_is_bounded(void **state)
 {
         const uint64_t limit_bytes = 256 * KIB, slack_bytes = 256 * KIB; /* what one commit adds */
