@@ -163,7 +163,8 @@ static void on_clock_set(void *userdata)
 {
         Daemon *d = userdata;
 
-        log_fields(LOG_INFO, MSG_CLOCK_CHANGED, NULL, 0, "The clock was set: schedules are computed anew.");
+        log_fields(LOG_INFO, MSG_CLOCK_CHANGED, NULL, 0,
+                   "The clock was set, or the machine slept: schedules are computed anew.");
         engine_clock_changed(d->engine);
 }
 
