@@ -132,7 +132,7 @@ int client_unit_view(Client *client, const char *unit, ClientUnitView *ret)
         return 0;
 }
 
-int client_count_actions(Client *client)
+int client_count_actions(Client *client, char **ret_why)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -152,6 +152,8 @@ int client_count_actions(Client *client)
                 if (r >= 0)
                         r = sd_bus_message_exit_container(reply);
         }
+        if (r < 0)
+                *ret_why = strdup(error.message ?: strerror(-r));
         return r < 0 ? r : n;
 }
 

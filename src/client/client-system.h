@@ -41,11 +41,12 @@ int client_unit_view(Client *client, const char *unit, ClientUnitView *ret) _mus
 
 /**
  * client_count_actions() - how many of our actions polkit knows
+ * @ret_why: set where it cannot be asked, if there is memory: why, for a person; freed by the caller
  *
  * Context: blocks; starts polkitd where it is not running.
  * Return: their number; negative errno.
  */
-int client_count_actions(Client *client) _must_check_;
+int client_count_actions(Client *client, char **ret_why) _must_check_;
 
 /**
  * client_daemon_uid() - whose process the daemon is

@@ -162,11 +162,13 @@ static void check_space(Doctor *d)
 static void check_polkit(Doctor *d)
 {
         static const char advice[] = "Without it root alone may steer the service, and it cannot start its workers: "
-                                     "install polkitd.";
-        int n = client_count_actions(d->client);
+                                     "install polkitd, and see 'systemctl status polkit'.";
+        _cleanup_free_ char *why = NULL;
+        int n = client_count_actions(d->client, &why);
 
         if (n < 0)
-                findings_add(&d->findings, "polkit", FINDING_BAD, advice, "polkit cannot be asked: %s.", strerror(-n));
+                findings_add(&d->findings, "polkit", FINDING_BAD, advice, "polkit cannot be asked. The bus says: %s",
+                             strempty(why));
         else if (n == 0)
                 findings_add(&d->findings, "polkit", FINDING_BAD,
                              "Install syncrun (again), and run 'systemctl restart polkit'.",
@@ -304,9 +306,8 @@ static int check_attention_page(Doctor *d, char **page)
         for (; (connector = json_element(answer, "connectors", (size_t) n)); n++) {
                 struct json_object *attention = json_member(connector, "attention");
 
-                findings_add(&d->findings, "attention", FINDING_WARNING,
-                             json_text(attention, "advice"), "Connector %s: %s",
-                             json_text(connector, "name"), json_text(attention, "message"));
+                findings_add(&d->findings, "attention", FINDING_WARNING, json_text(attention, "advice"),
+                             "Connector %s: %s", json_text(connector, "name"), json_text(attention, "message"));
         }
         if (free_and_strdup(page, json_text(answer, "next")) < 0) {
                 d->findings.lost = true;

@@ -100,7 +100,8 @@ void pid1_explain_refusal(const char *unit, int error, sd_bus_message *reply, ch
 {
         const sd_bus_error *e = reply ? sd_bus_message_get_error(reply) : NULL;
 
-        if (sd_bus_error_has_name(e, SYSTEMD_NAME ".UnitMasked"))
+        /* It passes on, too, that polkit, which it asks, cannot be started, being masked. */
+        if (sd_bus_error_has_name(e, SYSTEMD_NAME ".UnitMasked") && strstr(strempty(e->message), unit))
                 (void) snprintf(ret, size, "%s is masked. 'systemctl unmask %s' lets it run again.", unit, unit);
         else if (sd_bus_error_has_name(e, SD_BUS_ERROR_ACCESS_DENIED))
                 (void) snprintf(ret, size,

@@ -149,6 +149,15 @@ def test_doctor(own):
         found = diagnose(own, 0, user)
         for check in ("bus", "units", "daemon", "storage", "polkit", "users", "files", "attention"):
             assert found[check]["finding"] == "good", found[check]
+    machine.shell("systemctl stop polkit.service; systemctl mask --runtime polkit.service")
+    assert "polkit.service is masked" in diagnose(own, 1)["polkit"]["text"]
+    error = own.wait_end(own.start("well"))["error"]
+    assert "polkit.service is masked" in error and "unmask syncrun@" not in error
+    machine.run("systemctl", "unmask", "--runtime", "polkit.service")
+    machine.run("systemctl", "mask", "--runtime", "syncrun@well.service")
+    assert "'systemctl unmask syncrun@well.service'" in own.wait_end(own.start("well"))["error"]
+    machine.run("systemctl", "unmask", "--runtime", "syncrun@well.service")
+    assert own.wait_end(own.start("well"))["outcome"] == "succeeded"
     machine.run("systemctl", "disable", "syncrund.service")
     machine.write("/etc/nsswitch.conf", "passwd: files\ngroup: files systemd\n")
     machine.shell("rm /usr/share/polkit-1/actions/org.syncrun1.policy; systemctl restart polkit.service")
