@@ -13,15 +13,16 @@
 #include "base/time-util.h"
 #include "worker/destination-sqlite.h"
 #include "worker/outbox.h"
+#include "worker/process.h"
 
 /* What SQLite says, and what the system said to it. */
 static int disk_error(SqliteDestination *d, int r)
 {
-        int error = r == -EIO ? item_db_system_error(&d->db) : 0;
+        int error = r == -EIO || r == -ENODEV ? item_db_system_error(&d->db) : 0;
 
-        return destination_error(&d->destination, r, "%s: %s%s%s", d->destination.context.path,
-                                 sqlite3_errmsg(d->db.sqlite), error > 0 ? ": " : "",
-                                 error > 0 ? strerror(error) : "");
+        return destination_error(&d->destination, r, "%s: %s%s%s%s", d->destination.context.path,
+                                 sqlite3_errmsg(d->db.sqlite), error > 0 ? ": " : "", error > 0 ? strerror(error) : "",
+                                 process_hint(-error));
 }
 
 int sqlite_error(SqliteDestination *d, int r)

@@ -4,10 +4,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
+#include "base/json-util.h"
 #include "base/json-writer.h"
 #include "base/log.h"
 #include "base/string-util.h"
@@ -33,6 +35,23 @@ static const char *const keys[] = {
         "stream", "key", "account", "first_seen", "updated", "first_run", "run", "record",
 };
 
+static bool has_control(const char *text)
+{
+        for (; *text; text++)
+                if ((unsigned char) *text < ' ' || *text == 0x7f)
+                        return true;
+        return false;
+}
+
+/* One line of JSON, as our destination keeps it. The file is the connector's user's, and may be written by others than
+ * us. */
+static bool is_record(const char *text)
+{
+        _cleanup_json_ struct json_object *record = NULL;
+
+        return !has_control(text) && json_parse(text, strlen(text), &record) >= 0;
+}
+
 static int print_item(sqlite3_stmt *statement)
 {
         _cleanup_buffer_ Buffer line = {};
@@ -42,7 +61,7 @@ static int print_item(sqlite3_stmt *statement)
         for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
                 const char *text = (const char *) sqlite3_column_text(statement, (int) i);
 
-                if (i + 1 == ELEMENTSOF(keys))
+                if (i + 1 == ELEMENTSOF(keys) && text && is_record(text))
                         json_write_raw(&w, keys[i], text);
                 else
                         json_write_string(&w, keys[i], text);
@@ -74,6 +93,27 @@ static int print_items(sqlite3 *db, const char *stream, uint64_t limit)
         return item_db_errno(code);
 }
 
+/* Neither a FIFO, which would never open, nor a device: who asks may be root, and the connector's user has named the
+ * path. */
+static int check_files(const char *path)
+{
+        static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
+
+        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
+                _cleanup_free_ char *file = asprintf_or_null("%s%s", path, suffixes[i]);
+                struct stat st;
+
+                if (!file)
+                        return -ENOMEM;
+                if (stat(file, &st) >= 0) {
+                        if (!S_ISREG(st.st_mode))
+                                return -ENOTSUP;
+                } else if (i == 0 || errno != ENOENT)
+                        return -errno;
+        }
+        return 0;
+}
+
 int items_print(const char *connector, const char *stream, uint64_t limit)
 {
         _cleanup_free_ char *directory = setup_state_directory(connector), *path = NULL;
@@ -83,6 +123,10 @@ int items_print(const char *connector, const char *stream, uint64_t limit)
         if (!directory)
                 return log_oom();
         r = settle_recall(directory, &path);
+        if (r >= 0 && has_control(path))
+                r = -EBADMSG;
+        if (r == -EBADMSG)
+                return log_error_errno(r, "Connector %s has stored in a place of no readable name.", connector);
         if (r >= 0 && access(path, R_OK) < 0 && errno == EACCES)
                 r = -EACCES;
         if (r == -EACCES)
@@ -95,7 +139,14 @@ int items_print(const char *connector, const char *stream, uint64_t limit)
                                        connector);
         if (r < 0)
                 return log_error_errno(r, "Could not find out where connector %s stores: %m", connector);
-        r = item_db_errno(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL));
+        r = check_files(path);
+        if (r == -ENOTSUP)
+                return log_error_errno(r, "%s, or what is beside it, is no regular file: it is not read.", path);
+        if (r >= 0) {
+                r = item_db_errno(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL));
+                if (r == -ENODEV && sqlite3_system_errno(db) > 0)
+                        r = -sqlite3_system_errno(db);
+        }
         if (r >= 0)
                 r = item_db_errno(sqlite3_busy_timeout(db, ITEM_DB_BUSY_MSEC));
         if (r >= 0)

@@ -76,8 +76,8 @@ static int become(const ProcessSpec *spec, pid_t parent, int stderr_fd)
 
 const char *process_hint(int error)
 {
-        return error == -ENOENT || error == -EACCES
-                               ? " ('syncrunctl verify' says what a run does not see of the machine)"
+        return error == -ENOENT || error == -EACCES || error == -EROFS
+                               ? " ('syncrunctl verify' says what a run does not see of the machine, or may not write)"
                                : "";
 }
 
@@ -108,7 +108,7 @@ static int on_pidfd(sd_event_source *source, int fd, uint32_t revents, void *use
         if (r == 0 && info.si_pid == 0)
                 return 0;
         process->exit_source = sd_event_source_disable_unref(process->exit_source);
-        process->how = (ProcessExit) {
+        process->how = (ProcessExit){
                 .exited = true,
                 .status = r == 0 && info.si_code == CLD_EXITED ? info.si_status : -1,
                 .signal = r == 0 && info.si_code != CLD_EXITED ? info.si_status : 0,

@@ -206,6 +206,24 @@ static int make_environment(Setup *setup, const ConnectorDefinition *definition,
         return 0;
 }
 
+/* The folders of the destination's file below the state directory: nobody else writes there. */
+static int make_place(const Setup *setup, char **ret_why)
+{
+        const char *path = setup->destination_path, *below = path ? startswith(path, setup->state_directory) : NULL;
+        _cleanup_free_ char *folder = NULL;
+        int r;
+
+        if (!below || *below != '/')
+                return 0;
+        folder = strndup(path, (size_t) (strrchr(path, '/') - path));
+        if (!folder)
+                return -ENOMEM;
+        r = mkdir_p(folder, 0700);
+        if (r < 0 && r != -ENOMEM)
+                *ret_why = asprintf_or_null("%s: %s", folder, strerror(-r));
+        return r;
+}
+
 static int make(Setup *setup, const ConnectorDefinition *definition, const char *run_id, bool full_resync,
                 char *const *accounts, char **ret_why)
 {
@@ -231,6 +249,8 @@ static int make(Setup *setup, const ConnectorDefinition *definition, const char 
                 .state_directory = setup->state_directory,
         };
         r = expand_paths(setup, definition, &specifiers, ret_why);
+        if (r >= 0)
+                r = make_place(setup, ret_why);
         if (r >= 0)
                 r = expand_commands(setup, definition, &specifiers, ret_why);
         if (r >= 0)

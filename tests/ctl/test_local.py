@@ -2,6 +2,10 @@
 """verify, calendar, items: what needs no daemon."""
 
 import json
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from conftest import Ctl, record, schema
@@ -314,6 +318,39 @@ def test_items_as_json(ctl, stored):
     assert set(short[0]) == {"stream", "key", "account", "first_seen", "updated", "first_run", "run", "record"}
     pretty = items(ctl, stored, "acc", "--json=pretty")
     assert pretty.count("\n") > 5 and json.loads(pretty)["record"] == {"n": "checking"}
+
+
+def refused_items(ctl, stored):
+    status, out, err = ctl.both("items", "bank", **stored)
+    assert (status, out) == (1, "")
+    return err
+
+
+def test_items_in_what_is_no_file(ctl, stored):
+    """What the connector's user made of its folder neither keeps root waiting nor is a device opened."""
+    folder = Path(stored["STATE_DIRECTORY"])
+    place, file = folder / "destination.path", folder / "items.db"
+    for path in (folder / "items.db-journal", file):
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+        assert "is no regular file" in refused_items(ctl, stored)
+    place.write_text("/dev/zero")
+    assert "/dev/zero, or what is beside it, is no regular file" in refused_items(ctl, stored)
+    place.write_text(f"{folder}/none.db")
+    assert "none.db: No such file or directory" in refused_items(ctl, stored)
+    place.write_text("/a\x1b[2J\nb")
+    assert "no readable name" in refused_items(ctl, stored)
+
+
+def test_items_that_others_wrote(ctl, stored):
+    """Nothing of it steers the terminal, and each line is JSON."""
+    with closing(sqlite3.connect(Path(stored["STATE_DIRECTORY"]) / "items.db")) as database:
+        database.execute("UPDATE item SET key = id || char(27) || '[31m', json = 'no json ' || char(27) || '[2J' || char(10)")
+        database.commit()
+    for words in ((), ("--json=short",), ("--json=pretty",)):
+        out = items(ctl, stored, *words)
+        assert "no json" in out and "\x1b" not in out
+    assert len([json.loads(line) for line in items(ctl, stored, "--json=short").splitlines()]) == 3
 
 
 def test_items_of_nobody(folder, local):

@@ -9,6 +9,20 @@ import pytest
 from harness import ROOT, counts, record, schema, state
 
 
+def test_folders_of_the_destination(bench):
+    """Below the state directory, where nobody else writes, they are made; elsewhere it is said why there is no file."""
+    end = bench.pull([record(1)], destination=[("Path", "%S/deep/er/a.db")])
+    assert end["outcome"] == "succeeded" and (bench.state / "deep/er/a.db").exists()
+    assert (bench.state / "deep/er").stat().st_mode & 0o777 == 0o700
+    bench.next_run(2)
+    end = bench.pull([record(1)], destination=[("Path", f"{bench.folder}/none/a.db")])
+    assert (end["outcome"], end["attention"]) == ("failed", "configuration_error")
+    assert f"{bench.folder}/none/a.db: unable to open database file: No such file or directory ('syncrunctl verify'" in end["error"]
+    bench.next_run(3)
+    (bench.state / "plain").write_text("")
+    assert "plain/er: Not a directory" in bench.pull([record(1)], destination=[("Path", "%S/plain/er/a.db")])["error"]
+
+
 def test_first_run(bench):
     end = bench.pull([schema(), record(1, amount="4.20"), record(2), state({"since": 2})])
     assert end["outcome"] == "succeeded", bench.last.stderr
