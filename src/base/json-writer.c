@@ -97,14 +97,16 @@ static void append_escaped(Buffer *out, const char *s, size_t n)
         buffer_append_char(out, '"');
 }
 
-/* What needs no escape, and @tail, if it is not 0. */
-static void append_plain(Buffer *out, const char *s, size_t n, char tail)
+/* What needs no escape, between @head and @tail, where they are not 0. */
+static void append_plain(Buffer *out, char head, const char *s, size_t n, char tail)
 {
         char *p;
 
-        if (buffer_reserve(out, n + 3) < 0)
+        if (buffer_reserve(out, n + 4) < 0)
                 return;
         p = out->data + out->size;
+        if (head)
+                *p++ = head;
         *p++ = '"';
         if (n > 0)
                 p = mempcpy(p, s, n);
@@ -120,23 +122,23 @@ static void append_quoted(Buffer *out, const char *s, size_t n)
         if (plain_length(s, n) < n)
                 append_escaped(out, s, n);
         else
-                append_plain(out, s, n, 0);
+                append_plain(out, 0, s, n, 0);
 }
 
 static void begin(JsonWriter *w, const char *key)
 {
-        size_t n;
+        size_t n = key ? strlen(key) : 0;
+        bool comma = w->comma;
 
-        if (w->comma)
-                buffer_append_char(w->out, ',');
         w->comma = true;
-        if (!key)
-                return;
-        n = strlen(key);
-        if (plain_length(key, n) == n) {
-                append_plain(w->out, key, n, ':');
+        if (key && plain_length(key, n) == n) {
+                append_plain(w->out, comma ? ',' : 0, key, n, ':');
                 return;
         }
+        if (comma)
+                buffer_append_char(w->out, ',');
+        if (!key)
+                return;
         append_escaped(w->out, key, n);
         buffer_append_char(w->out, ':');
 }
@@ -171,7 +173,7 @@ void json_write_string_n(JsonWriter *w, const char *key, const char *value, size
 {
         begin(w, key);
         if (plain_length(value, n) == n) {
-                append_plain(w->out, value, n, 0);
+                append_plain(w->out, 0, value, n, 0);
         } else if (utf8_is_well_formed(value, n)) {
                 append_escaped(w->out, value, n);
         } else {
@@ -244,7 +246,7 @@ void json_write_timestamp(JsonWriter *w, const char *key, usec_t value)
                 return;
         }
         begin(w, key);
-        append_plain(w->out, text, strlen(text), 0);
+        append_plain(w->out, 0, text, strlen(text), 0);
 }
 
 void json_write_raw(JsonWriter *w, const char *key, const char *json)

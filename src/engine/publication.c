@@ -11,8 +11,18 @@
 typedef struct EventPublication {
         Publication publication;
         CommittedEvent event;
-        char texts[]; /* of it */
+        char *json;   /* of it; shared */
+        char texts[]; /* of it, all others */
 } EventPublication;
+
+static EventPublication *event_publication_free(EventPublication *p)
+{
+        if (p)
+                shared_text_free(p->json);
+        free(p);
+        return NULL;
+}
+DEFINE_TRIVIAL_CLEANUP_FUNC(EventPublication *, event_publication_free);
 
 static void append(Publication **first, Publication **tail, Publication *p)
 {
@@ -59,7 +69,7 @@ static void flush_events(Engine *engine)
         while (engine->events) {
                 Publication *p = take_first(&engine->events, &engine->events_tail);
 
-                free(container_of(p, EventPublication, publication));
+                event_publication_free(container_of(p, EventPublication, publication));
         }
         engine->n_events = 0;
 }
@@ -136,7 +146,7 @@ void publications_committed(Engine *engine, uint64_t ticket)
 static void on_event_publication(Engine *engine, Publication *p, int error)
 {
         if (error < 0) {
-                free(container_of(p, EventPublication, publication));
+                event_publication_free(container_of(p, EventPublication, publication));
                 return;
         }
         append(&engine->events, &engine->events_tail, p);
@@ -150,30 +160,33 @@ static char *put_text(char *to, const char *text, const char **ret)
         return stpcpy(to, text) + 1;
 }
 
-static int event_publication_new(uint64_t seq, const char *user_id, const char *run_id, const char *json,
+/* Takes @json over, a shared text; NULL: there was no memory for it. */
+static int event_publication_new(uint64_t seq, const char *user_id, const char *run_id, char *json,
                                  EventPublication **ret)
 {
         EventPublication *p;
         char *to;
 
         user_id = strempty(user_id);
-        p = malloc(sizeof(EventPublication) + strlen(user_id) + strlen(run_id) + strlen(json) + 3);
-        if (!p)
+        p = json ? malloc(sizeof(EventPublication) + strlen(user_id) + strlen(run_id) + 2) : NULL;
+        if (!p) {
+                shared_text_free(json);
                 return -ENOMEM;
-        p->event = (CommittedEvent) { .seq = seq };
+        }
+        p->event = (CommittedEvent) { .seq = seq, .json = json };
+        p->json = json;
         to = put_text(p->texts, user_id, &p->event.user_id);
-        to = put_text(to, run_id, &p->event.run_id);
-        (void) put_text(to, json, &p->event.json);
+        (void) put_text(to, run_id, &p->event.run_id);
         *ret = p;
         return 0;
 }
 
 int publish_event(Engine *engine, const Run *run, Event *event)
 {
-        _cleanup_free_ EventPublication *p = NULL;
+        _cleanup_(event_publication_freep) EventPublication *p = NULL;
         int r;
 
-        r = event_publication_new(event->seq, run->user_id, run->id, event->json, &p);
+        r = event_publication_new(event->seq, run->user_id, run->id, shared_text_share(event->json), &p);
         if (r >= 0)
                 r = store_put_event(engine->store, run, event);
         if (r < 0)
@@ -187,7 +200,7 @@ int publish_stored_event(Engine *engine, const StoredEvent *event)
         EventPublication *p;
         int r;
 
-        r = event_publication_new(event->seq, event->user_id, event->run_id, event->json, &p);
+        r = event_publication_new(event->seq, event->user_id, event->run_id, shared_text_new(event->json), &p);
         if (r < 0)
                 return r;
         publication_queue(engine, &p->publication, on_event_publication);

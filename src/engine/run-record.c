@@ -163,7 +163,7 @@ int run_publish(EngineRun *r, RunChange changes, RunLogEntry log)
         _cleanup_(run_freep) Run *snapshot = NULL;
         int k;
 
-        k = run_copy(r->run, false, &snapshot);
+        k = run_snapshot(r->run, &snapshot);
         return k < 0 ? k : publish(r, snapshot, changes, log);
 }
 
@@ -183,7 +183,7 @@ static int put(EngineRun *r, RunRecordFlags flags, RunChange changes, RunLogEntr
                 if (k < 0)
                         return k;
         }
-        k = run_copy(r->run, false, &snapshot);
+        k = run_snapshot(r->run, &snapshot);
         if (k >= 0)
                 k = flags & RUN_RECORD_ACCOUNTS ? store_put_run(engine->store, r->run, true)
                                                 : store_put_snapshot(engine->store, snapshot);

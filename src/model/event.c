@@ -7,7 +7,7 @@
 
 void event_done(Event *event)
 {
-        free(event->json);
+        shared_text_free(event->json);
         *event = (Event) {};
 }
 
@@ -109,7 +109,7 @@ static void write_event(JsonWriter *w, const Run *run, const Event *event)
 int event_make(const Run *run, uint64_t seq, usec_t now_usec, Event *ret_event)
 {
         Event event = { .seq = seq, .timestamp_usec = now_usec };
-        Buffer buffer = {};
+        _cleanup_buffer_ Buffer buffer = {};
         JsonWriter w = JSON_WRITER_INIT(&buffer);
         int r;
 
@@ -118,9 +118,9 @@ int event_make(const Run *run, uint64_t seq, usec_t now_usec, Event *ret_event)
                 return r;
         (void) buffer_reserve(&buffer, EVENT_JSON_USUAL); /* says so itself where it fails */
         write_event(&w, run, &event);
-        r = buffer_take(&buffer, &event.json);
-        if (r < 0)
-                return r;
+        event.json = buffer.failed ? NULL : shared_text_new(buffer.data);
+        if (!event.json)
+                return -ENOMEM;
         *ret_event = event;
         return 0;
 }

@@ -4,6 +4,7 @@
 /* One event of a run: what readers of the stream see. An event is the run as it stood at that moment. */
 
 #include "base/json-writer.h"
+#include "base/shared-text.h"
 #include "model/run.h"
 
 /* In the order of interfaces.md: the daemon gives sequence numbers in commit order. */
@@ -11,7 +12,7 @@ typedef struct Event {
         uint64_t seq;                /* global, strictly increasing; the SSE id */
         char event_id[UUID_TEXT_MAX]; /* UUIDv4 (C12) */
         usec_t timestamp_usec;
-        char *json;                  /* the seventeen keys of C11; owned */
+        char *json;                  /* the seventeen keys of C11; freed by shared_text_free() */
 } Event;
 
 void event_done(Event *event);

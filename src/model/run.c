@@ -193,7 +193,7 @@ Run *run_free(Run *run)
 {
         if (!run || atomic_fetch_sub(&run->n_sharers, 1) > 0)
                 return NULL;
-        for (size_t i = 0; i < ELEMENTSOF(run_strings); i++)
+        for (size_t i = 0; !run->packed && i < ELEMENTSOF(run_strings); i++)
                 free(*run_string(run, i));
         for (size_t i = 0; i < run->n_accounts; i++)
                 account_done(&run->accounts[i]);
@@ -211,6 +211,7 @@ int run_copy(const Run *run, bool with_accounts, Run **ret)
                 return -ENOMEM;
         *copy = *run;
         atomic_init(&copy->n_sharers, 0);
+        copy->packed = false;
         copy->accounts = NULL;
         copy->n_accounts = 0;
         for (size_t i = 0; i < ELEMENTSOF(run_strings); i++) {
@@ -230,6 +231,39 @@ int run_copy(const Run *run, bool with_accounts, Run **ret)
                                 return -ENOMEM;
         }
         *ret = TAKE_PTR(copy);
+        return 0;
+}
+
+int run_snapshot(const Run *run, Run **ret)
+{
+        size_t size = sizeof(Run), sizes[ELEMENTSOF(run_strings)];
+        Run *copy;
+        char *to;
+
+        for (size_t i = 0; i < ELEMENTSOF(run_strings); i++) {
+                const char *text = *run_string((Run *) run, i);
+
+                sizes[i] = text ? strlen(text) + 1 : 0;
+                size += sizes[i];
+        }
+        copy = malloc(size);
+        if (!copy)
+                return -ENOMEM;
+        *copy = *run;
+        atomic_init(&copy->n_sharers, 0);
+        copy->packed = true;
+        copy->accounts = NULL;
+        copy->n_accounts = 0;
+        to = (char *) (copy + 1);
+        for (size_t i = 0; i < ELEMENTSOF(run_strings); i++) {
+                char **text = run_string(copy, i);
+
+                if (sizes[i] == 0)
+                        continue;
+                *text = memcpy(to, *text, sizes[i]);
+                to += sizes[i];
+        }
+        *ret = copy;
         return 0;
 }
 

@@ -209,6 +209,7 @@ typedef struct Run {
         size_t n_accounts;
 
         atomic_uint n_sharers;       /* beside the first; who shares a run does not change it */
+        bool packed;                 /* its texts are in its own block: they are not changed */
 } Run;
 
 /* As run_new(), of what is there already. */
@@ -225,6 +226,9 @@ Run *run_new(void);
 size_t run_told_id_size(const Run *run) _pure_;
 Run *run_free(Run *run);
 DEFINE_TRIVIAL_CLEANUP_FUNC(Run *, run_free);
+
+/* A copy without accounts, in one block, that nobody changes. Return: 0; -ENOMEM. */
+int run_snapshot(const Run *run, Run **ret) _must_check_;
 
 /* One more that frees it by run_free(), of any thread. Return: @run. */
 Run *run_share(Run *run);

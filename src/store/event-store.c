@@ -17,7 +17,7 @@ typedef struct EventWrite {
         char *run_id;
         uint64_t seq;
         usec_t time_usec;
-        char *json;
+        char *json; /* shared */
 } EventWrite;
 
 static int insert_event(Db *db, const EventWrite *e, const RunKeys *keys)
@@ -74,7 +74,7 @@ static void free_event(Write *write)
         EventWrite *e = container_of(write, EventWrite, write);
 
         free(e->run_id);
-        free(e->json);
+        shared_text_free(e->json);
 }
 
 static const WriteType event_write = { apply_event, free_event, .keeps_runs = true };

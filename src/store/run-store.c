@@ -147,18 +147,23 @@ static const WriteType run_write = { apply_run, free_run, .keeps_runs = true };
 
 /* ---- A turn writes a run once: what is in one transaction is seen as a whole or not at all */
 
-static RunWrite *find_in_turn(Store *store, const char *run_id)
+static RunWrite *find_in_turn(Store *store, const char *run_id, unsigned *ret_hash)
 {
         RunWrite *w = NULL;
+        unsigned hash;
 
-        HASH_FIND_STR(store->turn_runs, run_id, w);
+        HASH_VALUE(run_id, strlen(run_id), hash);
+        HASH_FIND_BYHASHVALUE(hh, store->turn_runs, run_id, strlen(run_id), hash, w);
+        *ret_hash = hash;
         return w;
 }
 
 const RunKeys *store_turn_run_keys(Store *store, const char *run_id)
 {
-        const RunWrite *w = find_in_turn(store, run_id);
+        const RunWrite *w;
+        unsigned hash;
 
+        w = find_in_turn(store, run_id, &hash);
         return w ? &w->keys : NULL;
 }
 
@@ -179,14 +184,13 @@ static bool may_skip(const RunWrite *queued, const Run *run)
         return state == run->state || (run->state != RUN_STOPPING && run_transition_is_legal(state, run->state));
 }
 
-static void enter_into_turn(Store *store, RunWrite *w)
+/* In the place of @before, which may be NULL. */
+static void enter_into_turn(Store *store, RunWrite *before, RunWrite *w, unsigned hash)
 {
-        RunWrite *before = find_in_turn(store, w->run->id);
-
         if (before)
                 HASH_DEL(store->turn_runs, before);
         /* Without memory it is found by nobody, and the next state has a write of its own. */
-        HASH_ADD_KEYPTR(hh, store->turn_runs, w->run->id, strlen(w->run->id), w);
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, store->turn_runs, w->run->id, strlen(w->run->id), hash, w);
 }
 
 static int may_put(Store *store, const Run *run)
@@ -199,15 +203,16 @@ static int may_put(Store *store, const Run *run)
 /* Takes @copy over. */
 static int put_copy(Store *store, Run *copy, bool with_accounts)
 {
-        RunWrite *w;
+        RunWrite *w, *before;
+        unsigned hash;
         int r;
 
-        w = with_accounts ? NULL : find_in_turn(store, copy->id);
-        if (w && may_skip(w, copy)) {
-                HASH_DEL(store->turn_runs, w); /* the key is the old copy's */
-                run_free(w->run);
-                w->run = copy;
-                enter_into_turn(store, w);
+        before = find_in_turn(store, copy->id, &hash);
+        if (before && !with_accounts && may_skip(before, copy)) {
+                HASH_DEL(store->turn_runs, before); /* the key is the old copy's */
+                run_free(before->run);
+                before->run = copy;
+                enter_into_turn(store, NULL, before, hash);
                 return 0;
         }
         w = store_write_new(RunWrite, &run_write);
@@ -219,7 +224,7 @@ static int put_copy(Store *store, Run *copy, bool with_accounts)
         w->with_accounts = with_accounts;
         r = store_put(store, &w->write);
         if (r >= 0)
-                enter_into_turn(store, w);
+                enter_into_turn(store, before, w, hash);
         return r;
 }
 

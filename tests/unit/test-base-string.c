@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/shared-text.h"
 #include "base/string-util.h"
 
 static void test_ends(void **state)
@@ -287,6 +288,19 @@ static void test_strv_split(void **state)
         assert_int_equal(strv_length(none), 0);
 }
 
+static void test_shared_text(void **state)
+{
+        char *text = shared_text_new("some text"), *second;
+
+        assert_non_null(text);
+        second = shared_text_share(text);
+        assert_ptr_equal(second, text);
+        assert_null(shared_text_free(text));
+        assert_string_equal(second, "some text");
+        assert_null(shared_text_free(second)); /* a sanitizer finds what is left */
+        assert_null(shared_text_free(NULL));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -296,6 +310,7 @@ int main(void)
                 cmocka_unit_test(test_utf8_sanitize), cmocka_unit_test(test_utf8_sanitize_cuts),
                 cmocka_unit_test(test_names),         cmocka_unit_test(test_strv),
                 cmocka_unit_test(test_strv_split),
+                cmocka_unit_test(test_shared_text),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

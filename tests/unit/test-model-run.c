@@ -135,7 +135,11 @@ static void test_shared(void **state)
         expect_ok(run_copy(run, false, &copy));
         assert_null(run_free(run));
         assert_string_equal(run->message, "text");
+        run_free(copy);
+        expect_ok(run_snapshot(run, &copy));
         run_free(run);
+        assert_string_equal(copy->message, "text");
+        assert_null(copy->error);
         run_free(copy); /* what is left is found by the sanitizer */
 }
 
