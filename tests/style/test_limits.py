@@ -8,6 +8,9 @@ from source import TOP, files
 DEFINED = re.compile(r"^#define +([A-Z][A-Z0-9_]*_MAX|[A-Z][A-Z0-9_]*_LIMIT(?:_[A-Z]+)?)[ \t]+([^\n]+?)[ \t]*$", re.M)
 ROW = re.compile(r"^\| `(\w+)` \| `([^`]+)` \| ([^|]+) \| `(\S+)` \| (?:`(\S+)`|–) \|$", re.M)
 
+SETTING_ROW = re.compile(r"^\| `(\w+)=` \| `(\S+)` \| ([^|]+) \| `(\S+)` \|$", re.M)
+SETTINGS = {"syncrun.conf": "model/settings.c", "syncrun-http.conf": "http/http-settings.c"}
+
 # Sizes of our own buffers and tables, turns of our own, and ends of ranges of numbers: nothing that somebody could make grow.
 INNER = {
     "LOG_FIELDS_MAX", "SHA256_HEX_MAX", "PROC_NAME_MAX", "TIMESPAN_TEXT_MAX", "TIMESTAMP_TEXT_MAX", "UUID_TEXT_MAX",
@@ -35,7 +38,7 @@ def rows():
 
 def test_table_is_read():
     text = (TOP / "docs" / "LIMITS.md").read_text()
-    assert len(rows()) == text.count("\n| `") > 100
+    assert len(rows()) + len(SETTING_ROW.findall(text)) == text.count("\n| `") > 100
 
 
 def test_all_limits_are_in_the_table():
@@ -50,6 +53,16 @@ def test_tests_know_their_limits():
     for name, _, _, _, test in rows():
         if test:
             assert re.search(rf"\b{name}\b", (TOP / "tests" / test).read_text()), f"{name} is not in {test}"
+
+
+def test_all_settings_that_are_limits_are_in_the_table():
+    told = {(name, file): test for name, file, _, test in SETTING_ROW.findall((TOP / "docs" / "LIMITS.md").read_text())}
+    found = {(name, file): field for file, source in SETTINGS.items()
+             for name, field in re.findall(r'ITEM\("\w+", "(\w+)", (?:conf_parse_count|parse_bytes), (\w+)\)', (TOP / "src" / source).read_text())}
+    assert told.keys() == found.keys() and len(told) > 20
+    for (name, file), test in told.items():
+        text = (TOP / "tests" / test).read_text()
+        assert re.search(rf"(?:\b|\\n)(?:{name}|{found[name, file]})\b", text), f"{name} is not in {test}"
 
 
 def test_what_is_not_tested_says_why():
