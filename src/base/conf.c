@@ -20,7 +20,7 @@ void conf_done(Conf *conf)
         for (size_t i = 0; i < conf->n_items; i++)
                 free(conf->items[i].section); /* the first of the piece that holds them all */
         free(conf->items);
-        *conf = (Conf) {};
+        *conf = (Conf){};
 }
 
 int conf_append(Conf *conf, const char *file, unsigned line, const char *section, const char *key, const char *value)
@@ -43,7 +43,7 @@ int conf_append(Conf *conf, const char *file, unsigned line, const char *section
         if (!text)
                 return -ENOMEM;
         a = &conf->items[conf->n_items++];
-        *a = (ConfAssignment) { .line = line, .section = text };
+        *a = (ConfAssignment){ .line = line, .section = text };
         text = mempcpy(text, section, section_size);
         a->key = text;
         text = mempcpy(text, key, key_size);
@@ -201,6 +201,8 @@ int conf_load_file(Conf *conf, const char *path, Diagnostics *d)
         if (r == -EFBIG)
                 diagnostics_add(d, DIAGNOSTIC_ERROR, path, 0, NULL, "The file is larger than %llu bytes.",
                                 CONF_FILE_MAX);
+        else if (r == -EINVAL)
+                diagnostics_add(d, DIAGNOSTIC_ERROR, path, 0, NULL, "This is no regular file.");
         else if (r < 0 && r != -ENOENT && r != -ENOMEM)
                 diagnostics_add(d, DIAGNOSTIC_ERROR, path, 0, NULL, "The file cannot be read: %s.", strerror(-r));
         if (r < 0)
@@ -242,7 +244,7 @@ static int found_list_add(FoundList *list, char *name, unsigned rank)
                 }
                 list->items = longer;
         }
-        list->items[list->n_items++] = (Found) { name, rank };
+        list->items[list->n_items++] = (Found){ name, rank };
         return 0;
 }
 
@@ -278,8 +280,9 @@ static DIR *closedir_or_null(DIR *dir)
 }
 DEFINE_TRIVIAL_CLEANUP_FUNC(DIR *, closedir_or_null);
 
-/* Adds the files of a folder that have a name before @suffix, without it; a folder that is not there has none. */
-static int list_folder(const char *path, const char *suffix, unsigned rank, FoundList *list)
+/* Adds the files of a folder, and where @folders is set its folders, that have a name before @suffix, without it; a
+ * folder that is not there has none. */
+static int list_folder(const char *path, const char *suffix, bool folders, unsigned rank, FoundList *list)
 {
         _cleanup_(closedir_or_nullp) DIR *dir = opendir(path);
         struct dirent *entry;
@@ -288,7 +291,8 @@ static int list_folder(const char *path, const char *suffix, unsigned rank, Foun
         if (!dir)
                 return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
         while ((errno = 0, entry = readdir(dir))) {
-                if (entry->d_name[0] == '.' || entry->d_type == DT_DIR || !endswith(entry->d_name, suffix))
+                if (entry->d_name[0] == '.' || (entry->d_type == DT_DIR && !folders) ||
+                    !endswith(entry->d_name, suffix))
                         continue;
                 r = found_list_add(list, strndup(entry->d_name, strlen(entry->d_name) - strlen(suffix)), rank);
                 if (r < 0)
@@ -306,7 +310,7 @@ int conf_load_dropins(Conf *conf, char *const *dirs, const char *name, Diagnosti
         STRV_FOREACH(dir, dirs) {
                 _cleanup_free_ char *path = asprintf_or_null("%s/%s.d", *dir, name);
 
-                r = path ? list_folder(path, ".conf", rank++, &list) : -ENOMEM;
+                r = path ? list_folder(path, ".conf", false, rank++, &list) : -ENOMEM;
                 if (r < 0 && r != -ENOMEM)
                         diagnostics_add(d, DIAGNOSTIC_ERROR, path, 0, NULL, "The folder cannot be read: %s.",
                                         strerror(-r));
@@ -365,7 +369,8 @@ int conf_list_objects(char *const *dirs, const char *suffix, size_t max, char **
         int r;
 
         STRV_FOREACH(dir, dirs) {
-                r = list_folder(*dir, suffix, rank++, &list);
+                /* A folder of such a name is somebody's mistake, which is told when it is read. */
+                r = list_folder(*dir, suffix, true, rank++, &list);
                 if (r < 0)
                         return r;
         }

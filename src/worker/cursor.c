@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/json-util.h"
 #include "base/json-writer.h"
@@ -115,6 +116,14 @@ static int set_stream(Cursor *cursor, JsonSlice stream)
         return 0;
 }
 
+/* As of messages' own types, upper and lower case are alike. */
+static bool is_type(JsonSlice value, const char *type)
+{
+        size_t size = strlen(type);
+
+        return value.size == size + 2 && value.data[0] == '"' && strncasecmp(value.data + 1, type, size) == 0;
+}
+
 int cursor_apply(Cursor *cursor, const Message *message)
 {
         JsonSlice state = message->payload, value;
@@ -123,17 +132,17 @@ int cursor_apply(Cursor *cursor, const Message *message)
         if (message->dialect == MESSAGE_DIALECT_SINGER)
                 return set_text(cursor, "", state, "");
         if (json_slice_find(state, "type", NULL, &value)) {
-                if (json_slice_is_string(value, "STREAM")) {
+                if (is_type(value, "STREAM")) {
                         if (!json_slice_find(state, "stream", &kind, &value) || kind != JSON_KIND_OBJECT)
                                 return -EBADMSG;
                         return set_stream(cursor, value);
                 }
-                if (json_slice_is_string(value, "GLOBAL")) {
+                if (is_type(value, "GLOBAL")) {
                         if (!json_slice_find(state, "global", &kind, &value) || kind != JSON_KIND_OBJECT)
                                 return -EBADMSG;
                         return set_text(cursor, "[{\"type\":\"GLOBAL\",\"global\":", value, "}]");
                 }
-                if (!json_slice_is_string(value, "LEGACY"))
+                if (!is_type(value, "LEGACY"))
                         return -EBADMSG;
         }
         if (!json_slice_find(state, "data", NULL, &value))

@@ -54,6 +54,11 @@ def test_bad_connector_is_visible(daemon, client):
     path = connector_path("broken")
     assert client.get(path, CONNECTOR, "LoadState") == "bad-setting"
     assert "broken.connector:4" in client.get(path, CONNECTOR, "LoadError")
+    (daemon.connectors / "folder.connector").mkdir()
+    client.manager("Reload")
+    path = connector_path("folder")
+    assert client.get(path, CONNECTOR, "LoadState") == "bad-setting"
+    assert "Is a directory" in client.get(path, CONNECTOR, "LoadError")
 
 
 def test_connector_changes_are_told(daemon, client):

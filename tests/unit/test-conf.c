@@ -280,6 +280,19 @@ static void test_object_unreadable(void **state)
         free(path);
 }
 
+static void test_object_no_file(void **state)
+{
+        Fixture *f = *state;
+        char *path = asprintf_or_null("%s/usr/x.c", f->folder);
+
+        put(f, "usr/y.c", "");
+        assert_int_equal(mkfifo(path, 0600), 0);
+        expect_errno(conf_load_object(&f->conf, f->dirs, "x.c", &f->d, NULL), -EINVAL);
+        expect_diagnostic(&f->d, 0, DIAGNOSTIC_ERROR, path);
+        assert_string_equal(f->d.items[0].text, "This is no regular file.");
+        free(path);
+}
+
 static void test_dropins_max(void **state)
 {
         Fixture *f = *state;
@@ -316,12 +329,12 @@ static void test_list(void **state)
         put(f, "run/.c", "x");
         put(f, "run/d.c.d/x", "x");
         put(f, "run/e.c/x", "x");
-        expect_ok(conf_list_objects(f->dirs, ".c", 3, &names));
+        expect_ok(conf_list_objects(f->dirs, ".c", 4, &names));
         joined = strv_join(names, " ");
-        assert_string_equal(joined, "a b c");
+        assert_string_equal(joined, "a b c e"); /* a folder instead of a file is told when it is read */
         free(joined);
         strv_free(names);
-        expect_errno(conf_list_objects(f->dirs, ".c", 2, &names), -E2BIG);
+        expect_errno(conf_list_objects(f->dirs, ".c", 3, &names), -E2BIG);
 }
 
 typedef struct Target {
@@ -464,6 +477,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_file_max, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_object, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_object_masked, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_object_no_file, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_object_unreadable, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_dropins_max, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_list, setup, teardown),

@@ -64,6 +64,14 @@ static void test_streams(void **state)
         expect_text(&cursor, "[{\"type\":\"GLOBAL\",\"global\":{}}]");
         expect_ok(apply(&cursor, STATE("a", "3")));
         expect_text(&cursor, "[" LISTED("a", "3") "]");
+        expect_ok(apply(&cursor,
+                        "{\"type\":\"state\",\"state\":{\"type\":\"stream\",\"stream\":" STREAM("b", "4") "}}"));
+        expect_text(&cursor, "[" LISTED("a", "3") "," LISTED("b", "4") "]");
+        expect_ok(apply(&cursor, "{\"type\":\"STATE\",\"state\":{\"type\":\"Legacy\",\"data\":5}}"));
+        expect_text(&cursor, "5");
+        expect_ok(apply(&cursor, "{\"type\":\"STATE\",\"state\":{\"type\":\"global\",\"global\":{}}}"));
+        expect_text(&cursor, "[{\"type\":\"GLOBAL\",\"global\":{}}]");
+        expect_errno(apply(&cursor, "{\"type\":\"STATE\",\"state\":{\"type\":\"streams\",\"stream\":{}}}"), -EBADMSG);
         cursor_done(&cursor);
 }
 
@@ -191,8 +199,12 @@ static void test_counts(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_values), cmocka_unit_test(test_streams),          cmocka_unit_test(test_load),
-                cmocka_unit_test(test_limits), cmocka_unit_test(test_too_many_streams), cmocka_unit_test(test_counts),
+                cmocka_unit_test(test_values),
+                cmocka_unit_test(test_streams),
+                cmocka_unit_test(test_load),
+                cmocka_unit_test(test_limits),
+                cmocka_unit_test(test_too_many_streams),
+                cmocka_unit_test(test_counts),
                 cmocka_unit_test(test_noncharacters),
         };
 
