@@ -17,10 +17,13 @@
 #define DUE_PRIORITY (SD_EVENT_PRIORITY_NORMAL - 2)
 
 /* A time has come already and waits for its random delay: it is not computed anew, which would pass it over or delay
- * it once more. One of Every= begins anew with each run. */
+ * it once more. One of Every= begins anew with each run. A delay that ended while nothing could begin is missed. */
 static bool waits_for_delay(const ConnectorEntry *c, ScheduleReason reason, usec_t now)
 {
         if (reason != SCHEDULE_RUN_CHANGED && reason != SCHEDULE_RESUMED)
+                return false;
+        if (reason == SCHEDULE_RESUMED && !c->schedule.missed &&
+            usec_add(c->schedule.due_usec, SCHEDULE_LATE_MAX_USEC) <= now)
                 return false;
         return c->schedule.elapse_usec <= now &&
                (c->schedule.missed || c->definition->n_calendars > 0 || (reason == SCHEDULE_RESUMED && !c->run));

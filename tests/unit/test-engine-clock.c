@@ -308,6 +308,32 @@ static void test_set_on_and_the_timer_comes_first(void **state)
         check_missed(*state, false, false);
 }
 
+/* The same while nothing could be written. */
+static void check_outage(EngineFixture *f, usec_t usec, int64_t n_late, int64_t n_missed)
+{
+        open_all(f, BEGIN + H / 2 - USEC_PER_SEC);
+        fault_vfs_arm(1, SQLITE_FULL);
+        assert_int_equal(fixture_set_active(f, "every", false), -EROFS);
+        fixture_let_pass(usec);
+        (void) fault_vfs_disarm();
+        fixture_run_until(f, f->engine->broken == 0);
+        run_what_is_due(f);
+        assert_int_equal(count_of(f, "hourly", "schedule"), n_late);
+        assert_int_equal(count_of(f, "fleeting", "schedule"), n_late);
+        assert_int_equal(count_of(f, "hourly", "catch-up"), n_missed);
+        assert_int_equal(count_of(f, "fleeting", "catch-up"), 0);
+}
+
+static void test_short_outage(void **state)
+{
+        check_outage(*state, SCHEDULE_LATE_MAX_USEC / 2, 1, 0);
+}
+
+static void test_outage(void **state)
+{
+        check_outage(*state, 3 * H, 0, 1);
+}
+
 /* Woken up just after a time: that one is late. */
 static void test_short_sleep(void **state)
 {
@@ -529,6 +555,8 @@ int main(void)
                 ENGINE_TEST(test_sleep_and_the_timer_comes_first),
                 ENGINE_TEST(test_set_on),
                 ENGINE_TEST(test_set_on_and_the_timer_comes_first),
+                ENGINE_TEST(test_short_outage),
+                ENGINE_TEST(test_outage),
                 ENGINE_TEST(test_short_sleep),
                 ENGINE_TEST(test_sleep_in_a_run),
                 ENGINE_TEST(test_missed_after_a_clock_that_was_ahead),
