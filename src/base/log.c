@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define SD_JOURNAL_SUPPRESS_LOCATION /* an entry has that of who logs */
 #include <systemd/sd-journal.h>
 
 #include "base/names.h"

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/names.h"
+#include "model/delivery.h"
 
 #define NUMBER_TEXT_MAX 24U
 #define RUN_FIELDS_MAX  16U
@@ -297,11 +298,13 @@ void api_key_log(const ApiKey *key, const char *requested_by, bool added)
                    "API key %s %s by %s", key->name, added ? "made" : "revoked", strna(requested_by));
 }
 
+/* Of its URL the origin alone: the rest may be a secret, and many may read the journal. */
 void webhook_log_disabled(const WebhookEndpoint *endpoint)
 {
+        _cleanup_free_ char *origin = url_origin(endpoint->url);
         const LogField fields[] = {
                 { FIELD_ENDPOINT, endpoint->id },
-                { FIELD_ENDPOINT_URL, endpoint->url },
+                { FIELD_ENDPOINT_URL, origin },
                 { FIELD_USER_ID, endpoint->user_id },
         };
 
@@ -313,9 +316,10 @@ void webhook_log_disabled(const WebhookEndpoint *endpoint)
 
 void webhook_log_attempt(const WebhookAttempt *attempt, WebhookAttemptNews news)
 {
+        _cleanup_free_ char *origin = url_origin(attempt->url);
         const LogField fields[] = {
                 { FIELD_ENDPOINT, attempt->endpoint_id },
-                { FIELD_ENDPOINT_URL, attempt->url },
+                { FIELD_ENDPOINT_URL, origin },
                 { FIELD_ERROR, attempt->error },
         };
         const char *error = strempty(attempt->error);

@@ -8,13 +8,16 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "unit/engine-fixture.h"
 
 #include "engine/describe.h"
 #include "engine/engine-internal.h"
 #include "engine/retention.h"
+#include "engine/run-log.h"
 #include "engine/webhook-table.h"
 #include "engine/webhooks.h"
 
@@ -36,19 +39,24 @@ static void on_endpoint(int error, const WebhookEndpoint *endpoint, void *userda
                 (void) memcpy(a->id, endpoint->id, strlen(endpoint->id) + 1);
 }
 
-static EndpointAnswer add_endpoint(EngineFixture *f, int disabled)
+static EndpointAnswer add_endpoint_at(EngineFixture *f, const char *url, int disabled)
 {
         EndpointAnswer a = {};
         char *why = NULL;
 
         f->settings.webhook_rules.allow_http = true;
-        expect_ok(engine_add_webhook(f->engine, &(WebhookWish){ .url = "http://example.com/", .disabled = disabled },
+        expect_ok(engine_add_webhook(f->engine, &(WebhookWish) { .url = url, .disabled = disabled },
                                      on_endpoint, &a, &why));
         f->settings.webhook_rules.allow_http = false;
         assert_int_equal(a.n, 0);
         fixture_run_until(f, a.n > 0);
         expect_ok(a.error);
         return a;
+}
+
+static EndpointAnswer add_endpoint(EngineFixture *f, int disabled)
+{
+        return add_endpoint_at(f, "http://example.com/", disabled);
 }
 
 static void on_test(int error, const char *message_id, void *userdata)
@@ -370,6 +378,56 @@ static void test_what_is_lost_is_told(void **state)
         }
 }
 
+/* What would be in the journal: this stands before the library's. */
+static char entries[64 * 1024];
+
+int sd_journal_sendv(const struct iovec *iov, int n);
+int sd_journal_sendv(const struct iovec *iov, int n)
+{
+        size_t end = strlen(entries);
+
+        for (int i = 0; i < n; i++) {
+                assert_true(end + iov[i].iov_len + 2 < sizeof(entries));
+                (void) memcpy(entries + end, iov[i].iov_base, iov[i].iov_len);
+                end += iov[i].iov_len;
+                entries[end++] = '\n';
+        }
+        entries[end] = '\0';
+        return 0;
+}
+
+/* A URL is often the whole credential, and the journal is read by many. */
+static void test_the_journal_has_no_secret_path(void **state)
+{
+        static const char *const news[] = { "has begun to fail", "is given up", "is disabled", "works again" };
+        EngineFixture *f = *state;
+        WebhookEndpoint *e;
+        EndpointAnswer endpoint;
+        LogTarget target = log_get_target();
+        int level = log_get_level();
+        f->settings.n_webhook_retries = 0;
+        fixture_open(f);
+        log_set_target(LOG_TARGET_JOURNAL);
+        log_set_level(LOG_DEBUG);
+        endpoint = add_endpoint_at(f, "http://example.com:8080/T0/s3cret?key=s3cret", -1);
+        e = &f->engine->webhooks->entries->endpoint;
+        test(f, &endpoint);
+        wait_attempts(f, 1);
+        e->failing_usec = 1;
+        e->failed_usec = fixture_now(CLOCK_REALTIME);
+        test(f, &endpoint);
+        wait_attempts(f, 2);
+        webhook_log_attempt(&(WebhookAttempt) { .endpoint_id = e->id, .url = e->url, .succeeded = true },
+                            WEBHOOK_NEWS_WORKS);
+        log_set_target(target);
+        log_set_level(level);
+        for (size_t i = 0; i < ELEMENTSOF(news); i++)
+                assert_non_null(strstr(entries, news[i]));
+        assert_non_null(strstr(entries, "\nSYNCRUN_ENDPOINT_URL=http://example.com:8080\n"));
+        assert_non_null(strstr(e->url, "s3cret"));
+        assert_null(strstr(entries, "s3cret"));
+}
+
 /* Somebody who takes a connection and says nothing, until it is closed. */
 static int listen_silently(char ret_url[static 64])
 {
@@ -424,6 +482,7 @@ int main(void)
                 ENGINE_TEST(test_a_later_attempt),   ENGINE_TEST(test_clock_step_during_a_request),
                 ENGINE_TEST(test_idle_is_not_failing), ENGINE_TEST(test_a_fresh_beginning),
                 ENGINE_TEST(test_who_asks_again_and_again), ENGINE_TEST(test_what_is_lost_is_told),
+                ENGINE_TEST(test_the_journal_has_no_secret_path),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
