@@ -124,12 +124,43 @@ static int queue_publication(ConnectorEntry *c, ConnectorNews news)
         return 0;
 }
 
+static void put_off(ConnectorEntry *c, ConnectorNews news)
+{
+        Engine *engine = c->published.engine;
+
+        if (!c->save_waits)
+                DL_APPEND2(engine->waiting_saves, c, save_prev, save_next);
+        c->save_waits = true;
+        c->waiting_news |= news;
+}
+
+/* Return: what was put off was to tell. */
+static ConnectorNews take_waiting(ConnectorEntry *c)
+{
+        ConnectorNews news = c->waiting_news;
+
+        if (c->save_waits)
+                DL_DELETE2(c->published.engine->waiting_saves, c, save_prev, save_next);
+        c->save_waits = false;
+        c->waiting_news = 0;
+        return news;
+}
+
+void connector_save_waiting(Engine *engine)
+{
+        while (engine->waiting_saves) {
+                ConnectorEntry *c = engine->waiting_saves;
+
+                connector_save(c, take_waiting(c));
+        }
+}
+
 void connector_publish(ConnectorEntry *c, ConnectorNews news)
 {
         Engine *engine = c->published.engine;
         int r;
 
-        if (c->unsaved && c->stored) {
+        if ((c->unsaved && c->stored) || c->save_waits) {
                 connector_save(c, news);
                 return;
         }
@@ -147,6 +178,10 @@ void connector_save(ConnectorEntry *c, ConnectorNews news)
 
         if (engine->broken < 0)
                 return;
+        if (engine->serving_due) {
+                put_off(c, news);
+                return;
+        }
         c->unsaved = false;
         r = store_put_connector(engine->store, &c->record);
         if (r >= 0)
@@ -174,6 +209,7 @@ ConnectorEntry *connector_table_find(Engine *engine, const char *name)
 
 static void entry_free(ConnectorEntry *c)
 {
+        (void) take_waiting(c);
         scheduler_forget(c);
         sd_event_source_disable_unref(c->deletion_timer);
         connection_table_remove(c);

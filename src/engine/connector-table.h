@@ -39,6 +39,9 @@ bool connector_may_run(const ConnectorEntry *c) _pure_;
 /* The connector's record goes to the disk, then it is published. */
 void connector_save(ConnectorEntry *c, ConnectorNews news);
 
+/* What those that were due together have put off until all were served: their runs come first. */
+void connector_save_waiting(Engine *engine);
+
 /* The published copy follows when all that was put so far is committed; the record too, where the schedule has changed
  * it. */
 void connector_publish(ConnectorEntry *c, ConnectorNews news);

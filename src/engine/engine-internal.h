@@ -78,6 +78,9 @@ struct ConnectorEntry {
         bool was_read;          /* the history had its record when it was read last */
         bool announced;         /* connector_added() was told */
         bool unsaved;           /* the schedule has changed the record: it is saved when it is published */
+        bool save_waits;        /* see connector_save_waiting() */
+        unsigned waiting_news;  /* ConnectorNews of it */
+        ConnectorEntry *save_prev, *save_next;
         ConnectorRecord record; /* working copy */
         EngineRun *run;         /* the active one, or NULL */
 
@@ -137,7 +140,8 @@ struct Engine {
         ConnectorEntry *connectors_by_id;
         Heap due; /* connectors, by the time */
         sd_event_source *due_timer;
-        bool serving_due; /* the timer is set when all have been served */
+        bool serving_due; /* the timer is set, and records are saved, when all have been served */
+        ConnectorEntry *waiting_saves;
         ConnectionEntry *connections;
         usec_t connections_due_usec;
         sd_event_source *connections_timer; /* the next end of a consent, or of the time before it is expiring */

@@ -240,6 +240,7 @@ static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
                 n++;
         }
         engine->serving_due = false;
+        connector_save_waiting(engine);
         if (engine->broken >= 0)
                 set_timer(engine, n < SERVED_AT_ONCE_MAX ? DUE_PRIORITY : SD_EVENT_PRIORITY_NORMAL);
         return 0;

@@ -6,6 +6,8 @@
 
 #include "unit/engine-fixture.h"
 
+#include <stdio.h>
+
 #include "engine/engine-internal.h"
 #include "engine/scheduler.h"
 
@@ -79,6 +81,29 @@ static void test_own_times(void **state)
         fixture_run_until(f, fixture_connector(f, "c2")->run);
 }
 
+/* What the schedule has acted on is saved behind the last of them, in the same commit as their runs: whoever is killed
+ * between two turns has all of it, or none. */
+static void test_saved_together(void **state)
+{
+        EngineFixture *f = *state;
+
+        open_many(f, 5);
+        fixture_run_until(f, HASH_COUNT(f->engine->runs) == 5);
+        assert_null(f->engine->waiting_saves);
+        fixture_settle(f);
+        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connectors WHERE last_elapse_usec >= 1780131600000000"),
+                         5);
+        for (unsigned i = 0; i < 5; i++) {
+                char name[8];
+
+                (void) snprintf(name, sizeof(name), "c%u", i);
+                assert_int_equal(fixture_connector(f, name)->next_elapse_usec, NINE + USEC_PER_DAY);
+        }
+        fixture_kill(f);
+        fixture_open(f);
+        assert_int_equal(HASH_COUNT(f->engine->runs), 5); /* no second ones */
+}
+
 /* The clock is set back in the moment in which the timer fires, and nobody has told us yet: nothing runs too early. */
 static void test_set_back(void **state)
 {
@@ -103,6 +128,7 @@ int main(void)
         static const struct CMUnitTest tests[] = {
                 ENGINE_TEST(test_one_turn),
                 ENGINE_TEST(test_own_times),
+                ENGINE_TEST(test_saved_together),
                 ENGINE_TEST(test_set_back),
         };
 
