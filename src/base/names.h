@@ -119,6 +119,8 @@
 #define MSG_ITEMS_KEPT         "ea6e482c01fc4e79bd5c582e9b20b8e2"
 #define MSG_STORE_FAILED       "ab12cd34ef564789a0b1c2d3e4f5a6b7"
 #define MSG_STORE_RECOVERED    "ba21dc43fe654987b1a0d3c2f5e4b7a6"
+#define MSG_STORE_TAKEN        "0fe4b78c21d94c0a9d0a4b8ec6f2d173"
+#define MSG_STORE_NEW          "6b7d1c35e08a4f2e8c94ab5713f0de26"
 #define MSG_STORE_REFUSED      "cd34ef56ab784912c2d3e4f5a6b7c8d9"
 #define MSG_KEY_ADDED          "0c50bed3885a471ba17f0d35ad81a04b"
 #define MSG_KEY_REVOKED        "708ae0f7fc6947cca1c7f51ee427743c"

@@ -18,6 +18,7 @@
 #include "bus/manager-webhooks.h"
 #include "bus/report-event.h"
 #include "config.h"
+#include "store/store.h"
 
 static int property_get_number(sd_bus *b, const char *path, const char *interface, const char *property,
                                sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -54,7 +55,8 @@ static int property_get_storage_error(sd_bus *b, const char *path, const char *i
         Bus *bus = userdata;
 
         engine_status(bus->engine, &status);
-        return sd_bus_message_append(reply, "s", status.storage_error == 0 ? "" : strerror(abs(status.storage_error)));
+        return sd_bus_message_append(reply, "s",
+                                     status.storage_error == 0 ? "" : store_error_text(status.storage_error));
 }
 
 static int property_get_last_sequence(sd_bus *b, const char *path, const char *interface, const char *property,

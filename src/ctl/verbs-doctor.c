@@ -124,8 +124,8 @@ static void check_storage(Doctor *d)
                 findings_add(&d->findings, "storage", FINDING_GOOD, NULL, "The history can be written.");
         else
                 findings_add(&d->findings, "storage", FINDING_BAD,
-                             "Make room, or mount the disk writable: the service goes on by itself. "
-                             "'journalctl -xu syncrund' has more.",
+                             "Make room, mount the disk writable, or bring the file back: the service goes on by "
+                             "itself. 'journalctl -xu syncrund' has more.",
                              "The history cannot be written: %s.", error);
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/string-util.h"
 #include "base/time-util.h"
+#include "store/store.h"
 
 struct StatusNotifier {
         sd_event_source *timer;
@@ -32,7 +33,7 @@ char *status_format(const EngineStatus *status, char buf[static STATUS_TEXT_MAX]
         if (!f)
                 return buf;
         if (status->storage_error != 0)
-                (void) fprintf(f, "History cannot be written: %s", strerror(abs(status->storage_error)));
+                (void) fprintf(f, "History cannot be written: %s", store_error_text(status->storage_error));
         append(f, status->n_active_runs, "run active", "runs active");
         append(f, status->n_queued_runs, "queued", "queued");
         append(f, status->n_attention, "needs attention", "need attention");

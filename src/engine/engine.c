@@ -82,7 +82,9 @@ static int on_break(sd_event_source *source, void *userdata)
         engine->status_changed = true;
         worker_calls_refuse(engine, -EROFS);
         publications_flush(engine, -EROFS);
-        if (!engine->store_failed)
+        if (engine->broken == -ESTALE) /* the next one opens the file that is there now */
+                (void) sd_event_exit(engine->event, engine->broken);
+        else if (!engine->store_failed)
                 wait_for_recovery(engine);
         return 0;
 }
@@ -91,11 +93,13 @@ void engine_break(Engine *engine, int error)
 {
         int r;
 
-        if (engine->broken < 0)
+        if (engine->broken < 0 && (error != -ESTALE || engine->broken == error))
                 return;
         log_debug_errno(error, "The engine's memory is ahead of the disk for good: %m");
         engine->broken = error;
         store_abandon(engine->store);
+        if (engine->break_source)
+                return;
         /* Not from here: callers still hold what would be freed. */
         r = sd_event_add_defer(engine->event, &engine->break_source, on_break, engine);
         if (r >= 0)
@@ -233,6 +237,8 @@ int engine_new(const EngineOptions *options, const EngineObserver *observer, cha
                 r = store_open(options->event,
                                &(StoreOptions) { .path = options->database, .retry_usec = options->store_retry_usec },
                                &store_callbacks, engine, ret_why, &engine->store);
+        if (r >= 0 && store_is_new(engine->store))
+                store_log_new(options->database);
         if (r >= 0)
                 r = make_launcher(engine, options);
         if (r < 0)

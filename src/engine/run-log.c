@@ -358,7 +358,13 @@ static const char *advice(int error)
         case EROFS:
                 return "Mount its disk writable; the service goes on by itself.";
         case EUCLEAN:
-                return "It is damaged: stop the service and put a backup in its place.";
+                return "It is damaged: put a backup in its place, see BACKUP in syncrund(8).";
+        case EIDRM:
+                return "Nothing is recorded until it is back, or until a backup is put in its place, see BACKUP in "
+                       "syncrund(8); 'systemctl restart syncrund' begins with an empty one.";
+        case ESTALE:
+                return "What was acknowledged is in the one that was there before. The service starts anew with the one "
+                       "that is there now. See BACKUP in syncrund(8).";
         default:
                 return "It is tried again every few seconds.";
         }
@@ -366,13 +372,20 @@ static const char *advice(int error)
 
 void store_log_failed(int error)
 {
-        errno = -error;
-        log_fields(LOG_ERR, MSG_STORE_FAILED, NULL, 0, "The history cannot be written: %m. %s", advice(error));
+        const char *id = error == -EIDRM || error == -ESTALE ? MSG_STORE_TAKEN : MSG_STORE_FAILED;
+
+        log_fields(LOG_ERR, id, NULL, 0, "The history cannot be written: %s. %s", store_error_text(error),
+                   advice(error));
 }
 
 void store_log_recovered(void)
 {
         log_fields(LOG_NOTICE, MSG_STORE_RECOVERED, NULL, 0, "The history can be written again");
+}
+
+void store_log_new(const char *path)
+{
+        log_fields(LOG_NOTICE, MSG_STORE_NEW, NULL, 0, "There was no history: %s begins empty.", path);
 }
 
 /* ---- The clock */

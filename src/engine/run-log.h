@@ -61,6 +61,7 @@ void webhook_log_lost(uint64_t n);
 
 void store_log_failed(int error);
 void store_log_recovered(void);
+void store_log_new(const char *path);
 
 /* The clock was set: why a time may be run twice, or late. */
 void clock_log(int64_t step_usec, int64_t slept_usec);

@@ -3,6 +3,7 @@
 
 /* What the files of the store share, and nobody else. */
 
+#include "store/place.h"
 #include "store/query.h"
 #include "store/store.h"
 #include "store/writer.h"
@@ -19,11 +20,13 @@ struct Store {
         void *userdata;
 
         int lock_fd; /* the database file, for its lock; closed last, because that drops SQLite's own locks */
+        Place place;
         Db *reader;
         Writer *writer;
         Changes *changes; /* what the writer has committed, for other processes */
         int event_fd;
         sd_event_source *news_source;
+        sd_event_source *place_sources[2]; /* the database and the log */
         sd_event_source *turn_source; /* hands the turn's writes to the writer */
 
         Write *turn_first, *turn_last;
@@ -38,6 +41,7 @@ struct Store {
         bool failed;        /* told so, and not yet told of the recovery */
         bool abandoned;     /* by the owner */
         bool retain_more;
+        bool is_new;
 };
 
 /* A zeroed write of a noun, whose structure begins with a Write. NULL when out of memory. */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/fd-util.h"
@@ -49,6 +50,18 @@ char *store_refusal(const char *path, int error)
         const char *why = why_not(error);
 
         return asprintf_or_null("%s cannot be opened: %s.", path, why ? why : strerror(-error));
+}
+
+const char *store_error_text(int error)
+{
+        switch (-error) {
+        case EIDRM:
+                return "Its file was removed";
+        case ESTALE:
+                return "Its file was replaced, or its log removed";
+        default:
+                return strerror(abs(error));
+        }
 }
 
 static void set_why(char **ret_why, const char *path, int error, unsigned version)
@@ -215,6 +228,46 @@ static int on_news(sd_event_source *source, int fd, uint32_t revents, void *user
         return 0;
 }
 
+static int apply_nothing(Write *write, Db *db, Retention *retention)
+{
+        return 0;
+}
+
+static void free_nothing(Write *write)
+{
+}
+
+static int on_place_event(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+        static const WriteType type = { .apply = apply_nothing, .free = free_nothing, .keeps_runs = true };
+        Store *store = userdata;
+        Write *write;
+
+        if (place_check(&store->place) >= 0 || store_may_put(store) < 0)
+                return 0;
+        /* The commit finds the same, and says so. */
+        write = calloc(1, sizeof(Write));
+        if (!write)
+                return 0;
+        write->type = &type;
+        (void) !store_put(store, write);
+        return 0;
+}
+
+/* So that it is noticed while nothing is written, too. Without it (no inotify watch is left) the next commit does that. */
+static void watch_place(Store *store)
+{
+        const char *const paths[] = { store->place.database, store->place.log };
+
+        for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
+                int r = sd_event_add_inotify(store->event, &store->place_sources[i], paths[i],
+                                             IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF, on_place_event, store);
+
+                if (r < 0)
+                        log_debug_errno(r, "Could not watch %s: %m", paths[i]);
+        }
+}
+
 static int add_sources(Store *store)
 {
         int r;
@@ -250,6 +303,7 @@ static int open_all(Store *store, const StoreOptions *options, unsigned *ret_ver
         r = examine(store, options->path, ret_version);
         if (r < 0)
                 return r;
+        store->is_new = *ret_version == 0;
         r = db_open(options->path, DB_WRITE, &db);
         if (r < 0)
                 return r;
@@ -264,9 +318,12 @@ static int open_all(Store *store, const StoreOptions *options, unsigned *ret_ver
                 r = load_history(store);
         if (r < 0)
                 return r;
-        r = add_sources(store);
+        r = place_init(&store->place, options->path, store->lock_fd);
+        if (r >= 0)
+                r = add_sources(store);
         if (r < 0)
                 return r;
+        watch_place(store);
         r = changes_new(&store->changes);
         if (r < 0)
                 return r;
@@ -275,6 +332,7 @@ static int open_all(Store *store, const StoreOptions *options, unsigned *ret_ver
                 .log_limit_bytes = options->log_limit_bytes,
                 .event_fd = store->event_fd,
                 .changes = store->changes,
+                .place = &store->place,
         };
         r = writer_start(db, &writer_options, &store->writer);
         if (r < 0)
@@ -317,7 +375,10 @@ Store *store_close(Store *store)
         /* The last to close is the writer's connection: it tidies the log away. */
         db_close(store->reader);
         writer_stop(store->writer);
+        place_done(&store->place);
         changes_free(store->changes);
+        for (size_t i = 0; i < ELEMENTSOF(store->place_sources); i++)
+                sd_event_source_disable_unref(store->place_sources[i]);
         sd_event_source_disable_unref(store->turn_source);
         sd_event_source_disable_unref(store->news_source);
         safe_close(store->event_fd);
@@ -376,6 +437,11 @@ void store_resume(Store *store)
 uint64_t store_ticket(const Store *store)
 {
         return store->ticket;
+}
+
+bool store_is_new(const Store *store)
+{
+        return store->is_new;
 }
 
 uint64_t store_last_seq(Store *store)

@@ -30,6 +30,8 @@ typedef struct StoreCallbacks {
         /* A commit failed: nothing of what is not yet committed will be, and committed() says nothing of those tickets
          * any more. Memory that ran ahead must be read anew after recovered(). Until then every store_put_...() is
          * refused with -EROFS. @error: -ENOSPC, -EFBIG, -EROFS, -EIO, -EBUSY (a foreign writer), -EUCLEAN, -ENOMEM;
+         * -EIDRM: the file is not at its path any more, which is recovered from when it is back; -ESTALE: another file
+         * is there, or the log is gone: there is no recovery, and only what was not yet committed is lost;
          * -EEXIST, -ENOENT and -EINVAL are a write that the schema refuses, a fault of the engine's. */
         void (*failed)(int error, void *userdata);
         /* Writing works again (tried by the store itself every few seconds). */
@@ -55,7 +57,7 @@ typedef struct StoreOptions {
  *
  * Context: blocks for the disk.
  * Return: 0; -EPROTONOSUPPORT (made by a newer version: left untouched); -EUCLEAN (not a database of ours, or
- * damaged); -EBUSY (in use by another process); -EOPNOTSUPP (no local disk); -ENOENT (no folder); -ENOSPC, -EROFS,
+ * damaged); -EBUSY (in use by another process); -ESTALE (replaced just now); -EOPNOTSUPP (no local disk); -ENOENT (no folder); -ENOSPC, -EROFS,
  * -EACCES, -EIO; -ENOMEM.
  */
 int store_open(sd_event *event, const StoreOptions *options, const StoreCallbacks *callbacks, void *userdata,
@@ -65,6 +67,9 @@ int store_open(sd_event *event, const StoreOptions *options, const StoreCallback
  * the caller; NULL when out of memory. */
 char *store_refusal(const char *path, int error) _must_check_;
 
+/* What failed() says, for people: "No space left on device". Never NULL; borrowed until the next call. */
+const char *store_error_text(int error);
+
 /* Commits what is queued (unless writing has failed), waits for it, closes. No callback is called any more. Context:
  * blocks. */
 Store *store_close(Store *store);
@@ -72,6 +77,9 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Store *, store_close);
 
 /* By which other processes see that something was committed. Borrowed. */
 Changes *store_changes(Store *store) _pure_;
+
+/* It was begun by this store_open(). */
+bool store_is_new(const Store *store) _pure_;
 
 /* Number of the last write that was put; compared with the ticket of committed(). */
 uint64_t store_ticket(const Store *store) _pure_;

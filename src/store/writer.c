@@ -16,6 +16,7 @@ typedef enum WriterState {
         WRITER_WORKING,
         WRITER_FAILED,    /* a commit failed; tries from time to time */
         WRITER_RECOVERED, /* such a try was good; the owner has not said writer_resume() yet */
+        WRITER_LOST,      /* the files are not those at their paths: there is nothing to be tried */
 } WriterState;
 
 struct Writer {
@@ -30,6 +31,7 @@ struct Writer {
         uint64_t page_bytes;
         int event_fd;
         Changes *changes;
+        const Place *place;
 
         pthread_t thread;
         pthread_mutex_t mutex;
@@ -118,11 +120,16 @@ static int apply_batch(Writer *w, Write *batch)
         r = db_begin(w->db);
         for (Write *write = batch; write && r >= 0; write = write->next)
                 r = write->type->apply(write, w->db, w->retention);
+        if (r >= 0)
+                r = place_check(w->place);
         if (r >= 0) {
                 changes_begin(w->changes);
                 r = db_commit(w->db);
                 changes_end(w->changes);
         }
+        /* Once more, since what is told as committed is to be found by whoever comes next. */
+        if (r >= 0)
+                r = place_check(w->place);
         if (r < 0) {
                 db_rollback(w->db);
                 retention_reset(w->retention);
@@ -145,10 +152,28 @@ static Write *fail(Writer *w, int error)
 
         w->first = NULL;
         w->last = &w->first;
-        w->state = WRITER_FAILED;
+        w->state = error == -ESTALE ? WRITER_LOST : WRITER_FAILED;
         w->news.error = error;
         w->news.recovered = false;
         return dropped;
+}
+
+/* Where the files are not at their paths any more: what was acknowledged goes into the database as a whole, wherever that
+ * is now, and the log does not stay beside another one. Return: @error; while that cannot be done, why. */
+static int let_go(Writer *w, int error)
+{
+        int n_log = 0, n_moved = 0, code;
+
+        if (error != -EIDRM && error != -ESTALE)
+                return error;
+        code = sqlite3_wal_checkpoint_v2(w->db->sqlite, NULL, SQLITE_CHECKPOINT_FULL, &n_log, &n_moved);
+        if (code == SQLITE_OK && n_moved < n_log)
+                code = SQLITE_BUSY;
+        if (code != SQLITE_OK && place_is_linked(w->place))
+                return db_error(w->db, code);
+        if (error == -ESTALE)
+                place_leave(w->place);
+        return error;
 }
 
 static void commit(Writer *w, Write *batch)
@@ -164,6 +189,7 @@ static void commit(Writer *w, Write *batch)
         }
         r = apply_batch(w, batch);
         write_list_free(batch);
+        r = let_go(w, r);
 
         (void) pthread_mutex_lock(&w->mutex);
         if (r >= 0) {
@@ -196,12 +222,14 @@ static void checkpoint(Writer *w)
         w->checkpoint_pages = w->log_pages + w->log_limit_pages;
 }
 
-static void try_to_write(Writer *w)
+static int write_anything(Writer *w)
 {
         static const char sql[] = "UPDATE meta SET value = value + 1 WHERE name = 'recoveries'";
         int r;
 
-        r = db_begin(w->db);
+        r = place_check(w->place);
+        if (r >= 0)
+                r = db_begin(w->db);
         if (r >= 0) {
                 _cleanup_query_ Query query = query_begin(w->db, sql);
 
@@ -209,15 +237,34 @@ static void try_to_write(Writer *w)
         }
         if (r >= 0)
                 r = db_commit(w->db);
-        if (r < 0) {
+        if (r < 0)
                 db_rollback(w->db);
+        return r;
+}
+
+static void try_to_write(Writer *w)
+{
+        int r;
+
+        r = let_go(w, write_anything(w));
+        if (r < 0 && r != -ESTALE)
                 return;
-        }
         (void) pthread_mutex_lock(&w->mutex);
-        w->state = WRITER_RECOVERED;
-        w->news.recovered = true;
+        if (r < 0) {
+                write_list_free(fail(w, r));
+        } else {
+                w->state = WRITER_RECOVERED;
+                w->news.recovered = true;
+        }
         (void) pthread_mutex_unlock(&w->mutex);
         tell_owner(w);
+}
+
+/* Before the files are closed. */
+static void leave(Writer *w)
+{
+        if (w->state != WRITER_LOST && let_go(w, place_check(w->place)) == -EIDRM)
+                place_leave(w->place);
 }
 
 static void *writer_thread(void *userdata)
@@ -233,6 +280,7 @@ static void *writer_thread(void *userdata)
                 (void) pthread_mutex_unlock(&w->mutex);
                 switch (job) {
                 case JOB_STOP:
+                        leave(w);
                         return NULL;
                 case JOB_COMMIT:
                         commit(w, batch);
@@ -311,6 +359,7 @@ int writer_start(Db *db, const WriterOptions *options, Writer **ret)
         w->retry_usec = options->retry_usec;
         w->event_fd = options->event_fd;
         w->changes = options->changes;
+        w->place = options->place;
         (void) pthread_mutex_init(&w->mutex, NULL);
         (void) pthread_condattr_init(&attributes);
         (void) pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -7,6 +7,7 @@
 
 #include "model/changes.h"
 #include "store/db.h"
+#include "store/place.h"
 
 /* Writes of one transaction, give or take the turn of the loop that the last one belongs to. */
 #define WRITER_BATCH_MAX 4096U
@@ -41,7 +42,7 @@ void write_list_free(Write *first);
 /* What happened since it was asked last. */
 typedef struct WriterNews {
         uint64_t committed; /* ticket */
-        int error;          /* of a commit that failed; 0 */
+        int error;          /* of a commit that failed; -ESTALE: there will be no other; 0 */
         bool recovered;     /* after that, writing works again */
         bool retain_more;   /* as of the last commit */
 } WriterNews;
@@ -59,6 +60,7 @@ typedef struct WriterOptions {
         uint64_t log_limit_bytes; /* 0: WRITER_LOG_LIMIT_BYTES */
         int event_fd;             /* borrowed; written to when there is news */
         Changes *changes;         /* borrowed */
+        const Place *place;       /* borrowed */
 } WriterOptions;
 
 typedef struct Writer Writer;

@@ -228,6 +228,76 @@ def test_waiting_ends_when_it_is_told_to(new_daemon, client, small_disk):
     assert new_daemon.stop() == 0
 
 
+# ---- A file that is removed or replaced under it
+
+
+def copy_history(daemon):
+    copy = daemon.state / "copy.db"
+    subprocess.run(["sqlite3", str(daemon.state / "history.db"), f"VACUUM INTO '{copy}'"], check=True)
+    return copy
+
+
+def ends_for_another(daemon, copy):
+    """With another file at its path it ends, so that the service manager starts it with that one, of which nothing was touched."""
+    content = copy.read_bytes()
+    copy.rename(daemon.state / "history.db")
+    assert daemon.process.wait(TIMEOUT_SEC) == 1
+    assert daemon.log().count("replaced, or its log removed") == 1
+    assert (daemon.state / "history.db").read_bytes() == content
+    assert not (daemon.state / "history.db-wal").exists()
+
+
+def test_history_replaced_while_it_runs(new_daemon, client):
+    """Its worker goes on with the one that is started then."""
+    new_daemon.add("bank")
+    new_daemon.start()
+    assert "begins empty" in new_daemon.log()
+    run = client.start("bank")[0]
+    worker = new_daemon.worker()
+    worker.attach()
+    copy = copy_history(new_daemon)
+    worker.report(1, processed=7)
+    ends_for_another(new_daemon, copy)
+    new_daemon.start()
+    assert new_daemon.log().count("begins empty") == 1
+    worker.report(2, processed=8)
+    worker.finish(3, outcome="succeeded")
+    worker.exit()
+    wait_for(lambda: client.get(run_path(run), RUN, "State") == "finished", "the end")
+    assert client.get(run_path(run), RUN, "ItemsProcessed") == 8
+
+
+def test_history_removed_while_it_runs(new_daemon, client):
+    """It does not begin a new one by itself, but waits: for the same, or for another."""
+    new_daemon.add("bank")
+    new_daemon.start()
+    run = client.start("bank")[0]
+    worker = new_daemon.worker()
+    worker.attach()
+    copy, path = copy_history(new_daemon), new_daemon.state / "history.db"
+    kept = path.rename(new_daemon.state / "kept.db")
+    wait_for(lambda: client.get(PATH, MANAGER, "StorageError"), "what is wrong")
+    assert client.get(PATH, MANAGER, "StorageError") == "Its file was removed"
+    new_daemon.wait_status("History cannot be written: Its file was removed, 1 run active")
+    assert "until a backup is put in its place" in new_daemon.log()
+    for call in (lambda: client.start("bank"), lambda: worker.report(1, processed=7)):
+        with pytest.raises(CallError) as caught:
+            call()
+        assert caught.value.name.endswith("StorageUnavailable")
+    assert [run["id"] for run in client.describe("DescribeRuns")["runs"]] == [run]
+    kept.rename(path)
+    wait_for(lambda: client.get(PATH, MANAGER, "StorageError") == "", "its recovery")
+    worker.report(1, processed=7)
+    path.unlink()
+    wait_for(lambda: client.get(PATH, MANAGER, "StorageError"), "what is wrong")
+    ends_for_another(new_daemon, copy)
+    new_daemon.start()
+    worker.finish(2, outcome="succeeded")
+    worker.exit()
+    wait_for(lambda: client.get(run_path(run), RUN, "State") == "finished", "the end")
+    assert client.get(run_path(run), RUN, "Outcome") == "succeeded"
+
+
 # ---- Backup: what syncrund(8) says
 
 

@@ -3,6 +3,7 @@
 what the campaign on a private bus checks (tests/fault/promises.py)."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -131,6 +132,59 @@ def test_a_damaged_history_is_no_crash_loop(own):
     machine.shell(f"rm {HISTORY}*")
     own.call("Reload")
     assert machine.properties("syncrund.service", "ActiveState")["ActiveState"] == "active"
+
+
+def bring_back():
+    """What syncrund(8) gives to make a copy, and to bring it back."""
+    page = (Path(__file__).resolve().parents[2] / "docs/syncrund.8.scd").read_text()
+    (copy,) = re.findall(r"^\t(sqlite3 .*VACUUM INTO.*)$", page, re.M)
+    (lines,) = re.findall(r"^To bring a copy back:\n\n```\n(.*?)```$", page, re.M | re.S)
+    return copy, lines.splitlines()
+
+
+def test_a_copy_is_brought_back_while_a_run_is_under_way(own):
+    """By the lines of the man page; its worker waits, and goes on. And without them: the service notices."""
+    machine = own.machine
+    copy, (mask, *others) = bring_back()
+    own.add_pull("long", 1, 10, gate=True)
+    own.add_pull("quick", 1, 10)
+    kept = own.start("long")
+    own.wait_gate(kept)
+    machine.shell(copy)
+    lost = own.start("quick")
+    own.wait_end(lost)
+    machine.shell(mask)
+    done = own.call("StartRun", "sa{sv}", "quick", 0, check=False)
+    assert done.returncode != 0 and "masked" in done.stderr
+    assert "masked" in machine.run("syncrunctl", "list", check=False).stderr
+    own.open_gate("long")
+    machine.wait_journal(f"SYNCRUN_RUN_ID={kept}", "MESSAGE=done")
+    shown = machine.properties("syncrund.service", "ActiveState", "MainPID")
+    assert (shown["ActiveState"], shown["MainPID"]) == ("inactive", "0")
+    for line in others:
+        machine.shell(line)
+    assert own.wait_end(kept)["outcome"] == "succeeded"
+    assert own.runs("quick") == []
+
+    kept = own.start("long")
+    own.wait_gate(kept)
+    machine.shell("rm /var/backups/syncrun.db; " + copy)
+    before = machine.now()
+    machine.shell(others[1])
+    own.wait("STORE_TAKEN", after=before)
+    own.wait("DAEMON_STARTED", after=before)
+    own.open_gate("long")
+    assert own.wait_end(kept)["outcome"] == "succeeded"
+    assert machine.properties("syncrund.service", "NRestarts")["NRestarts"] == "1"
+
+    before = machine.now()
+    machine.shell(f"rm {HISTORY}")
+    own.wait("STORE_TAKEN", after=before)
+    assert "file was removed" in diagnose(own, 1)["storage"]["text"]
+    assert len(own.runs("long")) == 2
+    machine.run("systemctl", "restart", "syncrund.service")
+    own.wait("STORE_NEW", after=before)
+    assert own.runs("long") == []
 
 
 def diagnose(own, status, user="root"):

@@ -19,6 +19,8 @@ static sqlite3_vfs *usual;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static unsigned countdown, n_failed;
 static int failure;
+static void (*meeting)(void *userdata);
+static void *meeting_userdata;
 
 static int next_result(void)
 {
@@ -27,6 +29,9 @@ static int next_result(void)
         (void) pthread_mutex_lock(&mutex);
         if (countdown > 1) {
                 countdown--;
+        } else if (countdown == 1 && meeting) {
+                countdown = 0;
+                meeting(meeting_userdata);
         } else if (countdown == 1) {
                 n_failed++;
                 code = failure;
@@ -35,13 +40,25 @@ static int next_result(void)
         return code;
 }
 
-void fault_vfs_arm(unsigned after, int code)
+static void arm(unsigned after, int code, void (*meet)(void *userdata), void *userdata)
 {
         (void) pthread_mutex_lock(&mutex);
         countdown = after;
         failure = code;
+        meeting = meet;
+        meeting_userdata = userdata;
         n_failed = 0;
         (void) pthread_mutex_unlock(&mutex);
+}
+
+void fault_vfs_arm(unsigned after, int code)
+{
+        arm(after, code, NULL, NULL);
+}
+
+void fault_vfs_meet(unsigned after, void (*meet)(void *userdata), void *userdata)
+{
+        arm(after, SQLITE_OK, meet, userdata);
 }
 
 unsigned fault_vfs_disarm(void)
