@@ -363,8 +363,8 @@ static const char *advice(int error)
                 return "Nothing is recorded until it is back, or until a backup is put in its place, see BACKUP in "
                        "syncrund(8); 'systemctl restart syncrund' begins with an empty one.";
         case ESTALE:
-                return "What was acknowledged is in the one that was there before. The service starts anew with the one "
-                       "that is there now. See BACKUP in syncrund(8).";
+                return "What was acknowledged is in the one that was there before. The service starts anew with the "
+                       "one that is there now. See BACKUP in syncrund(8).";
         default:
                 return "It is tried again every few seconds.";
         }

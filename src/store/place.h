@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Whether the files that are open are still those at their paths. SQLite does not ask, and goes on writing to a database
- * or a log that somebody has removed or replaced: what it calls committed is then gone with the last descriptor.
- * Private to the store; what comes of it is the writer's. */
+/* Whether the files that are open are still those at their paths. SQLite does not ask, and goes on writing to a
+ * database or a log that somebody has removed or replaced: what it calls committed is then gone with the last
+ * descriptor. Private to the store; what comes of it is the writer's. */
 
 #include <sys/types.h>
 
@@ -27,13 +27,13 @@ typedef struct Place {
 int place_init(Place *place, const char *path, int fd) _must_check_;
 void place_done(Place *place);
 
-/* Context: any thread. Return: 0; -EIDRM: there is no database; -ESTALE: there is another one, or the log is another one
- * or gone; errno of stat(2): nobody knows. */
+/* Context: any thread. Return: 0; -EIDRM: there is no database; -ESTALE: there is another one, or the log is another
+ * one or gone; errno of stat(2): nobody knows. */
 int place_check(const Place *place) _must_check_;
 
 /* Whether the database has a name somewhere. */
 bool place_is_linked(const Place *place);
 
-/* Where the database is not at its path any more, takes the log from there, which would be taken for that of the file that
- * is, or comes. What it has must be in the database by now. */
+/* Where the database is not at its path any more, takes the log from there, which would be taken for that of the file
+ * that is, or comes. What it has must be in the database by now. */
 void place_leave(const Place *place);

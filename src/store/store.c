@@ -254,7 +254,7 @@ static int on_place_event(sd_event_source *source, const struct inotify_event *e
         return 0;
 }
 
-/* So that it is noticed while nothing is written, too. Without it (no inotify watch is left) the next commit does that. */
+/* So that it is noticed while nothing is written, too. Without it (no inotify watch is left) the next commit does. */
 static void watch_place(Store *store)
 {
         const char *const paths[] = { store->place.database, store->place.log };

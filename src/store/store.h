@@ -57,8 +57,8 @@ typedef struct StoreOptions {
  *
  * Context: blocks for the disk.
  * Return: 0; -EPROTONOSUPPORT (made by a newer version: left untouched); -EUCLEAN (not a database of ours, or
- * damaged); -EBUSY (in use by another process); -ESTALE (replaced just now); -EOPNOTSUPP (no local disk); -ENOENT (no folder); -ENOSPC, -EROFS,
- * -EACCES, -EIO; -ENOMEM.
+ * damaged); -EBUSY (in use by another process); -EOPNOTSUPP (no local disk); -ENOENT (no folder); -ENOSPC, -EROFS,
+ * -EACCES, -EIO; -ESTALE (replaced at this moment); -ENOMEM.
  */
 int store_open(sd_event *event, const StoreOptions *options, const StoreCallbacks *callbacks, void *userdata,
                char **ret_why, Store **ret) _must_check_;

@@ -268,14 +268,14 @@ def test_history_replaced_while_it_runs(new_daemon, client):
 
 
 def test_history_removed_while_it_runs(new_daemon, client):
-    """It does not begin a new one by itself, but waits: for the same, or for another."""
+    """It does not begin a new one by itself, but waits, and can be read."""
     new_daemon.add("bank")
     new_daemon.start()
     run = client.start("bank")[0]
     worker = new_daemon.worker()
     worker.attach()
-    copy, path = copy_history(new_daemon), new_daemon.state / "history.db"
-    kept = path.rename(new_daemon.state / "kept.db")
+    copy = copy_history(new_daemon)
+    (new_daemon.state / "history.db").unlink()
     wait_for(lambda: client.get(PATH, MANAGER, "StorageError"), "what is wrong")
     assert client.get(PATH, MANAGER, "StorageError") == "Its file was removed"
     new_daemon.wait_status("History cannot be written: Its file was removed, 1 run active")
@@ -285,17 +285,13 @@ def test_history_removed_while_it_runs(new_daemon, client):
             call()
         assert caught.value.name.endswith("StorageUnavailable")
     assert [run["id"] for run in client.describe("DescribeRuns")["runs"]] == [run]
-    kept.rename(path)
-    wait_for(lambda: client.get(PATH, MANAGER, "StorageError") == "", "its recovery")
-    worker.report(1, processed=7)
-    path.unlink()
-    wait_for(lambda: client.get(PATH, MANAGER, "StorageError"), "what is wrong")
     ends_for_another(new_daemon, copy)
     new_daemon.start()
+    worker.report(1, processed=7)
     worker.finish(2, outcome="succeeded")
     worker.exit()
     wait_for(lambda: client.get(run_path(run), RUN, "State") == "finished", "the end")
-    assert client.get(run_path(run), RUN, "Outcome") == "succeeded"
+    assert client.get(run_path(run), RUN, "ItemsProcessed") == 7
 
 
 # ---- Backup: what syncrund(8) says
