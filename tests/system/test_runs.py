@@ -168,7 +168,7 @@ def test_syncrunctl(machine, syncrun):
     assert [line for line in log if line.endswith("done")]
     assert [line for line in log if "succeeded" in line]
     for n in (FIELD_BYTES_MAX, FIELD_BYTES_MAX + 1):
-        machine.run("logger", "--journald", stdin=f"MESSAGE={'x' * n}\nSYNCRUN_RUN_ID={run['id']}\n")
+        machine.run("logger", "--journald", stdin=f"MESSAGE={'x' * n}\nSYNCRUN_RUN_ID={run['id']}\n", user="syncrun")
     machine.run("journalctl", "--sync")
     log = machine.output("syncrunctl", "--json=short", "log", run["id"]).splitlines()
     long = [message for line in log if (message := json.loads(line)["message"]).startswith("xxx")]
