@@ -22,7 +22,8 @@ static const Refusal refusals[] = {
           "The connector is inactive. Where the consent of its connection was withdrawn, 'syncrunctl reconnect' makes "
           "it active, else 'syncrunctl enable'." },
         { ENOEXEC, "BadSetting", 409, 6,
-          "The connector's file has an error. 'syncrunctl verify' says what is wrong." },
+          "The connector's file has an error. 'syncrunctl status' with its name says what is wrong, 'syncrunctl "
+          "verify' in which line." },
         { EALREADY, "RunFinished", 409, 5, "The run has ended already." },
         { ESTALE, "EventAfterEnd", 409, 5, "The run has ended; it takes no more events." },
         { EEXIST, "AlreadyExists", 409, 5, "This exists already." },

@@ -133,6 +133,10 @@ static int reload_granted(Bus *bus, sd_bus_message *m, const Caller *caller, sd_
                 return bus_refuse_text(error, r,
                                        "The history cannot be written: connector files are read as soon as it can be "
                                        "again. 'systemctl status syncrund' says why.");
+        if (r == -EACCES) /* ours, and not the caller's */
+                return bus_refuse_text(error, -ENOEXEC,
+                                       "User " SYNCRUN_USER " may not read the folders of the configuration: 'chmod "
+                                       "o+rx' for /etc/syncrun and those below it.");
         if (r < 0)
                 return bus_refuse(error, r);
         TAKE_PTR(pending);

@@ -3,13 +3,17 @@
 #include "ctl/unit-check.h"
 
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd-util.h"
 #include "base/names.h"
 #include "base/string-util.h"
+#include "model/settings.h"
 
 #define INTERPRETER_SIZE 256 /* of a first line, as Linux reads it */
 
@@ -195,4 +199,36 @@ void unit_check_program(UnitCheck *check, const char *key, const char *path)
                 diagnostics_add(check->diagnostics, DIAGNOSTIC_WARNING, check->file, 0, key,
                                 "'%s' may be run by its owner alone, and %s has a user of its own: 'chmod a+rx %s'.",
                                 real, check->unit, real);
+}
+
+static bool is_configuration(const char *path)
+{
+        _cleanup_strv_free_ char **dirs = NULL;
+
+        if (settings_dirs(&dirs) < 0)
+                return false;
+        return is_below_any(path, dirs);
+}
+
+bool daemon_may_read(const char *path)
+{
+        const struct passwd *user;
+        int status = 0;
+        pid_t pid;
+
+        if (!path || geteuid() != 0 || !isempty(getenv(SYNCRUN_ENV_BUS_ADDRESS)) || !is_configuration(path))
+                return true;
+        user = getpwnam(SYNCRUN_USER);
+        if (!user)
+                return true;
+        pid = fork();
+        if (pid == 0) {
+                if (initgroups(SYNCRUN_USER, user->pw_gid) < 0 ||
+                    setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
+                    setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
+                        _exit(EXIT_SUCCESS);
+                _exit(access(path, R_OK) < 0 && errno == EACCES ? EXIT_FAILURE : EXIT_SUCCESS);
+        }
+        return pid < 0 || TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) < 0 || !WIFEXITED(status) ||
+               WEXITSTATUS(status) == EXIT_SUCCESS;
 }

@@ -39,3 +39,16 @@ void unit_check_written(UnitCheck *check, const char *key, const char *path);
 /* A program that is there, by its absolute path: its interpreter, where its links lead to, and whether another user
  * may run it. */
 void unit_check_program(UnitCheck *check, const char *key, const char *path);
+
+/**
+ * daemon_may_read() - whether the daemon's user may read a file of the configuration
+ * @path: NULL, or one outside the folders of the configuration: yes
+ *
+ * Told only to root, who may ask as that user; it is yes for all others, on a private bus, and where there is no such
+ * user.
+ *
+ * Context: blocks for a child process.
+ */
+bool daemon_may_read(const char *path);
+#define DAEMON_MAY_NOT_READ \
+        "User " SYNCRUN_USER " may not read it: 'chmod o+r' for the file, 'chmod o+x' for each folder above it."

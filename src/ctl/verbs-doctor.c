@@ -17,6 +17,7 @@
 #include "client/client-system.h"
 #include "config.h"
 #include "ctl/doctor.h"
+#include "ctl/unit-check.h"
 #include "model/connector.h"
 #include "model/settings.h"
 
@@ -254,6 +255,9 @@ static bool check_file(Doctor *d, char *const *dirs, const char *name, unsigned 
                 findings_add(&d->findings, "files", FINDING_BAD, "'syncrunctl verify' tells file and line.",
                              "Connector %s cannot run: %s", name,
                              definition->load_error ?: strna(first_error(&diagnostics)));
+        else if (!daemon_may_read(definition->path))
+                findings_add(&d->findings, "files", FINDING_BAD, DAEMON_MAY_NOT_READ,
+                             "%s cannot be read by the service.", definition->path);
         else if (diagnostics.n_items > 0)
                 findings_add(&d->findings, "files", FINDING_WARNING, "'syncrunctl verify' tells file and line.",
                              "Connector %s has %zu line%s that do not count.", name, diagnostics.n_items,

@@ -78,6 +78,12 @@ static int print_json(const Ctl *ctl, const char *what, const char *verdict, con
         return 0;
 }
 
+static void check_readable(Diagnostics *d, const char *path)
+{
+        if (!daemon_may_read(path))
+                diagnostics_add(d, DIAGNOSTIC_ERROR, path, 0, NULL, DAEMON_MAY_NOT_READ);
+}
+
 /* Return: 0 where the file will do, 1 where it will not; another exit status, with the error printed. */
 static int print_verdict(const Ctl *ctl, const char *what, Verdict verdict, const Diagnostics *d)
 {
@@ -206,6 +212,7 @@ static int verify_connection(const Ctl *ctl, char *const *dirs, const char *name
                 return ctl_oom();
         unit_check_begin(&check, unit, definition->path, &d);
         check_command(&check, "ExecReconnect", definition->exec_reconnect);
+        check_readable(&d, definition->path);
         return print_verdict(ctl, definition->path ?: what, verdict_of(&d, definition->load_state == LOAD_BAD_SETTING),
                              &d);
 }
@@ -238,6 +245,7 @@ static int verify_connector(const Ctl *ctl, char *const *dirs, const char *name,
                 return ctl_oom();
         unit_check_begin(&check, unit, definition->path, &d);
         check_connector(&check, definition);
+        check_readable(&d, definition->path);
         return print_verdict(ctl, definition->path ?: what, verdict_of(&d, definition->load_state == LOAD_BAD_SETTING),
                              &d);
 }
@@ -249,6 +257,13 @@ static int verify_settings(const Ctl *ctl, char *const *dirs, const char *what)
 
         if (settings_load(dirs, &d, &settings) < 0)
                 return ctl_oom();
+        STRV_FOREACH(dir, dirs) {
+                _cleanup_free_ char *path = asprintf_or_null("%s/" SETTINGS_FILE, *dir);
+
+                if (!path)
+                        return ctl_oom();
+                check_readable(&d, path);
+        }
         return print_verdict(ctl, what, verdict_of(&d, false), &d);
 }
 

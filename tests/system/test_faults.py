@@ -203,6 +203,22 @@ def test_doctor(own):
         found = diagnose(own, 0, user)
         for check in ("bus", "units", "daemon", "storage", "polkit", "users", "files", "attention"):
             assert found[check]["finding"] == "good", found[check]
+    secret = "/etc/syncrun/connectors/well.connector"
+    machine.shell(f"chmod 0600 {secret}")
+    own.call("Reload")
+    verified = machine.run("syncrunctl", "verify", check=False)
+    assert verified.returncode == 1 and "User syncrun may not read it" in verified.stdout
+    assert "User syncrun may not read it" in diagnose(own, 1)["files"]["advice"]
+    assert "'syncrunctl status'" in machine.run("syncrunctl", "start", "well", check=False).stderr
+    assert "Permission denied" in machine.run("syncrunctl", "status", "well", check=False).stdout
+    machine.shell(f"chmod 0644 {secret}; install -m 0600 /dev/null /etc/syncrun/syncrun.conf")
+    assert "User syncrun may not read it" in machine.run("syncrunctl", "verify", check=False).stdout
+    machine.shell("rm /etc/syncrun/syncrun.conf; chmod 0700 /etc/syncrun/connectors")
+    refused = machine.run("syncrunctl", "reload", check=False)
+    assert refused.returncode == 6 and "User syncrun may not read the folders" in refused.stderr
+    machine.shell("chmod 0755 /etc/syncrun/connectors")
+    own.call("Reload")
+    assert machine.run("syncrunctl", "verify", check=False).returncode == 0
     machine.shell("systemctl stop polkit.service; systemctl mask --runtime polkit.service")
     assert "polkit.service is masked" in diagnose(own, 1)["polkit"]["text"]
     error = own.wait_end(own.start("well"))["error"]
