@@ -57,15 +57,25 @@ static char *default_message(const Run *run)
         }
 }
 
-/* Replaces the message by one that says that not all could be used: the run may well have succeeded. */
-static int add_bad_lines(char **message, uint64_t n)
+#define READ_ANEW_NOTE " · everything was read again: the destination was new or behind"
+
+/* Replaces the message by one that says what else is to be known, though the run may well have succeeded. */
+static int add_notes(char **message, const RunEnd *end)
 {
+        bool well = end->outcome == RUN_SUCCEEDED || end->outcome == RUN_PARTIAL;
+        const char *anew = end->read_anew && well ? READ_ANEW_NOTE : "";
         _cleanup_free_ char *note = NULL, *head = NULL;
         char *text;
 
-        note = asprintf_or_null(" · %" PRIu64 " %s could not be used", n, n == 1 ? "line" : "lines");
+        if (end->n_bad_lines > 0)
+                note = asprintf_or_null("%s · %" PRIu64 " %s could not be used", anew, end->n_bad_lines,
+                                        end->n_bad_lines == 1 ? "line" : "lines");
+        else
+                note = strdup(anew);
         if (!note)
                 return -ENOMEM;
+        if (isempty(note))
+                return 0;
         head = utf8_sanitize(*message, strlen(*message), MESSAGE_TEXT_MAX - strlen(note));
         text = head ? asprintf_or_null("%s%s", head, note) : NULL;
         if (!text)
@@ -87,7 +97,7 @@ static int set_end(Run *run, const RunEnd *end)
         if (end->error && free_and_strdup(&run->error, end->error) < 0)
                 return -ENOMEM;
         message = end->message ? strdup(end->message) : default_message(run);
-        if (!message || (end->n_bad_lines > 0 && add_bad_lines(&message, end->n_bad_lines) < 0))
+        if (!message || add_notes(&message, end) < 0)
                 return -ENOMEM;
         free(run->message);
         run->message = TAKE_PTR(message);

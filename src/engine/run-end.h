@@ -23,6 +23,7 @@ typedef struct RunEnd {
                                      * category, where the connector itself says to try again */
         usec_t retry_at_usec;       /* not before; 0, or beyond RETRY_AHEAD_MAX_USEC: by the backoff */
         uint64_t n_bad_lines;       /* the message says so */
+        bool read_anew;             /* and so it does of this; see RunReport */
         bool destination_failed;    /* it did not take what it was sent: @lasting is configuration_error then */
 } RunEnd;
 

@@ -115,6 +115,7 @@ static void record_end(EngineRun *r, PendingCall *call, bool shutdown)
                                     .retry = call->end.retry,
                                     .retry_at_usec = call->end.retry_at_usec,
                                     .n_bad_lines = call->end.n_bad_lines,
+                                    .read_anew = call->end.read_anew,
                                     .destination_failed = call->end.destination_failed });
         if (r->run->state == RUN_STARTING || r->run->state == RUN_RUNNING)
                 (void) run_move(r, RUN_STOPPING);
@@ -169,6 +170,7 @@ static int keep_end(PendingCall *call, const RunReport *report)
         end->cpu_usec = report->cpu_usec;
         end->memory_peak_bytes = report->memory_peak_bytes;
         end->n_bad_lines = report->n_bad_lines;
+        end->read_anew = report->read_anew;
         end->destination_failed = report->destination_failed;
         if (free_and_strdup(&end->message, report->message) < 0)
                 return -ENOMEM;

@@ -84,6 +84,8 @@ void run_report_write(const RunReport *report, Buffer *out)
         write_if_known(&w, "memory_peak_bytes", report->memory_peak_bytes);
         if (report->n_bad_lines > 0)
                 json_write_uint(&w, "bad_lines", report->n_bad_lines);
+        if (report->read_anew)
+                json_write_bool(&w, "read_anew", true);
         if (report->destination_failed)
                 json_write_bool(&w, "destination_failed", true);
         json_close_object(&w);
@@ -253,6 +255,7 @@ int run_report_parse(const char *json, size_t n, RunReport *ret)
             (r = get_count(object, "bad_lines", &report.n_bad_lines)) < 0)
                 return r;
         if (json_get_bool(object, "retry", &report.retry) < 0 ||
+            json_get_bool(object, "read_anew", &report.read_anew) < 0 ||
             json_get_bool(object, "destination_failed", &report.destination_failed) < 0)
                 return -EBADMSG;
         *ret = report;

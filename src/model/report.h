@@ -29,6 +29,7 @@ typedef struct RunReport {
         uint64_t cpu_usec;           /* of the pipeline, by getrusage; COUNT_UNKNOWN */
         uint64_t memory_peak_bytes;  /* of its largest process; COUNT_UNKNOWN */
         uint64_t n_bad_lines;        /* that could not be used */
+        bool read_anew;              /* without the saved cursor: the destination lacked what that covers */
         bool destination_failed;     /* it did not take what it was sent */
 } RunReport;
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "base/fd-util.h"
 #include "base/string-util.h"
 #include "worker/coverage.h"
@@ -27,7 +28,37 @@ static int is_elsewhere(const char *state_directory, const char *path)
         return r < 0 ? r : !streq_null(before, path);
 }
 
-int coverage_check(const char *state_directory, const char *path, const char *cursor)
+int coverage_digest(const char *cursor, char ret[static COVERAGE_DIGEST_SIZE])
+{
+        uint8_t digest[SHA256_SIZE];
+        int r;
+
+        *ret = 0;
+        if (isempty(cursor))
+                return 0;
+        r = sha256(cursor, strlen(cursor), digest);
+        if (r >= 0)
+                hex_encode(digest, COVERAGE_DIGEST_SIZE / 2, ret);
+        return MIN(r, 0);
+}
+
+/* Return: 1 if the destination has not all that the cursor covers; 0; negative errno. */
+static int is_void(const char *state_directory, DestinationType type, const char *path, const char *cursor)
+{
+        char digest[COVERAGE_DIGEST_SIZE];
+        int r;
+
+        r = coverage_digest(cursor, digest);
+        if (r < 0)
+                return r;
+        r = path ? item_db_covers(path, destination_type_to_string(type), digest) : -ENODATA;
+        if (r >= 0 || r == -ENOMEM)
+                return r < 0 ? r : !r;
+        /* It says nothing, or cannot be read now: then it is not opened either. */
+        return is_elsewhere(state_directory, path);
+}
+
+int coverage_check(const char *state_directory, DestinationType type, const char *path, const char *cursor)
 {
         _cleanup_free_ char *file = asprintf_or_null("%s/" VOID_FILE_NAME, state_directory), *text = NULL;
         int r;
@@ -41,9 +72,7 @@ int coverage_check(const char *state_directory, const char *path, const char *cu
                 return 1;
         if (r < 0 && r != -ENOENT)
                 return r;
-        r = is_elsewhere(state_directory, path);
-        if (r == 0 && path)
-                r = item_db_is_new(path);
+        r = is_void(state_directory, type, path, cursor);
         if (r <= 0)
                 return r;
         r = write_file_atomic(file, cursor, strlen(cursor), 0600);

@@ -115,6 +115,33 @@ static int read_tallies(SqliteDestination *d, int64_t run, Ledger *ledger)
         return 0;
 }
 
+static int set_mark(SqliteDestination *d, const char *digests)
+{
+        const char *type = destination_type_to_string(d->destination.context.type);
+        sqlite3_stmt *statement;
+        int r;
+
+        r = item_db_statement(&d->db, ITEM_MARK_SET, &statement);
+        if (r < 0)
+                return r;
+        (void) sqlite3_bind_int64(statement, 1, d->run);
+        (void) sqlite3_bind_text(statement, 2, type, -1, SQLITE_STATIC);
+        (void) sqlite3_bind_text(statement, 3, digests, -1, SQLITE_STATIC);
+        return item_db_run(&d->db, statement);
+}
+
+int sqlite_cover(Destination *destination, const char *digests)
+{
+        SqliteDestination *d = sqlite_destination(destination);
+        int r;
+
+        r = sqlite_begin(d);
+        if (r < 0)
+                return r;
+        r = set_mark(d, digests);
+        return r < 0 ? sqlite_error(d, r) : 0;
+}
+
 /* Enters the run; one that wrote here before goes on with its counts. */
 static int add_run(SqliteDestination *d)
 {
@@ -138,6 +165,8 @@ static int add_run(SqliteDestination *d)
         }
         (void) sqlite3_reset(statement);
         r = item_db_errno(code);
+        if (r >= 0)
+                r = set_mark(d, strempty(context->covered));
         if (r < 0)
                 return sqlite_error(d, r);
         r = commit(d);
@@ -301,6 +330,7 @@ const DestinationOps destination_sqlite_ops = {
         .record = sqlite_record,
         .activate_version = sqlite_activate_version,
         .work = sqlite_work,
+        .cover = sqlite_cover,
         .commit = sqlite_commit,
         .finish = sqlite_commit,
         .settled = sqlite_settled,

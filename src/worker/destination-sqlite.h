@@ -39,6 +39,7 @@ int sqlite_begin(SqliteDestination *d) _must_check_;
 
 /* destination-sqlite.c: likewise */
 int sqlite_open(Destination *destination) _must_check_;
+int sqlite_cover(Destination *destination, const char *digests) _must_check_;
 int sqlite_commit(Destination *destination) _must_check_;
 int sqlite_settled(Destination *destination, const char *run_id) _must_check_;
 int sqlite_next_unsettled(Destination *destination, char **ret_run_id, Ledger *ret_ledger) _must_check_;

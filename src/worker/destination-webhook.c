@@ -522,6 +522,7 @@ const DestinationOps destination_webhook_ops = {
         .record = sqlite_record,
         .activate_version = sqlite_activate_version,
         .work = sqlite_work,
+        .cover = sqlite_cover,
         .commit = webhook_commit,
         .finish = webhook_finish,
         .cancel = webhook_cancel,

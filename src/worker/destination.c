@@ -101,6 +101,11 @@ bool destination_is_full(const Destination *destination)
         return destination->ops->is_full && destination->ops->is_full(destination);
 }
 
+int destination_cover(Destination *destination, const char *digests)
+{
+        return destination->ops->cover ? destination->ops->cover(destination, digests) : 0;
+}
+
 int destination_commit(Destination *destination)
 {
         return destination->ops->commit(destination);

@@ -20,6 +20,7 @@ typedef struct DestinationContext {
         const char *connector; /* whose; NULL for `--settle` */
         const char *run_id;
         bool full_resync;              /* every record is stored again, also where its content is known */
+        const char *covered;           /* digest of the cursor that the run goes on from; NULL or "": none */
         const char *path;              /* Path=, specifiers expanded; NULL for types without */
         const char *working_directory; /* of the command; NULL */
         char *const *command;          /* ExecStore=, specifiers expanded; NULL for other types */
@@ -73,6 +74,7 @@ typedef struct DestinationOps {
         int (*work)(Destination *destination);
         int (*line)(Destination *destination, JsonSlice line);
         bool (*is_full)(const Destination *destination);
+        int (*cover)(Destination *destination, const char *digests);
         int (*commit)(Destination *destination);
         int (*finish)(Destination *destination);
         void (*cancel)(Destination *destination);
@@ -138,6 +140,10 @@ int destination_line(Destination *destination, JsonSlice line) _must_check_;
 
 /** destination_is_full() - stop giving it more until it has drained */
 bool destination_is_full(const Destination *destination);
+
+/** destination_cover() - note that all items of the cursors with these digests (see coverage_digest()) have been given
+ * to it; durable with the next commit, and with those items */
+int destination_cover(Destination *destination, const char *digests) _must_check_;
 
 /** destination_commit() - make all so far durable, and the ledger with it. Context: blocks for the disk. */
 int destination_commit(Destination *destination) _must_check_;

@@ -13,6 +13,7 @@
 #include "worker/item-db.h"
 
 #define APPLICATION_ID_OFFSET 68U /* in SQLite's head */
+#define WEBHOOK_TYPE          "webhook"
 
 static const char schema[] = "CREATE TABLE stream ("
                              "  id INTEGER PRIMARY KEY,"
@@ -66,6 +67,12 @@ static const char upgrade[] = "ALTER TABLE stream ADD COLUMN keyed_from INTEGER 
 static const char connector_schema[] = "CREATE TABLE IF NOT EXISTS connector ("
                                        "  name TEXT PRIMARY KEY"
                                        ") STRICT, WITHOUT ROWID;";
+
+static const char mark_schema[] = "CREATE TABLE IF NOT EXISTS mark ("
+                                  "  run INTEGER PRIMARY KEY REFERENCES run (id),"
+                                  "  type TEXT NOT NULL,"
+                                  "  cursors TEXT NOT NULL"
+                                  ") STRICT;";
 
 static const char outbox_schema[] =
                 "CREATE TABLE IF NOT EXISTS delivery ("
@@ -125,6 +132,8 @@ static const char *const statement_table[_ITEM_STATEMENT_MAX] = {
         [ITEM_TALLY_GET] = "SELECT account, discovered, added, updated, deduped FROM tally WHERE run = ?1 ORDER BY "
                            "account",
         [ITEM_TALLY_DROP] = "DELETE FROM tally WHERE run = (SELECT id FROM run WHERE run_id = ?1)",
+        [ITEM_MARK_SET] = "INSERT INTO mark (run, type, cursors) VALUES (?1, ?2, ?3)"
+                          " ON CONFLICT (run) DO UPDATE SET type = ?2, cursors = ?3",
         [OUTBOX_ADD] = "INSERT INTO outbox (item, stream_id, is_new) VALUES (?1, ?2, ?3)"
                        " ON CONFLICT (item) WHERE delivery IS NULL DO NOTHING",
         [OUTBOX_COUNT] = "SELECT count(*) FROM outbox WHERE delivery IS NULL",
@@ -212,17 +221,25 @@ static int execute(ItemDb *db, const char *sql)
         return item_db_errno(sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL));
 }
 
-static int read_pragma(ItemDb *db, const char *sql, int64_t *ret)
+/* One number. @text: ?1 in it; NULL: there is none. */
+static int ask(ItemDb *db, const char *sql, const char *text, int64_t *ret)
 {
         sqlite3_stmt *statement = NULL;
         int code = sqlite3_prepare_v2(db->sqlite, sql, -1, &statement, NULL);
 
+        if (code == SQLITE_OK && text)
+                code = sqlite3_bind_text(statement, 1, text, -1, SQLITE_STATIC);
         if (code == SQLITE_OK)
                 code = sqlite3_step(statement);
         if (code == SQLITE_ROW)
                 *ret = sqlite3_column_int64(statement, 0);
         (void) sqlite3_finalize(statement);
         return item_db_errno(code);
+}
+
+static int read_pragma(ItemDb *db, const char *sql, int64_t *ret)
+{
+        return ask(db, sql, NULL, ret);
 }
 
 /* Runs @schema_sql, and marks the file as ours. */
@@ -288,6 +305,8 @@ static int note_connector(ItemDb *db, const char *connector)
         int code, r;
 
         r = execute(db, connector_schema);
+        if (r >= 0)
+                r = execute(db, mark_schema);
         if (r < 0 || !connector)
                 return r;
         code = sqlite3_prepare_v2(db->sqlite, "INSERT OR IGNORE INTO connector (name) VALUES (?1)", -1, &statement,
@@ -357,24 +376,58 @@ int item_db_open(ItemDb *db, const char *path, const char *connector)
         return execute(db, sql);
 }
 
-int item_db_is_new(const char *path)
+static int has_table(ItemDb *db, const char *name)
 {
-        int64_t tables = 0, run = 0;
+        int64_t n = 0;
+        int r = ask(db, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1", name, &n);
+
+        return r < 0 ? r : n > 0;
+}
+
+/* Return: as item_db_covers(). */
+static int read_marks(ItemDb *db, const char *type, const char *digest)
+{
+        int64_t any = 0, same = 0, found = 0;
+        int r;
+
+        r = has_table(db, "run");
+        if (r > 0)
+                r = ask(db, "SELECT EXISTS (SELECT 1 FROM run)", NULL, &any);
+        if (r < 0 || any == 0)
+                return MIN(r, 0);
+        any = 0;
+        r = has_table(db, "mark");
+        if (r > 0)
+                r = ask(db, "SELECT EXISTS (SELECT 1 FROM mark)", NULL, &any);
+        if (r < 0)
+                return r;
+        if (any == 0) {
+                r = streq(type, WEBHOOK_TYPE) ? has_table(db, "outbox") : 1;
+                return r > 0 ? -ENODATA : r;
+        }
+        /* What a receiver got, only a destination of its type knows. */
+        r = ask(db, "SELECT type = ?1 FROM mark ORDER BY run DESC LIMIT 1", type, &same);
+        if (r < 0 || (!same && streq(type, WEBHOOK_TYPE)))
+                return MIN(r, 0);
+        r = ask(db, "SELECT count(*) FROM (SELECT 1 FROM mark WHERE instr(cursors, ?1) ORDER BY run DESC LIMIT 1)",
+                digest, &found);
+        return r < 0 ? r : found > 0;
+}
+
+int item_db_covers(const char *path, const char *type, const char *digest)
+{
         ItemDb db = {};
         int r;
 
         if (access(path, F_OK) < 0)
-                return errno == ENOENT ? 1 : -errno;
+                return errno == ENOENT ? 0 : -errno;
         r = item_db_errno(sqlite3_open_v2(path, &db.sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
         if (r >= 0) {
                 (void) sqlite3_busy_timeout(db.sqlite, ITEM_DB_BUSY_MSEC);
-                r = read_pragma(&db, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'run'",
-                                &tables);
+                r = read_marks(&db, type, digest);
         }
-        if (r >= 0 && tables > 0)
-                r = read_pragma(&db, "SELECT EXISTS (SELECT 1 FROM run)", &run);
         item_db_close(&db);
-        return r < 0 ? r : run == 0;
+        return r;
 }
 
 int item_db_may_go(const char *path, const char *connector, char **ret_other)

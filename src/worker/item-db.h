@@ -16,6 +16,8 @@
  *   file
  * - tally: counts by account of runs that are not settled, written in the transactions of the items that they count;
  *   account '' is for records that name none
+ * - mark: of a run, the type of its destination, and digests of the cursors whose items are all here, the last ones
+ *   that the daemon may have: written in the transactions of those items
  *
  * A destination of Type=webhook (destination-webhook.c) has three more, which are made for it alone:
  *
@@ -59,6 +61,7 @@ typedef enum ItemStatement {
         ITEM_TALLY_SET,       /* run, account, four counts */
         ITEM_TALLY_GET,       /* run → account, four counts */
         ITEM_TALLY_DROP,      /* run id */
+        ITEM_MARK_SET,        /* run, type, digests */
         OUTBOX_ADD,           /* item, stream, is new; nothing happens if it waits already */
         OUTBOX_COUNT,         /* → how many wait */
         OUTBOX_STREAM,        /* → stream, name: of the one that has waited longest */
@@ -100,12 +103,15 @@ typedef struct ItemDb {
 int item_db_may_go(const char *path, const char *connector, char **ret_other) _must_check_;
 
 /**
- * item_db_is_new() - whether no run has stored anything in a file
+ * item_db_covers() - whether a file has all items that a cursor covers, as its table mark says
+ * @type:   of the destination that asks, as Type= has it: what was stored for another is not delivered by webhook
+ * @digest: of the cursor
  *
  * Context: blocks for the disk, and for those who write to the file.
- * Return: 1, also where there is no such file; 0; as item_db_errno().
+ * Return: 1; 0, also where there is no such file or no run has stored in it; -ENODATA: nothing was ever noted in it;
+ * as item_db_errno().
  */
-int item_db_is_new(const char *path) _must_check_;
+int item_db_covers(const char *path, const char *type, const char *digest) _must_check_;
 
 /**
  * item_db_open() - open the file, make it or its schema where they are missing

@@ -4,10 +4,12 @@
  * by then. */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/json-writer.h"
 #include "base/log.h"
 #include "base/time-util.h"
+#include "worker/coverage.h"
 #include "worker/reporter.h"
 
 struct Reporter {
@@ -22,6 +24,7 @@ struct Reporter {
         bool changed;
         bool alive;
         char *cursor;  /* waits to be saved */
+        char sent[REPORT_CURSORS][COVERAGE_DIGEST_SIZE]; /* digests of cursors, the last one last */
         DeliveryAttempt attempts[REPORT_ATTEMPTS_MAX]; /* wait to be told */
         size_t n_attempts;
         RunReport end; /* waits until all else was said */
@@ -178,8 +181,11 @@ static int send_report(Reporter *reporter)
 static int send_cursor(Reporter *reporter)
 {
         _cleanup_free_ char *cursor = TAKE_PTR(reporter->cursor);
+        int r;
 
-        return call(reporter, WORKER_SAVE_CURSOR, cursor);
+        memmove(reporter->sent, reporter->sent + 1, sizeof(reporter->sent) - sizeof(reporter->sent[0]));
+        r = coverage_digest(cursor, reporter->sent[REPORT_CURSORS - 1]);
+        return r < 0 ? r : call(reporter, WORKER_SAVE_CURSOR, cursor);
 }
 
 static int send_attempts(Reporter *reporter)
@@ -261,6 +267,11 @@ void reporter_alive(Reporter *reporter)
                 return;
         reporter->alive = true;
         proceed(reporter);
+}
+
+const char *reporter_sent_cursor(const Reporter *reporter, size_t i)
+{
+        return reporter->sent[i];
 }
 
 void reporter_save_cursor(Reporter *reporter, char *cursor)

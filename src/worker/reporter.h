@@ -52,6 +52,11 @@ void reporter_alive(Reporter *reporter);
  */
 void reporter_save_cursor(Reporter *reporter, char *cursor);
 
+#define REPORT_CURSORS 2U /* the one that is sent now, and the one before, which the daemon has */
+
+/** reporter_sent_cursor() - digest of a cursor that was sent last; "" for none. @i: below REPORT_CURSORS */
+const char *reporter_sent_cursor(const Reporter *reporter, size_t i);
+
 /* Attempts that wait to be told; of more, while the daemon is away, the oldest are forgotten. */
 #define REPORT_ATTEMPTS_MAX 256U
 

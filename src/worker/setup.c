@@ -272,6 +272,22 @@ int setup_make(const ConnectorDefinition *definition, const char *run_id, bool f
         return 0;
 }
 
+int setup_begin_anew(Setup *setup)
+{
+        for (char **variable = setup->environment; variable && *variable; variable++) {
+                char *anew;
+
+                if (!startswith(*variable, SYNCRUN_ENV_FULL_RESYNC "="))
+                        continue;
+                anew = strdup(SYNCRUN_ENV_FULL_RESYNC "=1");
+                if (!anew)
+                        return -ENOMEM;
+                free(*variable);
+                *variable = anew;
+        }
+        return 0;
+}
+
 int setup_write_state(const Setup *setup, const char *cursor)
 {
         const char *text = isempty(cursor) ? "{}" : cursor;

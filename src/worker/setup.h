@@ -34,6 +34,9 @@ int setup_make(const ConnectorDefinition *definition, const char *run_id, bool f
                Setup *ret, char **ret_why) _must_check_;
 void setup_done(Setup *setup);
 
+/** setup_begin_anew() - the programs are told that everything is to be read again. Return: 0; -ENOMEM. */
+int setup_begin_anew(Setup *setup) _must_check_;
+
 /** setup_state_directory() - where a connector keeps its files: $STATE_DIRECTORY, or its place under the system's;
  * freed by the caller */
 char *setup_state_directory(const char *connector) _must_check_;

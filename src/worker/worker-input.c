@@ -51,28 +51,65 @@ void worker_fail_destination(Worker *worker, int r)
         }
 }
 
+/* The destination's next commit says that it has all of the cursor, and of those that the daemon may have till then.
+ * Return: 1; 0 (there is nothing to save); negative errno. */
+static int take_cursor(Worker *worker, CursorScope scope, char **ret)
+{
+        _cleanup_free_ char *cursor = NULL, *digests = NULL;
+        char digest[COVERAGE_DIGEST_SIZE];
+        int r;
+
+        r = intake_take_cursor(worker->intake, scope, &cursor);
+        if (r <= 0)
+                return r;
+        r = coverage_digest(cursor, digest);
+        if (r < 0)
+                return r;
+        digests = asprintf_or_null("%s %s %s %s", worker->covered, reporter_sent_cursor(worker->reporter, 0),
+                                   reporter_sent_cursor(worker->reporter, 1), digest);
+        if (!digests)
+                return -ENOMEM;
+        r = destination_cover(worker->destination, digests);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(cursor);
+        return 1;
+}
+
+/* @cursor: taken over; NULL: there is none. */
+static void give_cursor(Worker *worker, char *cursor)
+{
+        if (!cursor)
+                return;
+        reporter_save_cursor(worker->reporter, cursor);
+        worker->cursor_saved = true;
+}
+
 void worker_save_cursor(Worker *worker, CursorScope scope)
 {
-        char *cursor = NULL;
-        int r = intake_take_cursor(worker->intake, scope, &cursor);
+        _cleanup_free_ char *cursor = NULL;
+        int r = take_cursor(worker, scope, &cursor);
 
+        if (r > 0)
+                r = destination_commit(worker->destination);
         if (r < 0)
                 worker_fail_destination(worker, r);
-        else if (r > 0) {
-                reporter_save_cursor(worker->reporter, cursor);
-                worker->cursor_saved = true;
-        }
+        else
+                give_cursor(worker, TAKE_PTR(cursor));
 }
 
 void worker_commit(Worker *worker)
 {
+        _cleanup_free_ char *cursor = NULL;
         int r;
 
         if (worker->commit_source)
                 (void) sd_event_source_set_enabled(worker->commit_source, SD_EVENT_OFF);
         if (worker->destination_error)
                 return;
-        r = destination_commit(worker->destination);
+        r = take_cursor(worker, 0, &cursor);
+        if (r >= 0)
+                r = destination_commit(worker->destination);
         if (r < 0) {
                 worker_fail_destination(worker, r);
                 return;
@@ -81,7 +118,7 @@ void worker_commit(Worker *worker)
         worker->batch_bytes = 0;
         worker->batch_records = worker->intake->ledger.total.discovered;
         reporter_changed(worker->reporter);
-        worker_save_cursor(worker, 0);
+        give_cursor(worker, TAKE_PTR(cursor));
 }
 
 static int on_commit(sd_event_source *source, uint64_t usec, void *userdata)

@@ -3,6 +3,7 @@
 
 /* Between worker.c and worker-input.c; for nobody else. */
 
+#include "worker/coverage.h"
 #include "worker/line-reader.h"
 #include "worker/outcome.h"
 #include "worker/reporter.h"
@@ -36,6 +37,8 @@ typedef struct Worker {
         char *destination_error;
         AttentionCategory destination_category;
         bool attached;
+        char covered[COVERAGE_DIGEST_SIZE]; /* of the cursor that the run goes on from */
+        bool read_anew;    /* the saved cursor was not that of this destination */
         bool cursor_saved; /* one of this run's was given to the reporter */
         bool input_abandoned; /* no more comes than is in the pipe */
         bool input_ended;

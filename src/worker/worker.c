@@ -9,7 +9,6 @@
 #include "base/json-writer.h"
 #include "base/log.h"
 #include "base/string-util.h"
-#include "worker/coverage.h"
 #include "worker/hold.h"
 #include "worker/worker-internal.h"
 
@@ -111,6 +110,7 @@ static int make_end(Worker *worker, RunReport *report, CursorScope *ret_scope)
         if (r < 0)
                 return r;
         report->n_bad_lines = worker->intake->n_bad;
+        report->read_anew = worker->read_anew;
         failed = report->outcome == RUN_FAILED || report->outcome == RUN_CANCELLED;
         r = ledger_settle(&worker->intake->ledger, failed,
                           report->outcome == RUN_CANCELLED ? "the run was cancelled" : report->error);
@@ -338,6 +338,7 @@ static int open_destination(Worker *worker)
                 .connector = worker->connector,
                 .run_id = worker->attachment.run_id,
                 .full_resync = worker->attachment.full_resync,
+                .covered = worker->covered,
                 .path = worker->setup.destination_path,
                 .working_directory = worker->setup.working_directory,
                 .command = worker->setup.store_command,
@@ -373,22 +374,30 @@ static int open_destination(Worker *worker)
         return r;
 }
 
-/* A run that is given no cursor reads everything again, and what is stored already is none the worse for it. */
+/* As a full resync: what is stored already is none the worse for it. */
+static int begin_anew(Worker *worker)
+{
+        log_notice("The destination is new, another than before or an older copy: it lacks what the saved cursor "
+                   "covers. The run begins without the saved cursor, and reads everything again.");
+        worker->attachment.cursor[0] = 0;
+        worker->attachment.full_resync = worker->read_anew = true;
+        return setup_begin_anew(&worker->setup);
+}
+
 static int drop_void_cursor(Worker *worker)
 {
         const Setup *setup = &worker->setup;
         int r;
 
-        r = coverage_check(setup->state_directory, setup->destination_path, worker->attachment.cursor);
-        if (r > 0) {
-                log_notice("The destination is new, or another than before: the run begins without the saved cursor, "
-                           "so that it gets all items.");
-                worker->attachment.cursor[0] = 0;
-        } else if (r < 0 && r != -ENOMEM) {
+        r = coverage_check(setup->state_directory, worker->definition->destination, setup->destination_path,
+                           worker->attachment.cursor);
+        if (r > 0)
+                r = begin_anew(worker);
+        else if (r < 0 && r != -ENOMEM) {
                 log_warning_errno(r, "It cannot be told whether the saved cursor is of this destination: %m");
                 r = 0;
         }
-        return MIN(r, 0);
+        return r < 0 ? r : coverage_digest(worker->attachment.cursor, worker->covered);
 }
 
 /* A cursor that cannot be read again is as good as none. A full resync begins with none, and where it failed it is

@@ -238,6 +238,16 @@ static void test_bad_lines_are_in_the_message(void **state)
                             "Sync completed · 3 new, 2 updated · 1 line could not be used");
         assert_true(fixture_has(f->news, "event completed"));
 
+        report.read_anew = true;
+        fixture_whole_run(f, "bank", &report, id);
+        assert_non_null(strstr(fixture_run(f, id)->message, " · everything was read again: the destination was new or "
+                                                            "behind · 1 line could not be used"));
+        report.n_bad_lines = 0;
+        fixture_whole_run(f, "bank", &report, id);
+        assert_string_equal(fixture_run(f, id)->message, "Sync completed · 3 new, 2 updated · everything was read "
+                                                         "again: the destination was new or behind");
+        report.read_anew = false;
+
         assert_non_null(longest);
         memset(longest, 'x', MESSAGE_TEXT_MAX);
         report.message = longest;

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import TIMEOUT_SEC, counts, record, schema, wait_for
+from harness import TIMEOUT_SEC, counts, record, schema, state, wait_for
 
 FLOW = """
 n = 0
@@ -43,11 +43,13 @@ def test_a_category_that_was_told_comes_before_the_status(bench):
 
 
 def test_bad_lines_and_an_exit_status(bench):
+    """Those of a run that began elsewhere are not those that came again."""
+    bench.pull([state("a")])
+    bench.next_run(2)
     bench.settings(bench.python("for n in range(1000): say(type='RECORD', stream='s', record={'id': n})\nprint('bad'); sys.exit(1)"))
     bench.run()
     assert bench.daemon.end["attention"] == "data_error"
-    bench.next_run(2)
-    bench.daemon.cursor = '"elsewhere"'
+    bench.next_run(3, keep_cursor=False)
     bench.settings(bench.python("print('bad'); sys.exit(75)"))
     bench.run()
     assert "attention" not in bench.daemon.end and bench.daemon.end["retry"]
