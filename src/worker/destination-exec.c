@@ -45,6 +45,7 @@ typedef struct ExecDestination {
         LineReader *reader;
         Buffer pending;
         size_t written; /* of pending */
+        bool closed;    /* it has closed its stdin before all was written */
         bool finishing; /* no more will come: close its stdin when all is written */
         bool told;      /* it counts by itself */
         bool ended;     /* the callback was called */
@@ -109,6 +110,7 @@ static int write_pending(ExecDestination *d)
                 if (n < 0 && errno == EAGAIN)
                         break;
                 if (n < 0) {
+                        d->closed = true;
                         close_input(d);
                         return -EPIPE;
                 }
@@ -240,7 +242,7 @@ static int exit_error(ExecDestination *d)
 static void on_exit_of_program(Process *process, void *userdata)
 {
         ExecDestination *d = userdata;
-        bool all_taken = d->finishing && d->in_fd < 0 && !has_left_unread(d);
+        bool all_taken = d->finishing && d->in_fd < 0 && !d->closed && !has_left_unread(d);
         bool success = process_exit(process)->status == 0;
 
         read_rest(d);
@@ -321,7 +323,7 @@ static int exec_line(Destination *destination, JsonSlice line)
         ExecDestination *d = exec_destination(destination);
 
         if (d->in_fd < 0)
-                return 0; /* it has closed its stdin; how it ends is what counts */
+                return 0; /* it has closed its stdin: the run fails when it has ended, in its own words */
         buffer_append(&d->pending, line.data, line.size);
         buffer_append_char(&d->pending, '\n');
         if (d->pending.failed)

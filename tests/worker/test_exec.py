@@ -207,3 +207,18 @@ def test_a_target_that_leaves_something_unread(bench, program):
     end = bench.pull([schema(), *[record(n, x="x" * 5000) for n in range(3)], state(1)], destination=to(*program.split()))
     assert (end["outcome"], end["error"]) == ("failed", program.split("/")[-1].split()[0] + " ended before its input did")
     assert bench.daemon.of("SaveCursor") == []
+
+
+def test_a_target_that_closes_its_input(bench):
+    """What it did not take is not stored, though it ends with 0 when there is nothing left to write."""
+    closed, over = bench.folder / "closed", bench.folder / "over"
+    for gate in closed, over:
+        os.mkfifo(gate)
+    target = bench.python(f"os.close(0); open('{closed}', 'w').close(); open('{over}').read()", "target.py")
+    bench.settings(bench.python(f"open('{closed}').read()\nsay(type='RECORD', stream='s', record={{}})\nsay(type='STATE', value=1)"),
+                   destination=to(target))
+    run = bench.start()
+    wait_for(lambda: any(report.get("stage") == "saving" for report in bench.daemon.of("Report")), "the end of the input")
+    over.open("w").close()
+    assert run.wait() == 0 and bench.daemon.of("SaveCursor") == []
+    assert (bench.daemon.end["outcome"], bench.daemon.end["error"]) == ("failed", "target.py ended before its input did")
