@@ -58,6 +58,8 @@ static void drop(ClientCall *call)
         set_unsent(call);
         DL_DELETE(call->client->calls, call);
         call->client->n_calls--;
+        if (call->share)
+                call->share->n_calls--;
         client_call_free(call);
 }
 
@@ -264,7 +266,8 @@ int client_async_call(ClientAsync *client, const ClientRequest *request, ClientA
         _cleanup_(client_call_freep) ClientCall *call = NULL;
         int r;
 
-        if (client->n_calls >= CLIENT_CALLS_MAX)
+        if (client->n_calls >= CLIENT_CALLS_MAX ||
+            (request->share && request->share->n_calls >= CLIENT_CALLS_SHARE_MAX))
                 return -ENOBUFS;
         r = client_call_new(request, &call);
         if (r < 0)
@@ -287,6 +290,8 @@ int client_async_call(ClientAsync *client, const ClientRequest *request, ClientA
                 attempt_later(client, CLIENT_WAIT_USEC);
         DL_APPEND(client->calls, call);
         client->n_calls++;
+        if (call->share)
+                call->share->n_calls++;
         if (ret_call)
                 *ret_call = call;
         TAKE_PTR(call);

@@ -24,7 +24,8 @@ typedef struct ClientCall ClientCall;
 
 /* Calls that count together, since each keeps the daemon for long: so many of them are on their way at a time. Others
  * wait for their turn, and no call that is not of them waits for it. */
-#define CLIENT_SENT_SHARE_MAX 1U
+#define CLIENT_SENT_SHARE_MAX  1U
+#define CLIENT_CALLS_SHARE_MAX 256U /* under way or waiting: none takes all places of CLIENT_CALLS_MAX */
 typedef struct ClientShare ClientShare;
 
 /* Return: one with a reference; NULL when out of memory. */
@@ -102,7 +103,7 @@ bool client_async_is_up(const ClientAsync *client);
  *
  * It is sent to a daemon that is there only. One that is not is started, where the bus can, and waited for.
  *
- * Return: 0; -ENOBUFS (CLIENT_CALLS_MAX); -ENOMEM; errno of the event loop.
+ * Return: 0; -ENOBUFS (CLIENT_CALLS_MAX, CLIENT_CALLS_SHARE_MAX); -ENOMEM; errno of the event loop.
  */
 int client_async_call(ClientAsync *client, const ClientRequest *request, ClientAnswerCallback callback, void *userdata,
                       ClientCall **ret_call) _must_check_;

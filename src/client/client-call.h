@@ -7,7 +7,8 @@
 
 struct ClientShare {
         unsigned n_ref;
-        unsigned n_sent; /* calls on their way */
+        unsigned n_calls; /* under way or waiting */
+        unsigned n_sent;  /* of those, on their way */
 };
 
 struct ClientCall {

@@ -137,14 +137,15 @@ static void on_described(Request *request, const ClientAnswer *answer)
         }
 }
 
-void answers_describe(Request *request, const char *member, const ClientOption *options, size_t n)
+void answers_describe(Request *request, const char *member, const ClientOption *options, size_t n, bool is_large)
 {
-        const ClientRequest call = backend_describes(member, options, n);
+        ClientRequest call = backend_describes(member, options, n);
         Answers *answers = request->app->answers;
         const Kept *kept;
         ChangesState state;
         Asked *asked;
 
+        call.share = backend_turn(request, is_large);
         asked = answers->reader && changes_read(answers->reader, &state) ? asked_new(&state, member, options, n)
                                                                          : NULL;
         if (!asked) {

@@ -18,7 +18,11 @@ static void on_answer(const ClientAnswer *answer, void *userdata)
 
         request->call = NULL;
         request->changed |= request->changes && answer->error >= 0;
-        request->next(request, answer);
+        /* It may have waited for its turn longer than the key was valid. */
+        if (answer->error >= 0 && !request->changed && request->principal && !auth_is_valid(request->principal))
+                backend_refuse(request, &(ClientAnswer){ .error = -ENOKEY });
+        else
+                request->next(request, answer);
         server_turn(server);
 }
 
@@ -173,11 +177,15 @@ void backend_describe(Request *request, const char *member, const ClientOption *
         backend_call(request, &call, backend_pass);
 }
 
+ClientShare *backend_turn(const Request *request, bool is_large)
+{
+        return is_large ? request->principal->allowance->large_calls : NULL;
+}
+
 void backend_describe_list(Request *request, const char *member, const ClientOption *options, size_t n, uint64_t rows)
 {
         ClientRequest call = backend_describes(member, options, n);
 
-        if (rows > LARGE_LIST_ROWS)
-                call.share = request->principal->allowance->large_lists;
+        call.share = backend_turn(request, rows > LARGE_ROWS);
         backend_call(request, &call, backend_pass);
 }

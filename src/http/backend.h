@@ -38,8 +38,13 @@ ClientRequest backend_describes(const char *member, const ClientOption *options,
 /* The same, and its answer passed on. */
 void backend_describe(Request *request, const char *member, const ClientOption *options, size_t n);
 
-/* Lists of more rows keep the daemon so long that whoever asks has CLIENT_SENT_SHARE_MAX of them told at a time. */
-#define LARGE_LIST_ROWS 200U
+/* What has more rows, or events that may have 16 KiB each, keeps the daemon so long that whoever asks has
+ * CLIENT_SENT_SHARE_MAX of them done at a time. */
+#define LARGE_ROWS   200U
+#define LARGE_EVENTS 50U
 
-/* The same for a list that may have so many rows. */
+/* The turn that a call of so much takes, for ClientRequest.share: NULL where it need not wait. Borrowed. */
+ClientShare *backend_turn(const Request *request, bool is_large);
+
+/* backend_describe() for a list that may have so many rows. */
 void backend_describe_list(Request *request, const char *member, const ClientOption *options, size_t n, uint64_t rows);

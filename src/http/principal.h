@@ -17,7 +17,7 @@ typedef struct Allowance {
         unsigned n_ref;
         TokenBucket requests;
         unsigned n_streams;
-        ClientShare *large_lists; /* what is asked of the daemon for them */
+        ClientShare *large_calls; /* what is asked of the daemon for them */
         QuietLog log; /* of its refusals, by their reasons */
 } Allowance;
 

@@ -83,7 +83,7 @@ static void get_recent(Request *request)
                                          { .name = "user", .type = 's', .s = user_id },
                                          { .name = "limit", .type = 'u', .u = (uint32_t) limit },
                          },
-                         3);
+                         3, limit > LARGE_EVENTS);
 }
 
 static void get_user_runs(Request *request)
@@ -268,6 +268,7 @@ static void post_events(Request *request)
                                      .dictionary = true,
                                      .options = options,
                                      .n_options = ELEMENTSOF(options),
+                                     .share = backend_turn(request, *n > LARGE_EVENTS),
                      },
                      on_reported);
 }

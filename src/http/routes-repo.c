@@ -45,7 +45,7 @@ static void list_runs(Request *request)
                 options[n++] = (ClientOption){ .name = "since", .type = 't', .t = since_usec };
         if (limit > 0)
                 options[n++] = (ClientOption){ .name = "limit", .type = 'u', .u = (uint32_t) limit };
-        answers_describe(request, "DescribeRuns", options, n);
+        answers_describe(request, "DescribeRuns", options, n, false);
 }
 
 static void describe_run(Request *request, void (*next)(Request *request, const ClientAnswer *answer))
@@ -55,8 +55,10 @@ static void describe_run(Request *request, void (*next)(Request *request, const 
                 { .name = "id", .type = 's', .s = request->arguments[0] },
                 { .name = "user", .type = 's', .s = bound_user(request) },
         };
-        const ClientRequest call = backend_describes("DescribeRuns", options, ELEMENTSOF(options));
+        ClientRequest call = backend_describes("DescribeRuns", options, ELEMENTSOF(options));
 
+        /* With its events. */
+        call.share = backend_turn(request, true);
         backend_call(request, &call, next);
 }
 

@@ -15,6 +15,9 @@ SENT = 96  # CLIENT_SENT_MAX
 SENT_ALONE = 112  # CLIENT_SENT_ALONE_MAX
 PRINCIPALS = 1024  # PRINCIPALS_MAX
 SHARE = 1  # CLIENT_SENT_SHARE_MAX
+SHARE_WAITING = 256  # CLIENT_CALLS_SHARE_MAX
+RECENT = f"/api/v1/users/{ALICE}/sync/recent?limit="
+RUN = "/v1/sync-runs/01980000-0000-7000-8000-000000000000"
 RUNS = "/v1/sync-runs"
 LIST = "/api/v1/sync/runs?limit="
 SETTINGS = "[Limits]\nConnectionsMax=infinity\nConnectionsPerAddressMax=infinity\nRequestsPerMinute=infinity\n"
@@ -53,7 +56,8 @@ def test_many_at_once(new_shim, key, reporter):
 class Slow(StandIn):
     """It answers when it is told to."""
 
-    METHODS = {"CheckApiKey": "s(sass)", "DescribeBytes": "sa{sv}(ay)", "DescribeStatistics": "(s)"}
+    METHODS = {"CheckApiKey": "s(sass)", "DescribeBytes": "sa{sv}(ay)", "DescribeStatistics": "(s)",
+               "ReportEventsWithOptions": "sa{sv}(t)"}
 
     def __init__(self, address):
         self.waiting = []
@@ -62,10 +66,12 @@ class Slow(StandIn):
 
     def on_call(self, method, invocation):
         if method == "CheckApiKey":
-            invocation.return_value(GLib.Variant("(sass)", ("key", ["sync:read"], "")))
+            invocation.return_value(GLib.Variant("(sass)", ("key", ["sync:read", "sync:write"], "")))
         else:
+            answers = {"DescribeBytes": ("(ay)", (b"{}\0",)), "DescribeStatistics": ("(s)", ("{}",)),
+                       "ReportEventsWithOptions": ("(t)", (1,))}
             self.n_heard += 1
-            self.waiting.append((invocation, GLib.Variant("(ay)", (b"{}\0",)) if method == "DescribeBytes" else GLib.Variant("(s)", ("{}",))))
+            self.waiting.append((invocation, GLib.Variant(*answers[method])))
 
     def answer(self):
         invocation, value = self.waiting.pop(0)
@@ -171,15 +177,16 @@ def test_so_many_with_those_that_wait_for_nothing(new_shim, slow):
             assert statuses(ends) == {200} and len(others) == SENT_ALONE - SENT + 1
 
 
-@pytest.mark.parametrize("large", [LIST + "201", LIST + "10000", "/v1/connections"])
-def test_so_many_large_lists_of_a_key(new_shim, slow, large):
+@pytest.mark.parametrize(("large", "small_one"), [
+    (LIST + "201", LIST + "200"), (LIST + "10000", LIST + "200"), ("/v1/connections", RUNS), (RECENT + "51", RECENT + "50"), (RUN, RUNS)])
+def test_so_many_large_answers_of_a_key(new_shim, slow, large, small_one):
     """They are told one after the other, and hold up nothing else: neither other requests of the key nor lists of another."""
     shim = new_shim(SETTINGS)
     with asking(shim, SHARE, get(large)) as first:
         expect_heard(shim, slow, SHARE)
         with asking(shim, 3, get(large)) as later:
             expect_heard(shim, slow, SHARE)
-            with asking(shim, 3, get(LIST + "200")) as small, asking(shim, 3, get(large, KEY[:-1] + "f")) as others:
+            with asking(shim, 3, get(small_one)) as small, asking(shim, 3, get(large, KEY[:-1] + "f")) as others:
                 expect_heard(shim, slow, SHARE + 3 + SHARE)
                 # Who has gone counts as long as the daemon works for him.
                 first[0].close()
@@ -207,3 +214,50 @@ def test_large_lists_over_the_end_of_the_daemon(new_shim, bus, slow):
         assert statuses(ends) == {200}
         assert after.n_heard == 5
         after.close()
+
+
+def test_so_many_large_reports_of_a_key(new_shim, slow):
+    """Of more than 50 events; smaller ones do not wait for them."""
+    def post(n):
+        body = json.dumps([{"run_id": "r", "provider": "p", "source": "upload", "stage": "fetching", "status": "in_progress"}] * n).encode()
+        return [f"POST /api/v1/users/{ALICE}/sync/events HTTP/1.1", "Host: x", f"X-API-Key: {KEY}", f"Content-Length: {len(body)}"], body
+
+    shim = new_shim(SETTINGS)
+    with asking(shim, 3, *post(51)) as large:
+        expect_heard(shim, slow, SHARE)
+        with asking(shim, 3, *post(50)) as small:
+            expect_heard(shim, slow, SHARE + 3)
+            for _ in range(6):
+                wait_for(lambda: slow.waiting, "a call")
+                slow.answer()
+            assert statuses(large) == statuses(small) == {201}
+
+
+def test_so_many_of_a_key_wait(new_shim, slow):
+    """At the limit and above: one key does not take the places of all."""
+    shim = new_shim(SETTINGS)
+    with asking(shim, SHARE_WAITING, get(LIST + "1000")) as ends:
+        expect_heard(shim, slow, SHARE)
+        with asking(shim, 1, get(LIST + "1000")) as above, asking(shim, 1, get(LIST + "1000", KEY[:-1] + "f")) as other:
+            assert statuses(above) == {429}
+            expect_heard(shim, slow, SHARE + SHARE)
+            for _ in range(SHARE_WAITING + 1):
+                wait_for(lambda: slow.waiting, "a call")
+                slow.answer()
+            assert statuses(ends) == statuses(other) == {200}
+
+
+def test_a_key_that_is_revoked_while_its_requests_wait(new_shim, slow):
+    """What is answered after that is for nobody."""
+    shim = new_shim(SETTINGS)
+    with asking(shim, 1, get(LIST + "1000")) as first, contextlib.ExitStack() as stack:
+        expect_heard(shim, slow, SHARE)
+        later = stack.enter_context(asking(shim, 2, get(LIST + "1000")))
+        slow.answer()
+        assert statuses(first) == {200}
+        wait_for(lambda: slow.waiting, "the next")
+        slow.client.bus.emit_signal(None, "/org/syncrun1", "org.syncrun1.Manager", "ApiKeyRevoked", GLib.Variant("(s)", ("key",)))
+        for _ in range(2):
+            wait_for(lambda: slow.waiting, "a call")
+            slow.answer()
+        assert statuses(later) == {401}
