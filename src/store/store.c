@@ -263,6 +263,10 @@ static void watch_place(Store *store)
                 int r = sd_event_add_inotify(store->event, &store->place_sources[i], paths[i],
                                              IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF, on_place_event, store);
 
+                /* A reader who is root sets the log's owner anew at each opening: what else waits for an idle loop
+                 * shall have its turn, too. */
+                if (r >= 0)
+                        r = sd_event_source_set_priority(store->place_sources[i], SD_EVENT_PRIORITY_IDLE);
                 if (r < 0)
                         log_debug_errno(r, "Could not watch %s: %m", paths[i]);
         }
