@@ -292,7 +292,7 @@ def test_a_key_that_polls_without_a_server(browser, site, keys):
         browser.cdp("Network.setBlockedURLs", {"urls": []})
     browser.find(".is-polling")
     browser.gone("[role=alert]", "old")
-    assert browser.console_but("net::ERR_") == []
+    assert browser.console_but("503 (Service Unavailable)", "net::ERR_") == []
     browser.who = None
 
 
