@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "engine/attention-rules.h"
 #include "engine/connection-state.h"
 #include "engine/publication.h"
 #include "engine/run-log.h"
@@ -101,6 +102,7 @@ ConnectionEntry *connection_table_find(Engine *engine, const char *name)
 static void entry_free(ConnectionEntry *connection)
 {
         connection_definition_unref(connection->definition);
+        connection_definition_unref(connection->definition_gone);
         connection_record_done(&connection->record);
         connection_record_done(&connection->published);
         free(connection->name);
@@ -211,15 +213,72 @@ int connection_table_read_records(Engine *engine)
 
 /* ---- Files */
 
-/* A line that is wrong is no new consent: the end that was known stands. */
-static void keep_consent_end(ConnectionDefinition *definition, ConnectionDefinition *before)
+/* The end that the file said before a restart; USEC_INFINITY: it was not over. A reconnection's is in the record. */
+static usec_t told_end(const ConnectionEntry *connection)
 {
-        if (before && definition->load_state == LOAD_BAD_SETTING &&
-            point_in_time_usec(&definition->consent_expires) == USEC_INFINITY) {
-                point_in_time_done(&definition->consent_expires);
-                definition->consent_expires = before->consent_expires;
+        const ConnectionRecord *record = &connection->record;
+        ConnectorEntry *c;
+
+        if (record->shown < CONNECTION_EXPIRED || record->consent_expires_usec > record->reconnected_usec)
+                return USEC_INFINITY;
+        DL_FOREACH(connection->members, c)
+                if (c->record.attention.category == ATTENTION_CONSENT_EXPIRED &&
+                    attention_is_of_consent(&c->record.attention))
+                        return c->record.attention.since_usec;
+        return record->shown == CONNECTION_EXPIRED && record->state < CONNECTION_EXPIRED
+                               ? engine_now(connection->engine, CLOCK_REALTIME)
+                               : USEC_INFINITY;
+}
+
+/* A file with a wrong line is no new consent: the end that was known stands. Return: whether it does. */
+static bool keep_consent_end(ConnectionDefinition *definition, const ConnectionEntry *connection)
+{
+        ConnectionDefinition *before = connection->definition;
+        PointInTime known = { .usec = before ? point_in_time_usec(&before->consent_expires) : told_end(connection) };
+
+        if (definition->load_state != LOAD_BAD_SETTING ||
+            point_in_time_usec(&definition->consent_expires) <= known.usec)
+                return false;
+        if (before) {
+                known = before->consent_expires;
                 before->consent_expires = (PointInTime) POINT_IN_TIME_INIT;
         }
+        point_in_time_done(&definition->consent_expires);
+        definition->consent_expires = known;
+        return true;
+}
+
+/* Whether it says another end than it did, which is a newer word than what a reconnection has said of it. */
+static bool says_another_end(const ConnectionDefinition *definition, const ConnectionEntry *connection)
+{
+        const ConnectionDefinition *before = connection->definition ?: connection->definition_gone;
+        const ConnectionRecord *record = &connection->record;
+        usec_t usec = point_in_time_usec(&definition->consent_expires), was = USEC_INFINITY;
+
+        if (record->consent_expires_usec <= record->reconnected_usec || usec == USEC_INFINITY ||
+            usec <= record->reconnected_usec)
+                return false;
+        if (before)
+                was = point_in_time_usec(&before->consent_expires);
+        else if (!connection->engine->started)
+                return false;
+        /* What a wrong line was meant to say is not known. */
+        return usec != was && !(before && before->load_state == LOAD_BAD_SETTING && was == USEC_INFINITY);
+}
+
+static void take_definition(ConnectionEntry *connection, ConnectionDefinition *definition)
+{
+        bool another = !keep_consent_end(definition, connection) && says_another_end(definition, connection);
+
+        connection_definition_unref(connection->definition);
+        connection->definition = definition;
+        connection->definition_gone = connection_definition_unref(connection->definition_gone);
+        if (!another) {
+                connection_publish(connection, 0);
+                return;
+        }
+        connection->record.consent_expires_usec = 0;
+        connection_save(connection, 0);
 }
 
 static int load_connection(Engine *engine, const char *name)
@@ -237,10 +296,7 @@ static int load_connection(Engine *engine, const char *name)
                 connection->in_files = true;
                 if (!connection->definition || !connection_definition_equal(connection->definition, definition)) {
                         connection_log(definition, &d, is_news);
-                        keep_consent_end(definition, connection->definition);
-                        connection_definition_unref(connection->definition);
-                        connection->definition = TAKE_PTR(definition);
-                        connection_publish(connection, 0);
+                        take_definition(connection, TAKE_PTR(definition));
                 }
         }
         diagnostics_done(&d);
@@ -285,7 +341,8 @@ int connection_table_load(Engine *engine)
         HASH_ITER(hh, engine->connections, connection, next) {
                 if (connection->in_files || !connection->definition)
                         continue;
-                connection->definition = connection_definition_unref(connection->definition);
+                connection_definition_unref(connection->definition_gone);
+                connection->definition_gone = TAKE_PTR(connection->definition);
                 connection_publish(connection, 0);
         }
         connection_state_settle_all(engine);

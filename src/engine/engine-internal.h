@@ -103,6 +103,7 @@ typedef struct ConnectionEntry {
         Engine *engine;
         char *name;
         ConnectionDefinition *definition; /* NULL: there is no file */
+        ConnectionDefinition *definition_gone; /* of a file that was there last, and perhaps is in a moment; NULL */
         bool in_files;                    /* seen by the reading of files under way */
         bool stored;                      /* the history has its record, or will with what is put */
         bool abandoned; /* a program of it may run still, and what comes of that is of no interest any more */

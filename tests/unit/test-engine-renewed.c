@@ -362,6 +362,119 @@ static void test_wrong_file_is_no_consent(void **state)
         assert_int_equal(fixture_count(f->calls, "start"), 2);
 }
 
+/* ... over a restart, too; also where another line of it is wrong. */
+static void check_wrong_file_over_a_restart(EngineFixture *f, const char *text)
+{
+        fixture_open_two(f);
+        fixture_load_connection(f, ENDED);
+        fixture_close(f);
+        fixture_write_connection(f, text);
+        for (int i = 0; i < 2; i++) {
+                fixture_forget(f);
+                fixture_open(f);
+                fixture_settle(f);
+                expect_state(f, "expired");
+                assert_int_equal(fixture_acme(f).consent_expires_usec, NOON - USEC_PER_HOUR);
+                assert_false(fixture_has(f->calls, "start") || fixture_has(f->news, "attention"));
+                if (i == 0)
+                        fixture_close(f);
+        }
+        fixture_load_connection(f, NOT_ENDED);
+        expect_state(f, "active");
+        assert_int_equal(fixture_count(f->calls, "start"), 2);
+}
+
+static void test_wrong_file_over_a_restart(void **state)
+{
+        check_wrong_file_over_a_restart(*state, "[Connection]\nConsentExpires=2028-13-01\n");
+}
+
+static void test_wrong_user_over_a_restart(void **state)
+{
+        check_wrong_file_over_a_restart(*state, NOT_ENDED "User=nobody\n");
+}
+
+static void reconnect_until(EngineFixture *f, usec_t usec)
+{
+        ReconnectWish wish = { .requested_by = "uid:7", .done = true, .consent_expires_usec = usec };
+        Answer a = {};
+
+        expect_ok(engine_reconnect(f->engine, "acme", &wish, on_reconnect_answer, &a));
+        fixture_run_until(f, a.n > 0);
+        fixture_settle(f);
+        assert_int_equal(fixture_acme(f).consent_expires_usec, usec);
+}
+
+/* Where nobody needs it, the end is not known any more; a reconnection counts as ever. */
+static void test_wrong_file_of_nobody(void **state)
+{
+        EngineFixture *f = *state;
+
+        fixture_set_clock(NOON);
+        fixture_write_connection(f, ENDED);
+        fixture_open(f);
+        fixture_settle(f);
+        fixture_close(f);
+        fixture_write_connection(f, "[Connection]\nConsentExpires=2028-13-01\n");
+        fixture_open(f);
+        fixture_settle(f);
+        expect_state(f, "expired");
+        fixture_advance_clock(USEC_PER_MINUTE);
+        reconnect_until(f, NOON + 99 * USEC_PER_DAY);
+        expect_state(f, "active");
+}
+
+#define TOMORROW (NOON + USEC_PER_DAY)
+#define FILE_OF(year) "[Connection]\nConsentExpires=" year "-01-01T12:00:00Z\n"
+
+/* The end that a reconnection said stands until the file is changed to another: that is the newer word. */
+static void test_file_says_another_end(void **state)
+{
+        EngineFixture *f = *state;
+
+        fixture_open_two(f);
+        fixture_load_connection(f, FILE_OF("2028"));
+        reconnect_until(f, TOMORROW);
+        /* None of these says another: not so far, not any more, not one that can be read, or one of before. */
+        fixture_load_connection(f, FILE_OF("2028") "Description=mine\n");
+        fixture_load_connection(f, "[Connection]\nConsentExpires=2028-13-01\n");
+        fixture_load_connection(f, FILE_OF("2028"));
+        fixture_load_connection(f, NULL);
+        fixture_load_connection(f, FILE_OF("2028"));
+        fixture_load_connection(f, FILE_OF("2026"));
+        fixture_load_connection(f, "[Connection]\n");
+        assert_int_equal(fixture_acme(f).consent_expires_usec, TOMORROW);
+        fixture_step_to(f, TOMORROW + USEC_PER_MINUTE);
+        expect_state(f, "expired");
+        fixture_forget(f);
+        fixture_load_connection(f, FILE_OF("2029"));
+        expect_state(f, "active");
+        assert_int_equal(fixture_count(f->calls, "start"), 2);
+        fixture_kill(f);
+        fixture_open(f);
+        fixture_settle(f);
+        expect_state(f, "active");
+}
+
+/* The same of an end to come, an earlier one, too; and of a first file. */
+static void test_file_says_an_end_to_come(void **state)
+{
+        EngineFixture *f = *state;
+        usec_t end;
+
+        fixture_open_two(f);
+        reconnect_until(f, TOMORROW);
+        fixture_load_connection(f, FILE_OF("2029"));
+        expect_state(f, "active");
+        end = fixture_acme(f).consent_expires_usec;
+        reconnect_until(f, end + USEC_PER_DAY);
+        fixture_kill(f);
+        fixture_open(f);
+        assert_int_equal(fixture_acme(f).consent_expires_usec, end + USEC_PER_DAY);
+        fixture_load_connection(f, FILE_OF("2028"));
+        assert_true(fixture_acme(f).consent_expires_usec < end);
+}
+
 typedef enum Restart {
         RESTART_NONE,
         RESTART_AFTERWARDS,
@@ -471,6 +584,11 @@ int main(void)
                 ENGINE_TEST(test_run_of_before_that_fails_again),
                 ENGINE_TEST(test_end_stands),
                 ENGINE_TEST(test_wrong_file_is_no_consent),
+                ENGINE_TEST(test_wrong_file_over_a_restart),
+                ENGINE_TEST(test_wrong_user_over_a_restart),
+                ENGINE_TEST(test_wrong_file_of_nobody),
+                ENGINE_TEST(test_file_says_another_end),
+                ENGINE_TEST(test_file_says_an_end_to_come),
                 ENGINE_TEST(test_run_of_before_the_file),
                 ENGINE_TEST(test_run_of_before_the_file_over_a_restart),
                 ENGINE_TEST(test_run_of_before_the_file_behind_a_restart),
