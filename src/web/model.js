@@ -156,7 +156,7 @@ export class Model {
       this.hear(name);
     } else if (!connector) {
       this.hear(name);
-    } else if (!connector.lastRun || event.run_id > connector.lastRun.id) { // ids grow with time
+    } else if (connector.activeRunId === event.run_id || !connector.lastRun || event.run_id > connector.lastRun.id) { // ids grow with time
       const begins = connector.activeRunId !== event.run_id;
       if (begins) this.hear(name);
       connector.activeRunId = event.run_id;
@@ -164,6 +164,9 @@ export class Model {
       this.progressOf(event.run_id).add(event);
       if (begins) this.note();
       else this.changed(); // how far a run is changes neither order nor numbers
+    } else if (event.run_id !== connector.lastRun.id) { // long over, or begun after the clock was set back: that is to be asked
+      this.progressOf(event.run_id).add(event);
+      this.want(name);
     }
   }
 

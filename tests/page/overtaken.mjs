@@ -54,3 +54,22 @@ const last = model.load();
 asked.splice(0)[0].answer(listOf({ ...ended, status: "Inactive", active: false }));
 await last;
 assert.deepEqual([...model.connectors.values()].map((c) => c.status), ["Inactive"]);
+
+// After the clock was set back the ids of new runs are less than that of the last. What has long ended is not under way.
+const back = new Model(() => {});
+const late = { ...ended, lastRun: { ...ended.lastRun, id: "r9" } };
+back.put(late, 0);
+for (const activeRunId of ["r8", null]) {
+  back.apply({ ...event("in_progress"), run_id: "r8" });
+  assert.equal(asked.length, 1);
+  asked.splice(0)[0].answer({ connector: { ...late, activeRunId } });
+  await settled();
+  assert.deepEqual([back.connectors.get("one").activeRunId, back.progress.has("r8")], [activeRunId, activeRunId === "r8"]);
+  if (activeRunId) {
+    back.apply({ ...event("in_progress"), event_id: "next", run_id: "r8", stage: "saving", timestamp: "2026-11-22T10:00:05Z" });
+    assert.deepEqual([back.progress.get("r8").stage, asked.length], ["saving", 0]);
+    back.put(late, ++back.clock);
+  }
+}
+back.apply({ ...event("in_progress"), run_id: "r9" }); // told once more
+assert.equal(asked.length, 0);
