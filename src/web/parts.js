@@ -122,3 +122,6 @@ export function longText(text, key, look = "words") {
   const begin = text.slice(0, 240).replace(/[\ud800-\udbff]$/, ""); // no half of a letter
   return h("details", { class: `${look} long`, "data-key": key }, h("summary", null, h("span", { class: "more", dir: "auto" }, `${begin}…`), h("span", { class: "less" }, "Show less")), h("p", { tabindex: 0, dir: "auto" }, text));
 }
+
+/** Below a list that ends before all has been told. */
+export const olderLine = () => h("p", { class: "sub omitted", "data-key": "older" }, "Older ones are not shown here.");

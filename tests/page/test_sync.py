@@ -109,12 +109,17 @@ def test_cards_and_charts(page):
     page.go("#/syncs/photos")  # of which the feed has not all runs: its rows of accounts are too many
     page.becomes(".chart", "all.map((c) => [c.getAttribute('aria-label'), c.querySelectorAll('.bar').length])", [["Duration", 9], ["Items", 1]])
     page.find(".chart[aria-label=Items]", "Of the newest run")
+    page.find(".feed > .omitted:last-child", "Older ones")
+    page.go("#/syncs/notes")
+    page.find(".entry")
+    assert page.count(".entry") == 15 and not page.has(".feed > .omitted")  # all there are
 
 
 def test_the_feed(page, site):
     page.go("#/syncs/giro-account")
     page.find(".entry.good")
     assert page.count(".entry") == 25
+    page.find(".feed > .omitted:last-child", "Older ones are not shown here.")  # of 28
     texts = page.texts(".entry.good")
     assert "On schedule" in texts[0] and re.search(r"\d+ added ?\d+ updated ?\d+ deduped", texts[0])
     rows = page.script("return [...document.querySelector('.entry.good tbody').rows].map((r) => [...r.cells].map((c) => c.innerText))")

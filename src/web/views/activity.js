@@ -3,7 +3,7 @@
 
 import { h } from "../dom.js";
 import { clock, count, dayOf, exactly, figure, moment, plural, span } from "../format.js";
-import { emptiness, foreign, longText, lookOfOutcome, outcomeMark, waiting, when, wordOfOutcome } from "../parts.js";
+import { emptiness, foreign, longText, lookOfOutcome, olderLine, outcomeMark, waiting, when, wordOfOutcome } from "../parts.js";
 import { stageWord } from "../progress.js";
 
 /** @typedef {import("../api.js").Entry} Entry */
@@ -16,6 +16,7 @@ import { stageWord } from "../progress.js";
  */
 
 const ROWS_SHOWN = 10;
+const STRIP_MAX = 30; // outcomes that are known
 const ERROR_PRIORITY = 3, WARNING_PRIORITY = 4; // of syslog
 
 /** @type {Record<string, string>} */
@@ -138,13 +139,20 @@ function entryOf(entry, more) {
 /**
  * @param {Entry[]} entries newest first
  * @param {Map<string, More>} more by run
+ * @param {import("../api.js").Mark[]} outcomes of its last runs, newest first: where the feed ends before them there are older ones
  */
-export function feed(entries, more) {
+export function feed(entries, more, outcomes) {
   if (entries.length === 0) return emptiness("clock", "No runs yet", "The first run will be here, with a row for each account.");
   let day = "";
   return h("div", { class: "feed" }, entries.map((entry) => {
     const its = dayOf(entry.startedAt ?? entry.createdAt), heading = its !== day && h("h2", { class: "day", "data-key": `day ${its}` }, its);
     day = its;
     return [heading, entryOf(entry, more.get(entry.id) ?? {})];
-  }).flat());
+  }).flat(), hasOlder(entries, outcomes) && olderLine());
+}
+
+/** Whether there are runs before the first of these, as far as one can know. @param {Entry[]} entries @param {import("../api.js").Mark[]} outcomes */
+export function hasOlder(entries, outcomes) {
+  const oldest = outcomes.at(-1);
+  return entries.length > STRIP_MAX || Boolean(oldest && !entries.some(({ id }) => id === oldest.id));
 }

@@ -3,10 +3,12 @@
 
 import { h } from "../dom.js";
 import { count, moment, span } from "../format.js";
-import { button, emptiness, icon, when } from "../parts.js";
+import { button, emptiness, icon, olderLine, when } from "../parts.js";
 
 /** @typedef {import("../api.js").Delivery} Delivery */
 /** @typedef {{told: string, failed: boolean, after?: Set<string>}} Resending after: the deliveries that were known before it */
+
+const DELIVERIES_MAX = 50; // that the server tells of: there may be more
 
 /** @param {Delivery} d */
 function result(d) {
@@ -87,5 +89,6 @@ export function deliveryTable(deliveries, may, told, follows) {
       h("thead", null, h("tr", null, h("th", { scope: "col" }, "When"), h("th", { scope: "col" }, "Status code"),
         h("th", { scope: "col", class: "number" }, "Response time"), h("th", { scope: "col", class: "number" }, "Retries"),
         h("th", { scope: "col" }, "What"), h("th", { scope: "col" }, "To"), acts && h("th", { scope: "col" }, h("span", { class: "unseen" }, "Action")))),
-      h("tbody", null, deliveries.map((d, i) => row(d, stateOf(d, i))))));
+      h("tbody", null, deliveries.map((d, i) => row(d, stateOf(d, i))))),
+    deliveries.length >= DELIVERIES_MAX && olderLine());
 }

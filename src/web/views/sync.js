@@ -344,7 +344,7 @@ export class Sync {
 
   activityTab() {
     if (!this.entries) return waiting(4, "activity");
-    return this.entries instanceof Array ? feed(this.entries, this.more) : failure(this.entries, "The activity");
+    return this.entries instanceof Array ? feed(this.entries, this.more, this.model.connectors.get(this.name)?.outcomes ?? this.detail?.outcomes ?? []) : failure(this.entries, "The activity");
   }
 
   /** @param {boolean} may */
