@@ -436,3 +436,16 @@ def test_a_program_that_reconnects(browser, new_site):
         browser.becomes(".connection .told", "all.map((e) => e.textContent)", ["Reconnected: Good until 2031"])
         browser.find(".connection .pill", "Active")
     assert browser.console() == []
+
+
+def test_deliveries_beyond_the_list(page, site):
+    worker = site.run("hooks")
+    page.go("#/syncs/hooks/deliveries")
+    page.find(".deliveries tbody tr")
+    assert not page.has(".omitted")
+    for n in range(1, 6):
+        deliver(worker, n, *[(f"datt_{n}0{i}", 200, None) for i in range(10)])
+    page.becomes(".deliveries tbody tr", "all.length", 50)
+    page.find(".omitted", "Older ones are not shown here.")
+    finish(worker, 6, outcome="succeeded")
+    page.gone(".running")

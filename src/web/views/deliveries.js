@@ -2,7 +2,7 @@
 // What was sent to the webhooks of a sync, newest first: one row an attempt.
 
 import { h } from "../dom.js";
-import { count, moment, span } from "../format.js";
+import { count, moment, plural, span } from "../format.js";
 import { button, emptiness, icon, olderLine, when } from "../parts.js";
 
 /** @typedef {import("../api.js").Delivery} Delivery */
@@ -63,7 +63,7 @@ function row(d, { acts, may, isNext, told }) {
     h("td", null, result(d)),
     h("td", { class: "number", "data-label": "Response time" }, d.responseTimeMs < 1000 ? `${d.responseTimeMs} ms` : span(d.responseTimeMs)),
     h("td", { class: "number", "data-label": "Retries" }, count(d.retryCount)),
-    h("td", null, h("span", { class: "type" }, d.type), h("span", { class: "sub" }, d.kind === "records" ? `${d.records === null ? "" : `${count(d.records)} `}records` : "lifecycle message")),
+    h("td", null, h("span", { class: "type" }, d.type), h("span", { class: "sub" }, d.kind !== "records" ? "lifecycle message" : d.records === null ? "records" : plural(d.records, "record"))),
     h("td", null, h("span", { class: "url", title: d.url }, hostOf(d.url)),
       words && h("details", { class: "words", "data-key": "words" }, h("summary", null, d.error ? "Why it failed" : "What was answered"), h("p", null, words))),
     acts && h("td", { class: "act", tabindex: "-1" }, said && h("span", { class: failed ? "sub wrong" : "sub", role: told ? "status" : null }, said),
