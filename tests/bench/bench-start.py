@@ -24,8 +24,21 @@ RetryMax=0
 [Pipeline]
 ExecPull=/bin/true
 """
-# What the worker's unit costs by itself: with its user and sandbox, and nothing in it.
-EMPTY_UNIT = "empty@.service"
+# What PID 1 notes of the worker's unit, by CLOCK_MONOTONIC.
+STEPS = (
+    ("the unit's job, and ExecStartPre=", "Unit", "InactiveExit"),
+    ("the worker's fork", "Service", "ExecMainStart"),
+    ("the worker's exec, in its sandbox", "Unit", "ActiveEnter"),
+)
+# What the worker's unit costs by itself, with nothing in it; and that without some settings, by the beginnings of their names.
+SANDBOXES = {
+    "all": (),
+    "no-system-call-filters": ("SystemCall", "RestrictA", "RestrictN", "RestrictR", "RestrictS", "LockP"),
+    "no-user-namespace": ("PrivateUsers",),
+    "no-namespaces": ("Private", "Protect", "DynamicUser", "User", "StateDirectory", "WorkingDirectory"),
+    "no-sandbox": ("SystemCall", "Restrict", "LockP", "Private", "Protect", "DynamicUser", "User", "Supplementary", "StateDirectory",
+                   "WorkingDirectory", "Device", "Keyring", "RemoveIPC", "Capability", "Ambient", "NoNew"),
+}
 
 
 class Rounds:
@@ -58,24 +71,29 @@ class Rounds:
             if event["status"] != "in_progress":
                 self.ended.append(event["status"])
 
-    def is_inactive(self):
-        state, = self.call("org.freedesktop.systemd1", "/org/freedesktop/systemd1/unit/syncrun_40bench_2eservice",
-                           "org.freedesktop.DBus.Properties", "Get", "(ss)", "org.freedesktop.systemd1.Unit", "ActiveState")
-        return state == "inactive"
+    def unit_property(self, interface, name):
+        value, = self.call("org.freedesktop.systemd1", "/org/freedesktop/systemd1/unit/syncrun_40bench_2eservice",
+                           "org.freedesktop.DBus.Properties", "Get", "(ss)", "org.freedesktop.systemd1." + interface, name)
+        return value
 
     def run(self):
-        """Milliseconds until the reply, the events of each stage, and the end."""
+        """Milliseconds until the reply, what PID 1 did, and the events of each stage."""
         self.seen, self.ended = {}, []
         begin = time.monotonic()
         self.call(NAME, MANAGER_PATH, MANAGER, "StartRun", "(sa{sv})", "bench", {})
         self.seen["reply"] = time.monotonic()
         context = self.glib.MainContext.default()
+        while "saving" not in self.seen:
+            context.iteration(True)
+        # While it is there: PID 1 forgets it afterwards.
+        for what, interface, name in STEPS:
+            self.seen[what] = self.unit_property(interface, name + "TimestampMonotonic") / 1e6
         while not self.ended:
             context.iteration(True)
         assert self.ended == ["success"], self.ended
-        while not self.is_inactive():
+        while self.unit_property("Unit", "ActiveState") != "inactive":
             context.iteration(False)
-        return {stage: 1e3 * (when - begin) for stage, when in self.seen.items()}
+        return dict(sorted(((stage, 1e3 * (when - begin)) for stage, when in self.seen.items()), key=lambda step: step[1]))
 
 
 def took(*command):
@@ -84,24 +102,32 @@ def took(*command):
     return 1e3 * (time.monotonic() - begin)
 
 
-def empty_unit(text):
-    lines = [line for line in text.splitlines() if not re.match(r"(Exec\w+|Type|BusName)=", line)]
+def empty_unit(text, without, before=False):
+    """The worker's unit, which does nothing; before: its ExecStartPre= stays."""
+    skipped = ("Type=", "ExecStart=", "ExecStopPost=", *without) + (() if before else ("ExecStartPre=",))
+    lines = [line for line in text.splitlines() if not line.startswith(skipped)]
     return "\n".join(lines).replace("[Service]\n", "[Service]\nType=oneshot\nExecStart=/bin/true\n") + "\n"
 
 
-def measure(n):
-    rounds, runs, units, empties = Rounds(), [], [], []
+def empty_units(text):
+    units = {name: empty_unit(text, without) for name, without in SANDBOXES.items()}
+    return units | {"all-and-syncrun-userdb": empty_unit(text, (), before=True)}
+
+
+def measure(n, names):
+    rounds, runs, units, empties = Rounds(), [], [], {name: [] for name in names}
     rounds.run()
     for _ in range(n):
         runs.append(rounds.run())
         units.append(took("systemd-run", "--quiet", "--wait", "true"))
-        empties.append(took("systemctl", "start", EMPTY_UNIT.replace("@", "@bench")))
-    unit, empty = statistics.median(units), statistics.median(empties)
-    print(f"systemd-run --wait true: {unit:.1f} ms (least {min(units):.1f})")
-    print(f"systemctl start of true in the worker's sandbox: {empty:.1f} ms (least {min(empties):.1f}), {empty / unit:.2f} of it")
-    for stage in runs[0]:
-        times = [run[stage] for run in runs]
-        print(f"StartRun to {stage}: {statistics.median(times):.1f} ms (least {min(times):.1f}), {statistics.median(times) / unit:.2f} of it")
+        for name, times in empties.items():
+            times.append(took("systemctl", "start", f"empty-{name}@bench.service"))
+    unit = statistics.median(units)
+    rows = {"systemd-run --wait true": units}
+    rows |= {f"systemctl start of true in the worker's unit, {name}": times for name, times in empties.items()}
+    rows |= {f"StartRun to {stage}": [run[stage] for run in runs] for stage in runs[0]}
+    for what, times in rows.items():
+        print(f"{what}: {statistics.median(times):.1f} ms (least {min(times):.1f}), {statistics.median(times) / unit:.2f} of it")
     print(f"medians of {n}; load {os.getloadavg()[0]:.1f}")
 
 
@@ -116,12 +142,14 @@ def main():
             machine.write("/etc/syncrun/connectors/bench.connector", CONNECTOR)
             machine.write("/usr/local/bin/bench-start.py", HERE.read_text())
             unit = next(Path(folder).glob("**/syncrun@.service")).read_text()
-            machine.write(f"/etc/systemd/system/{EMPTY_UNIT}", empty_unit(unit))
+            units = empty_units(unit)
+            for name, text in units.items():
+                machine.write(f"/etc/systemd/system/empty-{name}@.service", text)
             machine.boot()
-            print(machine.output("/usr/bin/python3", "/usr/local/bin/bench-start.py", "--inside", sys.argv[1], timeout=600))
+            print(machine.output("/usr/bin/python3", "/usr/local/bin/bench-start.py", "--inside", sys.argv[1], *units, timeout=600))
 
 
 if "--inside" in sys.argv:
-    measure(int(sys.argv[2]))
+    measure(int(sys.argv[2]), sys.argv[3:])
 else:
     main()

@@ -19,7 +19,7 @@ PROGRAMS = {
     "syncrunctl": ("src/ctl/syncrunctl", "syncrunctl.1"),
     "syncrun-worker": ("src/worker/syncrun-worker", "syncrun-worker.8"),
     "syncrun-http": ("src/http/syncrun-http", "syncrun-http.8"),
-    "syncrun-userdb": (TOP / "systemd/syncrun-userdb", "syncrun-userdb.8"),
+    "syncrun-userdb": ("src/userdb/syncrun-userdb", "syncrun-userdb.8"),
     **{name: (TOP / "src/connectors" / name, f"{name}.1") for name in CONNECTORS},
 }
 PAGES = ["syncrund.8", "syncrun-http.8", "syncrun-http.conf.5", "syncrunctl.1", "syncrun.connector.5", "syncrun.connection.5",
