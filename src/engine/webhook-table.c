@@ -8,7 +8,8 @@
 #include "engine/publication.h"
 #include "store/webhook-store.h"
 
-#define CLOCK_STEP_USEC ((int64_t) USEC_PER_SEC) /* less than that changes nothing */
+#define CLOCK_STEP_USEC    ((int64_t) USEC_PER_SEC) /* less than that changes nothing */
+#define STRANGE_DELAY_USEC (5 * USEC_PER_MINUTE)    /* for what a clock that was wrong has put off */
 
 static void entry_free(WebhookEntry *entry)
 {
@@ -36,7 +37,7 @@ int webhook_entry_add(Engine *engine, WebhookEndpoint *endpoint, WebhookEntry **
                 return -ENOMEM;
         entry->engine = engine;
         entry->endpoint = *endpoint;
-        *endpoint = (WebhookEndpoint) { .disabled = _WEBHOOK_DISABLED_INVALID };
+        *endpoint = (WebhookEndpoint){ .disabled = _WEBHOOK_DISABLED_INVALID };
         DL_APPEND(engine->webhooks->entries, entry);
         engine->webhooks->n_entries++;
         if (ret)
@@ -61,9 +62,21 @@ static void forget_all(Engine *engine)
                 webhook_entry_remove(engine->webhooks->entries);
 }
 
-int webhooks_read(Engine *engine)
+/*
+ * What would be due later than anything may be is so by a clock that was wrong, then or now, and perhaps was due long
+ * ago. It is not due at once: if it is the clock of now that is wrong, certificates seem not valid yet.
+ */
+static int put_clock_step(Engine *engine, int64_t step_usec)
 {
         usec_t now = engine_now(engine, CLOCK_REALTIME);
+
+        return store_put_webhook_clock_step(engine->store, step_usec,
+                                            usec_add(now, delivery_longest_delay(engine->settings)),
+                                            usec_add(now, STRANGE_DELAY_USEC));
+}
+
+int webhooks_read(Engine *engine)
+{
         WebhookEndpoint *endpoints;
         size_t n;
         int r;
@@ -81,8 +94,7 @@ int webhooks_read(Engine *engine)
         webhook_endpoints_free(endpoints, n);
         /* The clock may have been set while nobody looked. */
         if (r >= 0 && n > 0)
-                r = store_put_webhook_clock_step(engine->store, 0,
-                                                 usec_add(now, delivery_longest_delay(engine->settings)));
+                r = put_clock_step(engine, 0);
         if (r >= 0)
                 r = webhooks_go_on(engine);
         if (r < 0)
@@ -174,7 +186,6 @@ bool webhooks_clock_has_stepped(Engine *engine)
 
 void webhooks_clock_changed(Engine *engine, int64_t step_usec)
 {
-        usec_t now = engine_now(engine, CLOCK_REALTIME);
         WebhookEntry *entry;
         int r = 0;
 
@@ -191,8 +202,7 @@ void webhooks_clock_changed(Engine *engine, int64_t step_usec)
                 r = webhook_save(entry, false);
         }
         if (r >= 0)
-                r = store_put_webhook_clock_step(engine->store, step_usec,
-                                                 usec_add(now, delivery_longest_delay(engine->settings)));
+                r = put_clock_step(engine, step_usec);
         if (r >= 0)
                 r = wait_for_clock(engine);
         if (r < 0)

@@ -54,8 +54,12 @@ int store_webhook_steps_left(Store *store) _must_check_;
 int store_put_webhook_resend(Store *store, const char *endpoint_id, const char *message_id,
                              usec_t now_usec) _must_check_;
 
-/* The clock was set: times move by @step_usec, and none lies after @latest_usec. */
-int store_put_webhook_clock_step(Store *store, int64_t step_usec, usec_t latest_usec) _must_check_;
+/*
+ * The clock was set: times move by @step_usec. What would be due after @latest_usec is due at @instead_usec: a clock that
+ * nobody knows has said when.
+ */
+int store_put_webhook_clock_step(Store *store, int64_t step_usec, usec_t latest_usec,
+                                 usec_t instead_usec) _must_check_;
 
 /* ---- Deliveries */
 

@@ -378,13 +378,13 @@ static void test_clock_step(void **state)
 
         put_endpoint(f, "ep_1", 0, NULL, false);
         put_message(f, "msg_1", WEBHOOK_SYNC_STARTED, NULL, "r1", A_TIME);
-        expect_ok(store_put_webhook_clock_step(f->store, -1000, A_TIME));
+        expect_ok(store_put_webhook_clock_step(f->store, -1000, A_TIME, 7));
         store_fixture_commit(f);
         assert_true((usec_t) store_fixture_sql(f->path, sql) == A_TIME - 1000);
-        expect_ok(store_put_webhook_clock_step(f->store, 0, A_TIME - 2000));
+        expect_ok(store_put_webhook_clock_step(f->store, 0, A_TIME - 2000, A_TIME - 3000));
         store_fixture_commit(f);
-        assert_true((usec_t) store_fixture_sql(f->path, sql) == A_TIME - 2000);
-        expect_ok(store_put_webhook_clock_step(f->store, INT64_MIN / 2, A_TIME));
+        assert_true((usec_t) store_fixture_sql(f->path, sql) == A_TIME - 3000);
+        expect_ok(store_put_webhook_clock_step(f->store, INT64_MIN / 2, A_TIME, 7));
         store_fixture_commit(f);
         assert_true(store_fixture_sql(f->path, sql) == 1);
 }
