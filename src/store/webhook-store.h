@@ -55,8 +55,8 @@ int store_put_webhook_resend(Store *store, const char *endpoint_id, const char *
                              usec_t now_usec) _must_check_;
 
 /*
- * The clock was set: times move by @step_usec. What would be due after @latest_usec is due at @instead_usec: a clock that
- * nobody knows has said when.
+ * The clock was set: times move by @step_usec. What would be due after @latest_usec is due at @instead_usec: a clock
+ * that nobody knows has said when.
  */
 int store_put_webhook_clock_step(Store *store, int64_t step_usec, usec_t latest_usec,
                                  usec_t instead_usec) _must_check_;
