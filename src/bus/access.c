@@ -72,17 +72,10 @@ const AccessRow access_table[] = {
         { 0 },
 };
 
-/* What a query waits for. */
-typedef enum QueryState {
-        QUERY_WAITING, /* its turn */
-        QUERY_LOOKUP,  /* the bus driver: who calls? */
-        QUERY_SHIM,    /* PID 1: which uid has the shim? */
-        QUERY_ASKED,   /* polkit: may the caller? */
-} QueryState;
-
+/* A call that has not been let through yet. */
 typedef struct AccessQuery {
+        Turn turn; /* among newcomers, then claimants */
         Bus *bus;
-        QueryState state;
         sd_bus_message *message;
         const char *action;
         bool for_shim;
@@ -90,8 +83,7 @@ typedef struct AccessQuery {
         char *run;
         Caller caller;
         AccessGranted granted;
-        sd_bus_slot *slot;        /* of what the bus driver or PID 1 is being asked */
-        PolkitQuestion *question; /* ... or polkit */
+        PolkitQuestion *question; /* then it is in the bus's list */
         struct AccessQuery *prev, *next;
 } AccessQuery;
 
@@ -99,8 +91,9 @@ static AccessQuery *query_free(AccessQuery *query)
 {
         if (!query)
                 return NULL;
-        DL_DELETE(query->bus->queries, query);
-        sd_bus_slot_unref(query->slot);
+        turn_leave(&query->turn);
+        if (query->question)
+                DL_DELETE(query->bus->questions, query);
         polkit_question_free(query->question);
         sd_bus_message_unref(query->message);
         free(query->connector);
@@ -166,162 +159,193 @@ static void on_polkit_answer(PolkitAnswer answer, void *userdata)
         bus_finish_call(query->message, r, &error);
 }
 
-/* Of one caller, or (NULL) of all. */
-static unsigned count_queries(Bus *bus, QueryState state, const char *sender)
+static int query_ask_polkit(AccessQuery *query, sd_bus_error *error)
 {
-        AccessQuery *query;
-        unsigned n = 0;
+        AccessSubject subject = { .connector = query->connector, .run = query->run };
+        unsigned n = 0, n_about_user = 0;
+        AccessQuery *other;
+        int r;
 
-        DL_FOREACH(bus->queries, query)
-                n += query->state == state && (!sender || streq(sd_bus_message_get_sender(query->message), sender));
-        return n;
+        DL_FOREACH(query->bus->questions, other) {
+                n++;
+                n_about_user += other->caller.uid == query->caller.uid;
+        }
+        if (n >= ACCESS_QUESTIONS_MAX || n_about_user >= ACCESS_QUESTIONS_PER_USER_MAX)
+                return bus_refuse(error, -ENOBUFS);
+        r = polkit_ask(query->bus, query->message, query->action, &subject, on_polkit_answer, query, &query->question);
+        if (r < 0)
+                return bus_refuse(error, r);
+        DL_APPEND(query->bus->questions, query);
+        return 1;
 }
 
-static unsigned count_questions_about(Bus *bus, uid_t uid)
-{
-        AccessQuery *query;
-        unsigned n = 0;
+/* ---- Waiting for what is asked about the sender */
 
-        DL_FOREACH(bus->queries, query)
-                n += query->state == QUERY_ASKED && query->caller.uid == uid;
-        return n;
+static void query_finish(AccessQuery *query, int r, const sd_bus_error *error)
+{
+        bus_finish_call(query->message, r, error);
+        query_free(query);
 }
 
-static void lookups_begin(Bus *bus);
+static void query_give_way(Turn *turn)
+{
+        if (turn)
+                query_finish(container_of(turn, AccessQuery, turn), -ENOBUFS, NULL);
+}
+
+static int query_wait(AccessQuery *query, Turns *turns, sd_bus_error *error)
+{
+        Turn *displaced;
+        int r;
+
+        r = turns_add(turns, sd_bus_message_get_sender(query->message), &query->turn, &displaced);
+        if (r < 0)
+                return bus_refuse(error, r);
+        query_give_way(displaced);
+        return 1;
+}
+
+static void refuse_all(TurnTaker *taker, int r)
+{
+        Turn *turn, *next, *first = turn_taker_end(taker);
+
+        DL_FOREACH_SAFE(first, turn, next)
+        query_finish(container_of(turn, AccessQuery, turn), r, NULL);
+}
+
+static int query_proceed(AccessQuery *query, sd_bus_error *error);
+static void claimants_begin(Bus *bus);
+static void newcomers_begin(Bus *bus);
+
+static void proceed_all(TurnTaker *taker, const Caller *caller)
+{
+        Turn *turn, *next, *first = turn_taker_end(taker);
+
+        DL_FOREACH_SAFE(first, turn, next)
+        {
+                _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+                AccessQuery *query = container_of(turn, AccessQuery, turn);
+                int r;
+
+                query->caller = *caller;
+                r = query_proceed(query, &error);
+                if (r <= 0)
+                        query_finish(query, r, &error);
+        }
+}
+
+/* ---- Is it the HTTP shim? */
 
 static int on_shim_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
 {
-        _cleanup_(query_freep) AccessQuery *query = userdata;
-        _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-        Bus *bus = query->bus;
+        TurnTaker *taker = userdata;
+        Bus *bus = taker->turns->userdata;
+        Caller caller = container_of(taker->first, AccessQuery, turn)->caller;
         uid_t uid;
         int r;
 
         r = shim_read(reply, &uid);
-        query->caller.is_shim = r >= 0 && uid == query->caller.uid;
         /* Where PID 1 did not answer, the next call asks again. */
-        if (r >= 0 || r == -ENOENT)
-                sender_set_shim(bus, sd_bus_message_get_sender(query->message), query->caller.is_shim);
-        if (query->caller.is_shim)
-                r = query_grant(query, &error);
-        else
-                r = r >= 0 || r == -ENOENT ? refuse_others(&error) : bus_refuse(&error, r);
-        bus_finish_call(query->message, r, &error);
-        query = query_free(query);
-        lookups_begin(bus);
+        if (r >= 0 || r == -ENOENT) {
+                caller.is_shim = r >= 0 && uid == caller.uid;
+                sender_set_shim(bus, taker->name, caller.is_shim);
+                proceed_all(taker, &caller);
+        } else
+                refuse_all(taker, r);
+        claimants_begin(bus);
         return 0;
 }
 
-/* Only the shim may. Return: as query_proceed(). */
+static void claimants_begin(Bus *bus)
+{
+        while (bus->claimants.line && bus->claimants.n_begun < ACCESS_LOOKUPS_AT_ONCE_MAX) {
+                TurnTaker *taker = turns_begin(&bus->claimants);
+                int r = shim_ask(bus, on_shim_answer, taker, &taker->slot);
+
+                if (r < 0)
+                        refuse_all(taker, r);
+        }
+}
+
+/* Only the shim may. One question for all calls of a sender. Return: as query_proceed(). */
 static int query_shim(AccessQuery *query, sd_bus_error *error)
 {
         int r;
 
-        if (query->caller.is_shim >= 0) {
-                r = query->caller.is_shim ? query_grant(query, error) : refuse_others(error);
-                return MIN(r, 0);
-        }
-        /* One question for all calls of a sender: the others wait for what it finds. */
-        query->state = QUERY_WAITING;
-        if (count_queries(query->bus, QUERY_SHIM, sd_bus_message_get_sender(query->message)) > 0 ||
-            count_queries(query->bus, QUERY_SHIM, NULL) >= ACCESS_LOOKUPS_AT_ONCE_MAX)
-                return 1;
-        query->state = QUERY_SHIM;
-        r = shim_ask(query->bus, on_shim_answer, query, &query->slot);
-        return r < 0 ? bus_refuse(error, r) : 1;
+        if (query->caller.is_shim == 0)
+                return refuse_others(error);
+        if (query->caller.is_shim > 0)
+                return MIN(query_grant(query, error), 0);
+        r = query_wait(query, &query->bus->claimants, error);
+        if (r > 0)
+                claimants_begin(query->bus);
+        return r;
 }
+
+/* ---- Who is it? */
 
 /* The caller is known. Return: 1, and the query is kept; 0 it is done; negative errno. */
 static int query_proceed(AccessQuery *query, sd_bus_error *error)
 {
-        AccessSubject subject = { .connector = query->connector, .run = query->run };
-        int r;
-
-        query->slot = sd_bus_slot_unref(query->slot);
-        if (caller_is_trusted(&query->caller)) {
-                r = query_grant(query, error);
-                return r < 0 ? r : 0;
-        }
-        if (query->for_shim)
-                return query_shim(query, error);
-        if (count_queries(query->bus, QUERY_ASKED, NULL) >= ACCESS_QUESTIONS_MAX ||
-            count_questions_about(query->bus, query->caller.uid) >= ACCESS_QUESTIONS_PER_USER_MAX)
-                return bus_refuse(error, -ENOBUFS);
-        query->state = QUERY_ASKED;
-        r = polkit_ask(query->bus, query->message, query->action, &subject, on_polkit_answer, query,
-                       &query->question);
-        return r < 0 ? bus_refuse(error, r) : 1;
+        if (caller_is_trusted(&query->caller))
+                return MIN(query_grant(query, error), 0);
+        return query->for_shim ? query_shim(query, error) : query_ask_polkit(query, error);
 }
 
 static int on_sender_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
 {
-        _cleanup_(query_freep) AccessQuery *query = userdata;
-        _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-        Bus *bus = query->bus;
+        TurnTaker *taker = userdata;
+        Bus *bus = taker->turns->userdata;
+        Caller caller;
         int r;
 
-        r = sender_read(bus, sd_bus_message_get_sender(query->message), reply, &query->caller);
+        r = sender_read(bus, taker->name, reply, &caller);
         if (r >= 0)
-                r = query_proceed(query, &error);
-        if (r > 0)
-                TAKE_PTR(query);
-        else {
-                bus_finish_call(query->message, r, &error);
-                query = query_free(query);
-        }
-        lookups_begin(bus);
+                proceed_all(taker, &caller);
+        else
+                refuse_all(taker, r);
+        newcomers_begin(bus);
         return 0;
+}
+
+static void newcomers_begin(Bus *bus)
+{
+        while (bus->newcomers.line && bus->newcomers.n_begun < ACCESS_LOOKUPS_AT_ONCE_MAX) {
+                TurnTaker *taker = turns_begin(&bus->newcomers);
+                int r = sender_ask(bus, taker->name, on_sender_answer, taker, &taker->slot);
+
+                if (r < 0)
+                        refuse_all(taker, r);
+        }
 }
 
 /* Return: as query_proceed(). */
 static int query_begin(AccessQuery *query, sd_bus_error *error)
 {
-        const char *sender = sd_bus_message_get_sender(query->message);
-        const Caller *caller = sender_find(query->bus, sender);
+        const Caller *caller = sender_find(query->bus, sd_bus_message_get_sender(query->message));
         int r;
 
         if (caller) {
                 query->caller = *caller;
                 return query_proceed(query, error);
         }
-        if (count_queries(query->bus, QUERY_LOOKUP, NULL) >= ACCESS_LOOKUPS_AT_ONCE_MAX)
-                return 1;
-        query->state = QUERY_LOOKUP;
-        r = sender_ask(query->bus, sender, on_sender_answer, query, &query->slot);
-        return r < 0 ? bus_refuse(error, r) : 1;
-}
-
-/* The next ones in line. */
-static void lookups_begin(Bus *bus)
-{
-        AccessQuery *query, *next;
-
-        DL_FOREACH_SAFE(bus->queries, query, next) {
-                _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-                int r = query->state == QUERY_WAITING ? query_begin(query, &error) : 1;
-
-                if (r > 0)
-                        continue;
-                bus_finish_call(query->message, r, &error);
-                query_free(query);
-        }
+        r = query_wait(query, &query->bus->newcomers, error);
+        if (r > 0)
+                newcomers_begin(query->bus);
+        return r;
 }
 
 static int query_new(Bus *bus, sd_bus_message *m, const char *action, const AccessSubject *subject,
                      AccessGranted granted, AccessQuery **ret)
 {
-        _cleanup_(query_freep) AccessQuery *query = NULL;
+        _cleanup_(query_freep) AccessQuery *query = calloc(1, sizeof(*query));
 
-        if (count_queries(bus, QUERY_WAITING, NULL) >= ACCESS_WAITING_MAX)
-                return -ENOBUFS;
-        query = calloc(1, sizeof(*query));
         if (!query)
                 return -ENOMEM;
         query->bus = bus;
         query->message = sd_bus_message_ref(m);
         query->action = action;
         query->granted = granted;
-        DL_APPEND(bus->queries, query);
         if ((subject->connector && !(query->connector = strdup(subject->connector))) ||
             (subject->run && !(query->run = strdup(subject->run))))
                 return -ENOMEM;
@@ -349,10 +373,27 @@ int access_ask(Bus *bus, sd_bus_message *m, const AccessSubject *subject, Access
         return r < 0 ? r : 1;
 }
 
+static void turns_init(Turns *turns, Bus *bus)
+{
+        *turns = (Turns){ .userdata = bus, .share = ACCESS_WAITING_PER_SENDER_MAX, .max = ACCESS_WAITING_MAX };
+}
+
+void access_init(Bus *bus)
+{
+        turns_init(&bus->newcomers, bus);
+        turns_init(&bus->claimants, bus);
+}
+
+static void turns_free(Turns *turns)
+{
+        while (turns->takers)
+                query_free(container_of(turns->takers->first, AccessQuery, turn));
+}
+
 void access_free(Bus *bus)
 {
-        AccessQuery *query, *next;
-
-        DL_FOREACH_SAFE(bus->queries, query, next)
-                query_free(query);
+        turns_free(&bus->newcomers);
+        turns_free(&bus->claimants);
+        while (bus->questions)
+                query_free(bus->questions);
 }

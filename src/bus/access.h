@@ -8,12 +8,20 @@
 #include "bus/bus.h"
 
 /* Questions to polkit that wait for an answer, about callers of one uid (whatever number of connections it has) and
- * about all, and calls that wait until it is known who calls. More are refused with QueueFull. The bus itself lets a
- * connection wait for 128 answers, and the launcher and the workers' checks need some of them. */
+ * about all. More are refused with QueueFull. The bus itself lets a connection wait for 128 answers, and the launcher
+ * and the workers' checks need some of them. */
 #define ACCESS_QUESTIONS_PER_USER_MAX 16U
 #define ACCESS_QUESTIONS_MAX          48U
+
+/* Calls that wait until it is known who makes them, of one sender and of all; and as many until it is known whether
+ * that is the HTTP shim, which may come with CLIENT_SENT_ALONE_MAX at once. One above a sender's share is refused with
+ * QueueFull; one above the whole takes the place of the newest call of the sender that has the most, unless that has
+ * no more than the new one's. Who is known waits for nobody and counts nowhere. */
+#define ACCESS_WAITING_PER_SENDER_MAX 120U
 #define ACCESS_WAITING_MAX            1024U
-#define ACCESS_LOOKUPS_AT_ONCE_MAX    16U /* questions to the bus driver; others wait for their turn */
+
+/* Senders that the bus driver, and as many that PID 1, is being asked about: others wait in line. */
+#define ACCESS_LOOKUPS_AT_ONCE_MAX 16U
 
 /* What the HTTP shim may do without being asked about at polkit. */
 typedef enum ShimAccess {
@@ -66,4 +74,5 @@ typedef int (*AccessGranted)(Bus *bus, sd_bus_message *m, const Caller *caller, 
  */
 int access_ask(Bus *bus, sd_bus_message *m, const AccessSubject *subject, AccessGranted granted, sd_bus_error *error);
 
+void access_init(Bus *bus);
 void access_free(Bus *bus);

@@ -8,6 +8,7 @@
 #include "base/names.h"
 #include "bus/bus.h"
 #include "bus/property.h"
+#include "bus/turns.h"
 
 /* Bytes of one reply of a Describe...() method: more is refused with LimitExceeded, and the caller asks for fewer
  * rows. */
@@ -35,9 +36,12 @@ struct Bus {
         sd_event_source *settings_timer; /* armed: connectors have changed, which is not told yet */
 
         struct Pending *pendings;
+        struct SenderUser *sender_users;
         struct Sender *senders;
-        struct AccessQuery *queries;
-        uint64_t n_questions; /* that polkit has been asked */
+        Turns newcomers;               /* calls of senders of whom the bus driver is asked who they are */
+        Turns claimants;               /* calls of senders of whom PID 1 is asked whether they are the HTTP shim */
+        struct AccessQuery *questions; /* calls about which polkit is asked */
+        uint64_t n_questions;          /* that polkit has been asked */
         struct WorkerCheck *worker_checks;
         unsigned n_worker_checks_begun;
         struct TrustedWorker *trusted_workers;

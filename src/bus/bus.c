@@ -22,6 +22,7 @@ int bus_new(const BusOptions *options, Bus **ret)
         if (!bus)
                 return -ENOMEM;
         bus->options = *options;
+        access_init(bus);
         emit_init(bus);
         *ret = bus;
         return 0;

@@ -2,16 +2,28 @@
 
 #include "bus/sender.h"
 
+#include <utlist.h>
+
 #define uthash_nonfatal_oom(element) ((element)->lost = true)
 #include "base/log.h"
 #include "base/string-util.h"
 #include "bus/bus-private.h"
 
+typedef struct SenderUser {
+        uid_t uid;
+        unsigned n;
+        struct Sender *oldest; /* by when they asked last */
+        bool lost;             /* there was no memory to put it into the table */
+        UT_hash_handle hh;
+} SenderUser;
+
 typedef struct Sender {
         char *name;
         Caller caller;
-        bool lost; /* there was no memory to put it into the table */
+        SenderUser *user;
+        bool lost;
         UT_hash_handle hh;
+        struct Sender *prev, *next; /* of the same user */
 } Sender;
 
 static Sender *sender_free(Sender *sender)
@@ -24,10 +36,52 @@ static Sender *sender_free(Sender *sender)
 }
 DEFINE_TRIVIAL_CLEANUP_FUNC(Sender *, sender_free);
 
+static void user_release(Bus *bus, SenderUser *user)
+{
+        if (user->n > 0)
+                return;
+        HASH_DEL(bus->sender_users, user);
+        free(user);
+}
+
+static SenderUser *user_get(Bus *bus, uid_t uid)
+{
+        SenderUser *user;
+
+        HASH_FIND(hh, bus->sender_users, &uid, sizeof(uid), user);
+        if (user)
+                return user;
+        user = calloc(1, sizeof(*user));
+        if (!user)
+                return NULL;
+        user->uid = uid;
+        HASH_ADD(hh, bus->sender_users, uid, sizeof(uid), user);
+        if (!user->lost)
+                return user;
+        free(user);
+        return NULL;
+}
+
 static void sender_forget(Bus *bus, Sender *sender)
 {
+        SenderUser *user = sender->user;
+
+        DL_DELETE(user->oldest, sender);
+        user->n--;
+        user_release(bus, user);
         HASH_DEL(bus->senders, sender);
         sender_free(sender);
+}
+
+/* Whoever comes with ever new names drives out names of that user alone. */
+static void forget_one(Bus *bus)
+{
+        SenderUser *most = bus->sender_users, *user, *next;
+
+        HASH_ITER(hh, bus->sender_users, user, next)
+                if (user->n > most->n)
+                        most = user;
+        sender_forget(bus, most->oldest);
 }
 
 const Caller *sender_find(Bus *bus, const char *name)
@@ -35,7 +89,11 @@ const Caller *sender_find(Bus *bus, const char *name)
         Sender *sender;
 
         HASH_FIND_STR(bus->senders, name, sender);
-        return sender ? &sender->caller : NULL;
+        if (!sender)
+                return NULL;
+        DL_DELETE(sender->user->oldest, sender);
+        DL_APPEND(sender->user->oldest, sender);
+        return &sender->caller;
 }
 
 void sender_set_shim(Bus *bus, const char *name, bool is_shim)
@@ -50,6 +108,7 @@ void sender_set_shim(Bus *bus, const char *name, bool is_shim)
 static int sender_remember(Bus *bus, const char *name, const Caller *caller)
 {
         _cleanup_(sender_freep) Sender *sender = calloc(1, sizeof(*sender));
+        SenderUser *user;
 
         if (!sender)
                 return -ENOMEM;
@@ -57,12 +116,20 @@ static int sender_remember(Bus *bus, const char *name, const Caller *caller)
         sender->name = strdup(name);
         if (!sender->name)
                 return -ENOMEM;
-        if (HASH_COUNT(bus->senders) >= SENDERS_MAX)
-                sender_forget(bus, bus->senders);
         HASH_ADD_KEYPTR(hh, bus->senders, sender->name, strlen(sender->name), sender);
         if (sender->lost)
                 return -ENOMEM;
+        user = user_get(bus, caller->uid);
+        if (!user) {
+                HASH_DEL(bus->senders, sender);
+                return -ENOMEM;
+        }
+        sender->user = user;
+        user->n++;
+        DL_APPEND(user->oldest, sender);
         TAKE_PTR(sender);
+        if (HASH_COUNT(bus->senders) > SENDERS_MAX)
+                forget_one(bus);
         return 0;
 }
 
@@ -105,7 +172,7 @@ static int read_credentials(sd_bus_message *m, Caller *ret)
                 return r;
         if (uid == UINT32_MAX)
                 return -EACCES;
-        *ret = (Caller) { .uid = uid, .pid = (pid_t) pid, .is_shim = -1 };
+        *ret = (Caller){ .uid = uid, .pid = (pid_t) pid, .is_shim = -1 };
         return 0;
 }
 

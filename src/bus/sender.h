@@ -6,7 +6,9 @@
 
 #include "bus/access.h"
 
-#define SENDERS_MAX 512U /* remembered; the oldest is forgotten first, and asked for anew */
+/* Remembered. Of one more, the user that has the most is forgotten the one that has not asked for the longest, who is
+ * asked for anew. */
+#define SENDERS_MAX 512U
 
 /* Borrowed, until the next turn of the loop; NULL: not known yet. */
 const Caller *sender_find(Bus *bus, const char *name);

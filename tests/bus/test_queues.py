@@ -67,13 +67,28 @@ def test_checks_of_those_that_may_be_workers(daemon, client, newcomer):
     assert names.count("QueueFull") == 1 and names[-1] == "QueueFull" and set(names[:-1]) == {"NotAllowed"}
 
 
-def test_calls_of_which_nobody_knows_who_calls(daemon, newcomer):
-    most = limit("access.h", "ACCESS_WAITING_MAX") + limit("access.h", "ACCESS_LOOKUPS_AT_ONCE_MAX")
+NOTHING = (PATH, MANAGER, "CancelRun", "(s)", "nothing")
 
-    def batches(n):
-        calls = [(PATH, MANAGER, "CancelRun", "(s)", "nothing")] * CALLS_PER_CLIENT
-        return [(newcomer(), calls[:min(CALLS_PER_CLIENT, n - at)]) for at in range(0, n, CALLS_PER_CLIENT)]
 
-    assert set(all_at_once(daemon, batches(most))) == {"NoSuchRun"}
-    names = all_at_once(daemon, batches(most + 1))
-    assert names.count("QueueFull") == 1 and names[-1] == "QueueFull" and set(names[:-1]) == {"NoSuchRun"}
+def test_calls_of_one_of_whom_nobody_knows_who_it_is(daemon, newcomer):
+    most = limit("access.h", "ACCESS_WAITING_PER_SENDER_MAX")
+    assert all_at_once(daemon, [(newcomer(), [NOTHING] * most)]) == ["NoSuchRun"] * most
+    names = all_at_once(daemon, [(newcomer(), [NOTHING] * (most + 1)), (newcomer(), [NOTHING])])
+    assert names[:most] == ["NoSuchRun"] * most and names[most:] == ["QueueFull", "NoSuchRun"]
+
+
+def test_calls_of_all_of_whom_nobody_knows_who_they_are(daemon, newcomer):
+    """One who comes with little has a place, and one who is known needs none. More come than ACCESS_LOOKUPS_AT_ONCE_MAX."""
+    each = CALLS_PER_CLIENT // 2
+    whole = limit("access.h", "ACCESS_WAITING_MAX")
+    known = newcomer()
+    assert all_at_once(daemon, [(known, [NOTHING])]) == ["NoSuchRun"]
+
+    def flood():
+        return [(newcomer(), [NOTHING] * each) for _ in range(whole // each)]
+
+    assert set(all_at_once(daemon, flood())) == {"NoSuchRun"}
+    names = all_at_once(daemon, [*flood(), (newcomer(), [NOTHING]), (known, [NOTHING] * CALLS_PER_CLIENT)])
+    flooding, others = names[:whole], names[whole:]
+    assert flooding.count("QueueFull") == 1 and flooding.count("NoSuchRun") == whole - 1
+    assert set(others) == {"NoSuchRun"}

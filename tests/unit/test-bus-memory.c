@@ -230,6 +230,19 @@ static int ask_for_what_is_not_there(void)
         return r;
 }
 
+/* Of whom nothing is known: the bus driver is asked. */
+static int ask_as_newcomer(void)
+{
+        char name[32];
+        int r;
+
+        (void) snprintf(name, sizeof(name), ":2.%u", world.n_names++);
+        world.refused_as = "NoSuchRun";
+        r = call_as(name, SYNCRUN_PATH, SYNCRUN_IFACE_MANAGER, "CancelRun", "s", "nothing");
+        world.refused_as = NULL;
+        return r;
+}
+
 static char *answer_dump(void)
 {
         char *text = NULL;
@@ -277,7 +290,7 @@ static void test_reading(void **state)
                 describe_runs_wearables, describe_runs_redbark, describe_events, describe_bytes, describe_connectors,
                 describe_connectors_redbark, describe_connections, describe_connections_redbark, describe_statistics,
                 describe_users, describe_deliveries, describe_keys, describe_endpoints, describe_messages,
-                describe_attempts, describe_types, list_events, watch_changes, ask_for_what_is_not_there,
+                describe_attempts, describe_types, list_events, watch_changes, ask_for_what_is_not_there, ask_as_newcomer,
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

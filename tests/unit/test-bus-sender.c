@@ -151,32 +151,56 @@ static void test_answers(void **state)
         assert_non_null(sender_find(&f->bus, SENDER));
 }
 
-/* Of one more than can be remembered, the oldest is forgotten, and asked for anew. */
-static void test_many(void **state)
+static void remember(Fixture *f, unsigned uid, unsigned number)
 {
-        Fixture *f = *state;
         sd_bus_message *question, *answer = NULL;
         sd_bus_slot *slot = NULL;
+        Caller caller;
         char name[32];
 
         question = ask(f, &slot);
         expect_ok(sd_bus_message_new_method_return(question, &answer));
-        expect_ok(sd_bus_message_append(answer, "a{sv}", 2, "UnixUserID", "u", 1000, "ProcessID", "u", 7));
+        expect_ok(sd_bus_message_append(answer, "a{sv}", 2, "UnixUserID", "u", uid, "ProcessID", "u", 7));
         expect_ok(sd_bus_message_seal(answer, 1, 0));
-        for (unsigned i = 0; i <= SENDERS_MAX; i++) {
-                Caller caller;
-
-                (void) snprintf(name, sizeof(name), ":2.%u", i);
-                expect_ok(sd_bus_message_rewind(answer, true));
-                expect_ok(sender_read(&f->bus, name, answer, &caller));
-                assert_non_null(sender_find(&f->bus, name));
-                /* At the limit the first is known still. */
-                assert_true(!!sender_find(&f->bus, ":2.0") == (i < SENDERS_MAX));
-        }
-        assert_non_null(sender_find(&f->bus, ":2.1"));
+        (void) snprintf(name, sizeof(name), ":%u.%u", uid, number);
+        expect_ok(sender_read(&f->bus, name, answer, &caller));
+        assert_int_equal(caller.uid, uid);
         sd_bus_message_unref(answer);
         sd_bus_message_unref(question);
         sd_bus_slot_unref(slot);
+}
+
+/* Of one more than can be remembered, who has not asked for the longest is forgotten, and asked for anew. */
+static void test_many(void **state)
+{
+        Fixture *f = *state;
+
+        for (unsigned i = 0; i < SENDERS_MAX; i++)
+                remember(f, 1000, i);
+        assert_non_null(sender_find(&f->bus, ":1000.0"));
+        remember(f, 1000, SENDERS_MAX);
+        assert_null(sender_find(&f->bus, ":1000.1"));
+        assert_non_null(sender_find(&f->bus, ":1000.0"));
+        assert_non_null(sender_find(&f->bus, ":1000.2"));
+        assert_non_null(sender_find(&f->bus, ":1000.512"));
+}
+
+/* Ever new names of one user leave those of others known, however long these have been quiet. */
+static void test_many_of_one_user(void **state)
+{
+        Fixture *f = *state;
+
+        remember(f, 0, 0);
+        remember(f, 990, 0);
+        remember(f, 990, 1);
+        for (unsigned i = 0; i < 2 * SENDERS_MAX; i++)
+                remember(f, 65534, i);
+        assert_non_null(sender_find(&f->bus, ":0.0"));
+        assert_non_null(sender_find(&f->bus, ":990.0"));
+        assert_non_null(sender_find(&f->bus, ":990.1"));
+        assert_null(sender_find(&f->bus, ":65534.514"));
+        assert_non_null(sender_find(&f->bus, ":65534.515"));
+        assert_non_null(sender_find(&f->bus, ":65534.1023"));
 }
 
 /* A bus that takes no questions says nothing about who calls either. */
@@ -226,6 +250,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_many_of_one_user, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_bus, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_valid_text_is_what_sd_bus_takes, setup, teardown),
         };
