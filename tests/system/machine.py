@@ -25,6 +25,7 @@ from pathlib import Path
 
 BOOT_TIMEOUT_SEC = 120
 RUN_TIMEOUT_SEC = 120
+TASKS_MAX = 8192  # of a machine that counts them: what a test lets loose does not get out of it
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 CLONE_NEWNS = 0x00020000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
@@ -41,6 +42,13 @@ AllowIsolate=yes
 # The distribution's timers would do their daily work in the middle of a test.
 MASKED = ["timers.target", "systemd-networkd.service", "systemd-resolved.service", "systemd-timesyncd.service"]
 
+# Before PID 1 on a host whose pids controller is none of cgroup2's.
+PIDS_INIT = """#!/bin/sh
+umount /sys/fs/cgroup/pids
+mount -t cgroup -o nosuid,noexec,nodev,pids cgroup /sys/fs/cgroup/pids
+exec /usr/lib/systemd/systemd-itself "$@"
+"""
+
 
 class MachineError(Exception):
     """The machine cannot be made or booted."""
@@ -56,12 +64,17 @@ def private_mounts():
         )
 
 
-def cgroup2_mount():
+def cgroup_mounts():
+    """Of each hierarchy of cgroups where it is: cgroup2, and those of version 1 by their controllers or name."""
+    found = {}
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         before, after = line.split(" - ")
-        if after.split()[0] == "cgroup2":
-            return Path(before.split()[4])
-    raise MachineError("no cgroup2 file system is mounted, and systemd needs one")
+        kind, _, options = after.split()[:3]
+        for option in [kind] if kind == "cgroup2" else options.split(",") if kind == "cgroup" else []:
+            found[option] = Path(before.split()[4])
+    if "cgroup2" not in found:
+        raise MachineError("no cgroup2 file system is mounted, and systemd needs one")
+    return found
 
 
 def call(*argv):
@@ -73,13 +86,14 @@ def call(*argv):
 class Machine:
     """One machine; use it as a context manager. The constructor lays out its files, boot() starts it."""
 
-    def __init__(self, installed=None):
+    def __init__(self, installed=None, counts_tasks=False):
         for program in ("systemd-nspawn", "nsenter", "dbus-daemon"):
             if not shutil.which(program, path=PATH):
                 raise MachineError(f"{program} is missing (make deps installs it)")
         self.name = "syncrun-test-" + uuid.uuid4().hex[:12]
         self.process = self.leader = None
-        self.cgroup = cgroup2_mount() / self.name
+        self.hierarchies = cgroup_mounts()
+        self.cgroup = self.hierarchies["cgroup2"] / self.name
         self.folder = Path(tempfile.mkdtemp(prefix="syncrun-machine-"))
         self.root = self.folder / "root"
         self.console = self.folder / "console"
@@ -91,7 +105,31 @@ class Machine:
         self.lay_out()
         if installed:
             self.install(installed)
-        self.cgroup.mkdir()
+        self.joined = [self.cgroup]
+        self.unified = True
+        if counts_tasks:
+            self.lay_out_pids()
+        for cgroup in self.joined:
+            cgroup.mkdir()
+        if counts_tasks:
+            (self.joined[-1] / "pids.max").write_text(str(TASKS_MAX))
+
+    def lay_out_pids(self):
+        """PID 1 in there is to have the controller of pids. One of version 1 is none of cgroup2's, and nspawn gives it to
+        read alone."""
+        if "pids" not in self.hierarchies:
+            (self.hierarchies["cgroup2"] / "cgroup.subtree_control").write_text("+pids")
+            return
+        self.unified = False
+        self.joined += [self.hierarchies[name] / self.name for name in ("name=systemd", "pids")]
+        init = Path(f"{self.root}/usr/lib/systemd/systemd")
+        init.rename(init.with_name("systemd-itself"))
+        self.write("/usr/lib/systemd/systemd", PIDS_INIT, mode=0o755)
+
+    def tasks_of(self, unit):
+        """The cgroup of a unit where the kernel counts its processes; only with counts_tasks."""
+        (found,) = self.joined[-1].glob(f"**/{unit}")
+        return found
 
     def install(self, tree):
         """Lay the files of a tree over its root, whether it runs or not."""
@@ -115,8 +153,9 @@ class Machine:
 
     def __exit__(self, *exception):
         self.power_loss()
-        for cgroup in sorted(self.cgroup.glob("**/"), key=lambda path: -len(path.parts)):
-            cgroup.rmdir()
+        for top in set(self.hierarchies.values()):  # nspawn makes one in that of systemd, too
+            for cgroup in sorted((top / self.name).glob("**/"), key=lambda path: -len(path.parts)):
+                cgroup.rmdir()
         call("umount", str(self.root))
         call("umount", str(self.folder))
         self.folder.rmdir()
@@ -136,12 +175,15 @@ class Machine:
         notify_path.unlink(missing_ok=True)
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         notify.bind(str(notify_path))
-        environment = {"PATH": PATH, "NOTIFY_SOCKET": str(notify_path), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+        environment = {"PATH": PATH, "NOTIFY_SOCKET": str(notify_path)}
+        if self.unified:
+            environment["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "1"
         command = ["systemd-nspawn", "--quiet", "--directory", str(self.root), "--machine", self.name, "--boot"]
         command += ["--register=no", "--keep-unit", "--private-network", "--link-journal=no", "--notify-ready=yes"]
         command += ["systemd.unit=test.target", "systemd.show_status=no", "systemd.firstboot=no"]
         # A cgroup of its own keeps machines apart that run at the same time, and is the means to kill one as a whole.
-        join = f'echo $$ >{self.cgroup}/cgroup.procs && exec setpriv --pdeathsig KILL "$@"'
+        joins = "".join(f"echo $$ >{group}/cgroup.procs && " for group in self.joined)
+        join = f'{joins}exec setpriv --pdeathsig KILL "$@"'
         with self.console.open("w") as console:
             self.process = subprocess.Popen(
                 ["sh", "-c", join, "sh", *command],

@@ -3,8 +3,11 @@
 
 import json
 import re
+import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
+CALLERS = (Path(__file__).resolve().parent / "callers.py").read_text()
 NAMES = (Path(__file__).resolve().parents[2] / "src/base/names.h").read_text()
 MSG = {name: value for name, value in re.findall(r'#define MSG_(\w+)\s+"([0-9a-f]{32})"', NAMES)}
 
@@ -49,6 +52,7 @@ class Syncrun:
     """The service in a machine."""
 
     PULL_PATH = "/usr/local/bin/pull"
+    CALLERS_PATH = "/usr/local/bin/callers"
 
     def __init__(self, machine):
         self.machine = machine
@@ -142,6 +146,21 @@ class Syncrun:
         entries = self.machine.journal(f"SYNCRUN_RUN_ID={run_id}")
         # Of one that was gone when journald came to its line, the unit is not known.
         return [entry["MESSAGE"] for entry in entries if entry.get("_SYSTEMD_UNIT") != "syncrund.service"]
+
+    @contextmanager
+    def caller(self, *words, user=None):
+        """What callers.py does meanwhile; what it said of it is in the list afterwards."""
+        self.machine.write(self.CALLERS_PATH, CALLERS, mode=0o755)
+        started = self.machine.start(self.CALLERS_PATH, *words, user=user, stdin=subprocess.PIPE)
+        said = []
+        try:
+            first = started.stdout.readline()
+            assert first == "ready\n", first + started.stdout.read()
+            yield said
+            said.append(json.loads(started.communicate()[0]))
+        finally:
+            if started.poll() is None:
+                self.machine.end(started)
 
     def items(self, name):
         """How many items the connector's destination has."""
