@@ -57,6 +57,7 @@ class Syncrun:
     def __init__(self, machine):
         self.machine = machine
         machine.write(self.PULL_PATH, PULL, mode=0o755)
+        machine.write(self.CALLERS_PATH, CALLERS, mode=0o755)
         machine.shell("mkdir -p /usr/local/share/gates")
 
     def call(self, method, *arguments, path="/org/syncrun1", interface="org.syncrun1.Manager", **options):
@@ -148,10 +149,9 @@ class Syncrun:
         return [entry["MESSAGE"] for entry in entries if entry.get("_SYSTEMD_UNIT") != "syncrund.service"]
 
     @contextmanager
-    def caller(self, *words, user=None):
-        """What callers.py does meanwhile; what it said of it is in the list afterwards."""
-        self.machine.write(self.CALLERS_PATH, CALLERS, mode=0o755)
-        started = self.machine.start(self.CALLERS_PATH, *words, user=user, stdin=subprocess.PIPE)
+    def caller(self, *words, user=None, by=()):
+        """What callers.py does meanwhile, started by a command or by itself; what it said of it is in the list afterwards."""
+        started = self.machine.start(*by, self.CALLERS_PATH, *words, user=user, stdin=subprocess.PIPE)
         said = []
         try:
             first = started.stdout.readline()

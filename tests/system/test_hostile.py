@@ -21,7 +21,7 @@ if (@ARGV and fork()) {
         sleep;
 }
 while (1) {
-        fork() // select(undef, undef, undef, 0.2);
+        fork() // select(undef, undef, undef, 1);
 }
 """
 
