@@ -125,8 +125,9 @@ static void check_storage(Doctor *d)
                 findings_add(&d->findings, "storage", FINDING_GOOD, NULL, "The history can be written.");
         else
                 findings_add(&d->findings, "storage", FINDING_BAD,
-                             "Make room, mount the disk writable, or bring the file back: the service goes on by "
-                             "itself. 'journalctl -xu syncrund' has more.",
+                             "Make room, raise the quota, mount the disk writable, or bring the file back: the "
+                             "service "
+                             "goes on by itself. 'journalctl -xu syncrund' has more.",
                              "The history cannot be written: %s.", error);
 }
 

@@ -34,6 +34,7 @@ int main(int argc, char **argv)
                 return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         (void) umask(0077);
         (void) signal(SIGPIPE, SIG_IGN);
+        (void) signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error to be told, not an end */
         raise_open_files();
         return daemon_run(&arguments);
 }

@@ -352,9 +352,12 @@ static const char *advice(int error)
 {
         switch (-error) {
         case ENOSPC:
-        case EDQUOT:
-        case EFBIG:
                 return "Make room on its disk; the service goes on by itself.";
+        case EDQUOT:
+                return "Make room on its disk, or raise the quota there; the service goes on by itself.";
+        case EFBIG:
+                return "Raise what limits a file's size, as LimitFSIZE=, or the disk does; the service goes on by "
+                       "itself.";
         case EROFS:
                 return "Mount its disk writable; the service goes on by itself.";
         case EUCLEAN:

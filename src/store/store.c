@@ -28,9 +28,13 @@ static const char *why_not(int error)
         case EBUSY:
                 return "another process uses it: perhaps syncrund runs already";
         case ENOSPC:
-        case EDQUOT:
-        case EFBIG:
                 return "there is no room on its disk. Make room; the service goes on by itself";
+        case EDQUOT:
+                return "the quota on its disk is used up. Make room, or raise it; the service goes on by itself";
+        case EFBIG:
+                return "it may not grow. Raise what limits a file's size, as LimitFSIZE=, or the disk does; the "
+                       "service "
+                       "goes on by itself";
         case EROFS:
                 return "its disk is read-only. Mount it writable; the service goes on by itself";
         case EACCES:
@@ -331,7 +335,7 @@ static int open_all(Store *store, const StoreOptions *options, unsigned *ret_ver
         r = changes_new(&store->changes);
         if (r < 0)
                 return r;
-        writer_options = (WriterOptions) {
+        writer_options = (WriterOptions){
                 .retry_usec = options->retry_usec > 0 ? options->retry_usec : STORE_RETRY_USEC,
                 .log_limit_bytes = options->log_limit_bytes,
                 .event_fd = store->event_fd,
@@ -354,7 +358,7 @@ int store_open(sd_event *event, const StoreOptions *options, const StoreCallback
 
         if (!store)
                 return -ENOMEM;
-        *store = (Store) {
+        *store = (Store){
                 .event = sd_event_ref(event),
                 .callbacks = *callbacks,
                 .userdata = userdata,
@@ -468,7 +472,7 @@ void store_statistics(const Store *store, StoreStatistics *ret)
         WriterStatistics statistics;
 
         writer_statistics(store->writer, &statistics);
-        *ret = (StoreStatistics) {
+        *ret = (StoreStatistics){
                 .commits = statistics.commits,
                 .writes = statistics.writes,
                 .wal_bytes = statistics.log_bytes,

@@ -140,6 +140,7 @@ int main(int argc, char *argv[])
                 return delete_items(arg_connector) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 
         (void) signal(SIGPIPE, SIG_IGN);
+        (void) signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error to be told, not an end */
         (void) sigemptyset(&signals);
         (void) sigaddset(&signals, SIGTERM);
         (void) sigaddset(&signals, SIGINT);

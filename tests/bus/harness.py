@@ -316,6 +316,7 @@ class Daemon:
         self.log_path = folder / "syncrund.log"
         self.connectors.mkdir(parents=True)
         self.state.mkdir(exist_ok=True)
+        self.program = os.environ["SYNCRUND"]
         self.process = None
         self.notifications = queue.Queue()
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -361,7 +362,7 @@ class Daemon:
     def spawn(self, *arguments, **environment):
         log = open(self.log_path, "ab")
         with log:
-            self.process = subprocess.Popen([os.environ["SYNCRUND"], *arguments], stdin=subprocess.DEVNULL, stdout=log,
+            self.process = subprocess.Popen([self.program, *arguments], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, env={**self.environment, **environment})
 
     def start(self, *arguments, **environment):

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A history that cannot be used, and a disk that cannot be written: what is said, what goes on by itself, and what does not."""
 
+import errno
 import json
+import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -115,20 +118,21 @@ def test_no_folder(new_daemon):
 # ---- A disk that is full, or read-only
 
 
+def report(client, message="x" * 500):
+    event = {"run_id": "r", "user_id": "7f9c0d5e-1111-4222-8333-444455556666", "provider": "p", "source": "sdk",
+             "stage": "fetching", "status": "in_progress", "message": message}
+    client.manager("ReportEvents", "(s)", json.dumps([event]))
+
+
 def test_full_disk_while_it_runs(new_daemon, client, small_disk):
     """Refused at once, in words, while what is there can be read; it goes on by itself."""
-    def report():
-        event = {"run_id": "r", "user_id": "7f9c0d5e-1111-4222-8333-444455556666", "provider": "p", "source": "sdk",
-                 "stage": "fetching", "status": "in_progress", "message": "x" * 500}
-        client.manager("ReportEvents", "(s)", json.dumps([event]))
-
     new_daemon.add("bank")
     new_daemon.start()
-    report()
+    report(client)
     filler = fill(new_daemon)
     with pytest.raises(CallError) as caught:
         for _ in range(1000):  # until what is left of the log's last block is used up, too
-            report()
+            report(client)
     assert caught.value.name == "StorageUnavailable"
     wait_for(lambda: client.get(PATH, MANAGER, "StorageError"), "what is wrong")
     assert "No space left" in client.get(PATH, MANAGER, "StorageError")
@@ -209,6 +213,98 @@ def test_full_disk_at_the_start(new_daemon, client, small_disk):
     assert client.start("bank")
     new_daemon.worker().exit()
     assert new_daemon.log().count("no room") == 1
+
+
+# ---- A quota, and a file that may not grow: SQLite says of neither that there is no room
+
+
+@pytest.fixture
+def full(new_daemon):
+    """While it holds an errno, each write of the daemon to the history's files fails with it."""
+    path = new_daemon.state.with_name("full")
+    new_daemon.program = os.environ["SYNCRUND_FULL"]
+    new_daemon.environment["SYNCRUN_TEST_FULL"] = str(path)
+    return path
+
+
+def messages(client):
+    return [entry["event"]["message"] for entry in client.describe("DescribeEvents")["events"]]
+
+
+def test_quota_while_it_runs(new_daemon, client, full):
+    new_daemon.add("bank")
+    new_daemon.start()
+    report(client, "kept")
+    run = client.start("bank")[0]
+    worker = new_daemon.worker()
+    worker.attach()
+    full.write_text(str(errno.EDQUOT))
+    for call in (lambda: report(client, "refused"), lambda: client.start("bank"), lambda: worker.report(1, processed=1)):
+        with pytest.raises(CallError) as caught:
+            call()
+        assert caught.value.full_name.endswith("StorageUnavailable")
+    wait_for(lambda: client.get(PATH, MANAGER, "StorageError"), "what is wrong")
+    assert client.get(PATH, MANAGER, "StorageError") == "Disk quota exceeded"
+    told = "STATUS=History cannot be written: Disk quota exceeded, "
+    new_daemon.wait_notification(lambda message: message[0].startswith(told))
+    assert "or raise the quota" in new_daemon.log()
+    assert "kept" in messages(client) and "refused" not in messages(client)
+    full.unlink()
+    wait_for(lambda: client.get(PATH, MANAGER, "StorageError") == "", "its recovery")
+    new_daemon.wait_notification(lambda message: message[0].startswith("STATUS=2 runs active"))
+    report(client, "again")
+    worker.report(1, processed=1)
+    worker.finish(2, outcome="succeeded")
+    worker.exit()
+    wait_for(lambda: client.get(run_path(run), RUN, "State") == "finished", "the end")
+    assert new_daemon.process.poll() is None
+    new_daemon.kill9()
+    new_daemon.start()
+    assert {"kept", "again"} <= set(messages(client)) and "refused" not in messages(client)
+
+
+def test_quota_before_a_kill(new_daemon, client, full):
+    """What was acknowledged before it was used up is there after it, though the log could not be moved meanwhile."""
+    new_daemon.start()
+    report(client, "kept")
+    full.write_text(str(errno.EDQUOT))
+    with pytest.raises(CallError):
+        report(client, "refused")
+    new_daemon.kill9()
+    waits(new_daemon, client, "quota")
+    full.unlink()
+    client.wait_name(NAME)
+    assert messages(client) == ["kept"]
+
+
+@pytest.mark.parametrize("number, words, is_new", [(errno.EDQUOT, "quota on its disk is used up", True),
+                                                   (errno.EFBIG, "may not grow", False)])
+def test_no_room_of_another_kind_at_the_start(new_daemon, client, full, number, words, is_new):
+    if not is_new:
+        make_history(new_daemon, client)
+    full.write_text(str(number))
+    waits(new_daemon, client, words)
+    full.unlink()
+    client.wait_name(NAME)
+    assert len(client.describe("DescribeRuns")["runs"]) == (0 if is_new else 1)
+    assert new_daemon.log().count(words) == 1
+
+
+def test_file_that_may_not_grow(new_daemon, client):
+    """The kernel's own limit comes with a signal that would end it."""
+    new_daemon.start()
+    report(client, "kept")
+    log = new_daemon.state / "history.db-wal"
+    _, hard = resource.prlimit(new_daemon.process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, resource.RLIM_INFINITY))
+    with pytest.raises(CallError) as caught:
+        report(client, "refused")
+    assert caught.value.name == "StorageUnavailable"
+    wait_for(lambda: client.get(PATH, MANAGER, "StorageError"), "what is wrong")
+    assert client.get(PATH, MANAGER, "StorageError") == "File too large"
+    resource.prlimit(new_daemon.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    wait_for(lambda: client.get(PATH, MANAGER, "StorageError") == "", "its recovery")
+    report(client, "again")
+    assert messages(client) == ["kept", "again"]
 
 
 def test_read_only_disk_at_the_start(new_daemon, client, small_disk):
