@@ -53,13 +53,23 @@ def bench_rest(own, seconds):
         time.sleep(seconds)
 
 
-def bench_flood(own, seconds, user, what):
+def cpu_sec(own, unit):
+    """Of all processes of a unit: that of the daemon and that of the bus have one each."""
+    (group,) = own.machine.cgroup.glob(f"**/system.slice/{unit}")
+    stats = (Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in (group / "cgroup.procs").read_text().split())
+    return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
+
+
+def bench_flood(own, seconds, how, user, what):
     names = [own.add_pull(f"flooded{i}", 1, 10, reload=False) for i in range(4)]
     own.call("Reload")
-    with own.caller(*FLOOD, *names, user=user) as answers:
+    units = ("syncrund.service", "dbus.service")
+    with own.caller(how, *FLOOD, *names, user=user) as answers:
         with asked(own, f"a flood of StartRun() that is {what}"):
+            begin, before = time.monotonic(), [cpu_sec(own, unit) for unit in units]
             time.sleep(seconds)
-    print(f"  it made {sum(answers[0].values())} calls: {answers[0]}")
+            busy = [100 * (cpu_sec(own, unit) - was) / (time.monotonic() - begin) for unit, was in zip(units, before)]
+    print(f"  the daemon was busy {busy[0]:.0f} % of the time, the bus {busy[1]:.0f} %; calls: {answers[0]}")
     for name in names:
         for run in own.runs(name):
             own.wait_end(run["id"])
@@ -110,8 +120,9 @@ def main():
         own = Syncrun(machine)
         go_first(own)
         bench_rest(own, seconds)
-        bench_flood(own, seconds, "nobody", "refused")
-        bench_flood(own, seconds, "bin", "allowed")
+        bench_flood(own, seconds, "flood", "nobody", "refused")
+        bench_flood(own, seconds, "flood-anew", "nobody", "refused, over fresh connections")
+        bench_flood(own, seconds, "flood", "bin", "allowed")
         bench_connector(own, "1 GiB without a newline", "/usr/bin/head -c 1073741824 /dev/zero")
         bench_connector(own, "100,000 accounts", "/usr/local/bin/accounts")
         bench_stopped(own, seconds)

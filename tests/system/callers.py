@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Clients of the system bus that ask for more than is decent; run by tests in their machine, as any user.
 
-callers.py flood CONNECTIONS CALLS CONNECTOR...: on each connection so many calls of StartRun() are under way at all times.
+callers.py flood|flood-anew CONNECTIONS CALLS CONNECTOR...: on each connection so many calls of StartRun() are under way at all
+times; anew: it makes so many calls and gives way to a fresh one, whom nobody knows yet.
 callers.py ask MSEC daemon|bus: one call that reads a property, so long after the answer to the one before.
 
 Both say "ready" once all connections have had an answer, go on until their stdin is closed, wait for the answers that are out, and
@@ -95,13 +96,18 @@ class Connection:
 
 
 class Flood:
-    def __init__(self, n_connections, n_calls, *connectors):
+    def __init__(self, anew, n_connections, n_calls, *connectors):
         self.calls = [start_run(name) for name in connectors]
-        self.n_sent, self.counts = 0, Counter()
-        self.under_way = {Connection(): 0 for _ in range(int(n_connections))}
-        for connection in self.under_way:
-            for _ in range(int(n_calls)):
-                self.send(connection)
+        self.anew, self.n_calls = anew, int(n_calls)
+        self.n_sent, self.counts, self.under_way = 0, Counter(), {}
+        for _ in range(int(n_connections)):
+            self.connect()
+
+    def connect(self):
+        connection = Connection()
+        self.under_way[connection] = 0
+        for _ in range(self.n_calls):
+            self.send(connection)
 
     def send(self, connection):
         connection.send(self.calls[self.n_sent % len(self.calls)])
@@ -113,8 +119,12 @@ class Flood:
         for _, error in answers:
             self.counts[error or "done"] += 1
             self.under_way[connection] -= 1
-            if again:
+            if again and not self.anew:
                 self.send(connection)
+        if again and not self.under_way[connection]:
+            del self.under_way[connection]
+            connection.socket.close()
+            self.connect()
         return answers
 
     def run(self):
@@ -153,4 +163,4 @@ def ask(msec, whom):
 
 if __name__ == "__main__":
     what, *words = sys.argv[1:]
-    ask(*words) if what == "ask" else Flood(*words).run()
+    ask(*words) if what == "ask" else Flood(what == "flood-anew", *words).run()

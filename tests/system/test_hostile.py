@@ -31,7 +31,7 @@ polkit.addRule(function(action, subject) {
                 return polkit.Result.YES;
 });
 """
-FLOOD = ("flood", "16", "16")  # connections, calls under way on each
+FLOOD = ("16", "16")  # connections, calls under way on each
 
 
 @pytest.fixture(scope="module")
@@ -114,26 +114,27 @@ def test_connectors_that_fork_without_end(own):
 # ---- A flood of calls
 
 
-def flood_beside(own, user, capsys):
+def flood_beside(own, what, user, capsys):
     """How many of its calls were answered in which way; others' runs succeed meanwhile, and others' calls are answered."""
     names = [own.add_pull(f"flooded{i}", 1, 10, reload=False) for i in range(4)]
     own.call("Reload")
-    with own.caller(*FLOOD, *names, user=user) as answers, own.caller("ask", "2", "daemon", user="daemon") as waits:
+    with own.caller(what, *FLOOD, *names, user=user) as answers, own.caller("ask", "2", "daemon", user="daemon") as waits:
         others_run(own)
     with capsys.disabled():
-        print(f"\nbeside a flood of StartRun() by {user}, {dict(*answers)}: a call of another waits, in ms: {dict(*waits)}")
+        print(f"\nbeside a {what} of StartRun() by {user}, {dict(*answers)}: a call of another waits, in ms: {dict(*waits)}")
     assert own.machine.properties("syncrund.service", "NRestarts")["NRestarts"] == "0"
     return answers[0], names
 
 
 def test_a_flood_that_polkit_refuses(own, capsys):
-    answers, names = flood_beside(own, "nobody", capsys)
+    """Over fresh connections again and again, of which the daemon has to ask first whose they are."""
+    answers, names = flood_beside(own, "flood-anew", "nobody", capsys)
     assert answers.keys() <= {"org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", "org.syncrun1.Error.QueueFull"}
     assert [own.runs(name) for name in names] == [[]] * len(names)
 
 
 def test_a_flood_that_is_allowed(own, capsys):
-    answers, names = flood_beside(own, "bin", capsys)
+    answers, names = flood_beside(own, "flood", "bin", capsys)
     assert answers["done"] > 0 and answers.keys() <= {"done", "org.syncrun1.Error.QueueFull"}
     for name in names:
         for run in own.runs(name):
