@@ -7,6 +7,7 @@ FUZZ_SECONDS ?= 60
 COUNT ?= 2000
 MINUTES ?= 60
 SEED ?=
+MACHINE ?=
 
 # Debian packages that building and the demo need, and those for all tests and benchmarks.
 DEPS = meson ninja-build pkg-config gcc libsystemd-dev libsqlite3-dev libjson-c-dev uthash-dev \
@@ -31,7 +32,8 @@ help:
 	@echo 'make coverage  how much of each room the unit, bus, ctl, http and worker suites run'
 	@echo 'make bench     run the benchmarks in a release build'
 	@echo 'make fuzz      run each libFuzzer target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
-	@echo 'make torture   kill the daemon and its workers COUNT=$(COUNT) times under load (SEED= draws the same again)'
+	@echo 'make torture   kill the daemon and its workers COUNT=$(COUNT) times under load (SEED= draws the same again);'
+	@echo '               MACHINE=1: those of an installed system in a container, and now and then all of it; needs root'
 	@echo 'make soak      load the daemon and the HTTP server for MINUTES=$(MINUTES): memory and descriptors may not grow'
 	@echo 'make install   install from $(BUILD)/ (DESTDIR= is respected)'
 	@echo 'make clean     remove all build folders'
@@ -103,7 +105,8 @@ fuzz: test-deps
 
 torture: test-deps build
 	@SYNCRUND=$(abspath $(BUILD))/src/daemon/syncrund SYNCRUN_WORKER_PROGRAM=$(abspath $(BUILD))/src/worker/syncrun-worker \
-		$(PYTHON) tests/fault/campaign.py --kills=$(COUNT) $(if $(SEED),--seed=$(SEED))
+		$(PYTHON) tests/fault/campaign.py --kills=$(COUNT) $(if $(SEED),--seed=$(SEED)) \
+		$(if $(MACHINE),--machine=$(abspath $(BUILD)))
 
 soak: test-deps build
 	@SYNCRUND=$(abspath $(BUILD))/src/daemon/syncrund SYNCRUN_WORKER_PROGRAM=$(abspath $(BUILD))/src/worker/syncrun-worker \

@@ -304,17 +304,38 @@ class Worker:
         self.connection.close()
 
 
-class Daemon:
+class Config:
+    """A folder with syncrun.conf and connectors."""
+
+    def __init__(self, folder):
+        self.config = folder
+        self.connectors = folder / "connectors"
+        self.connectors.mkdir(parents=True, exist_ok=True)
+
+    def add(self, name, text="", **connector):
+        """A connector file: `connector` are keys of [Connector], `text` is what comes after."""
+        lines = "".join(f"{key}={value}\n" for key, value in {"Provider": "test", **connector}.items())
+        text = textwrap.dedent(text) or "[Pipeline]\nExecPull=/bin/true\n"
+        self.write(f"connectors/{name}.connector", f"[Connector]\n{lines}{text}")
+
+    def write(self, path, text):
+        """Whole at once, as editors do it."""
+        path = self.config / path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(text)
+        temporary.rename(path)
+
+
+class Daemon(Config):
     """syncrund on the private bus, with folders of its own and workers that the test plays."""
 
     def __init__(self, bus, folder, worker=None):
         self.address = bus.address
         self.sockets = Path(tempfile.mkdtemp(prefix="d-", dir=bus.folder))
-        self.config = folder / "config"
-        self.connectors = self.config / "connectors"
+        super().__init__(folder / "config")
         self.state = folder / "state"
         self.log_path = folder / "syncrund.log"
-        self.connectors.mkdir(parents=True)
         self.state.mkdir(exist_ok=True)
         self.program = os.environ["SYNCRUND"]
         self.process = None
@@ -340,22 +361,6 @@ class Daemon:
             "SYNCRUN_WORKER": worker or str(HERE / "fake_worker.py"),
             "SYNCRUN_TEST_CONTROL": str(self.sockets / "control"),
         }
-
-    # ---- files
-
-    def add(self, name, text="", **connector):
-        """A connector file: `connector` are keys of [Connector], `text` is what comes after."""
-        lines = "".join(f"{key}={value}\n" for key, value in {"Provider": "test", **connector}.items())
-        text = textwrap.dedent(text) or "[Pipeline]\nExecPull=/bin/true\n"
-        self.write(f"connectors/{name}.connector", f"[Connector]\n{lines}{text}")
-
-    def write(self, path, text):
-        """Whole at once, as editors do it."""
-        path = self.config / path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(text)
-        temporary.rename(path)
 
     # ---- life
 

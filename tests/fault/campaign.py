@@ -16,11 +16,13 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
+from booted import Booted
+from place import PrivatePlace
 from promises import Broken, check_cursor, check_items, expect, frozen, live
 from world import World, is_scheduled, wait_for
 
 QUIET_EVERY = 50  # kills, until all runs are let end and everything is compared
-EVENTUALLY_SEC = 30
+EVENTUALLY_SEC = 120
 SCHEDULES_SEC = 120  # also where the machine is busy with others
 
 
@@ -48,11 +50,14 @@ class Campaign:
 
     def start(self):
         begin = time.monotonic()
-        self.world.start_daemon()
+        self.world.begin_start()
+        if self.world.place.wakes:
+            self.world.load()
+        self.world.wait_started()
         self.slowest_start = max(self.slowest_start, time.monotonic() - begin)
 
     def check_history(self, whole=False):
-        with frozen(self.world.history_path, self.world.folder) as history:
+        with frozen(self.world.history_path, self.world.place.folder) as history:
             self.world.promises.check(history, whole)
 
     def kill_daemon(self):
@@ -64,39 +69,33 @@ class Campaign:
 
     def kill_while_starting(self):
         self.kills["daemon, starting"] += 1
-        self.world.daemon.spawn()
-        self.world.run_loop(self.rng.uniform(0, 0.06))
+        self.world.begin_start()
+        self.world.run_loop(self.rng.uniform(0, self.world.place.starting_sec))
         self.world.kill_daemon()
         self.check_history()
 
     def kill_worker(self):
         world = self.world
-        workers = world.workers()
+        workers = world.place.workers()
         if workers:
             victim = self.rng.choice(workers)
-            victim.kill()
+            world.place.kill_worker(victim, self.rng)
             victim.wait_end()
             with live(world.history_path) as history:
-                check_cursor(history, victim.connector, world.items_path(victim.connector))
+                check_cursor(history, victim.connector, world.place.items_path(victim.connector))
             world.note("killed", "--settle of" if victim.settles else "worker of", victim.connector)
         for worker in workers:
             worker.close()
         return bool(workers)
 
     def kill_all(self):
-        """As a power failure: first the workers, so that no cursor was told after the last item was stored."""
+        """As a power failure."""
         world = self.world
-        workers = world.workers()
-        for worker in workers:
-            worker.kill()
-        for worker in workers:
-            worker.wait_end()
-            worker.close()
-        world.kill_daemon()
+        world.lose_power()
         self.check_history()
-        with frozen(world.history_path, world.folder) as history:
+        with frozen(world.history_path, world.place.folder) as history:
             for name in world.names:
-                path = world.items_path(name)
+                path = world.place.items_path(name)
                 check_cursor(history, name, path)
                 check_items(history, name, path, exact=False)
         self.start()
@@ -111,13 +110,13 @@ class Campaign:
         elif kind == "all":
             self.kill_all()
         self.kills[kind] += 1
-        self.world.reap()
+        self.world.place.reap()
 
     # ---- Workers and runs belong together
 
     def strays(self):
         """Workers of connectors without an active run, and runs under way without a worker."""
-        workers = self.world.workers()
+        workers = self.world.place.workers()
         active = {run["connector"]: run["state"] for run in self.world.describe_runs() if run["connector"]}
         # What has ended since may have been right.
         stray = {worker.connector for worker in workers if worker.connector not in active and not worker.has_ended()}
@@ -139,20 +138,21 @@ class Campaign:
     def settle(self):
         """No connector runs any more, and all that was asked is answered."""
         world = self.world
-        (world.daemon.connectors / "volatile.connector").unlink(missing_ok=True)
+        (world.place.config.connectors / "volatile.connector").unlink(missing_ok=True)
         for name in world.names:
             world.set_active(name, False)
         world.client.manager("Reload")
         wait_for(lambda: not [run for run in world.describe_runs() if run["connector"]], "the end of all runs")
         wait_for(lambda: not self.strays(), "the end of all workers")
+        wait_for(lambda: not world.place.left_over(), "the end of all that they had started")
 
     def check_quiet(self, exact):
         world = self.world
         with live(world.history_path) as history:
             world.promises.check(history, whole=True)
             for name in world.names:
-                check_cursor(history, name, world.items_path(name))
-                check_items(history, name, world.items_path(name), exact)
+                check_cursor(history, name, world.place.items_path(name))
+                check_items(history, name, world.place.items_path(name), exact)
 
     def check_schedules(self):
         """They go on."""
@@ -185,6 +185,8 @@ class Campaign:
         self.settle()
         self.check_quiet(exact=True)
         expect(world.n_answers > world.n_refused, "nothing was answered")
+        expect(not world.broken, world.broken[:1])
+        world.place.check_end()
 
     # ---- All of it
 
@@ -199,6 +201,7 @@ class Campaign:
             expect(not self.world.broken, self.world.broken[:1])
             if before // QUIET_EVERY != self.kills.total() // QUIET_EVERY:
                 self.be_quiet()
+                print(self.figures(), flush=True)
         self.finish()
 
     def figures(self):
@@ -216,6 +219,7 @@ def parse_arguments():
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--connectors", type=int, default=24)
+    parser.add_argument("--machine", metavar="BUILD", type=Path, help="in a container, with what is installed from there")
     parser.add_argument("--expect-broken", action="store_true", help="succeed only if a broken promise is found")
     return parser.parse_args()
 
@@ -223,7 +227,7 @@ def parse_arguments():
 def tell(campaign, error):
     traceback.print_exception(error)
     print("what was done last:", *campaign.world.diary, sep="\n  ")
-    print("the daemon's last words:", *campaign.world.daemon.log().splitlines()[-60:], sep="\n  ")
+    print("the daemon's last words:", *campaign.world.place.log(), sep="\n  ")
 
 
 def main():
@@ -234,7 +238,8 @@ def main():
     begin = time.monotonic()
     found = None
     with tempfile.TemporaryDirectory(prefix="syncrun-fault-") as folder:
-        campaign = Campaign(World(Path(folder), random.Random(seed), arguments.connectors))
+        place = Booted(Path(folder), arguments.machine) if arguments.machine else PrivatePlace(Path(folder))
+        campaign = Campaign(World(place, random.Random(seed), arguments.connectors))
         try:
             campaign.run(arguments.kills)
         except AssertionError as error:

@@ -18,6 +18,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from place import PrivatePlace
 from world import World, wait_for
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "http"))
@@ -76,11 +77,11 @@ class Soak:
 
     def start(self):
         world = self.world
-        world.daemon.write("syncrun.conf", SETTINGS)
+        world.place.daemon.write("syncrun.conf", SETTINGS)
         world.start_daemon()
         self.key = add_key(world.client)
         self.shim.start()
-        self.processes = [Process("syncrund", world.daemon.process), Process("syncrun-http", self.shim.process)]
+        self.processes = [Process("syncrund", world.place.daemon.process), Process("syncrun-http", self.shim.process)]
 
     def ask(self):
         """A request, or a stream more or less."""
@@ -127,9 +128,9 @@ class Soak:
         while self.streams:
             self.streams.pop().close()
         for name in [*world.names, "volatile"]:
-            if (world.daemon.connectors / f"{name}.connector").exists():
+            if (world.place.daemon.connectors / f"{name}.connector").exists():
                 world.set_active(name, False)
-        wait_for(lambda: not [run for run in world.describe_runs() if run["connector"]] and not world.workers(), "rest", REST_SEC)
+        wait_for(lambda: not [run for run in world.describe_runs() if run["connector"]] and not world.place.workers(), "rest", REST_SEC)
         wait_for(lambda: self.shim.metric(self.key, "syncrun_http_streams") == 0, "the streams' ends", REST_SEC)
 
 
@@ -144,11 +145,12 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syncrun-soak-")))
-        world = World(folder, random.Random(arguments.seed), 24)
+        place = PrivatePlace(folder)
+        world = World(place, random.Random(arguments.seed), 24)
         stack.callback(world.close)
-        shim = Shim(world.bus, world.daemon.config)
+        shim = Shim(place.bus, place.daemon.config)
         stack.callback(shim.close)
-        world.daemon.environment["SYNCRUN_LOG_LEVEL"] = shim.environment["SYNCRUN_LOG_LEVEL"] = "warning"
+        world.place.daemon.environment["SYNCRUN_LOG_LEVEL"] = shim.environment["SYNCRUN_LOG_LEVEL"] = "warning"
         soak = Soak(world, shim)
         soak.start()
         soak.rest()

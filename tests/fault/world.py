@@ -2,26 +2,17 @@
 """The daemon with real workers under load: dozens of connectors, people who start, cancel and switch them, reports from outside,
 files that change. Every answer and every signal becomes a promise (promises.py)."""
 
-import ctypes
 import json
-import os
 import re
-import select
-import signal
-import sys
-from pathlib import Path
 
 from gi.repository import Gio, GLib
+import place  # noqa: F401  it knows where the harness is
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "bus"))
 import harness
-from harness import (CONNECTOR, MANAGER, NAME, PATH, PROPERTIES, RUN, Client, Daemon, PrivateBus, connector_path, options,
-                     wait_for)
-from promises import Promises
+from harness import CONNECTOR, MANAGER, NAME, PATH, PROPERTIES, RUN, Client, connector_path, options, wait_for
+from promises import Broken, Promises
 
 USER = "6f1ed002-ab5d-4f2b-9c3b-{:012d}"
-PR_SET_CHILD_SUBREAPER = 36
 TICK_MSEC = 50
 
 SETTINGS = """[Daemon]
@@ -49,50 +40,24 @@ def is_scheduled(index):
     return "[Schedule]" in KINDS[index % len(KINDS)][1]
 
 
-class Process:
-    """A worker that may be killed: what is known of it stays true, as its descriptor was opened before it was looked at."""
-
-    def __init__(self, pid, connector, settles):
-        self.pid, self.connector, self.settles = pid, connector, settles
-        self.fd = os.pidfd_open(pid)
-
-    def kill(self):
-        try:
-            signal.pidfd_send_signal(self.fd, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-
-    def wait_end(self):
-        select.select([self.fd], [], [], harness.TIMEOUT_SEC)
-
-    def has_ended(self):
-        return bool(select.select([self.fd], [], [], 0)[0])
-
-    def close(self):
-        os.close(self.fd)
-
-
 class World:
-    def __init__(self, folder, rng, n_connectors):
+    def __init__(self, place, rng, n_connectors):
         self.rng = rng
-        self.folder = folder
-        # Workers whose daemon was killed are adopted by us, and not left to a PID 1 that may not wait for them.
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        self.bus = PrivateBus()
-        self.daemon = Daemon(self.bus, folder, worker=os.environ["SYNCRUN_WORKER_PROGRAM"])
-        self.daemon.environment["SYNCRUN_LOG_LEVEL"] = "info"
-        self.history_path = self.daemon.state / "history.db"
+        self.place = place
+        self.history_path = place.history_path
         self.names = [f"c{index}" for index in range(n_connectors)]
         self.promises = Promises()
         self.diary = []  # what was done, the newest last
         self.n_answers = self.n_events = self.n_refused = self.n_reports = 0
         self.open_reports = []  # runs from outside
         self.n_outside = 0
-        self.daemon.write("syncrun.conf", SETTINGS)
+        place.config.write("syncrun.conf", SETTINGS)
         for index in range(n_connectors):
             self.write_connector(index)
-        self.client = Client(self.bus.address)
-        self._listen()
+        self.client = None
+        self.owner = ""
+        self.dies = False  # and is meant to
+        self.broken = []  # what a handler has found
         GLib.timeout_add(TICK_MSEC, lambda: True)  # what is waited for is looked at, also where nobody says anything
 
     def note(self, *words):
@@ -103,11 +68,8 @@ class World:
 
     def write_connector(self, index, description=""):
         command, sections = KINDS[index % len(KINDS)]
-        self.daemon.add(self.names[index], f"[Pipeline]\nExecPull={HERE}/source {command}\n{sections}", Provider=f"p{index % 5}",
+        self.place.config.add(self.names[index], f"[Pipeline]\nExecPull={self.place.source} {command}\n{sections}", Provider=f"p{index % 5}",
                         Description=description, User=USER.format(index % 7))
-
-    def items_path(self, name):
-        return self.daemon.state / "connectors" / name / "items.db"
 
     # ---- Signals
 
@@ -118,9 +80,6 @@ class World:
         self.client.bus.signal_subscribe(sender, interface, member, None, None, Gio.DBusSignalFlags.NONE, on_signal)
 
     def _listen(self):
-        self.owner = ""
-        self.broken = []  # what a handler has found
-
         def on_events(_path, events):
             self.n_events += len(events)
             try:
@@ -135,11 +94,16 @@ class World:
         def on_owner(_path, name, _old, new):
             if name == NAME:
                 self.owner = new
+            if name == NAME and not new:
+                self.promises.daemon_gone()
+                if not self.dies:
+                    self.broken.append(Broken("the daemon has ended by itself"))
 
         self._subscribe(NAME, MANAGER, "EventsCommitted", on_events)
         self._subscribe(NAME, PROPERTIES, "PropertiesChanged", on_properties)
         self._subscribe("org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged", on_owner)
-        self.client.call("/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId", destination="org.freedesktop.DBus")
+        if not self.owner and self.client.bus_call("NameHasOwner", "(s)", NAME):
+            self.owner = self.owner or self.client.bus_call("GetNameOwner", "(s)", NAME)
 
     # ---- Calls: their answers become promises
 
@@ -155,7 +119,8 @@ class World:
                 return
             on_success(*answer)
 
-        self.client.bus.call(NAME, path, interface, method, GLib.Variant(signature, args), None, Gio.DBusCallFlags.NO_AUTO_START,
+        flags = Gio.DBusCallFlags.NONE if self.place.wakes else Gio.DBusCallFlags.NO_AUTO_START
+        self.client.bus.call(NAME, path, interface, method, GLib.Variant(signature, args), None, flags,
                              harness.TIMEOUT_SEC * 1000, None, done)
 
     def start_run(self):
@@ -207,11 +172,11 @@ class World:
 
     def come_and_go(self):
         """A connector whose file is not always there."""
-        path = self.daemon.connectors / "volatile.connector"
+        path = self.place.config.connectors / "volatile.connector"
         if path.exists():
             path.unlink()
         else:
-            self.daemon.add("volatile", f"[Pipeline]\nExecPull={HERE}/source 3 5\n[Schedule]\nEvery=1s\n")
+            self.place.config.add("volatile", f"[Pipeline]\nExecPull={self.place.source} 3 5\n[Schedule]\nEvery=1s\n")
 
     def load(self):
         """Some of what people and programs ask, all at once."""
@@ -219,44 +184,41 @@ class World:
         for _ in range(self.rng.randint(1, 6)):
             self.rng.choices(list(does), does.values())[0]()
 
-    # ---- Processes
+    # ---- The daemon
 
-    def workers(self):
-        """The workers that live now. To be closed by the caller."""
-        program = os.environ["SYNCRUN_WORKER_PROGRAM"].encode()
-        found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                if command[0] != program or str(self.daemon.state).encode() not in Path(f"/proc/{pid}/environ").read_bytes():
-                    continue
-                process = Process(int(pid), command[-2].decode(), b"--settle" in command)
-            except OSError:
-                continue
-            (found.append if not process.has_ended() else Process.close)(process)
-        return found
+    def begin_start(self):
+        """Until it lives."""
+        self.dies = False
+        self.place.spawn()
+        if not self.client:
+            self.client = Client(self.place.address)
+            self._listen()
 
-    def reap(self):
-        """Those that became ours because their daemon was killed."""
-        try:
-            while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-                pid = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT).si_pid
-                if pid in (self.daemon.process.pid, self.bus.process.pid):
-                    return
-                os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            pass
+    def wait_started(self):
+        """Not by its notification: one of its predecessor's may still be under way."""
+        wait_for(lambda: self.owner, "the daemon's name")
 
     def start_daemon(self):
-        """Not by its notification: one of its predecessor's may still be under way."""
-        self.daemon.spawn()
-        wait_for(lambda: self.owner, "the daemon's name")
+        self.begin_start()
+        self.wait_started()
 
     def kill_daemon(self):
         """Until all that it had said has come."""
-        self.daemon.kill9()
-        wait_for(lambda: not self.owner, "the end of the daemon's name")
-        self.promises.daemon_gone()
+        self.dies = True
+        self.place.kill_daemon()
+        wait_for(lambda: not self.client.bus_call("NameHasOwner", "(s)", NAME), "the end of the daemon's name")
+        wait_for(lambda: not self.owner, "word of that")
+
+    def lose_power(self):
+        self.dies = True
+        self.place.lose_power()
+        if self.place.wakes:  # the bus has gone with it
+            wait_for(self.client.bus.is_closed, "the end of the bus")
+            self.run_loop(0)
+            self.client, self.owner = None, ""
+            self.promises.daemon_gone()
+        else:
+            wait_for(lambda: not self.owner, "the end of the daemon's name")
 
     def describe_runs(self):
         return self.client.describe("DescribeRuns", active=True, limit=1000)["runs"]
@@ -269,17 +231,9 @@ class World:
             GLib.MainContext.default().iteration(True)
 
     def close(self):
-        self.client.close()
-        if self.daemon.process and self.daemon.process.poll() is None:
-            self.daemon.kill9()
-        for worker in self.workers():
-            worker.kill()
-            worker.wait_end()
-            worker.close()
-        self.reap()
-        self.daemon.process = None
-        self.daemon.close()
-        self.bus.close()
+        if self.client:
+            self.client.close()
+        self.place.close()
 
 
 def run_of(path):

@@ -3,12 +3,11 @@
 
 import os
 import signal
-import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
-from machine import Machine, private_mounts
+from machine import Machine, install_build, private_mounts
 
 BUILD = Path(os.environ.get("SYNCRUN_BUILD", "build")).resolve()
 
@@ -21,8 +20,7 @@ def installed():
     """The tree that `meson install` makes of the build."""
     private_mounts()
     with tempfile.TemporaryDirectory(prefix="syncrun-installed-") as folder:
-        command = ["meson", "install", "-C", str(BUILD), "--no-rebuild", "--quiet", "--destdir", folder]
-        subprocess.run(command, check=True)
+        install_build(BUILD, folder)
         yield Path(folder)
 
 

@@ -83,6 +83,21 @@ def call(*argv):
         raise MachineError(f"{' '.join(argv)}: {done.stdout.strip()}")
 
 
+def install_build(build, folder):
+    """What `meson install` installs, for machines to have."""
+    call("meson", "install", "-C", str(build), "--no-rebuild", "--quiet", "--destdir", str(folder))
+
+
+def wait_event(cgroup, wanted):
+    """Until cgroup.events has the line; the kernel tells of each change of it by POLLPRI."""
+    with (cgroup / "cgroup.events").open() as events:
+        poll = select.poll()
+        poll.register(events, select.POLLPRI)
+        while wanted not in events.read().splitlines():
+            poll.poll(1000)
+            events.seek(0)
+
+
 class Machine:
     """One machine; use it as a context manager. The constructor lays out its files, boot() starts it."""
 
@@ -232,14 +247,24 @@ class Machine:
         self.wait_empty()
 
     def wait_empty(self):
-        """Until the kernel has no process of it left; it tells of each change of cgroup.events by POLLPRI."""
-        with (self.cgroup / "cgroup.events").open() as events:
-            poll = select.poll()
-            poll.register(events, select.POLLPRI)
-            while "populated 1" in events.read():
-                poll.poll(1000)
-                events.seek(0)
+        """Until the kernel has no process of it left."""
+        wait_event(self.cgroup, "populated 0")
         self.process = self.leader = None
+
+    def units(self):
+        """The cgroup below which its units have theirs."""
+        lines = Path(f"/proc/{self.leader}/cgroup").read_text().splitlines()
+        path, = (line.removeprefix("0::/") for line in lines if line.startswith("0::"))
+        return (self.hierarchies["cgroup2"] / path).parent
+
+    def hold_units(self):
+        """PID 1 stands still: nothing is started, and what ends is not noticed, until go_on()."""
+        scope = self.units() / "init.scope"
+        (scope / "cgroup.freeze").write_text("1")
+        wait_event(scope, "frozen 1")
+
+    def go_on(self):
+        (self.units() / "init.scope/cgroup.freeze").write_text("0")
 
     def argv(self, command, user=None):
         enter = ["nsenter", f"--target={self.leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The installed system under kills and power losses: several runs at once, at whatever they are just then. What has to hold is
-what the campaign on a private bus checks (tests/fault/promises.py)."""
+"""The installed system under power losses, and what may happen to its disk. What has to hold is what the campaign checks
+(tests/fault/promises.py), which kills it at random moments."""
 
 import json
 import re
@@ -89,29 +89,6 @@ def test_power_losses(own):
             own.call("CancelRun", "s", run["id"], check=False)
             own.wait_end(run["id"])
     end_all(own, promises)
-
-
-def test_kills(own):
-    """The daemon and its workers, by turns, while all connectors run."""
-    machine, promises = own.machine, Promises()
-    for victim in ("syncrund", "syncrun@busy1", "syncrund", "syncrun@busy2", "syncrun@busy3"):
-        before = machine.now()
-        add_all(own, 30)
-        if victim != "syncrund":  # a worker that is still there when it is killed
-            own.add(victim.partition("@")[2], "/usr/local/bin/source 1000000 20")
-        start_all(own, promises)
-        own.wait("RUN_STARTED", f"SYNCRUN_CONNECTOR={victim.partition('@')[2] or NAMES[-2]}", after=before)
-        machine.run("systemctl", "kill", "--signal=KILL", f"{victim}.service", check=False)
-        check(own, promises, exact=False)
-        for run in unfinished(own):
-            assert own.wait_end(run["id"])["outcome"] in ("succeeded", "failed")
-        active = machine.output("systemctl", "list-units", "--plain", "--no-legend", "--state=active", "syncrun@*")
-        assert active == ""
-        check(own, promises, exact=False)
-    end_all(own, promises)
-    assert machine.properties("syncrund.service", "NRestarts")["NRestarts"] == "2"
-    failed = [entry for what in ("RUN_LOST", "RUN_FAILED") for entry in machine.journal(f"MESSAGE_ID={MSG[what]}")]
-    assert len(failed) >= 3 and all(entry["SYNCRUN_ERROR"] for entry in failed)
 
 
 HISTORY = "/var/lib/syncrun/history.db"
