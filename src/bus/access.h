@@ -14,9 +14,9 @@
 #define ACCESS_QUESTIONS_MAX          48U
 
 /* Calls that wait until it is known who makes them, of one sender and of all; and as many until it is known whether
- * that is the HTTP shim, which may come with CLIENT_SENT_ALONE_MAX at once. One above a sender's share is refused with
- * QueueFull; one above the whole takes the place of the newest call of the sender that has the most, unless that has
- * no more than the new one's. Who is known waits for nobody and counts nowhere. */
+ * that is the HTTP shim, which may come with CLIENT_SENT_MAX and CLIENT_SENT_ALONE_MAX at once. One above a sender's
+ * share is refused with QueueFull; one above the whole takes the place of the newest call of the sender that has the
+ * most, unless that has no more than the new one's. Who is known waits for nobody and counts nowhere. */
 #define ACCESS_WAITING_PER_SENDER_MAX 120U
 #define ACCESS_WAITING_MAX            1024U
 

@@ -15,6 +15,7 @@
 #include "base/time-util.h"
 #include "client/client-bus.h"
 #include "client/client-call.h"
+#include "client/client-queue.h"
 
 /* Pause before the bus is tried again, or a daemon that is away; doubled each time up to the second. */
 #define RETRY_USEC          (100 * USEC_PER_MSEC)
@@ -30,8 +31,8 @@ struct ClientAsync {
         sd_bus_slot *start; /* the daemon is being started */
         bool up;
         ClientCall *calls;
-        unsigned n_calls;
-        unsigned n_sent;        /* of those */
+        ClientQueue queue;      /* of those, what waits for its turn and what is on its way */
+        ClientShare *own;       /* of calls that have no other */
         sd_event_source *timer; /* the next attempt: to connect, or to send what waits */
         sd_event_source *exit;
         usec_t retry_usec;
@@ -45,21 +46,17 @@ static void send_ready(ClientAsync *client);
 /* It is not on its way any more. */
 static void set_unsent(ClientCall *call)
 {
-        if (call->slot) {
-                call->client->n_sent--;
-                if (call->share)
-                        call->share->n_sent--;
-        }
+        if (call->slot)
+                client_queue_unsent(&call->client->queue, call);
         call->slot = sd_bus_slot_unref(call->slot);
 }
 
 static void drop(ClientCall *call)
 {
         set_unsent(call);
+        client_queue_leave(&call->client->queue, call);
         DL_DELETE(call->client->calls, call);
-        call->client->n_calls--;
-        if (call->share)
-                call->share->n_calls--;
+        call->share->n_calls--;
         client_call_free(call);
 }
 
@@ -123,7 +120,7 @@ static void wait_for_daemon(ClientCall *call)
         usec_t now = now_usec(CLOCK_MONOTONIC);
 
         set_unsent(call);
-        call->ready = false;
+        client_queue_leave(&client->queue, call);
         if (call->give_up_usec == 0)
                 call->give_up_usec = usec_add(now, CLIENT_WAIT_USEC);
         if (call->give_up_usec <= now || !call->callback)
@@ -198,39 +195,21 @@ static int send_call(ClientCall *call)
                 r = sd_bus_call_async(bus, &call->slot, m, on_reply, call, answer_timeout(call));
         if (r < 0)
                 return r;
-        call->ready = false;
-        call->client->n_sent++;
-        if (call->share)
-                call->share->n_sent++;
+        client_queue_sent(&call->client->queue, call);
         return 0;
 }
 
-static bool has_turn(const ClientCall *call)
-{
-        if (call->share && call->share->n_sent >= CLIENT_SENT_SHARE_MAX)
-                return false;
-        return call->client->n_sent < (call->asks_alone ? CLIENT_SENT_ALONE_MAX : CLIENT_SENT_MAX);
-}
-
-/* A callback may make calls and cancel others: after each, the list is looked at from its head. */
-static ClientCall *next_ready(ClientAsync *client)
-{
-        ClientCall *call;
-
-        DL_FOREACH(client->calls, call)
-                if (call->ready && has_turn(call))
-                        return call;
-        return NULL;
-}
-
-/* In their order. One that has waited for its turn for so long was not begun. */
+/* A callback may make calls and cancel others: after each, the queue is looked at anew. One that has waited for its
+ * turn for so long was not begun. */
 static void send_ready(ClientAsync *client)
 {
         ClientCall *call;
 
-        while (client->n_sent < CLIENT_SENT_ALONE_MAX && (call = next_ready(client))) {
+        while ((call = client_queue_next(&client->queue))) {
                 if (now_usec(CLOCK_MONOTONIC) - call->begun_usec >= CLIENT_CALL_TIMEOUT_USEC)
                         finish_error(call, -EHOSTUNREACH);
+                else if (call->is_wanted && !call->is_wanted(call->userdata))
+                        finish_error(call, -ECANCELED);
                 else if (!client->bus || send_call(call) < 0)
                         wait_for_daemon(call);
         }
@@ -240,20 +219,24 @@ static ClientCall *next_overdue(ClientAsync *client, usec_t now)
 {
         ClientCall *call;
 
-        DL_FOREACH(client->calls, call)
-                if (call->ready && call->asks_alone && call->give_up_usec <= now)
-                        return call;
+        DL_FOREACH2(client->queue.alone, call, next_waiting)
+        if (call->give_up_usec <= now)
+                return call;
         return NULL;
 }
 
-/* Those that wait for a daemon, too. */
+/* Those that wait for a daemon, too, in the order in which they came. */
 static void send_waiting(ClientAsync *client)
 {
         usec_t now = now_usec(CLOCK_MONOTONIC);
         ClientCall *call;
 
-        DL_FOREACH(client->calls, call)
-                call->ready |= !call->slot;
+        DL_FOREACH(client->calls, call) {
+                if (call->slot)
+                        continue;
+                client_queue_leave(&client->queue, call);
+                client_queue_enter(&client->queue, call);
+        }
         send_ready(client);
         /* What may not take longer is not waited with for its turn. */
         while ((call = next_overdue(client, now)))
@@ -264,12 +247,13 @@ int client_async_call(ClientAsync *client, const ClientRequest *request, ClientA
                       ClientCall **ret_call)
 {
         _cleanup_(client_call_freep) ClientCall *call = NULL;
+        ClientShare *share = request->share ?: client->own;
+        bool has_room;
         int r;
 
-        if (client->n_calls >= CLIENT_CALLS_MAX ||
-            (request->share && request->share->n_calls >= CLIENT_CALLS_SHARE_MAX))
+        if (share->n_calls >= CLIENT_CALLS_MAX && !request->asks_alone)
                 return -ENOBUFS;
-        r = client_call_new(request, &call);
+        r = client_call_new(request, share, &call);
         if (r < 0)
                 return r;
         call->client = client;
@@ -278,20 +262,21 @@ int client_async_call(ClientAsync *client, const ClientRequest *request, ClientA
         call->begun_usec = now_usec(CLOCK_MONOTONIC);
         if (call->asks_alone)
                 call->give_up_usec = usec_add(call->begun_usec, CLIENT_WAIT_USEC);
-        call->ready = true;
-        if (client->bus && has_turn(call) && !next_ready(client)) {
+        /* Its line has none before it: that would be the next. */
+        has_room = client_queue_has_room(&client->queue, call);
+        if (client->bus && has_room && !client_queue_next(&client->queue)) {
                 r = send_call(call);
                 if (r < 0 && r != -ENOTCONN && r != -ECONNRESET && r != -ENOBUFS)
                         return r;
         }
-        if (!call->slot && (!client->bus || has_turn(call)))
+        if (!call->slot && (!client->bus || has_room))
                 attempt_later(client, client->retry_usec);
         else if (!call->slot && call->asks_alone)
                 attempt_later(client, CLIENT_WAIT_USEC);
+        if (!call->slot)
+                client_queue_enter(&client->queue, call);
         DL_APPEND(client->calls, call);
-        client->n_calls++;
-        if (call->share)
-                call->share->n_calls++;
+        share->n_calls++;
         if (ret_call)
                 *ret_call = call;
         TAKE_PTR(call);
@@ -530,6 +515,10 @@ int client_async_new(sd_event *event, const ClientAsyncCallbacks *callbacks, Cli
         client->event = sd_event_ref(event);
         client->callbacks = *callbacks;
         client->retry_usec = RETRY_USEC;
+        client->own = client_share_new();
+        if (!client->own)
+                return -ENOMEM;
+        client->own->is_limited = false;
         r = sd_event_add_time(event, &client->timer, CLOCK_MONOTONIC, 0, RETRY_ACCURACY_USEC, on_attempt, client);
         if (r >= 0)
                 r = sd_event_add_exit(event, &client->exit, on_exit_loop, client);
@@ -551,6 +540,7 @@ ClientAsync *client_async_free(ClientAsync *client)
         sd_event_source_disable_unref(client->timer);
         sd_event_source_disable_unref(client->exit);
         sd_event_unref(client->event);
+        client_share_unref(client->own);
         free(client);
         return NULL;
 }

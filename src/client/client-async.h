@@ -13,19 +13,20 @@
 typedef struct ClientAsync ClientAsync;
 typedef struct ClientCall ClientCall;
 
-#define CLIENT_CALLS_MAX         4096U              /* under way or waiting for the daemon; further ones are refused */
-#define CLIENT_WAIT_USEC         (3 * USEC_PER_SEC) /* a call waits so long for a daemon that is away */
+#define CLIENT_WAIT_USEC         (3 * USEC_PER_SEC)  /* a call waits so long for a daemon that is away */
 #define CLIENT_CALL_TIMEOUT_USEC (30 * USEC_PER_SEC) /* and so long for the answer of one that is there */
 
-/* Calls on their way at a time; others wait for their turn. The bus refuses a connection's 129th that is not answered
- * yet; a few are its own, and those of asks_alone have some that no others take from them. */
+/* Calls on their way at a time; others wait for their turn. Those of asks_alone have some that no others take from
+ * them, and take none from others. The bus refuses a connection's 129th that is not answered yet; a few are its own.
+ */
 #define CLIENT_SENT_MAX       96U
-#define CLIENT_SENT_ALONE_MAX 112U
+#define CLIENT_SENT_ALONE_MAX 16U
 
-/* Calls that count together, since each keeps the daemon for long: so many of them are on their way at a time. Others
- * wait for their turn, and no call that is not of them waits for it. */
-#define CLIENT_SENT_SHARE_MAX  1U
-#define CLIENT_CALLS_SHARE_MAX 256U /* under way or waiting: none takes all places of CLIENT_CALLS_MAX */
+/* Calls that count together: so many of them are on their way at a time, and of those that keep the daemon for long so
+ * many. Shares take turns: nobody waits for more than what is on its way of each other one. */
+#define CLIENT_SENT_SHARE_MAX 16U
+#define CLIENT_SENT_LARGE_MAX 1U
+#define CLIENT_CALLS_MAX      4096U /* of a share, under way or waiting; further ones are refused */
 typedef struct ClientShare ClientShare;
 
 /* Return: one with a reference; NULL when out of memory. */
@@ -38,7 +39,7 @@ ClientShare *client_share_unref(ClientShare *share);
 /* How a call ended. All that it points to is borrowed, for the time of the callback. */
 typedef struct ClientAnswer {
         /* 0; -errno of a refusal's row; -EHOSTUNREACH: it was not done, for want of a daemon; -ETIMEDOUT: it may have
-         * been done, and nobody says so */
+         * been done, and nobody says so; -ECANCELED: it was not wanted any more when its turn came */
         int error;
         const Refusal *refusal; /* NULL: none of ours */
         const char *message;    /* the daemon's words, or NULL */
@@ -58,9 +59,12 @@ typedef struct ClientRequest {
         bool dictionary;         /* an argument a{sv}, of these options */
         const ClientOption *options;
         size_t n_options;
-        ClientShare *share; /* that it is of; NULL: none. A reference is taken. */
+        ClientShare *share; /* that it is of; NULL: the client's own. A reference is taken. */
+        bool is_large;      /* keeps the daemon for long */
         bool repeatable;    /* may be sent again when the daemon died over it */
         bool asks_alone;    /* starts no daemon, and all of it takes no longer than CLIENT_WAIT_USEC */
+        /* Asked before one is sent that has waited for its turn, with the callback's userdata; NULL: it is. */
+        bool (*is_wanted)(void *userdata);
 } ClientRequest;
 
 typedef struct ClientAsyncCallbacks {
@@ -103,7 +107,7 @@ bool client_async_is_up(const ClientAsync *client);
  *
  * It is sent to a daemon that is there only. One that is not is started, where the bus can, and waited for.
  *
- * Return: 0; -ENOBUFS (CLIENT_CALLS_MAX, CLIENT_CALLS_SHARE_MAX); -ENOMEM; errno of the event loop.
+ * Return: 0; -ENOBUFS (CLIENT_CALLS_MAX; never of asks_alone); -ENOMEM; errno of the event loop.
  */
 int client_async_call(ClientAsync *client, const ClientRequest *request, ClientAnswerCallback callback, void *userdata,
                       ClientCall **ret_call) _must_check_;

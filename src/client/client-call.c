@@ -11,8 +11,10 @@ ClientShare *client_share_new(void)
 {
         ClientShare *share = calloc(1, sizeof(*share));
 
-        if (share)
-                share->n_ref = 1;
+        if (!share)
+                return NULL;
+        share->n_ref = 1;
+        share->is_limited = true;
         return share;
 }
 
@@ -100,7 +102,7 @@ static int copy_option(const ClientOption *from, ClientOption *to)
         return to->name ? 0 : -ENOMEM;
 }
 
-int client_call_new(const ClientRequest *request, ClientCall **ret)
+int client_call_new(const ClientRequest *request, ClientShare *share, ClientCall **ret)
 {
         _cleanup_(client_call_freep) ClientCall *call = calloc(1, sizeof(*call));
 
@@ -114,9 +116,11 @@ int client_call_new(const ClientRequest *request, ClientCall **ret)
         call->with_number = request->number;
         call->number = request->number ? *request->number : 0;
         call->dictionary = request->dictionary;
-        call->share = request->share ? client_share_ref(request->share) : NULL;
+        call->share = client_share_ref(share);
+        call->is_large = request->is_large;
         call->repeatable = request->repeatable;
         call->asks_alone = request->asks_alone;
+        call->is_wanted = request->is_wanted;
         if (!call->path || !call->interface || !call->member || (request->text && !call->text) ||
             (request->second_text && !call->second_text))
                 return -ENOMEM;

@@ -8,7 +8,14 @@
 struct ClientShare {
         unsigned n_ref;
         unsigned n_calls; /* under way or waiting */
-        unsigned n_sent;  /* of those, on their way */
+        bool is_limited;  /* in how many are on their way */
+
+        /* client-queue.c's */
+        ClientCall *small, *large; /* that wait, the oldest first */
+        unsigned n_sent;           /* on their way */
+        unsigned n_sent_large;     /* of those */
+        bool listed;               /* waits for its turn */
+        ClientShare *prev, *next;
 };
 
 struct ClientCall {
@@ -24,19 +31,25 @@ struct ClientCall {
         bool dictionary;
         ClientOption *options; /* their strings are ours */
         size_t n_options;
-        ClientShare *share; /* NULL: none; a reference */
+        ClientShare *share; /* a reference */
+        bool is_large;
         bool repeatable;
         bool asks_alone;
+        bool (*is_wanted)(void *userdata); /* or NULL */
         ClientAnswerCallback callback;
         void *userdata;
         usec_t begun_usec;   /* CLOCK_MONOTONIC */
         usec_t give_up_usec; /* CLOCK_MONOTONIC: while it waits for a daemon; 0: it has not begun to */
-        bool ready;          /* waits for its turn, and for nothing else */
         sd_bus_slot *slot;   /* NULL: waits */
+
+        /* client-queue.c's */
+        bool waits; /* for its turn, and for nothing else */
+        uint64_t ticket;
+        ClientCall *prev_waiting, *next_waiting;
 };
 
-/* A copy of all that is asked for. Return: 0; -ENOMEM. */
-int client_call_new(const ClientRequest *request, ClientCall **ret) _must_check_;
+/* A copy of all that is asked for. @share: that it is of; a reference is taken. Return: 0; -ENOMEM. */
+int client_call_new(const ClientRequest *request, ClientShare *share, ClientCall **ret) _must_check_;
 
 /* NULL is fine; returns NULL. */
 ClientCall *client_call_free(ClientCall *call);

@@ -105,11 +105,11 @@ static bool within_rate(Request *request)
         return false;
 }
 
-bool admission_check(Request *request, AuthResult result)
+static void refuse(Request *request, AuthResult result)
 {
         switch (result) {
         case AUTH_GRANTED:
-                return within_rate(request);
+                break;
         case AUTH_MISSING:
                 refuse_missing(request);
                 break;
@@ -133,7 +133,24 @@ bool admission_check(Request *request, AuthResult result)
                 surface_refuse(request, MHD_HTTP_BAD_REQUEST, "The request has more than one key, token or session");
                 break;
         }
+}
+
+bool admission_check(Request *request, AuthResult result)
+{
+        if (result == AUTH_GRANTED)
+                return within_rate(request);
+        refuse(request, result);
         return false;
+}
+
+void admission_refuse_ended(Request *request)
+{
+        const TokenKey *token_key = request->principal->token_key;
+
+        if (token_key)
+                refuse(request, token_key->gone ? AUTH_BAD_TOKEN : AUTH_OLD_TOKEN);
+        else
+                refuse(request, request->by_cookie ? AUTH_EXPIRED : AUTH_UNKNOWN);
 }
 
 /* ---- Requests that another site's page makes a browser send */
@@ -202,8 +219,9 @@ void admission_enter(Request *request, AuthResult result)
 
 void admission_enter_again(Request *request)
 {
-        if (auth_is_valid(request->principal))
+        /* A session ends whatever has become of its key. */
+        if (request->route->ends_session || auth_is_valid(request->principal))
                 request->route->handle(request);
         else
-                refuse_unknown(request, REFUSAL_UNKNOWN, "Invalid or missing API key");
+                admission_refuse_ended(request);
 }

@@ -13,6 +13,9 @@ bool admission_check(Request *request, AuthResult result) _must_check_;
 /* Lets it in to its route, if that is for its sender; a large body may come before that. An AuthDone. */
 void admission_enter(Request *request, AuthResult result);
 
+/* What it was let in with is not valid any more: in the words of that. */
+void admission_refuse_ended(Request *request);
+
 /* Its body has come: its key may not be valid any more. */
 void admission_enter_again(Request *request);
 

@@ -145,7 +145,7 @@ void answers_describe(Request *request, const char *member, const ClientOption *
         ChangesState state;
         Asked *asked;
 
-        call.share = backend_turn(request, is_large);
+        call.is_large = is_large;
         asked = answers->reader && changes_read(answers->reader, &state) ? asked_new(&state, member, options, n)
                                                                          : NULL;
         if (!asked) {

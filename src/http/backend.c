@@ -6,10 +6,24 @@
 
 #include "base/log.h"
 #include "base/string-util.h"
+#include "http/admission.h"
 #include "http/app.h"
 #include "http/auth.h"
 #include "http/server.h"
 #include "http/surface.h"
+
+/* It may have waited for its turn longer than the key was valid. */
+static bool has_ended(const Request *request)
+{
+        return !request->changed && request->principal && !auth_is_valid(request->principal);
+}
+
+static bool is_wanted(void *userdata)
+{
+        const Request *request = userdata;
+
+        return !has_ended(request) && !server_has_gone(request);
+}
 
 static void on_answer(const ClientAnswer *answer, void *userdata)
 {
@@ -18,9 +32,8 @@ static void on_answer(const ClientAnswer *answer, void *userdata)
 
         request->call = NULL;
         request->changed |= request->changes && answer->error >= 0;
-        /* It may have waited for its turn longer than the key was valid. */
-        if (answer->error >= 0 && !request->changed && request->principal && !auth_is_valid(request->principal))
-                backend_refuse(request, &(ClientAnswer){ .error = -ENOKEY });
+        if ((answer->error >= 0 || answer->error == -ECANCELED) && has_ended(request))
+                admission_refuse_ended(request);
         else
                 request->next(request, answer);
         server_turn(server);
@@ -29,11 +42,14 @@ static void on_answer(const ClientAnswer *answer, void *userdata)
 void backend_call(Request *request, const ClientRequest *call,
                   void (*next)(Request *request, const ClientAnswer *answer))
 {
+        ClientRequest asked = *call;
         int r;
 
         request->next = next;
         request->changes = !call->repeatable;
-        r = client_async_call(request->app->client, call, on_answer, request, &request->call);
+        asked.share = request->principal ? request->principal->allowance->calls : NULL;
+        asked.is_wanted = is_wanted;
+        r = client_async_call(request->app->client, &asked, on_answer, request, &request->call);
         if (r < 0)
                 backend_refuse(request, &(ClientAnswer){ .error = r });
 }
@@ -141,8 +157,18 @@ void backend_refuse(Request *request, const ClientAnswer *answer)
                 surface_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "Service is unavailable");
                 return;
         }
+        if (!refusal && answer->error == -ECANCELED) {
+                /* Who has closed one side alone may still hear it. */
+                request_add_header(request, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_SEC);
+                surface_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "The client has gone before its turn came");
+                return;
+        }
         if (!refusal)
                 refusal = refusal_by_errno(answer->error);
+        if (refusal->error == ENOKEY && request->principal) {
+                admission_refuse_ended(request);
+                return;
+        }
         if (refusal->error == EIO || refusal->error == EACCES)
                 (void) log_error_errno(answer->error, "The daemon refuses: %s", answer->message ?: "-");
         status = refusal->http_status;
@@ -177,15 +203,10 @@ void backend_describe(Request *request, const char *member, const ClientOption *
         backend_call(request, &call, backend_pass);
 }
 
-ClientShare *backend_turn(const Request *request, bool is_large)
-{
-        return is_large ? request->principal->allowance->large_calls : NULL;
-}
-
-void backend_describe_list(Request *request, const char *member, const ClientOption *options, size_t n, uint64_t rows)
+void backend_describe_list(Request *request, const char *member, const ClientOption *options, size_t n, bool is_large)
 {
         ClientRequest call = backend_describes(member, options, n);
 
-        call.share = backend_turn(request, rows > LARGE_ROWS);
+        call.is_large = is_large;
         backend_call(request, &call, backend_pass);
 }

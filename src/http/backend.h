@@ -9,7 +9,8 @@
  * backend_call() - ask the daemon on behalf of a request
  * @next: given its answer, good or bad, unless the client goes away before
  *
- * Where the call cannot be made, the request is answered.
+ * It is of the share of whose request it is, and not sent where it had to wait and nobody wants it any more. Where the
+ * call cannot be made, the request is answered.
  */
 void backend_call(Request *request, const ClientRequest *call,
                   void (*next)(Request *request, const ClientAnswer *answer));
@@ -38,13 +39,10 @@ ClientRequest backend_describes(const char *member, const ClientOption *options,
 /* The same, and its answer passed on. */
 void backend_describe(Request *request, const char *member, const ClientOption *options, size_t n);
 
-/* What has more rows, or events that may have 16 KiB each, keeps the daemon so long that whoever asks has
- * CLIENT_SENT_SHARE_MAX of them done at a time. */
+/* What has more rows, or events or runs that may have 16 KiB each, keeps the daemon for long: ClientRequest.is_large.
+ */
 #define LARGE_ROWS   200U
 #define LARGE_EVENTS 50U
 
-/* The turn that a call of so much takes, for ClientRequest.share: NULL where it need not wait. Borrowed. */
-ClientShare *backend_turn(const Request *request, bool is_large);
-
-/* backend_describe() for a list that may have so many rows. */
-void backend_describe_list(Request *request, const char *member, const ClientOption *options, size_t n, uint64_t rows);
+/* backend_describe() for what may be large. */
+void backend_describe_list(Request *request, const char *member, const ClientOption *options, size_t n, bool is_large);

@@ -13,15 +13,15 @@ Allowance *allowance_new(void)
         if (!allowance)
                 return NULL;
         allowance->n_ref = 1;
-        allowance->large_calls = client_share_new();
-        return allowance->large_calls ? allowance : allowance_unref(allowance);
+        allowance->calls = client_share_new();
+        return allowance->calls ? allowance : allowance_unref(allowance);
 }
 
 Allowance *allowance_unref(Allowance *allowance)
 {
         if (!allowance || --allowance->n_ref > 0)
                 return NULL;
-        client_share_unref(allowance->large_calls);
+        client_share_unref(allowance->calls);
         free(allowance);
         return NULL;
 }

@@ -17,8 +17,8 @@ typedef struct Allowance {
         unsigned n_ref;
         TokenBucket requests;
         unsigned n_streams;
-        ClientShare *large_calls; /* what is asked of the daemon for them */
-        QuietLog log; /* of its refusals, by their reasons */
+        ClientShare *calls; /* what is asked of the daemon for them */
+        QuietLog log;       /* of its refusals, by their reasons */
 } Allowance;
 
 Allowance *allowance_new(void) _must_check_;

@@ -64,7 +64,7 @@ static void describe_runs(Request *request, const RunsQuery *query, const char *
         options[n++] = (ClientOption){ .name = "source", .type = 's', .s = query->source };
         if (query->limit > 0)
                 options[n++] = (ClientOption){ .name = "limit", .type = 'u', .u = (uint32_t) query->limit };
-        backend_describe_list(request, "DescribeRuns", options, n, query->limit);
+        backend_describe_list(request, "DescribeRuns", options, n, query->limit > LARGE_EVENTS);
 }
 
 /* ---- Reading */
@@ -268,7 +268,7 @@ static void post_events(Request *request)
                                      .dictionary = true,
                                      .options = options,
                                      .n_options = ELEMENTSOF(options),
-                                     .share = backend_turn(request, *n > LARGE_EVENTS),
+                                     .is_large = *n > LARGE_EVENTS,
                      },
                      on_reported);
 }

@@ -164,7 +164,7 @@ static void list_connections(Request *request)
                                        .s = target_get(&request->target, "provider") };
         options[n++] = (ClientOption){ .name = "page", .type = 's', .s = target_get(&request->target, "cursor") };
         options[n++] = (ClientOption){ .name = "limit", .type = 'u', .u = (uint32_t) limit };
-        backend_describe_list(request, "DescribeConnections", options, n, limit);
+        backend_describe_list(request, "DescribeConnections", options, n, limit > LARGE_ROWS);
 }
 
 static void get_connection(Request *request)
@@ -238,7 +238,8 @@ static bool reconnect_body(Request *request, ReconnectBody *ret)
                 return true;
         if (!surface_body(request, json_type_object, &body))
                 return false;
-        json_object_object_foreach(body, key, value) {
+        json_object_object_foreach(body, key, value)
+        {
                 (void) value;
                 if (!streq(key, "done") && !streq(key, "consentExpiresAt")) {
                         surface_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT,

@@ -55,10 +55,8 @@ static void describe_run(Request *request, void (*next)(Request *request, const 
                 { .name = "id", .type = 's', .s = request->arguments[0] },
                 { .name = "user", .type = 's', .s = bound_user(request) },
         };
-        ClientRequest call = backend_describes("DescribeRuns", options, ELEMENTSOF(options));
+        const ClientRequest call = backend_describes("DescribeRuns", options, ELEMENTSOF(options));
 
-        /* With its events. */
-        call.share = backend_turn(request, true);
         backend_call(request, &call, next);
 }
 

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -42,6 +43,13 @@ int server_dup_socket(const Request *request)
         int fd = fcntl(request->connection->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 
         return fd < 0 ? -errno : fd;
+}
+
+bool server_has_gone(const Request *request)
+{
+        struct pollfd poll_fd = { .fd = request->connection->fd, .events = POLLRDHUP };
+
+        return poll(&poll_fd, 1, 0) > 0;
 }
 
 /* Answered by other means than libmicrohttpd's, which would let the client send all of its body first, or cut it off

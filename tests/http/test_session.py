@@ -148,6 +148,16 @@ def test_sign_out_while_the_service_is_away(shim, daemon, cookie, reporter, is_k
     assert shim.request("DELETE", SESSION, headers=with_cookie(cookie, **PAGE)).status == 401
 
 
+def test_sign_out_with_a_body_while_the_service_is_away(shim, daemon, cookie, key):
+    """One that comes only when it is admitted: the key of the session is not known then, which is no reason to keep it."""
+    assert shim.stop() == 0
+    shim.start()
+    daemon.stop()
+    answer = shim.request("DELETE", SESSION, body="x" * 5000, headers=with_cookie(cookie, **PAGE))
+    assert answer.status == 204 and is_cleared(answer)
+    expect_ended(shim, cookie)
+
+
 @pytest.mark.parametrize("text", [
     "", "x", "x y\n", "x y 1\n", "all all\n", "all 1\n", "all all 1\nx all 1\n", "all all 1\n" + 64 * "0" + " x 1\n", "all all 1",
     "all x 1\n", "all all -1\n", "all all 99999999999999999999\n", 64 * "0" + " all 1\n",

@@ -2,6 +2,7 @@
 """Many clients at the same moment: the bus lets a connection have 128 calls under way, and whoever comes later waits."""
 
 import contextlib
+import http.client
 import json
 import threading
 
@@ -12,10 +13,10 @@ from server import ALICE
 from stand_in import KEY, StandIn, answer_of, ask
 
 SENT = 96  # CLIENT_SENT_MAX
-SENT_ALONE = 112  # CLIENT_SENT_ALONE_MAX
+SENT_ALONE = 16  # CLIENT_SENT_ALONE_MAX
 PRINCIPALS = 1024  # PRINCIPALS_MAX
-SHARE = 1  # CLIENT_SENT_SHARE_MAX
-SHARE_WAITING = 256  # CLIENT_CALLS_SHARE_MAX
+SHARE = 16  # CLIENT_SENT_SHARE_MAX
+LARGE = 1  # CLIENT_SENT_LARGE_MAX
 RECENT = f"/api/v1/users/{ALICE}/sync/recent?limit="
 RUN = "/v1/sync-runs/01980000-0000-7000-8000-000000000000"
 RUNS = "/v1/sync-runs"
@@ -27,11 +28,21 @@ def get(path, key=KEY):
     return [f"GET {path} HTTP/1.1", "Host: x", f"X-API-Key: {key}"]
 
 
+def other_key(n):
+    return f"sk-{n:032x}"
+
+
+def post(n, *headers):
+    body = json.dumps([{"run_id": "r", "provider": "p", "source": "upload", "stage": "fetching", "status": "in_progress"}] * n).encode()
+    return [f"POST /api/v1/users/{ALICE}/sync/events HTTP/1.1", "Host: x", *(headers or [f"X-API-Key: {KEY}"]),
+            f"Content-Length: {len(body)}"], body
+
+
 @contextlib.contextmanager
-def asking(shim, n, lines, body=b""):
+def asking(shim, n, lines, body=b"", local=False):
     """So many connections, each with this request on its way."""
     with contextlib.ExitStack() as stack:
-        ends = [stack.enter_context(shim.connect()) for _ in range(n)]
+        ends = [stack.enter_context(shim.connect(local)) for _ in range(n)]
         for end in ends:
             end.sendall("\r\n".join([*lines, "", ""]).encode() + body)
         yield ends
@@ -39,6 +50,12 @@ def asking(shim, n, lines, body=b""):
 
 def statuses(ends):
     return {int(end.recv(65536).split()[1]) for end in ends}
+
+
+def read_answer(end):
+    response = http.client.HTTPResponse(end)
+    response.begin()
+    return response.status, response.headers, json.loads(response.read())
 
 
 def test_many_at_once(new_shim, key, reporter):
@@ -61,6 +78,7 @@ class Slow(StandIn):
 
     def __init__(self, address):
         self.waiting = []
+        self.limits = []  # of what was heard
         self.n_heard = 0
         super().__init__(address)  # it may be called from here on
 
@@ -71,10 +89,11 @@ class Slow(StandIn):
             answers = {"DescribeBytes": ("(ay)", (b"{}\0",)), "DescribeStatistics": ("(s)", ("{}",)),
                        "ReportEventsWithOptions": ("(t)", (1,))}
             self.n_heard += 1
+            self.limits.append(invocation.get_parameters().unpack()[1].get("limit") if method == "DescribeBytes" else None)
             self.waiting.append((invocation, GLib.Variant(*answers[method])))
 
-    def answer(self):
-        invocation, value = self.waiting.pop(0)
+    def answer(self, which=0):
+        invocation, value = self.waiting.pop(which)
         invocation.return_value(value)
 
 
@@ -143,73 +162,110 @@ def expect_heard(shim, slow, n):
     assert slow.n_heard == n
 
 
+@contextlib.contextmanager
+def all_turns_taken(shim, slow):
+    """By as many keys as it takes."""
+    with contextlib.ExitStack() as stack:
+        ends = []
+        for n in range(SENT // SHARE):
+            ends += stack.enter_context(asking(shim, SHARE, get(RUNS, other_key(n))))
+            expect_heard(shim, slow, len(ends))
+        assert len(ends) == SENT
+        yield ends
+
+
+def answer_all(slow, n):
+    for _ in range(n):
+        wait_for(lambda: slow.waiting, "a call")
+        slow.answer()
+
+
 def test_so_many_are_on_their_way(new_shim, slow):
     """At the limit and above. A client that goes away makes no room as long as the bus counts its call."""
     shim = new_shim(SETTINGS)
-    lines = get(RUNS)
-    with asking(shim, SENT, lines) as ends:
+    with all_turns_taken(shim, slow) as ends, asking(shim, 2, get(RUNS)) as later:
         expect_heard(shim, slow, SENT)
-        with asking(shim, 2, lines) as later:
-            expect_heard(shim, slow, SENT)
-            ends[0].close()
-            expect_heard(shim, slow, SENT)
+        ends[0].close()
+        expect_heard(shim, slow, SENT)
+        slow.answer()
+        expect_heard(shim, slow, SENT + 1)
+        slow.answer()
+        expect_heard(shim, slow, SENT + 2)
+        while slow.waiting:
             slow.answer()
-            expect_heard(shim, slow, SENT + 1)
-            slow.answer()
-            expect_heard(shim, slow, SENT + 2)
-            while slow.waiting:
-                slow.answer()
-            assert statuses(ends[1:]) == statuses(later) == {200}
+        assert statuses(ends[1:]) == statuses(later) == {200}
 
 
 def test_so_many_with_those_that_wait_for_nothing(new_shim, slow):
     """Where all turns are taken, metrics have some of their own."""
     shim = new_shim(SETTINGS + "[Server]\nMetricsWithoutKey=yes\n")
-    head = [" HTTP/1.1", "Host: x", f"X-API-Key: {KEY}"]
-    with asking(shim, SENT, [f"GET {RUNS}{head[0]}", *head[1:]]) as ends:
-        expect_heard(shim, slow, SENT)
-        with asking(shim, SENT_ALONE - SENT + 1, [f"GET /metrics{head[0]}", *head[1:]]) as others:
-            wait_for(lambda: slow.n_heard == SENT_ALONE, "those that have turns of their own")
+    with all_turns_taken(shim, slow) as ends, asking(shim, SENT_ALONE + 1, get("/metrics")) as others:
+        wait_for(lambda: slow.n_heard == SENT + SENT_ALONE, "those that have turns of their own")
+        slow.answer(SENT)
+        wait_for(lambda: slow.n_heard == SENT + SENT_ALONE + 1, "the one above")
+        while slow.waiting:
             slow.answer()
-            wait_for(lambda: slow.n_heard == SENT_ALONE + 1, "the one above")
-            while slow.waiting:
-                slow.answer()
-            assert statuses(ends) == {200} and len(others) == SENT_ALONE - SENT + 1
+        assert statuses(ends) == {200} and len(others) == SENT_ALONE + 1
+
+
+@pytest.mark.parametrize("path", [RUNS, RUN, LIST + "50"])
+def test_so_many_of_a_key(new_shim, slow, path):
+    """At the limit and above; others' come at once."""
+    shim = new_shim(SETTINGS)
+    with asking(shim, SHARE + 2, get(path)) as ends:
+        expect_heard(shim, slow, SHARE)
+        with asking(shim, 1, get(path, other_key(1))) as other:
+            expect_heard(shim, slow, SHARE + 1)
+            slow.answer()
+            expect_heard(shim, slow, SHARE + 2)
+            answer_all(slow, SHARE + 2)
+            assert statuses(ends) == statuses(other) == {200}
+
+
+def test_keys_take_turns(new_shim, slow):
+    """Whoever has most waiting is not before who came later with little."""
+    shim = new_shim(SETTINGS)
+    assert answer_of(ask(shim, "GET", "/v1/session")).status == 200  # it is known from here on
+    with all_turns_taken(shim, slow), asking(shim, 3, get(RUNS + "?limit=3", other_key(0))), \
+         asking(shim, 1, get(RUNS + "?limit=7")):
+        expect_heard(shim, slow, SENT)
+        for n in range(2):
+            slow.answer()
+            expect_heard(shim, slow, SENT + n + 1)
+        assert 7 in slow.limits
 
 
 @pytest.mark.parametrize(("large", "small_one"), [
-    (LIST + "201", LIST + "200"), (LIST + "10000", LIST + "200"), ("/v1/connections", RUNS), (RECENT + "51", RECENT + "50"), (RUN, RUNS)])
+    (LIST + "51", LIST + "50"), (LIST + "10000", LIST + "50"), ("/v1/connections", RUNS), (RECENT + "51", RECENT + "50")])
 def test_so_many_large_answers_of_a_key(new_shim, slow, large, small_one):
     """They are told one after the other, and hold up nothing else: neither other requests of the key nor lists of another."""
     shim = new_shim(SETTINGS)
-    with asking(shim, SHARE, get(large)) as first:
-        expect_heard(shim, slow, SHARE)
+    with asking(shim, LARGE, get(large)) as first:
+        expect_heard(shim, slow, LARGE)
         with asking(shim, 3, get(large)) as later:
-            expect_heard(shim, slow, SHARE)
-            with asking(shim, 3, get(small_one)) as small, asking(shim, 3, get(large, KEY[:-1] + "f")) as others:
-                expect_heard(shim, slow, SHARE + 3 + SHARE)
+            expect_heard(shim, slow, LARGE)
+            with asking(shim, 3, get(small_one)) as small, asking(shim, 3, get(large, other_key(1))) as others:
+                expect_heard(shim, slow, LARGE + 3 + LARGE)
                 # Who has gone counts as long as the daemon works for him.
                 first[0].close()
-                expect_heard(shim, slow, SHARE + 3 + SHARE)
+                expect_heard(shim, slow, LARGE + 3 + LARGE)
                 slow.answer()
-                expect_heard(shim, slow, SHARE + 3 + SHARE + 1)
-                for _ in range(SHARE + 3 + 3 + 3 - 1):
-                    wait_for(lambda: slow.waiting, "a call")
-                    slow.answer()
+                expect_heard(shim, slow, LARGE + 3 + LARGE + 1)
+                answer_all(slow, LARGE + 3 + 3 + 3 - 1)
                 assert statuses(later) == statuses(small) == statuses(others) == {200}
-            assert slow.n_heard == SHARE + 3 + 3 + 3
+            assert slow.n_heard == LARGE + 3 + 3 + 3
 
 
 def test_large_lists_over_the_end_of_the_daemon(new_shim, bus, slow):
     """Those that it has not answered are told by the next one, one after the other as before."""
     shim = new_shim(SETTINGS)
     with asking(shim, 5, get(LIST + "1000")) as ends:
-        expect_heard(shim, slow, SHARE)
+        expect_heard(shim, slow, LARGE)
         slow.close()
         after = Slow(bus.address)
-        expect_heard(shim, after, SHARE)
+        expect_heard(shim, after, LARGE)
         for n in range(5):
-            wait_for(lambda: len(after.waiting) == min(SHARE, 5 - n), "calls")
+            wait_for(lambda: len(after.waiting) == min(LARGE, 5 - n), "calls")
             after.answer()
         assert statuses(ends) == {200}
         assert after.n_heard == 5
@@ -218,46 +274,67 @@ def test_large_lists_over_the_end_of_the_daemon(new_shim, bus, slow):
 
 def test_so_many_large_reports_of_a_key(new_shim, slow):
     """Of more than 50 events; smaller ones do not wait for them."""
-    def post(n):
-        body = json.dumps([{"run_id": "r", "provider": "p", "source": "upload", "stage": "fetching", "status": "in_progress"}] * n).encode()
-        return [f"POST /api/v1/users/{ALICE}/sync/events HTTP/1.1", "Host: x", f"X-API-Key: {KEY}", f"Content-Length: {len(body)}"], body
-
     shim = new_shim(SETTINGS)
     with asking(shim, 3, *post(51)) as large:
-        expect_heard(shim, slow, SHARE)
+        expect_heard(shim, slow, LARGE)
         with asking(shim, 3, *post(50)) as small:
-            expect_heard(shim, slow, SHARE + 3)
-            for _ in range(6):
-                wait_for(lambda: slow.waiting, "a call")
-                slow.answer()
+            expect_heard(shim, slow, LARGE + 3)
+            answer_all(slow, 6)
             assert statuses(large) == statuses(small) == {201}
 
 
-def test_so_many_of_a_key_wait(new_shim, slow):
-    """At the limit and above: one key does not take the places of all."""
+def test_who_has_gone_has_no_turn(new_shim, slow):
+    """Nothing is done for those who went while they waited, over AF_UNIX, where that is known at once."""
     shim = new_shim(SETTINGS)
-    with asking(shim, SHARE_WAITING, get(LIST + "1000")) as ends:
-        expect_heard(shim, slow, SHARE)
-        with asking(shim, 1, get(LIST + "1000")) as above, asking(shim, 1, get(LIST + "1000", KEY[:-1] + "f")) as other:
-            assert statuses(above) == {429}
-            expect_heard(shim, slow, SHARE + SHARE)
-            for _ in range(SHARE_WAITING + 1):
-                wait_for(lambda: slow.waiting, "a call")
-                slow.answer()
-            assert statuses(ends) == statuses(other) == {200}
+    with asking(shim, LARGE, get(LIST + "1000")) as first:
+        expect_heard(shim, slow, LARGE)
+        with asking(shim, 20, get(LIST + "1000"), local=True) as waiting, asking(shim, 1, get(LIST + "1001")) as last:
+            expect_heard(shim, slow, LARGE)
+            for end in waiting:
+                end.close()
+            slow.answer()
+            expect_heard(shim, slow, LARGE + 1)
+            assert slow.limits[-1] == 1001
+            slow.answer()
+            assert statuses(first) == statuses(last) == {200}
+            assert slow.n_heard == LARGE + 1
 
 
 def test_a_key_that_is_revoked_while_its_requests_wait(new_shim, slow):
-    """What is answered after that is for nobody."""
+    """What is answered after that is for nobody, and what has not been asked yet is not asked."""
     shim = new_shim(SETTINGS)
     with asking(shim, 1, get(LIST + "1000")) as first, contextlib.ExitStack() as stack:
-        expect_heard(shim, slow, SHARE)
+        expect_heard(shim, slow, LARGE)
         later = stack.enter_context(asking(shim, 2, get(LIST + "1000")))
         slow.answer()
         assert statuses(first) == {200}
         wait_for(lambda: slow.waiting, "the next")
         slow.client.bus.emit_signal(None, "/org/syncrun1", "org.syncrun1.Manager", "ApiKeyRevoked", GLib.Variant("(s)", ("key",)))
-        for _ in range(2):
-            wait_for(lambda: slow.waiting, "a call")
+        slow.answer()
+        for end in later:
+            status, headers, body = read_answer(end)
+            assert (status, body) == (401, {"detail": "Invalid or missing API key"})
+            assert headers["WWW-Authenticate"].startswith("Bearer ")
+        assert slow.n_heard == 2
+        assert "Refused GET /api/v1/sync/runs from 127.0.0.1: unknown-key, key key." in shim.log()
+
+
+def test_a_session_that_ends_while_its_requests_wait(new_shim, slow):
+    """What it reports is not recorded any more."""
+    shim = new_shim(SETTINGS)
+    cookie = answer_of(ask(shim, "POST", "/v1/session", {"key": KEY})).headers["Set-Cookie"].partition(";")[0]
+    sent = [f"Cookie: {cookie}", "X-Syncrun-Page: 1"]
+    with asking(shim, LARGE, *post(51, *sent)) as first:
+        expect_heard(shim, slow, LARGE)
+        with asking(shim, 2, *post(51, *sent)) as later:
+            expect_heard(shim, slow, LARGE)
+            with asking(shim, 1, ["DELETE /v1/session HTTP/1.1", "Host: x", *sent]) as ending:
+                assert statuses(ending) == {204}
             slow.answer()
-        assert statuses(later) == {401}
+            assert statuses(first) == {201}
+            for end in later:
+                status, headers, body = read_answer(end)
+                assert (status, body) == (401, {"detail": "The session has ended"})
+                assert headers["WWW-Authenticate"].startswith("Bearer ")
+                assert headers["Set-Cookie"].startswith("syncrun_session=; ")
+            assert slow.n_heard == LARGE

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* See client-queue.h. Shares take turns, one call each. Within one they go in their order, but that what is large lets
+ * others pass where another large one is on its way. */
+
+#include "client/client-queue.h"
+
+#include <utlist.h>
+
+static void list_turn(ClientQueue *queue, ClientShare *share)
+{
+        if (share->listed)
+                return;
+        DL_APPEND(queue->turns, share);
+        share->listed = true;
+}
+
+static void unlist_turn(ClientQueue *queue, ClientShare *share)
+{
+        if (!share->listed)
+                return;
+        DL_DELETE(queue->turns, share);
+        share->listed = false;
+}
+
+static ClientCall **line_of(ClientQueue *queue, ClientCall *call)
+{
+        return call->asks_alone ? &queue->alone : call->is_large ? &call->share->large : &call->share->small;
+}
+
+void client_queue_enter(ClientQueue *queue, ClientCall *call)
+{
+        ClientCall **line = line_of(queue, call);
+
+        DL_APPEND2(*line, call, prev_waiting, next_waiting);
+        call->waits = true;
+        call->ticket = queue->n_tickets++;
+        if (!call->asks_alone)
+                list_turn(queue, call->share);
+}
+
+void client_queue_leave(ClientQueue *queue, ClientCall *call)
+{
+        ClientCall **line = line_of(queue, call);
+
+        if (!call->waits)
+                return;
+        DL_DELETE2(*line, call, prev_waiting, next_waiting);
+        call->waits = false;
+        if (!call->share->small && !call->share->large)
+                unlist_turn(queue, call->share);
+}
+
+static bool share_has_room(const ClientShare *share, bool is_large)
+{
+        return !share->is_limited ||
+               (share->n_sent < CLIENT_SENT_SHARE_MAX && (!is_large || share->n_sent_large < CLIENT_SENT_LARGE_MAX));
+}
+
+bool client_queue_has_room(const ClientQueue *queue, const ClientCall *call)
+{
+        if (call->asks_alone)
+                return queue->n_sent_alone < CLIENT_SENT_ALONE_MAX;
+        return queue->n_sent < CLIENT_SENT_MAX && share_has_room(call->share, call->is_large);
+}
+
+/* The older one of the two that are first. */
+static ClientCall *next_of_share(const ClientShare *share)
+{
+        ClientCall *small = share_has_room(share, false) ? share->small : NULL;
+        ClientCall *large = share_has_room(share, true) ? share->large : NULL;
+
+        if (small && large)
+                return small->ticket < large->ticket ? small : large;
+        return small ?: large;
+}
+
+ClientCall *client_queue_next(const ClientQueue *queue)
+{
+        ClientShare *share;
+        ClientCall *call;
+
+        if (queue->alone && client_queue_has_room(queue, queue->alone))
+                return queue->alone;
+        if (queue->n_sent >= CLIENT_SENT_MAX)
+                return NULL;
+        DL_FOREACH(queue->turns, share) {
+                call = next_of_share(share);
+                if (call)
+                        return call;
+        }
+        return NULL;
+}
+
+void client_queue_sent(ClientQueue *queue, ClientCall *call)
+{
+        ClientShare *share = call->share;
+
+        client_queue_leave(queue, call);
+        if (call->asks_alone) {
+                queue->n_sent_alone++;
+                return;
+        }
+        queue->n_sent++;
+        share->n_sent++;
+        share->n_sent_large += call->is_large;
+        if (share->listed) {
+                unlist_turn(queue, share);
+                list_turn(queue, share);
+        }
+}
+
+void client_queue_unsent(ClientQueue *queue, ClientCall *call)
+{
+        if (call->asks_alone) {
+                queue->n_sent_alone--;
+                return;
+        }
+        queue->n_sent--;
+        call->share->n_sent--;
+        call->share->n_sent_large -= call->is_large;
+}

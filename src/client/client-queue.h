@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Calls that wait for their turn, and those that are on their way: which of them is sent next. How it is sent, and
+ * what becomes of it, is client-async.c's business. */
+
+#include "client/client-call.h"
+
+typedef struct ClientQueue {
+        ClientShare *turns; /* shares with calls that wait, in the order of their turns */
+        ClientCall *alone;  /* that wait, of asks_alone */
+        unsigned n_sent;    /* on their way */
+        unsigned n_sent_alone;
+        uint64_t n_tickets; /* given out so far */
+} ClientQueue;
+
+/* It waits for its turn, and for nothing else. */
+void client_queue_enter(ClientQueue *queue, ClientCall *call);
+
+/* It does not wait any more, if it did. */
+void client_queue_leave(ClientQueue *queue, ClientCall *call);
+
+/* Whether there is room for one that does not wait, beside those on their way. */
+bool client_queue_has_room(const ClientQueue *queue, const ClientCall *call);
+
+/* The one that waits and is to be sent; NULL: there is none, or no room. */
+ClientCall *client_queue_next(const ClientQueue *queue);
+
+/* It is on its way; its share's turn is over. */
+void client_queue_sent(ClientQueue *queue, ClientCall *call);
+
+/* It is not any more. */
+void client_queue_unsent(ClientQueue *queue, ClientCall *call);
