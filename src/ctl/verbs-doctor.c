@@ -126,8 +126,7 @@ static void check_storage(Doctor *d)
         else
                 findings_add(&d->findings, "storage", FINDING_BAD,
                              "Make room, raise the quota, mount the disk writable, or bring the file back: the "
-                             "service "
-                             "goes on by itself. 'journalctl -xu syncrund' has more.",
+                             "service goes on by itself. 'journalctl -xu syncrund' has more.",
                              "The history cannot be written: %s.", error);
 }
 

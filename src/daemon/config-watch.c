@@ -47,13 +47,13 @@ static Folder *folder_free(Folder *folder)
 }
 DEFINE_TRIVIAL_CLEANUP_FUNC(Folder *, folder_free);
 
-static void forget_folders(ConfigWatch *watch)
+static void free_folders(Folder *folder)
 {
-        Folder *folder;
+        while (folder) {
+                Folder *next = folder->next;
 
-        while ((folder = watch->folders)) {
-                watch->folders = folder->next;
                 folder_free(folder);
+                folder = next;
         }
 }
 
@@ -186,9 +186,9 @@ static int add_dropin_folders(ConfigWatch *watch, const char *dir)
 
 int config_watch_refresh(ConfigWatch *watch)
 {
+        Folder *before = TAKE_PTR(watch->folders);
         int r = 0;
 
-        forget_folders(watch);
         STRV_FOREACH(dir, watch->dirs) {
                 if (!is_folder(*dir)) {
                         r = await_folder(watch, *dir);
@@ -197,10 +197,14 @@ int config_watch_refresh(ConfigWatch *watch)
                         if (r >= 0)
                                 r = add_dropin_folders(watch, *dir);
                 }
-                if (r < 0)
-                        break;
+                if (r < 0) { /* those of before are better than a part */
+                        free_folders(watch->folders);
+                        watch->folders = before;
+                        return r;
+                }
         }
-        return r;
+        free_folders(before);
+        return 0;
 }
 
 int config_watch_new(sd_event *event, char *const *dirs, void (*changed)(void *userdata), void *userdata,
@@ -231,7 +235,7 @@ ConfigWatch *config_watch_free(ConfigWatch *watch)
 {
         if (!watch)
                 return NULL;
-        forget_folders(watch);
+        free_folders(watch->folders);
         sd_event_source_disable_unref(watch->timer);
         strv_free(watch->dirs);
         sd_event_unref(watch->event);

@@ -116,13 +116,14 @@ static bool is_address(const char *host)
         return true;
 }
 
-static bool has(CURLU *parsed, CURLUPart part)
+/* Return: 1; 0; -ENOMEM. */
+static int has(CURLU *parsed, CURLUPart part)
 {
         char *text = NULL;
-        bool found = curl_url_get(parsed, part, &text, 0) == CURLUE_OK;
+        CURLUcode code = curl_url_get(parsed, part, &text, 0);
 
         curl_free(text);
-        return found;
+        return code == CURLUE_OUT_OF_MEMORY ? -ENOMEM : code == CURLUE_OK;
 }
 
 /* libcurl takes less for one, and undoes escapes: "https:/x", "https://127.0.0.1%2e/". What is looked at here is what
@@ -139,40 +140,51 @@ static bool is_plain(const char *url)
         return n > 0 && !memchr(host, '%', n) && !memchr(host, '\\', n);
 }
 
-/* No empty label, but for the last one of a name that ends with a dot; an address has none at all. */
-static bool is_host(const char *host)
+/* No empty label, but for the last one of a name that ends with a dot; an address has none at all. Return: 1; 0;
+ * -ENOMEM. */
+static int is_host(const char *host)
 {
+        _cleanup_free_ char *address = NULL;
         size_t n = strlen(host);
-        char *address;
-        bool found;
 
         if (host[0] == '.' || strstr(host, ".."))
-                return false;
+                return 0;
         if (n == 0 || host[n - 1] != '.')
-                return true;
+                return 1;
         address = strndup(host, n - 1);
-        found = !address || is_address(address);
-        free(address);
-        return !found;
+        return address ? !is_address(address) : -ENOMEM;
+}
+
+static int refuse_parsed(CURLUcode code, char **ret_why)
+{
+        return code == CURLUE_OUT_OF_MEMORY ? -ENOMEM : refuse(ret_why, "This is not a URL.");
 }
 
 static int check_parsed(const WebhookRules *rules, CURLU *parsed, char **ret_why)
 {
+        int has_user = has(parsed, CURLUPART_USER), has_password = has(parsed, CURLUPART_PASSWORD),
+            has_fragment = has(parsed, CURLUPART_FRAGMENT), host_is_good = 0, r = 0;
         char *scheme = NULL, *host = NULL;
-        int r = 0;
+        CURLUcode code;
 
-        if (curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-            curl_url_get(parsed, CURLUPART_HOST, &host, 0) != CURLUE_OK)
-                r = refuse(ret_why, "This is not a URL.");
+        code = curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0);
+        if (code == CURLUE_OK)
+                code = curl_url_get(parsed, CURLUPART_HOST, &host, 0);
+        if (code == CURLUE_OK)
+                host_is_good = is_host(host);
+        if (has_user < 0 || has_password < 0 || has_fragment < 0 || host_is_good < 0)
+                r = -ENOMEM;
+        else if (code != CURLUE_OK)
+                r = refuse_parsed(code, ret_why);
         else if (!streq(scheme, "https") && !streq(scheme, "http"))
                 r = refuse(ret_why, "The URL of a webhook begins with https://.");
         else if (streq(scheme, "http") && !rules->allow_http)
                 r = refuse(ret_why, "The URL of a webhook begins with https:// (AllowHTTP= is off).");
-        else if (has(parsed, CURLUPART_USER) || has(parsed, CURLUPART_PASSWORD))
+        else if (has_user || has_password)
                 r = refuse(ret_why, "The URL of a webhook has no user name and no password.");
-        else if (has(parsed, CURLUPART_FRAGMENT))
+        else if (has_fragment)
                 r = refuse(ret_why, "The URL of a webhook has no fragment (#).");
-        else if (!is_host(host))
+        else if (!host_is_good)
                 r = refuse(ret_why, "The host of this URL is neither a name nor an address.");
         else if (is_address(host) && !rules->allow_literals)
                 r = refuse(ret_why, "The URL of a webhook has a name for its host, no address "
@@ -185,6 +197,7 @@ static int check_parsed(const WebhookRules *rules, CURLU *parsed, char **ret_why
 int delivery_check_url(const WebhookRules *rules, const char *url, char **ret_why)
 {
         CURLU *parsed;
+        CURLUcode code;
         int r;
 
         if (strlen(url) > WEBHOOK_URL_MAX)
@@ -195,8 +208,10 @@ int delivery_check_url(const WebhookRules *rules, const char *url, char **ret_wh
         parsed = curl_url();
         if (!parsed)
                 return -ENOMEM;
-        if (!is_plain(url) || curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
-                r = refuse(ret_why, "This is not a URL.");
+        code = is_plain(url) ? curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME)
+                             : CURLUE_MALFORMED_INPUT;
+        if (code != CURLUE_OK)
+                r = refuse_parsed(code, ret_why);
         else
                 r = check_parsed(rules, parsed, ret_why);
         curl_url_cleanup(parsed);

@@ -74,6 +74,15 @@ static UnitLauncher *unit_launcher(Launcher *launcher)
         return container_of(launcher, UnitLauncher, base);
 }
 
+/* Unless there are units. */
+static void launcher_listen_no_more(UnitLauncher *launcher)
+{
+        if (launcher->units)
+                return;
+        launcher->properties_slot = sd_bus_slot_unref(launcher->properties_slot);
+        launcher->job_slot = sd_bus_slot_unref(launcher->job_slot);
+}
+
 /* Out of the tables: nothing is heard of it any more, and its connector may have another. */
 static void unit_detach(Unit *unit)
 {
@@ -83,13 +92,10 @@ static void unit_detach(Unit *unit)
                 return;
         HASH_DELETE(hh, launcher->units, unit);
         HASH_DELETE(hh_path, launcher->units_by_path, unit);
+        launcher_listen_no_more(launcher);
         unit->call = queued_call_forget(unit->call);
         unit_stop_forget(&unit->stop);
         unit->why = queued_call_forget(unit->why);
-        if (!launcher->units) {
-                launcher->properties_slot = sd_bus_slot_unref(launcher->properties_slot);
-                launcher->job_slot = sd_bus_slot_unref(launcher->job_slot);
-        }
 }
 
 static Unit *unit_free(Unit *unit)
@@ -369,6 +375,20 @@ static bool unit_look_for_end(int error, sd_bus_message *reply, void *userdata)
         return true;
 }
 
+static int unit_enter_tables(UnitLauncher *launcher, Unit *unit)
+{
+        HASH_ADD_KEYPTR(hh, launcher->units, unit->connector, strlen(unit->connector), unit);
+        if (unit->lost)
+                return -ENOMEM;
+        HASH_ADD_KEYPTR(hh_path, launcher->units_by_path, unit->path, strlen(unit->path), unit);
+        if (unit->lost) {
+                HASH_DELETE(hh, launcher->units, unit);
+                return -ENOMEM;
+        }
+        unit->launcher = launcher;
+        return 0;
+}
+
 static int unit_new(UnitLauncher *launcher, const char *connector, Unit **ret)
 {
         _cleanup_(unit_freep) Unit *unit = calloc(1, sizeof(Unit));
@@ -385,17 +405,12 @@ static int unit_new(UnitLauncher *launcher, const char *connector, Unit **ret)
         if (r < 0)
                 return r;
         r = launcher_listen(launcher);
-        if (r < 0)
+        if (r >= 0)
+                r = unit_enter_tables(launcher, unit);
+        if (r < 0) {
+                launcher_listen_no_more(launcher);
                 return r;
-        HASH_ADD_KEYPTR(hh, launcher->units, unit->connector, strlen(unit->connector), unit);
-        if (unit->lost)
-                return -ENOMEM;
-        HASH_ADD_KEYPTR(hh_path, launcher->units_by_path, unit->path, strlen(unit->path), unit);
-        if (unit->lost) {
-                HASH_DELETE(hh, launcher->units, unit);
-                return -ENOMEM;
         }
-        unit->launcher = launcher;
         unit->stop = (UnitStop) {
                 .pid1 = &launcher->pid1,
                 .name = unit->name,

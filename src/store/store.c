@@ -33,8 +33,7 @@ static const char *why_not(int error)
                 return "the quota on its disk is used up. Make room, or raise it; the service goes on by itself";
         case EFBIG:
                 return "it may not grow. Raise what limits a file's size, as LimitFSIZE=, or the disk does; the "
-                       "service "
-                       "goes on by itself";
+                       "service goes on by itself";
         case EROFS:
                 return "its disk is read-only. Mount it writable; the service goes on by itself";
         case EACCES:

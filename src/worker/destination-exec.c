@@ -193,6 +193,9 @@ static void read_output(ExecDestination *d, unsigned n_reads)
                                 handle_output(d, (JsonSlice) { line.data, line.size });
                 if (r == -EAGAIN)
                         return;
+                if (r < 0) /* a state or counts that it has told are lost, perhaps */
+                        call_ended(d, destination_error(&d->destination, r, "the output of %s cannot be read: %s",
+                                                        process_name(d->process), strerror(-r)));
                 if (r <= 0) {
                         d->out_source = sd_event_source_disable_unref(d->out_source);
                         d->out_fd = safe_close(d->out_fd);

@@ -96,9 +96,11 @@ static int read_tallies(SqliteDestination *d, int64_t run, Ledger *ledger)
                 return sqlite_error(d, r);
         (void) sqlite3_bind_int64(statement, 1, run);
         while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+                bool has_name = sqlite3_column_type(statement, 0) != SQLITE_NULL;
+                const char *name = (const char *) sqlite3_column_text(statement, 0);
                 LedgerAccount *row;
 
-                r = ledger_account(ledger, (const char *) sqlite3_column_text(statement, 0), &row);
+                r = has_name && !name ? -ENOMEM : ledger_account(ledger, name, &row);
                 if (r < 0)
                         break;
                 ledger_add(ledger, row, (uint64_t) sqlite3_column_int64(statement, 2), LEDGER_ADDED);
@@ -267,7 +269,7 @@ int sqlite_next_unsettled(Destination *destination, char **ret_run_id, Ledger *r
         code = sqlite3_step(statement);
         if (code == SQLITE_ROW) {
                 run = sqlite3_column_int64(statement, 0);
-                run_id = strdup((const char *) sqlite3_column_text(statement, 1));
+                run_id = item_db_text(statement, 1);
         }
         (void) sqlite3_reset(statement);
         r = item_db_errno(code);

@@ -437,12 +437,14 @@ static int webhook_open(Destination *destination)
         if (r < 0)
                 return r;
         d->items.changed = on_changed;
-        d->origin = url_origin(context->url);
-        if (!d->origin)
-                return refuse(destination, -EINVAL, "Url=", "this is no address that something may be sent to");
         r = delivery_check_url(context->rules, context->url, &why);
+        if (r == -ENOMEM)
+                return r;
+        d->origin = url_origin(context->url);
         if (r < 0)
-                return r == -ENOMEM ? r : refuse(destination, r, d->origin, strna(why));
+                return refuse(destination, r, d->origin ?: "Url=", strna(why));
+        if (!d->origin) /* what has been checked has one */
+                return -ENOMEM;
         r = read_secret(d);
         return r < 0 ? r : open_outbox(d);
 }

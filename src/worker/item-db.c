@@ -291,7 +291,7 @@ int item_db_find_other(const ItemDb *db, const char *connector, char **ret)
         if (code == SQLITE_OK)
                 code = sqlite3_step(statement);
         if (code == SQLITE_ROW) {
-                *ret = strdup((const char *) sqlite3_column_text(statement, 0));
+                *ret = item_db_text(statement, 0);
                 r = *ret ? 0 : -ENOMEM;
         }
         (void) sqlite3_finalize(statement);
@@ -486,6 +486,13 @@ int item_db_run(ItemDb *db, sqlite3_stmt *statement)
 
         (void) sqlite3_reset(statement);
         return item_db_errno(code);
+}
+
+char *item_db_text(sqlite3_stmt *statement, int column)
+{
+        const char *text = (const char *) sqlite3_column_text(statement, column);
+
+        return text ? strdup(text) : NULL;
 }
 
 int item_db_do(ItemDb *db, ItemStatement number)

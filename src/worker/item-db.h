@@ -139,6 +139,9 @@ int item_db_statement(ItemDb *db, ItemStatement number, sqlite3_stmt **ret) _mus
 /** item_db_run() - step a statement that gives no rows, and reset it. Return: 0; as item_db_errno(). */
 int item_db_run(ItemDb *db, sqlite3_stmt *statement) _must_check_;
 
+/** item_db_text() - a copy of the text in a column of the row; NULL: without memory, SQLite's too */
+char *item_db_text(sqlite3_stmt *statement, int column) _must_check_;
+
 /** item_db_do() - item_db_statement() and item_db_run() of one without parameters */
 int item_db_do(ItemDb *db, ItemStatement number) _must_check_;
 

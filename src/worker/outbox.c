@@ -99,7 +99,7 @@ static int find_stream(ItemDb *db, Chunk *chunk)
         code = sqlite3_step(statement);
         if (code == SQLITE_ROW) {
                 chunk->stream_id = sqlite3_column_int64(statement, 0);
-                chunk->stream = strdup((const char *) sqlite3_column_text(statement, 1));
+                chunk->stream = item_db_text(statement, 1);
         }
         r = item_db_errno(code);
         (void) sqlite3_reset(statement);
@@ -240,8 +240,8 @@ int outbox_first(ItemDb *db, OutboxDelivery *ret)
         code = sqlite3_step(statement);
         if (code == SQLITE_ROW) {
                 delivery.key = sqlite3_column_int64(statement, 0);
-                delivery.id = strdup((const char *) sqlite3_column_text(statement, 1));
-                delivery.body = strdup((const char *) sqlite3_column_text(statement, 2));
+                delivery.id = item_db_text(statement, 1);
+                delivery.body = item_db_text(statement, 2);
         }
         r = item_db_errno(code);
         (void) sqlite3_reset(statement);
@@ -318,7 +318,7 @@ static int find_untold_run(ItemDb *db, const char *run_id, char **ret)
         (void) sqlite3_bind_text(statement, 1, run_id, -1, SQLITE_STATIC);
         code = sqlite3_step(statement);
         if (code == SQLITE_ROW)
-                *ret = strdup((const char *) sqlite3_column_text(statement, 0));
+                *ret = item_db_text(statement, 0);
         r = item_db_errno(code);
         (void) sqlite3_reset(statement);
         if (r < 0 || code != SQLITE_ROW)
@@ -342,11 +342,15 @@ int outbox_untold_attempts(ItemDb *db, const char *run_id, char **ret_run_id, ch
         (void) sqlite3_bind_text(statement, 1, untold, -1, SQLITE_STATIC);
         (void) sqlite3_bind_int(statement, 2, DELIVERIES_REPORT_MAX);
         while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+                const char *attempt = (const char *) sqlite3_column_text(statement, 1);
+
+                if (!attempt)
+                        break;
                 buffer_append_char(&json, json.size == 0 ? '[' : ',');
-                buffer_append_string(&json, (const char *) sqlite3_column_text(statement, 1));
+                buffer_append_string(&json, attempt);
                 *ret_last = sqlite3_column_int64(statement, 0);
         }
-        r = item_db_errno(code);
+        r = code == SQLITE_ROW ? -ENOMEM : item_db_errno(code);
         (void) sqlite3_reset(statement);
         buffer_append_char(&json, ']');
         if (r >= 0)

@@ -45,6 +45,7 @@ typedef struct Reconnector {
 
         char *message; /* the program's last line, or why it did not run */
         usec_t consent_expires_usec;
+        bool out_of_memory; /* a line of it was lost that matters */
         ReconnectResult stopped; /* why we ended it; _RECONNECT_RESULT_INVALID: we did not */
 } Reconnector;
 
@@ -135,6 +136,7 @@ static void take_line(Reconnector *r)
         bool is_over = false;
         const char *expires;
         char *text, *clean;
+        int k;
 
         r->line[r->n_line] = '\0';
         r->n_line = 0;
@@ -142,7 +144,10 @@ static void take_line(Reconnector *r)
         if (isempty(text))
                 return;
         expires = startswith(text, EXPIRES_PREFIX);
-        if (expires && point_in_time_parse(expires, &point) >= 0) {
+        k = expires ? point_in_time_parse(expires, &point) : -EINVAL;
+        if (k == -ENOMEM)
+                r->out_of_memory = true; /* it is reconnected, but until when is lost */
+        if (k >= 0) {
                 usec_t usec = point_in_time_usec(&point);
 
                 point_in_time_done(&point);
@@ -314,8 +319,8 @@ static int run(Reconnector *r)
         while (read_output(r))
                 ;
         take_line(r);
-        if (k < 0)
-                return k;
+        if (k < 0 || r->out_of_memory)
+                return k < 0 ? k : -ENOMEM;
         return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 }
 

@@ -55,13 +55,14 @@ int settle_remember(const char *state_directory, const char *path)
 
         if (!file)
                 return -ENOMEM;
-        if (settle_recall(state_directory, &before) >= 0) {
+        r = settle_recall(state_directory, &before);
+        if (r >= 0) {
                 if (streq_null(before, path))
                         return 0;
                 r = note_former(state_directory, before);
-                if (r < 0)
-                        return r;
         }
+        if (r < 0 && r != -ENOENT)
+                return r; /* else what is stored there would be forgotten */
         if (!path)
                 return unlink(file) < 0 && errno != ENOENT ? -errno : 0;
         return write_file_atomic(file, path, strlen(path), 0600);
