@@ -27,6 +27,7 @@ MSG_UNIT_PROCESS_EXIT = "98e322203f7a4ed290d09fe03c09fe15"  # systemd's own
 class Booted:
     wakes = True
     starting_sec = 0.3
+    batches = 5  # a run takes so much longer to start that kills would seldom meet one that stores items
     source = "/usr/local/bin/source"
 
     def __init__(self, folder, build):

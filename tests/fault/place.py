@@ -65,6 +65,7 @@ def find_workers(pids, program, wanted=lambda pid: True):
 class PrivatePlace:
     wakes = False  # nobody starts the daemon for a caller
     starting_sec = 0.06  # until it has done all that comes before the first call
+    batches = 1  # of what each connector fetches, as many times
     source = SOURCE
 
     def __init__(self, folder):

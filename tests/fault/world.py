@@ -25,14 +25,14 @@ SkippedRunsMaxPerConnector=infinity
 EventsMaxPerUser=infinity
 """
 
-# Command line and sections, by turns: by schedule, by hand, failing, long, with a follow-up, with a catch-up.
+# Batches, arguments and sections, by turns: by schedule, by hand, failing, long, with a follow-up, with a catch-up.
 KINDS = [
-    ("2 5", "[Schedule]\nEvery=2s\n"),
-    ("3 10", ""),
-    ("2 5 fail", "[Schedule]\nEvery=3s\n[Run]\nRetryMax=2\nRetrySec=100ms\n"),
-    ("20 20", "[Schedule]\nEvery=5s\n"),
-    ("4 5", "[Schedule]\nEvery=1s\nOverlap=queue\n"),
-    ("1 50", "[Schedule]\nOnCalendar=*:*:0/3\nPersistent=yes\n"),
+    ((2, 5), "[Schedule]\nEvery=2s\n"),
+    ((3, 10), ""),
+    ((2, 5, "fail"), "[Schedule]\nEvery=3s\n[Run]\nRetryMax=2\nRetrySec=100ms\n"),
+    ((20, 20), "[Schedule]\nEvery=5s\n"),
+    ((4, 5), "[Schedule]\nEvery=1s\nOverlap=queue\n"),
+    ((1, 50), "[Schedule]\nOnCalendar=*:*:0/3\nPersistent=yes\n"),
 ]
 
 
@@ -67,9 +67,10 @@ class World:
     # ---- Files
 
     def write_connector(self, index, description=""):
-        command, sections = KINDS[index % len(KINDS)]
-        self.place.config.add(self.names[index], f"[Pipeline]\nExecPull={self.place.source} {command}\n{sections}", Provider=f"p{index % 5}",
-                        Description=description, User=USER.format(index % 7))
+        (batches, *size), sections = KINDS[index % len(KINDS)]
+        command = " ".join(map(str, [self.place.source, batches * self.place.batches, *size]))
+        self.place.config.add(self.names[index], f"[Pipeline]\nExecPull={command}\n{sections}", Provider=f"p{index % 5}",
+                              Description=description, User=USER.format(index % 7))
 
     # ---- Signals
 
