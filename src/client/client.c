@@ -47,6 +47,11 @@ const char *client_error_text(const ClientError *e)
 
 #define EXIT_NOT_ALLOWED 77 /* EX_NOPERM, as the refusal "NotAllowed" */
 
+/* PID 1 does not tell the bus that a unit failed to start: the bus waits, and says this. */
+#define NOT_ACTIVATED "org.freedesktop.DBus.Error.TimedOut"
+#define NOT_STARTED                                                                                             \
+        "The sync service could not be started. See 'systemctl status syncrund' and 'journalctl -u syncrund'."
+
 /* What a person can do about errors that come not from the daemon but from the way to it. */
 static const struct {
         const char *name;
@@ -60,8 +65,8 @@ static const struct {
         { SD_BUS_ERROR_NO_REPLY, CLIENT_EXIT_UNREACHABLE,
           "The sync service ended before it had answered. 'systemctl status syncrund' says why." },
         { SD_BUS_ERROR_TIMEOUT, CLIENT_EXIT_UNREACHABLE, UNANSWERED },
-        { "org.freedesktop.systemd1.LoadFailed", CLIENT_EXIT_UNREACHABLE,
-          "The sync service could not be started. See 'systemctl status syncrund' and 'journalctl -u syncrund'." },
+        { "org.freedesktop.systemd1.LoadFailed", CLIENT_EXIT_UNREACHABLE, NOT_STARTED },
+        { NOT_ACTIVATED, CLIENT_EXIT_UNREACHABLE, NOT_STARTED },
         { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, EXIT_NOT_ALLOWED,
           "This needs an administrator's permission, and there is nobody to ask. Try again with sudo." },
         { SD_BUS_ERROR_ACCESS_DENIED, EXIT_NOT_ALLOWED, "You are not permitted to do this. Try again with sudo." },
@@ -223,7 +228,8 @@ static int wait_for_service(Client *client, ClientError *e)
         if (r < 0)
                 return r;
         r = sd_bus_call(client->bus, m, client_answer_usec(), &error, NULL);
-        if (r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_TIMEOUT))
+        if (r < 0 && (sd_bus_error_has_name(&error, SD_BUS_ERROR_TIMEOUT) ||
+                      sd_bus_error_has_name(&error, NOT_ACTIVATED))) /* the call itself would wait as long again */
                 return fail(e, &error, r);
         client->answers = r >= 0;
         return 0;
