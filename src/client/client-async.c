@@ -199,18 +199,28 @@ static int send_call(ClientCall *call)
         return 0;
 }
 
-/* A callback may make calls and cancel others: after each, the queue is looked at anew. One that has waited for its
- * turn for so long was not begun. */
+/* Whether it ends here: one that has waited for its turn for so long was not begun. */
+static bool finish_stale(ClientCall *call, usec_t now)
+{
+        bool is_late = now - call->begun_usec >= CLIENT_CALL_TIMEOUT_USEC;
+
+        if (!is_late && (!call->is_wanted || call->is_wanted(call->userdata)))
+                return false;
+        finish_error(call, is_late ? -EHOSTUNREACH : -ECANCELED);
+        return true;
+}
+
+/* A callback may make calls and cancel others: after each, the queue is looked at anew. Where the newest goes first,
+ * the oldest ends when it is not wanted any more. */
 static void send_ready(ClientAsync *client)
 {
         ClientCall *call;
+        usec_t now;
 
-        while ((call = client_queue_next(&client->queue))) {
-                if (now_usec(CLOCK_MONOTONIC) - call->begun_usec >= CLIENT_CALL_TIMEOUT_USEC)
-                        finish_error(call, -EHOSTUNREACH);
-                else if (call->is_wanted && !call->is_wanted(call->userdata))
-                        finish_error(call, -ECANCELED);
-                else if (!client->bus || send_call(call) < 0)
+        while ((call = client_queue_next(&client->queue, now = now_usec(CLOCK_MONOTONIC)))) {
+                if (finish_stale(client_queue_oldest(&client->queue, call), now) || finish_stale(call, now))
+                        continue;
+                if (!client->bus || send_call(call) < 0)
                         wait_for_daemon(call);
         }
 }
@@ -264,7 +274,7 @@ int client_async_call(ClientAsync *client, const ClientRequest *request, ClientA
                 call->give_up_usec = usec_add(call->begun_usec, CLIENT_WAIT_USEC);
         /* Its line has none before it: that would be the next. */
         has_room = client_queue_has_room(&client->queue, call);
-        if (client->bus && has_room && !client_queue_next(&client->queue)) {
+        if (client->bus && has_room && !client_queue_next(&client->queue, call->begun_usec)) {
                 r = send_call(call);
                 if (r < 0 && r != -ENOTCONN && r != -ECONNRESET && r != -ENOBUFS)
                         return r;

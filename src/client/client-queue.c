@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* See client-queue.h. Shares take turns, one call each. Within one they go in their order, but that what is large lets
- * others pass where another large one is on its way. */
+/* See client-queue.h. Shares take turns, one call each. A share has a line of its large calls and one of the others,
+ * since those do not wait for another large one. */
 
 #include "client/client-queue.h"
 
@@ -64,18 +64,23 @@ bool client_queue_has_room(const ClientQueue *queue, const ClientCall *call)
         return queue->n_sent < CLIENT_SENT_MAX && share_has_room(call->share, call->is_large);
 }
 
-/* The older one of the two that are first. */
-static ClientCall *next_of_share(const ClientShare *share)
+static ClientCall *next_of_line(ClientCall *oldest, usec_t now)
+{
+        return now - oldest->begun_usec < CLIENT_PATIENCE_USEC ? oldest : oldest->prev_waiting;
+}
+
+/* Of the line that has waited longer. */
+static ClientCall *next_of_share(const ClientShare *share, usec_t now)
 {
         ClientCall *small = share_has_room(share, false) ? share->small : NULL;
         ClientCall *large = share_has_room(share, true) ? share->large : NULL;
 
-        if (small && large)
-                return small->ticket < large->ticket ? small : large;
-        return small ?: large;
+        if (small && (!large || small->ticket < large->ticket))
+                return next_of_line(small, now);
+        return large ? next_of_line(large, now) : NULL;
 }
 
-ClientCall *client_queue_next(const ClientQueue *queue)
+ClientCall *client_queue_next(const ClientQueue *queue, usec_t now)
 {
         ClientShare *share;
         ClientCall *call;
@@ -85,11 +90,16 @@ ClientCall *client_queue_next(const ClientQueue *queue)
         if (queue->n_sent >= CLIENT_SENT_MAX)
                 return NULL;
         DL_FOREACH(queue->turns, share) {
-                call = next_of_share(share);
+                call = next_of_share(share, now);
                 if (call)
                         return call;
         }
         return NULL;
+}
+
+ClientCall *client_queue_oldest(ClientQueue *queue, ClientCall *call)
+{
+        return *line_of(queue, call);
 }
 
 void client_queue_sent(ClientQueue *queue, ClientCall *call)

@@ -6,6 +6,10 @@
 
 #include "client/client-call.h"
 
+/* Where the oldest of a line has waited for so long, the newest goes first: clients that give up and ask again would
+ * otherwise all come to their turn when they are about to give up. */
+#define CLIENT_PATIENCE_USEC (2 * USEC_PER_SEC)
+
 typedef struct ClientQueue {
         ClientShare *turns; /* shares with calls that wait, in the order of their turns */
         ClientCall *alone;  /* that wait, of asks_alone */
@@ -23,8 +27,11 @@ void client_queue_leave(ClientQueue *queue, ClientCall *call);
 /* Whether there is room for one that does not wait, beside those on their way. */
 bool client_queue_has_room(const ClientQueue *queue, const ClientCall *call);
 
-/* The one that waits and is to be sent; NULL: there is none, or no room. */
-ClientCall *client_queue_next(const ClientQueue *queue);
+/* The one that waits and is to be sent; NULL: there is none, or no room. @now: CLOCK_MONOTONIC. */
+ClientCall *client_queue_next(const ClientQueue *queue, usec_t now);
+
+/* The one that has waited longest in the line of one that waits, or that itself. */
+ClientCall *client_queue_oldest(ClientQueue *queue, ClientCall *call);
 
 /* It is on its way; its share's turn is over. */
 void client_queue_sent(ClientQueue *queue, ClientCall *call);
