@@ -287,7 +287,7 @@ static int query_shim(AccessQuery *query, sd_bus_error *error)
 /* The caller is known. Return: 1, and the query is kept; 0 it is done; negative errno. */
 static int query_proceed(AccessQuery *query, sd_bus_error *error)
 {
-        if (caller_is_trusted(&query->caller))
+        if (caller_is_trusted(&query->caller) || (!query->action && !query->for_shim))
                 return MIN(query_grant(query, error), 0);
         return query->for_shim ? query_shim(query, error) : query_ask_polkit(query, error);
 }
@@ -367,6 +367,23 @@ int access_ask(Bus *bus, sd_bus_message *m, const AccessSubject *subject, Access
         if (r < 0)
                 return bus_refuse(error, r);
         query->for_shim = row->shim == SHIM_ALONE || subject->on_behalf;
+        r = query_begin(query, error);
+        if (r > 0)
+                TAKE_PTR(query);
+        return r < 0 ? r : 1;
+}
+
+int access_identify(Bus *bus, sd_bus_message *m, AccessGranted granted, sd_bus_error *error)
+{
+        const AccessSubject subject = {};
+        _cleanup_(query_freep) AccessQuery *query = NULL;
+        int r;
+
+        if (!sd_bus_message_get_sender(m))
+                return bus_refuse(error, -EACCES);
+        r = query_new(bus, m, NULL, &subject, granted, &query);
+        if (r < 0)
+                return bus_refuse(error, r);
         r = query_begin(query, error);
         if (r > 0)
                 TAKE_PTR(query);

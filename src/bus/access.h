@@ -74,5 +74,12 @@ typedef int (*AccessGranted)(Bus *bus, sd_bus_message *m, const Caller *caller, 
  */
 int access_ask(Bus *bus, sd_bus_message *m, const AccessSubject *subject, AccessGranted granted, sd_bus_error *error);
 
+/**
+ * access_identify() - call @granted when it is known who calls; everybody may
+ *
+ * Return: what a method handler returns.
+ */
+int access_identify(Bus *bus, sd_bus_message *m, AccessGranted granted, sd_bus_error *error);
+
 void access_init(Bus *bus);
 void access_free(Bus *bus);

@@ -42,6 +42,13 @@ struct Bus {
         Turns claimants;               /* calls of senders of whom PID 1 is asked whether they are the HTTP shim */
         struct AccessQuery *questions; /* calls about which polkit is asked */
         uint64_t n_questions;          /* that polkit has been asked */
+
+        Turns readers; /* users that ask for what is large */
+        struct Read *reads;
+        sd_bus_message *reading; /* the one that is being answered; borrowed */
+        sd_event_source *reads_idle, *reads_timer;
+        sd_bus_slot *departures; /* while more than one waits: of those that leave the bus */
+
         struct WorkerCheck *worker_checks;
         unsigned n_worker_checks_begun;
         struct TrustedWorker *trusted_workers;
@@ -63,6 +70,10 @@ extern const BusObject worker_object;
 extern const BusObject run_object;
 extern const BusObject connection_object;
 extern const BusObject log_control_object;
+
+/* sd-bus gives these to each object. */
+#define STANDARD_INTERFACES 3U
+extern const char *const standard_interfaces[STANDARD_INTERFACES];
 
 /* All of them; closed by NULL. */
 extern const BusObject *const bus_objects[];
@@ -88,8 +99,9 @@ extern const PropertyTable run_properties;
 extern const PropertyTable connector_properties;
 extern const PropertyTable connection_properties;
 
-/* GetManagedObjects(), as far as it is bounded. @ret_slots: room for two. Return: 0 or what sd-bus says. */
+/* GetManagedObjects(), bounded and in its turn. @ret_slots: room for two. Return: 0 or what sd-bus says. */
 int managed_objects_publish(Bus *bus, sd_bus_slot **ret_slots) _must_check_;
+int method_managed_objects(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* ---- Methods that more than one object has. */
 

@@ -9,6 +9,7 @@
 #include "bus/access.h"
 #include "bus/bus-error.h"
 #include "bus/bus-private.h"
+#include "bus/reads.h"
 #include "bus/sender.h"
 
 const BusObject *const bus_objects[] = {
@@ -40,6 +41,7 @@ Bus *bus_free(Bus *bus)
         while ((pending = bus->pendings))
                 pending_free(pending);
         access_free(bus);
+        reads_free(bus);
         workers_free(bus);
         senders_free(bus);
         emit_done(bus);
@@ -113,6 +115,9 @@ int bus_publish(Bus *bus, Engine *engine)
         int r;
 
         bus->engine = engine;
+        r = reads_publish(bus);
+        if (r < 0)
+                return r;
         bus->slots = calloc(2 * ELEMENTSOF(bus_objects) + 2, sizeof(sd_bus_slot *));
         if (!bus->slots)
                 return -ENOMEM;

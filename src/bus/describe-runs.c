@@ -8,6 +8,7 @@
 #include "bus/bus-error.h"
 #include "bus/describe-filter.h"
 #include "bus/manager-describe.h"
+#include "bus/reads.h"
 #include "engine/describe.h"
 #include "engine/views-redbark.h"
 #include "engine/views.h"
@@ -186,6 +187,13 @@ static int describe_redbark(Bus *bus, const RunsRequest *request, char **ret_jso
                                             ret_json);
 }
 
+static bool is_large(const RunsRequest *request)
+{
+        const RunFilter *filter = &request->filter;
+
+        return !request->id && filter->limit > (filter->with_accounts ? READ_LARGE_ACCOUNTS : READ_LARGE_ROWS);
+}
+
 int method_describe_runs(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         static int (*const describe[_VIEW_MAX])(Bus *, const RunsRequest *, char **) = {
@@ -205,7 +213,9 @@ int method_describe_runs(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 r = request_check(bus, &request, error);
         if (r >= 0 && request.view == VIEW_OPEN_WEARABLES && request.filter.user_id && request.check_user)
                 r = filter_user_is_known(bus, request.filter.user_id, error);
-        if (r < 0)
+        if (r >= 0 && is_large(&request))
+                r = read_waits(bus, m, error);
+        if (r != 0)
                 return r;
         r = describe[request.view](bus, &request, &json);
         if (r == -EINVAL)

@@ -12,8 +12,7 @@
 #include "bus/bus-private.h"
 #include "bus/manager-webhooks.h"
 
-/* sd-bus gives these to each object. */
-static const char *const standard_interfaces[] = {
+const char *const standard_interfaces[STANDARD_INTERFACES] = {
         "org.freedesktop.DBus.Peer",
         "org.freedesktop.DBus.Introspectable",
         "org.freedesktop.DBus.Properties",
@@ -75,14 +74,14 @@ void emit_object_added(Bus *bus, const BusObject *object, const char *id)
  * gone. */
 void emit_object_removed(Bus *bus, const BusObject *object, const char *id)
 {
-        char *interfaces[ELEMENTSOF(standard_interfaces) + OBJECT_INTERFACES_MAX + 1];
+        char *interfaces[STANDARD_INTERFACES + OBJECT_INTERFACES_MAX + 1];
         _cleanup_free_ char *path = NULL;
         size_t n = 0;
         int r;
 
         if (!bus->published)
                 return;
-        for (size_t i = 0; i < ELEMENTSOF(standard_interfaces); i++)
+        for (size_t i = 0; i < STANDARD_INTERFACES; i++)
                 interfaces[n++] = (char *) standard_interfaces[i];
         for (const BusObject *const *other = bus_objects; *other; other++)
                 if (streq((*other)->path, object->path))

@@ -6,6 +6,7 @@
 #include "bus/bus-error.h"
 #include "bus/describe-filter.h"
 #include "bus/manager-describe.h"
+#include "bus/reads.h"
 #include "engine/views.h"
 
 /* Bytes of JSON in one answer, but for one event in any case: the caller goes on after the last one. */
@@ -86,6 +87,9 @@ int method_list_events(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return r;
         if (request.bytes == 0 || request.bytes > LIST_EVENTS_BYTES_MAX)
                 return bus_refuse_text(error, -EINVAL, "bytes: 1 to %llu.", LIST_EVENTS_BYTES_MAX);
+        r = filter->limit > READ_LARGE_EVENTS ? read_waits(bus, m, error) : 0;
+        if (r != 0)
+                return r;
         filter->limit_bytes = filter->newest_first ? LIST_EVENTS_BYTES_MAX : request.bytes;
         r = engine_replay_events(bus->engine, filter, &replay);
         if (r < 0)

@@ -8,6 +8,7 @@
 #include "base/string-util.h"
 #include "bus/bus-error.h"
 #include "bus/describe-filter.h"
+#include "bus/reads.h"
 #include "engine/describe.h"
 #include "engine/statistics.h"
 #include "engine/views-redbark.h"
@@ -122,7 +123,9 @@ int method_describe_events(sd_bus_message *m, void *userdata, sd_bus_error *erro
                 r = filter_limit("limit", &filter->limit, &limits[request.view], error);
         if (r >= 0 && request.view == VIEW_OPEN_WEARABLES && filter->user_id)
                 r = filter_user_is_known(bus, filter->user_id, error);
-        if (r < 0)
+        if (r >= 0 && filter->limit > READ_LARGE_EVENTS)
+                r = read_waits(bus, m, error);
+        if (r != 0)
                 return r;
         if (request.view == VIEW_SYNCRUN)
                 r = engine_describe_events(bus->engine, filter, &json);
@@ -235,7 +238,9 @@ int method_describe_connectors(sd_bus_message *m, void *userdata, sd_bus_error *
                 r = filter_user(&request.filter.user_id, request.user, error);
         if (r >= 0)
                 r = connectors_request_check(&request, error);
-        if (r < 0)
+        if (r >= 0 && !request.filter.name && request.filter.limit > READ_LARGE_ROWS)
+                r = read_waits(bus, m, error);
+        if (r != 0)
                 return r;
         r = request.view == VIEW_REDBARK ? describe_redbark_connectors(bus, &request, &json)
                                          : engine_describe_connectors(bus->engine, &request.filter, &json);
@@ -281,7 +286,9 @@ int method_describe_connections(sd_bus_message *m, void *userdata, sd_bus_error 
                 r = filter_page(&request.filter.page, request.view, NAME_CURSOR_CONNECTIONS, request.page, error);
         if (r >= 0)
                 r = filter_limit("limit", &request.filter.limit, &limits, error);
-        if (r < 0)
+        if (r >= 0 && !request.filter.name && request.filter.limit > READ_LARGE_ROWS)
+                r = read_waits(bus, m, error);
+        if (r != 0)
                 return r;
         r = request.view == VIEW_REDBARK ? engine_view_redbark_connections(bus->engine, &request.filter, &json)
                                          : engine_describe_connections(bus->engine, &request.filter, &json);
@@ -322,7 +329,9 @@ int method_describe_users(sd_bus_message *m, void *userdata, sd_bus_error *error
         r = options_read(m, users_options, &request, NULL, error);
         if (r >= 0)
                 r = filter_limit("limit", &request.limit, &limits, error);
-        if (r < 0)
+        if (r >= 0 && request.limit > READ_LARGE_ROWS)
+                r = read_waits(bus, m, error);
+        if (r != 0)
                 return r;
         r = engine_describe_users(bus->engine, request.after, request.limit, &json);
         return reply_json(m, r, json, error);

@@ -65,21 +65,15 @@ static int list_append(sd_bus_message *m, char *const *list)
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-int property_append(const PropertyTable *table, const char *name, const void *object, sd_bus_message *reply)
+int property_append_row(const PropertyRow *row, const void *object, sd_bus_message *reply)
 {
         _cleanup_(property_value_done) PropertyValue value = { 0 };
-        size_t i = 0;
         int r;
 
-        while (i < table->n_rows && !streq(table->rows[i].name, name))
-                i++;
-        if (i == table->n_rows)
-                return -ENOENT;
-        r = read_row(&table->rows[i], object, &value);
+        r = read_row(row, object, &value);
         if (r < 0)
                 return r;
-
-        switch (table->rows[i].type[0]) {
+        switch (row->type[0]) {
         case 'a':
                 return list_append(reply, value.list);
         case 'b':
@@ -93,8 +87,17 @@ int property_append(const PropertyTable *table, const char *name, const void *ob
         case 's':
                 return text_append(reply, value.text);
         default:
-                return sd_bus_message_append_basic(reply, table->rows[i].type[0], strempty(value.text));
+                return sd_bus_message_append_basic(reply, row->type[0], strempty(value.text));
         }
+}
+
+int property_append(const PropertyTable *table, const char *name, const void *object, sd_bus_message *reply)
+{
+        size_t i = 0;
+
+        while (i < table->n_rows && !streq(table->rows[i].name, name))
+                i++;
+        return i < table->n_rows ? property_append_row(&table->rows[i], object, reply) : -ENOENT;
 }
 
 int property_bytes(const PropertyTable *table, const void *object, uint64_t *n_bytes)

@@ -45,6 +45,15 @@ int text_append(sd_bus_message *m, const char *text);
 /* Appends the value of property @name of @object. Return: 0; -ENOMEM; what sd-bus says. */
 int property_append(const PropertyTable *table, const char *name, const void *object, sd_bus_message *reply);
 
+/* Whether it is told with all others of its object; else (Accounts of a run) it has to be asked for. */
+static inline bool property_goes_with_others(const PropertyRow *row)
+{
+        return row->type[0] != 'a' || row->type[1] != '(';
+}
+
+/* As property_append(), of a row that goes with others. */
+int property_append_row(const PropertyRow *row, const void *object, sd_bus_message *reply);
+
 /* Adds the bytes that all properties of @object take in a message, or more. Return: 0; -ENOMEM. */
 int property_bytes(const PropertyTable *table, const void *object, uint64_t *n_bytes) _must_check_;
 
