@@ -135,6 +135,8 @@ class Machine:
         if "pids" not in self.hierarchies:
             (self.hierarchies["cgroup2"] / "cgroup.subtree_control").write_text("+pids")
             return
+        if "name=systemd" not in self.hierarchies:
+            raise MachineError("the controller of pids is mounted apart from cgroup2, without systemd's own hierarchy")
         self.unified = False
         self.joined += [self.hierarchies[name] / self.name for name in ("name=systemd", "pids")]
         init = Path(f"{self.root}/usr/lib/systemd/systemd")
