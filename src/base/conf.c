@@ -361,6 +361,19 @@ int conf_load_object(Conf *conf, char *const *dirs, const char *name, Diagnostic
         return r < 0 ? r : 1;
 }
 
+int conf_check_folders(char *const *dirs, const char **ret)
+{
+        STRV_FOREACH(path, dirs) {
+                _cleanup_(closedir_or_nullp) DIR *dir = opendir(*path);
+
+                if (!dir && errno != ENOENT && errno != ENOTDIR) {
+                        *ret = *path;
+                        return -errno;
+                }
+        }
+        return 0;
+}
+
 int conf_list_objects(char *const *dirs, const char *suffix, size_t max, char ***ret)
 {
         _cleanup_(found_list_done) FoundList list = {};

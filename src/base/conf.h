@@ -77,6 +77,15 @@ int conf_load_dropins(Conf *conf, char *const *dirs, const char *name, Diagnosti
 int conf_load_object(Conf *conf, char *const *dirs, const char *name, Diagnostics *d, char **ret_path) _must_check_;
 
 /**
+ * conf_check_folders() - whether each folder that is there can be read
+ * @ret: the first that cannot, borrowed from @dirs; set with an error only
+ *
+ * Context: blocks for opening the folders.
+ * Return: 0; errno of opening a folder that exists.
+ */
+int conf_check_folders(char *const *dirs, const char **ret) _must_check_;
+
+/**
  * conf_list_objects() - names with @suffix found in any of the folders, sorted, without doubles
  * @max:     most names to return
  * @ret:     strv of names without the suffix; set on success only; caller frees

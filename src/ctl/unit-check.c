@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/conf.h"
 #include "base/fd-util.h"
 #include "base/names.h"
 #include "base/string-util.h"
@@ -213,11 +214,13 @@ static bool is_configuration(const char *path)
 bool daemon_may_read(const char *path)
 {
         const struct passwd *user;
-        int status = 0;
+        int status = 0, how;
+        struct stat st;
         pid_t pid;
 
         if (!path || geteuid() != 0 || !isempty(getenv(SYNCRUN_ENV_BUS_ADDRESS)) || !is_configuration(path))
                 return true;
+        how = stat(path, &st) >= 0 && S_ISDIR(st.st_mode) ? R_OK | X_OK : R_OK;
         user = getpwnam(SYNCRUN_USER);
         if (!user)
                 return true;
@@ -227,8 +230,60 @@ bool daemon_may_read(const char *path)
                     setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
                     setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
                         _exit(EXIT_SUCCESS);
-                _exit(access(path, R_OK) < 0 && errno == EACCES ? EXIT_FAILURE : EXIT_SUCCESS);
+                _exit(access(path, how) < 0 && errno == EACCES ? EXIT_FAILURE : EXIT_SUCCESS);
         }
         return pid < 0 || TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) < 0 || !WIFEXITED(status) ||
                WEXITSTATUS(status) == EXIT_SUCCESS;
+}
+
+static bool is_denied(const char *path)
+{
+        return access(path, F_OK) >= 0 && !daemon_may_read(path);
+}
+
+/* @folder: of drop-ins. Return: as daemon_find_unreadable(). */
+static int find_unreadable_dropin(const char *folder, char **ret)
+{
+        char *dirs[] = { (char *) folder, NULL };
+        _cleanup_strv_free_ char **names = NULL;
+        int r;
+
+        r = conf_list_objects(dirs, ".conf", CONF_DROPINS_MAX, &names);
+        if (r < 0)
+                return r == -ENOMEM ? r : 0; /* said by whoever reads them */
+        STRV_FOREACH(name, names) {
+                _cleanup_free_ char *path = asprintf_or_null("%s/%s.conf", folder, *name);
+
+                if (!path)
+                        return -ENOMEM;
+                if (is_denied(path)) {
+                        *ret = TAKE_PTR(path);
+                        return 1;
+                }
+        }
+        return 0;
+}
+
+int daemon_find_unreadable(char *const *dirs, const char *file, char **ret)
+{
+        STRV_FOREACH(dir, dirs) {
+                _cleanup_free_ char *path = asprintf_or_null("%s/%s", *dir, file);
+                _cleanup_free_ char *folder = asprintf_or_null("%s/%s.d", *dir, file);
+                int r;
+
+                if (!path || !folder)
+                        return -ENOMEM;
+                if (is_denied(path)) {
+                        *ret = TAKE_PTR(path);
+                        return 1;
+                }
+                if (is_denied(folder)) {
+                        *ret = TAKE_PTR(folder);
+                        return 1;
+                }
+                r = find_unreadable_dropin(folder, ret);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
 }

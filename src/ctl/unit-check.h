@@ -41,7 +41,7 @@ void unit_check_written(UnitCheck *check, const char *key, const char *path);
 void unit_check_program(UnitCheck *check, const char *key, const char *path);
 
 /**
- * daemon_may_read() - whether the daemon's user may read a file of the configuration
+ * daemon_may_read() - whether the daemon's user may read a file or folder of the configuration
  * @path: NULL, or one outside the folders of the configuration: yes
  *
  * Told only to root, who may ask as that user; it is yes for all others, on a private bus, and where there is no such
@@ -51,4 +51,15 @@ void unit_check_program(UnitCheck *check, const char *key, const char *path);
  */
 bool daemon_may_read(const char *path);
 #define DAEMON_MAY_NOT_READ \
-        "User " SYNCRUN_USER " may not read it: 'chmod o+r' for the file, 'chmod o+x' for each folder above it."
+        "User " SYNCRUN_USER " may not read it: 'chmod o+r' for a file, 'chmod o+rx' for a folder and those above it."
+
+/**
+ * daemon_find_unreadable() - the first of an object's files that daemon_may_read() denies: its own, or a drop-in
+ * @dirs: where files are looked for
+ * @file: name of the object's file
+ * @ret:  set where there is one; caller frees
+ *
+ * Context: blocks for reading folders, and for a child process for each file.
+ * Return: 1 there is one; 0; -ENOMEM.
+ */
+int daemon_find_unreadable(char *const *dirs, const char *file, char **ret) _must_check_;

@@ -234,6 +234,21 @@ static const char *first_error(const Diagnostics *diagnostics)
         return NULL;
 }
 
+/* Return: whether something was said. */
+static bool check_readable(Doctor *d, char *const *dirs, const char *name)
+{
+        _cleanup_free_ char *file = asprintf_or_null("%s.connector", name), *path = NULL;
+        int r;
+
+        r = file ? daemon_find_unreadable(dirs, file, &path) : -ENOMEM;
+        if (r > 0)
+                findings_add(&d->findings, "files", FINDING_BAD, DAEMON_MAY_NOT_READ,
+                             "%s cannot be read by the service.", path);
+        else if (r < 0)
+                d->findings.lost = true;
+        return r != 0;
+}
+
 /* Return: whether there is such a connector. */
 static bool check_file(Doctor *d, char *const *dirs, const char *name, unsigned *n_good)
 {
@@ -255,9 +270,8 @@ static bool check_file(Doctor *d, char *const *dirs, const char *name, unsigned 
                 findings_add(&d->findings, "files", FINDING_BAD, "'syncrunctl verify' tells file and line.",
                              "Connector %s cannot run: %s", name,
                              definition->load_error ?: strna(first_error(&diagnostics)));
-        else if (!daemon_may_read(definition->path))
-                findings_add(&d->findings, "files", FINDING_BAD, DAEMON_MAY_NOT_READ,
-                             "%s cannot be read by the service.", definition->path);
+        else if (check_readable(d, dirs, name))
+                return true;
         else if (diagnostics.n_items > 0)
                 findings_add(&d->findings, "files", FINDING_WARNING, "'syncrunctl verify' tells file and line.",
                              "Connector %s has %zu line%s that do not count.", name, diagnostics.n_items,
@@ -281,6 +295,12 @@ static void check_files(Doctor *d)
                              strerror(-r));
                 return;
         }
+        STRV_FOREACH(dir, dirs)
+                if (!daemon_may_read(*dir)) {
+                        findings_add(&d->findings, "files", FINDING_BAD, DAEMON_MAY_NOT_READ,
+                                     "%s cannot be read by the service.", *dir);
+                        return;
+                }
         STRV_FOREACH(name, names)
                 n += check_file(d, dirs, *name, &n_good);
         if (n == 0)

@@ -78,10 +78,15 @@ static int print_json(const Ctl *ctl, const char *what, const char *verdict, con
         return 0;
 }
 
-static void check_readable(Diagnostics *d, const char *path)
+static int check_readable(Diagnostics *d, char *const *dirs, const char *name, const char *suffix)
 {
-        if (!daemon_may_read(path))
+        _cleanup_free_ char *file = asprintf_or_null("%s%s", name, suffix), *path = NULL;
+        int r;
+
+        r = file ? daemon_find_unreadable(dirs, file, &path) : -ENOMEM;
+        if (r > 0)
                 diagnostics_add(d, DIAGNOSTIC_ERROR, path, 0, NULL, DAEMON_MAY_NOT_READ);
+        return MIN(r, 0);
 }
 
 /* Return: 0 where the file will do, 1 where it will not; another exit status, with the error printed. */
@@ -212,7 +217,8 @@ static int verify_connection(const Ctl *ctl, char *const *dirs, const char *name
                 return ctl_oom();
         unit_check_begin(&check, unit, definition->path, &d);
         check_command(&check, "ExecReconnect", definition->exec_reconnect);
-        check_readable(&d, definition->path);
+        if (check_readable(&d, dirs, name, CONNECTION_SUFFIX) < 0)
+                return ctl_oom();
         return print_verdict(ctl, definition->path ?: what, verdict_of(&d, definition->load_state == LOAD_BAD_SETTING),
                              &d);
 }
@@ -245,7 +251,8 @@ static int verify_connector(const Ctl *ctl, char *const *dirs, const char *name,
                 return ctl_oom();
         unit_check_begin(&check, unit, definition->path, &d);
         check_connector(&check, definition);
-        check_readable(&d, definition->path);
+        if (check_readable(&d, dirs, name, CONNECTOR_SUFFIX) < 0)
+                return ctl_oom();
         return print_verdict(ctl, definition->path ?: what, verdict_of(&d, definition->load_state == LOAD_BAD_SETTING),
                              &d);
 }
@@ -255,15 +262,8 @@ static int verify_settings(const Ctl *ctl, char *const *dirs, const char *what)
         _cleanup_settings_ Settings settings = {};
         _cleanup_(diagnostics_done) Diagnostics d = {};
 
-        if (settings_load(dirs, &d, &settings) < 0)
+        if (settings_load(dirs, &d, &settings) < 0 || check_readable(&d, dirs, SETTINGS_FILE, "") < 0)
                 return ctl_oom();
-        STRV_FOREACH(dir, dirs) {
-                _cleanup_free_ char *path = asprintf_or_null("%s/" SETTINGS_FILE, *dir);
-
-                if (!path)
-                        return ctl_oom();
-                check_readable(&d, path);
-        }
         return print_verdict(ctl, what, verdict_of(&d, false), &d);
 }
 
@@ -368,6 +368,17 @@ static int verify_folder(const Ctl *ctl, const char *path)
         return MAX(worst, status);
 }
 
+/* Return: the worst exit status. */
+static int verify_folders(const Ctl *ctl, char *const *dirs)
+{
+        int worst = 0;
+
+        STRV_FOREACH(dir, dirs)
+                if (!daemon_may_read(*dir))
+                        worst = bad_file(ctl, *dir, DAEMON_MAY_NOT_READ);
+        return worst;
+}
+
 /* All that the daemon would read. */
 static int verify_all(const Ctl *ctl)
 {
@@ -383,7 +394,11 @@ static int verify_all(const Ctl *ctl)
                 r = conf_list_objects(connection_folders, CONNECTION_SUFFIX, CONNECTIONS_MAX, &connections);
         if (r < 0)
                 return ctl_fail_errno(r, "Could not look for connector and connection files");
-        worst = verify_settings(ctl, settings, SETTINGS_FILE);
+        worst = verify_folders(ctl, connector_folders);
+        status = verify_folders(ctl, connection_folders);
+        worst = MAX(worst, status);
+        status = verify_settings(ctl, settings, SETTINGS_FILE);
+        worst = MAX(worst, status);
         status = verify_objects(ctl, connector_folders, connectors, verify_connector);
         worst = MAX(worst, status);
         status = verify_objects(ctl, connection_folders, connections, verify_connection);

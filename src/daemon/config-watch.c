@@ -14,7 +14,7 @@
 #define EVENTS_OF_FOLDER                                                                                     \
         (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | \
          IN_MOVE_SELF)
-#define EVENTS_OF_PARENT (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)
+#define EVENTS_OF_PARENT (IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
 
 /* One folder that is watched. */
 typedef struct Folder {
@@ -114,6 +114,7 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
         return 0;
 }
 
+/* Return: 0; -EACCES: it is to be awaited; -ENOMEM. */
 static int add_folder(ConfigWatch *watch, const char *path, const char *awaited)
 {
         _cleanup_(folder_freep) Folder *folder = calloc(1, sizeof(*folder));
@@ -124,7 +125,7 @@ static int add_folder(ConfigWatch *watch, const char *path, const char *awaited)
         folder->watch = watch;
         r = sd_event_add_inotify(watch->event, &folder->source, path,
                                  (awaited ? EVENTS_OF_PARENT : EVENTS_OF_FOLDER) | IN_ONLYDIR, on_inotify, folder);
-        if (r == -ENOMEM)
+        if (r == -ENOMEM || r == -EACCES)
                 return r;
         if (r < 0) {
                 if (r != -ENOENT)
@@ -144,11 +145,34 @@ static bool is_folder(const char *path)
         return stat(path, &st) >= 0 && S_ISDIR(st.st_mode);
 }
 
-/* Watches the nearest folder above that exists for the name below it. */
+/* Each link on the way to a folder may be made to lead elsewhere, where there are other files. */
+static int watch_links(ConfigWatch *watch, const char *dir)
+{
+        _cleanup_free_ char *path = strdup(dir);
+        struct stat st;
+        char *name;
+        int r = 0;
+
+        if (!path)
+                return -ENOMEM;
+        while (r >= 0 && (name = strrchr(path, '/')) && name != path) {
+                bool is_link = lstat(path, &st) >= 0 && S_ISLNK(st.st_mode);
+
+                *name++ = '\0';
+                if (is_link)
+                        r = add_folder(watch, path, name);
+                if (r == -EACCES)
+                        r = 0;
+        }
+        return r;
+}
+
+/* Watches the nearest folder above that exists, and may be read, for the name below it. */
 static int await_folder(ConfigWatch *watch, const char *dir)
 {
         _cleanup_free_ char *path = strdup(dir);
         char *name;
+        int r;
 
         if (!path)
                 return -ENOMEM;
@@ -156,8 +180,11 @@ static int await_folder(ConfigWatch *watch, const char *dir)
                 *name++ = '\0';
                 if (isempty(name))
                         continue;
-                if (is_folder(path[0] ? path : "/"))
-                        return add_folder(watch, path[0] ? path : "/", name);
+                if (!is_folder(path[0] ? path : "/"))
+                        continue;
+                r = add_folder(watch, path[0] ? path : "/", name);
+                if (r != -EACCES)
+                        return r;
         }
         return 0;
 }
@@ -178,6 +205,8 @@ static int add_dropin_folders(ConfigWatch *watch, const char *dir)
                         r = -ENOMEM;
                 else if (is_folder(path))
                         r = add_folder(watch, path, NULL);
+                if (r == -EACCES) /* which is told when it is read; its folder is watched */
+                        r = 0;
         }
         if (d)
                 (void) closedir(d);
@@ -190,13 +219,13 @@ int config_watch_refresh(ConfigWatch *watch)
         int r = 0;
 
         STRV_FOREACH(dir, watch->dirs) {
-                if (!is_folder(*dir)) {
+                r = watch_links(watch, *dir);
+                if (r >= 0)
+                        r = is_folder(*dir) ? add_folder(watch, *dir, NULL) : -EACCES;
+                if (r >= 0)
+                        r = add_dropin_folders(watch, *dir);
+                else if (r == -EACCES)
                         r = await_folder(watch, *dir);
-                } else {
-                        r = add_folder(watch, *dir, NULL);
-                        if (r >= 0)
-                                r = add_dropin_folders(watch, *dir);
-                }
                 if (r < 0) { /* those of before are better than a part */
                         free_folders(watch->folders);
                         watch->folders = before;

@@ -106,6 +106,15 @@ static void notify_ready(Daemon *d)
         on_status_changed(d);
 }
 
+/* The engine says it when it begins, with the folder's name; the status has it as long as it lasts. */
+static bool tells_of_files(const Daemon *d, int error)
+{
+        EngineStatus status;
+
+        engine_status(d->engine, &status);
+        return status.files_error == error;
+}
+
 static int daemon_reload(Daemon *d)
 {
         _cleanup_(settings_freep) Settings *settings = NULL;
@@ -123,7 +132,7 @@ static int daemon_reload(Daemon *d)
 
                 d->settings = TAKE_PTR(settings);
                 settings_free(before);
-        } else
+        } else if (!tells_of_files(d, r))
                 (void) log_error_errno(r, "Cannot read the configuration anew; what was read before holds: %m");
         notify_ready(d);
         return r;

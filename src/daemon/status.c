@@ -34,6 +34,9 @@ char *status_format(const EngineStatus *status, char buf[static STATUS_TEXT_MAX]
                 return buf;
         if (status->storage_error != 0)
                 (void) fprintf(f, "History cannot be written: %s", store_error_text(status->storage_error));
+        if (status->files_error != 0)
+                (void) fprintf(f, "%sConfiguration cannot be read: %s", ftell(f) > 0 ? ", " : "",
+                               strerror(-status->files_error));
         append(f, status->n_active_runs, "run active", "runs active");
         append(f, status->n_queued_runs, "queued", "queued");
         append(f, status->n_attention, "needs attention", "need attention");

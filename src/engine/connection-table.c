@@ -260,7 +260,7 @@ static bool says_another_end(const ConnectionDefinition *definition, const Conne
                 return false;
         if (before)
                 was = point_in_time_usec(&before->consent_expires);
-        else if (!connection->engine->started)
+        else if (!connection->engine->started || !connection->engine->files_read)
                 return false;
         /* What a wrong line was meant to say is not known. */
         return usec != was && !(before && before->load_state == LOAD_BAD_SETTING && was == USEC_INFINITY);
@@ -285,7 +285,7 @@ static int load_connection(Engine *engine, const char *name)
 {
         _cleanup_(connection_definition_unrefp) ConnectionDefinition *definition = NULL;
         ConnectionEntry *connection = find_entry(engine, name);
-        bool is_news = engine->started || !connection;
+        bool is_news = (engine->started && engine->files_read) || !connection;
         Diagnostics d = {};
         int r;
 

@@ -368,7 +368,7 @@ static int take_definition(ConnectorEntry *c, ConnectorDefinition *definition, C
         Engine *engine = c->published.engine;
         bool was_wanted = connector_may_run(c);
         bool other_schedule = c->definition && !scheduler_same_schedule(c->definition, definition);
-        bool pass_over, leaves;
+        bool is_watched = engine->started && engine->files_read, pass_over, leaves;
         int r;
 
         connector_definition_unref(c->definition);
@@ -382,24 +382,25 @@ static int take_definition(ConnectorEntry *c, ConnectorDefinition *definition, C
                 return r;
         /* A new schedule does not make up for times that it would have had, nor one that nobody wanted until now. */
         c->unsaved |= retry_review(c);
-        pass_over = engine->started && (other_schedule || !was_wanted) && connector_may_run(c);
+        pass_over = is_watched && (other_schedule || !was_wanted) && connector_may_run(c);
         if (pass_over)
                 scheduler_pass_over(c);
-        scheduler_update(c, !engine->started ? SCHEDULE_STARTING
-                            : pass_over      ? SCHEDULE_RELOADED
-                                             : SCHEDULE_RUN_CHANGED);
+        scheduler_update(c, !is_watched ? SCHEDULE_STARTING
+                            : pass_over ? SCHEDULE_RELOADED
+                                        : SCHEDULE_RUN_CHANGED);
         if (pass_over)
                 connector_save(c, news);
         else
                 connector_publish(c, news);
-        return engine->started && !was_wanted ? reconnect_admitted(c) : 0;
+        return is_watched && !was_wanted ? reconnect_admitted(c) : 0;
 }
 
 static int load_connector(Engine *engine, const char *name)
 {
         _cleanup_(connector_definition_unrefp) ConnectorDefinition *definition = NULL;
         ConnectorEntry *c = find_entry(engine, name);
-        bool is_news = engine->started || !c; /* not so what is as it was when the daemon ended, for all we know */
+        /* Not so what is as it was when the daemon ended, for all we know. */
+        bool is_news = (engine->started && engine->files_read) || !c;
         Diagnostics d = {};
         int r;
 

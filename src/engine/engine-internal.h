@@ -182,6 +182,7 @@ struct Engine {
         int64_t clock_offset_usec; /* CLOCK_REALTIME less CLOCK_BOOTTIME, as last seen */
         int64_t slept_usec;        /* likewise CLOCK_BOOTTIME less CLOCK_MONOTONIC: how long the machine slept */
         bool started;
+        bool files_read; /* once at least: before that, what has no file is not known to have none */
         bool store_failed;
         int broken; /* negative errno: the working copies are worth nothing */
         sd_event_source *break_source;

@@ -323,9 +323,7 @@ int engine_reload(Engine *engine, const Settings *settings)
                 take_settings(engine, settings);
                 return 0;
         }
-        r = connector_table_load(engine);
-        if (r >= 0)
-                r = connection_table_load(engine);
+        r = engine_load_files(engine);
         if (r < 0)
                 return r;
         take_settings(engine, settings);

@@ -88,6 +88,7 @@ typedef struct EngineStatus {
         unsigned n_queued_runs;
         unsigned n_attention; /* connectors that need attention */
         int storage_error;    /* 0: the history can be written */
+        int files_error;      /* 0: the folders of the configuration could be read, the last time */
 } EngineStatus;
 
 typedef struct EngineOptions {

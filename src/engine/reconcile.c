@@ -13,12 +13,14 @@
 #include "engine/reconnect.h"
 #include "engine/retry.h"
 #include "engine/run-end.h"
+#include "engine/run-log.h"
 #include "engine/run-queue.h"
 #include "engine/run-record.h"
 #include "engine/scheduler.h"
 #include "engine/webhook-table.h"
 
-#define FILE_IS_GONE "The connector's file is gone"
+#define FILE_IS_GONE   "The connector's file is gone"
+#define FILE_IS_UNREAD "The configuration cannot be read"
 
 #define EVENTS_STEP 1000U /* read at once of those that were committed and not told */
 
@@ -134,8 +136,9 @@ static void take_up_outside_run(EngineRun *r)
         outside_run_watch(r);
 }
 
-/* The file of a connector went while we were away: what its run knows, and the defaults' time limits. */
-static int stand_in(const Run *run, ConnectorDefinition **ret)
+/* The file of a connector went while we were away, or cannot be read: what its run knows, and the defaults' time
+ * limits. */
+static int stand_in(const Run *run, const char *why, ConnectorDefinition **ret)
 {
         _cleanup_(connector_definition_unrefp) ConnectorDefinition *definition = NULL;
         const char *const settings[][2] = {
@@ -152,7 +155,7 @@ static int stand_in(const Run *run, ConnectorDefinition **ret)
         if (k >= 0)
                 k = connector_definition_parse(run->connector, &conf, NULL, NULL, &definition);
         if (k >= 0)
-                k = free_and_strdup(&definition->load_error, FILE_IS_GONE);
+                k = free_and_strdup(&definition->load_error, why);
         if (k < 0)
                 return k;
         definition->load_state = LOAD_BAD_SETTING;
@@ -168,7 +171,7 @@ static int find_definition(EngineRun *r, ConnectorEntry *c)
         if (c->definition)
                 r->definition = connector_definition_ref(c->definition);
         else
-                k = stand_in(r->run, &r->definition);
+                k = stand_in(r->run, r->engine->files_read ? FILE_IS_GONE : FILE_IS_UNREAD, &r->definition);
         /* Its worker finds the connector, which goes when the run has ended. */
         if (k >= 0 && !c->definition && r->run->state != RUN_QUEUED)
                 c->definition = c->published.definition = connector_definition_ref(r->definition);
@@ -207,6 +210,15 @@ static int take_up_launched(EngineRun *r)
         return 0;
 }
 
+static int take_up_queued(EngineRun *r)
+{
+        if (r->connector->has_file)
+                return run_queue_add(r);
+        if (r->engine->files_read)
+                end_orphan(r, FILE_IS_GONE);
+        return 0; /* else it waits for its file */
+}
+
 static int take_up_run(EngineRun *r)
 {
         Engine *engine = r->engine;
@@ -233,11 +245,7 @@ static int take_up_run(EngineRun *r)
                 connector_publish(c, 0);
         if (r->run->state != RUN_QUEUED)
                 return take_up_launched(r);
-        if (!c->has_file) {
-                end_orphan(r, FILE_IS_GONE);
-                return 0;
-        }
-        return run_queue_add(r);
+        return take_up_queued(r);
 }
 
 static bool is_news(const EngineRun *r)
@@ -300,6 +308,67 @@ static int find_missed(Engine *engine)
         return k;
 }
 
+/* ---- Files */
+
+static void note_files(Engine *engine, int error, const char *folder)
+{
+        if (error == engine->status.files_error)
+                return;
+        if (error < 0)
+                files_log_unread(folder, error);
+        else
+                files_log_read_again();
+        engine->status.files_error = error;
+        engine->status_changed = true;
+}
+
+/* Runs that were taken up when no file could be read. */
+static int take_up_waiting(Engine *engine)
+{
+        EngineRun *r, *next;
+        int k = 0;
+
+        HASH_ITER(hh, engine->runs, r, next) {
+                ConnectorEntry *c = r->connector;
+
+                if (k < 0)
+                        break;
+                if (!c || c->run != r || !run_is_active(r->run))
+                        continue;
+                if (c->has_file && r->definition != c->definition) {
+                        connector_definition_unref(r->definition);
+                        r->definition = connector_definition_ref(c->definition);
+                        if (r->run->state != RUN_QUEUED)
+                                run_resume_time_limits(r);
+                }
+                if (r->run->state == RUN_QUEUED && !r->provider)
+                        k = take_up_queued(r);
+        }
+        return k < 0 ? k : find_missed(engine);
+}
+
+int engine_load_files(Engine *engine)
+{
+        bool is_late = engine->started && !engine->files_read;
+        const char *folder;
+        int k;
+
+        k = conf_check_folders(engine->config_dirs, &folder);
+        if (k >= 0)
+                k = conf_check_folders(engine->connection_dirs, &folder);
+        note_files(engine, k, k < 0 ? folder : NULL);
+        if (k >= 0)
+                k = connector_table_load(engine);
+        if (k >= 0)
+                k = connection_table_load(engine);
+        if (k < 0)
+                return k;
+        engine->files_read = true;
+        return is_late ? take_up_waiting(engine) : 0;
+}
+
+/* ---- All of it */
+
 int engine_reconcile(Engine *engine)
 {
         int k;
@@ -327,9 +396,9 @@ int engine_reconcile(Engine *engine)
         if (engine->started)
                 k = update_connectors(engine);
         if (k >= 0)
-                k = connector_table_load(engine); /* also what was changed while nothing could be written */
-        if (k >= 0)
-                k = connection_table_load(engine);
+                k = engine_load_files(engine); /* also what was changed while nothing could be written */
+        if (k < 0 && k == engine->status.files_error)
+                k = 0;
         if (k >= 0)
                 reconnect_programs_resume(engine);
         if (k >= 0)

@@ -373,6 +373,19 @@ static const char *advice(int error)
         }
 }
 
+void files_log_unread(const char *folder, int error)
+{
+        static const char cure[] = " 'chmod o+rx' for it and those above it lets user " SYNCRUN_USER " read it.";
+
+        log_fields(LOG_ERR, MSG_CONFIG_UNREAD, NULL, 0, "The configuration cannot be read: %s: %s.%s", folder,
+                   strerror(-error), error == -EACCES ? cure : "");
+}
+
+void files_log_read_again(void)
+{
+        log_fields(LOG_NOTICE, MSG_CONFIG_READ, NULL, 0, "The configuration can be read again.");
+}
+
 void store_log_failed(int error)
 {
         const char *id = error == -EIDRM || error == -ESTALE ? MSG_STORE_TAKEN : MSG_STORE_FAILED;

@@ -59,6 +59,10 @@ void webhook_log_attempt(const WebhookAttempt *attempt, WebhookAttemptNews news)
 /* So many times a message was deleted that an endpoint had not been told of. */
 void webhook_log_lost(uint64_t n);
 
+/* A folder of configuration; @error of reading it. */
+void files_log_unread(const char *folder, int error);
+void files_log_read_again(void);
+
 void store_log_failed(int error);
 void store_log_recovered(void);
 void store_log_new(const char *path);

@@ -203,9 +203,23 @@ def test_doctor(own):
     machine.shell("rm /etc/syncrun/syncrun.conf; chmod 0700 /etc/syncrun/connectors")
     refused = machine.run("syncrunctl", "reload", check=False)
     assert refused.returncode == 6 and "User syncrun may not read the folders" in refused.stderr
-    machine.shell("chmod 0755 /etc/syncrun/connectors")
-    own.call("Reload")
+    assert "/etc/syncrun/connectors: " in machine.run("syncrunctl", "verify", check=False).stdout
+    machine.run("systemctl", "restart", "syncrund.service")
+    own.wait("CONFIG_UNREAD")
+    assert "well" not in machine.run("syncrunctl", "list", "--json=short").stdout
+    assert "Permission denied" in machine.properties("syncrund.service", "StatusText")["StatusText"]
+    assert "/etc/syncrun/connectors cannot be read" in diagnose(own, 1)["files"]["text"]
+    after = machine.now()
+    machine.shell("chmod 0755 /etc/syncrun/connectors")  # which is noticed
+    own.wait("CONFIG_READ", after=after)
     assert machine.run("syncrunctl", "verify", check=False).returncode == 0
+    dropin = f"{secret}.d/secret.conf"
+    machine.shell(f"mkdir {secret}.d; install -m 0600 /dev/null {dropin}; chmod 0755 {secret}.d")
+    assert f"{dropin} cannot be read" in diagnose(own, 1)["files"]["text"]
+    verified = machine.run("syncrunctl", "verify", check=False)
+    assert verified.returncode == 1 and f"{dropin}: " in verified.stdout
+    machine.shell(f"rm -r {secret}.d")
+    own.call("Reload")
     machine.shell("systemctl stop polkit.service; systemctl mask --runtime polkit.service")
     assert "polkit.service is masked" in diagnose(own, 1)["polkit"]["text"]
     error = own.wait_end(own.start("well"))["error"]

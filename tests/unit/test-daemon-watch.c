@@ -25,6 +25,11 @@ static void test_status_in_words(void **state)
                 { { .n_active_runs = 1, .n_queued_runs = 2, .n_attention = 2 }, "1 run active, 2 queued, 2 need attention" },
                 { { .n_active_runs = 1, .storage_error = -ENOSPC },
                   "History cannot be written: No space left on device, 1 run active" },
+                { { .files_error = -EACCES, .n_connectors = 2 },
+                  "Configuration cannot be read: Permission denied" },
+                { { .storage_error = -EROFS, .files_error = -EACCES, .n_attention = 2 },
+                  "History cannot be written: Read-only file system, Configuration cannot be read: Permission denied, "
+                  "2 need attention" },
         };
         char buf[STATUS_TEXT_MAX];
 
@@ -75,7 +80,8 @@ static int make_fixture(void **state)
 
 static int free_fixture(void **state)
 {
-        static const char *const names[] = { "localtime", "localtime.new", "connectors/a.connector", "connectors" };
+        static const char *const names[] = { "localtime", "localtime.new", "connectors/a.connector",
+                                             "connectors", "two/a.connector", "one", "two" };
         Fixture *f = *state;
 
         clock_watch_free(f->clock_watch);
@@ -166,6 +172,38 @@ static void test_folders_appear_one_below_the_other(void **state)
         wait_told(f, &f->n_config, 4);
 }
 
+static void replace_folder_link(Fixture *f, const char *target)
+{
+        char fresh[128];
+
+        (void) snprintf(fresh, sizeof(fresh), "%s", in_folder(f, "localtime.new"));
+        expect_ok(symlink(target, fresh));
+        expect_ok(rename(fresh, in_folder(f, "connectors")));
+}
+
+/* As tools that install a whole version at once do it; and a link that leads nowhere, for a folder that cannot be
+ * read. */
+static void test_folder_behind_a_link(void **state)
+{
+        Fixture *f = *state;
+        char dir[128];
+        char *dirs[] = { dir, NULL };
+
+        (void) snprintf(dir, sizeof(dir), "%s", in_folder(f, "connectors"));
+        expect_ok(mkdir(in_folder(f, "one"), 0700));
+        expect_ok(mkdir(in_folder(f, "two"), 0700));
+        replace_folder_link(f, "one");
+        expect_ok(config_watch_new(f->event, dirs, on_config_changed, f, &f->config_watch));
+        replace_folder_link(f, "connectors");
+        wait_told(f, &f->n_config, 1);
+        expect_ok(config_watch_refresh(f->config_watch));
+        replace_folder_link(f, "two");
+        wait_told(f, &f->n_config, 2);
+        expect_ok(config_watch_refresh(f->config_watch));
+        write_file(in_folder(f, "two/a.connector"));
+        wait_told(f, &f->n_config, 3);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -173,6 +211,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_zone_that_is_replaced, make_fixture, free_fixture),
                 cmocka_unit_test_setup_teardown(test_zone_that_appears, make_fixture, free_fixture),
                 cmocka_unit_test_setup_teardown(test_folders_appear_one_below_the_other, make_fixture, free_fixture),
+                cmocka_unit_test_setup_teardown(test_folder_behind_a_link, make_fixture, free_fixture),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,49 +64,6 @@ static void test_queued(void **state)
         assert_int_equal(fixture_run(f, a.run_id)->state, RUN_STARTING);
 }
 
-/* Its connector's file went meanwhile. */
-static void test_queued_without_file(void **state)
-{
-        EngineFixture *f = *state;
-        Answer a;
-
-        f->settings.max_concurrent_runs = 0;
-        open_bank(f);
-        a = fixture_start(f, "bank", false);
-        fixture_settle(f);
-        fixture_close(f);
-        fixture_write_connector(f, "bank", NULL);
-        fixture_open(f);
-        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_FAILED);
-        assert_string_equal(fixture_run(f, a.run_id)->error, "The connector's file is gone");
-        assert_null(engine_find_connector(f->engine, "bank"));
-}
-
-static void test_running_without_file(void **state)
-{
-        EngineFixture *f = *state;
-        RunReport report = report_success();
-        const Connector *bank;
-        Answer a;
-
-        open_bank(f);
-        a = fixture_start(f, "bank", false);
-        (void) fixture_attach(f, "bank");
-        fixture_close(f);
-        fixture_write_connector(f, "bank", NULL);
-        fixture_forget(f);
-        fixture_open(f);
-        bank = fixture_connector(f, "bank");
-        assert_true(fixture_has(f->news, "connector+ bank") && !bank->attached_to_file && bank->run);
-        assert_string_equal(bank->definition->provider, "acme");
-        assert_string_equal(bank->definition->load_error, "The connector's file is gone");
-        assert_int_equal(fixture_start(f, "bank", false).error, -ENXIO);
-        expect_ok(fixture_finish(f, "bank", a.run_id, 1, &report));
-        fixture_worker_ends(f, "bank", NULL);
-        fixture_run_until(f, fixture_has(f->news, "connector- bank"));
-        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_SUCCEEDED);
-}
-
 /* The worker goes on without us, and is heard again. */
 static void test_running(void **state)
 {
@@ -278,75 +235,6 @@ static void test_sequence_goes_on(void **state)
         reopen(f);
         fixture_worker_ends(f, "bank", "the worker was killed by signal KILL");
         assert_int_equal(f->last_seq, last + 1);
-}
-
-/* ---- Reload */
-
-static void test_reload(void **state)
-{
-        EngineFixture *f = *state;
-        Answer a, attached;
-
-        open_bank(f);
-        a = fixture_start(f, "bank", false);
-        fixture_load_connector(f, "bank", CONNECTOR("[Connector]\nDescription=new\n"));
-        assert_string_equal(fixture_connector(f, "bank")->definition->description, "new");
-        assert_true(fixture_has(f->news, "connector bank"));
-        attached = fixture_attach(f, "bank"); /* as it began */
-        assert_null(strstr(attached.settings, "Description"));
-
-        /* Without its file, it goes when the run has ended, and not before. */
-        fixture_load_connector(f, "bank", NULL);
-        assert_false(fixture_connector(f, "bank")->attached_to_file);
-        assert_int_equal(fixture_start(f, "bank", false).error, -ENXIO);
-        fixture_worker_ends(f, "bank", "the worker was killed by signal KILL");
-        fixture_run_until(f, fixture_has(f->news, "connector- bank"));
-        assert_null(engine_find_connector(f->engine, "bank"));
-        assert_null(engine_next_connector(f->engine, NULL));
-        assert_int_equal(fixture_run(f, a.run_id)->outcome, RUN_FAILED);
-        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM connectors"), 1);
-
-        fixture_forget(f);
-        fixture_load_connector(f, "bank", CONNECTOR());
-        assert_true(fixture_has(f->news, "connector+ bank"));
-        fixture_load_connector(f, "bank", CONNECTOR());
-        assert_int_equal(fixture_count(f->news, "connector"), 1); /* nothing has changed */
-        fixture_load_connector(f, "bank", "[Connector]\nProvider=A B\n");
-        assert_int_equal(fixture_connector(f, "bank")->definition->load_state, LOAD_BAD_SETTING);
-}
-
-/* A new schedule does not make up for times that it would have had. */
-static void test_reload_schedule(void **state)
-{
-        EngineFixture *f = *state;
-        usec_t now = (UINT64_C(1780099200) + 12 * 3600) * USEC_PER_SEC;
-
-        fixture_set_clock(now - USEC_PER_DAY);
-        open_bank(f);
-        fixture_set_clock(now);
-        fixture_load_connector(f, "bank", CONNECTOR("[Schedule]\nOnCalendar=*-*-* 11:00\n"));
-        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, now + 23 * USEC_PER_HOUR);
-        reopen(f);
-        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, now + 23 * USEC_PER_HOUR);
-        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs"), 0);
-}
-
-/* Enabled= by the file: what passed meanwhile was not wanted, also not after a restart. */
-static void test_reload_enables(void **state)
-{
-        EngineFixture *f = *state;
-        usec_t noon = (UINT64_C(1780099200) + 12 * 3600) * USEC_PER_SEC;
-
-        fixture_set_clock(noon - 10 * USEC_PER_DAY);
-        fixture_write_connector(f, "bank", CONNECTOR("[Connector]\nEnabled=no\n[Schedule]\nOnCalendar=*-*-* 11:00\n"));
-        fixture_open(f);
-        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, USEC_INFINITY);
-        fixture_set_clock(noon);
-        fixture_load_connector(f, "bank", CONNECTOR("[Schedule]\nOnCalendar=*-*-* 11:00\n"));
-        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, noon + 23 * USEC_PER_HOUR);
-        reopen(f);
-        assert_int_equal(fixture_connector(f, "bank")->next_elapse_usec, noon + 23 * USEC_PER_HOUR);
-        assert_int_equal(fixture_sql(f, "SELECT count(*) FROM runs"), 0);
 }
 
 /* ---- The disk */
@@ -579,8 +467,6 @@ int main(void)
         static const struct CMUnitTest tests[] = {
                 ENGINE_TEST(test_identity_is_kept),
                 ENGINE_TEST(test_queued),
-                ENGINE_TEST(test_queued_without_file),
-                ENGINE_TEST(test_running_without_file),
                 ENGINE_TEST(test_running),
                 ENGINE_TEST(test_report_is_lost),
                 ENGINE_TEST(test_never_launched),
@@ -590,9 +476,6 @@ int main(void)
                 ENGINE_TEST(test_cancelled_not_stopped),
                 ENGINE_TEST(test_orderly_end),
                 ENGINE_TEST(test_sequence_goes_on),
-                ENGINE_TEST(test_reload),
-                ENGINE_TEST(test_reload_schedule),
-                ENGINE_TEST(test_reload_enables),
                 ENGINE_TEST(test_disk_is_full),
                 ENGINE_TEST(test_reload_while_disk_is_full),
                 ENGINE_TEST(test_end_while_disk_is_full),
