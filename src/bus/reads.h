@@ -11,7 +11,8 @@
 
 /* Calls for large answers that wait, of one uid and of all. One above a user's share is refused with QueueFull; one
  * above the whole takes the place of the newest of the user with the most. The HTTP server, one uid for all its
- * clients, takes turns among those itself: it has room for all that it may send (CLIENT_SENT_ALONE_MAX). */
+ * clients, takes turns among those itself: it has room for all that it may send (CLIENT_SENT_MAX and
+ * CLIENT_SENT_ALONE_MAX). */
 #define READS_PER_USER_MAX 120U
 #define READS_MAX          512U
 
