@@ -3,6 +3,7 @@
 /* syncrund, the sync service. */
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -30,6 +31,8 @@ int main(int argc, char **argv)
 
         log_open("syncrund");
         r = arguments_parse(argc, argv, &arguments);
+        if (r == 0 && fflush(stdout) != 0)
+                r = log_error_errno(errno, "Could not write the answer: %m");
         if (r <= 0)
                 return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         (void) umask(0077);

@@ -71,6 +71,16 @@ static void trim(char *value)
                 *--end = '\0';
 }
 
+/* A name or an address, and perhaps a port: none of what stands around those in a target (RFC 3986). Empty where there
+ * is none. */
+static bool is_host(const char *text)
+{
+        for (const char *p = text; *p; p++)
+                if (!isalnum((unsigned char) *p) && !strchr("-._~%!$&'()*+,;=:[]", *p))
+                        return false;
+        return true;
+}
+
 static enum MHD_Result count_header(void *userdata, enum MHD_ValueKind kind, const char *name, const char *value)
 {
         HeadCount *count = userdata;
@@ -98,6 +108,8 @@ static enum MHD_Result count_header(void *userdata, enum MHD_ValueKind kind, con
         count->behind = strchr(strempty(value), '\0');
         if (value)
                 trim((char *) value);
+        if (strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0)
+                count->is_odd |= !is_host(strempty(value));
         return MHD_YES;
 }
 

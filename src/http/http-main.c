@@ -3,6 +3,7 @@
 /* syncrun-http, remote access to the sync service. */
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -37,6 +38,8 @@ int main(int argc, char **argv)
 
         log_open("syncrun-http");
         r = http_arguments_parse(argc, argv, &arguments);
+        if (r == 0 && fflush(stdout) != 0)
+                r = log_error_errno(errno, "Could not write the answer: %m");
         if (r <= 0)
                 return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         (void) umask(0077);

@@ -53,6 +53,14 @@ def test_references_of_the_document():
         jsonschema.Draft202012Validator.check_schema(schema)
 
 
+@pytest.mark.parametrize("option", ["--help", "--version"])
+@pytest.mark.parametrize("program", ["SYNCRUND", "SYNCRUN_HTTP"])
+def test_what_cannot_be_said_is_an_error(program, option):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([os.environ[program], option], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1 and "Could not write the answer: No space left" in result.stderr
+
+
 def test_document_is_served(shim):
     answer = shim.get("/openapi.json")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
