@@ -5,9 +5,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/string-util.h"
 #include "base/time-util.h"
+#include "model/connector.h"
 #include "model/run.h"
 
 /* ---- Errors */
@@ -104,8 +106,28 @@ int ctl_unanswered(const char *what)
         return ctl_fail(&e, "%s", what);
 }
 
-int ctl_no_such(const char *name)
+char *ctl_unread_file(const Ctl *ctl, const char *connector)
 {
+        _cleanup_strv_free_ char **dirs = NULL;
+        struct stat st;
+
+        if (ctl->options.host || !connector_name_is_valid(connector) || connector_dirs(&dirs) < 0)
+                return NULL;
+        STRV_FOREACH(dir, dirs) {
+                _cleanup_free_ char *path = asprintf_or_null("%s/%s.connector", *dir, connector);
+
+                if (path && stat(path, &st) >= 0)
+                        return S_ISREG(st.st_mode) && st.st_size > 0 ? TAKE_PTR(path) : NULL; /* else masked */
+        }
+        return NULL;
+}
+
+int ctl_no_such(const Ctl *ctl, const char *name)
+{
+        _cleanup_free_ char *path = ctl_unread_file(ctl, name);
+
+        if (path)
+                return ctl_fail_status(EXIT_NO_SUCH, "The service has not read %s yet: " CTL_READ_FILE, path);
         return ctl_fail_status(EXIT_NO_SUCH,
                                "There is no run or connector \"%s\". See 'syncrunctl runs' and 'syncrunctl list'.",
                                name);
@@ -280,6 +302,17 @@ int ctl_ask_run(Ctl *ctl, const char *id, struct json_object **ret)
         return ask_one(ctl, "DescribeRuns", filter, ELEMENTSOF(filter), "runs", ret);
 }
 
+int ctl_ask_last_run(Ctl *ctl, const char *connector, struct json_object **ret)
+{
+        const ClientOption filter[] = {
+                { "connector", 's', .s = connector },
+                { "limit", 'u', .u = 1 },
+                { "accounts", 'b', .b = true },
+        };
+
+        return ask_one(ctl, "DescribeRuns", filter, ELEMENTSOF(filter), "runs", ret);
+}
+
 int ctl_find_run(Ctl *ctl, const char *word, struct json_object **ret_connector, struct json_object **ret_run)
 {
         _cleanup_json_ struct json_object *connector = NULL;
@@ -299,6 +332,11 @@ int ctl_find_run(Ctl *ctl, const char *word, struct json_object **ret_connector,
         *ret_run = NULL;
         if (!isempty(id)) {
                 status = ctl_ask_run(ctl, id, ret_run);
+                if (status != 0)
+                        return status;
+        }
+        if (!connector && !*ret_run && connector_name_is_valid(word)) {
+                status = ctl_ask_last_run(ctl, word, ret_run);
                 if (status != 0)
                         return status;
         }

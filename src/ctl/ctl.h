@@ -73,13 +73,21 @@ int ctl_describe(Ctl *ctl, const char *member, const ClientOption *filter, size_
 int ctl_ask_connector(Ctl *ctl, const char *name, struct json_object **ret) _must_check_;
 int ctl_ask_run(Ctl *ctl, const char *id, struct json_object **ret) _must_check_;
 
+/* The newest run that the history has of a connector, also where its file has gone. Return as ctl_ask(). */
+int ctl_ask_last_run(Ctl *ctl, const char *connector, struct json_object **ret) _must_check_;
+
 /* The run that a word names: a connector's active or last one, or by id; each NULL where there is none, and freed by
  * the caller. Return as ctl_ask(). */
 int ctl_find_run(Ctl *ctl, const char *word, struct json_object **ret_connector,
                  struct json_object **ret_run) _must_check_;
 
-/* "There is no run or connector ...". Return: EXIT_NO_SUCH. */
-int ctl_no_such(const char *name);
+/* The file of a connector that the service does not know, on this machine; NULL: there is none, or no memory; freed by
+ * the caller. */
+char *ctl_unread_file(const Ctl *ctl, const char *connector);
+#define CTL_READ_FILE "'syncrunctl reload' has it read, or says why it cannot be."
+
+/* "There is no run or connector ...", or that its file is not read yet. Return: EXIT_NO_SUCH. */
+int ctl_no_such(const Ctl *ctl, const char *name);
 
 /* Prints a value as --json asks for. */
 void ctl_print_json(const Ctl *ctl, struct json_object *value);

@@ -29,7 +29,7 @@ typedef struct Verb {
 } Verb;
 
 static const Verb verbs[] = {
-        { "list", "", "Connectors: next and last run, outcome, attention", 0, 0, true,
+        { "list", "[PATTERN...]", "Connectors: next and last run, outcome, attention", 0, -1, true,
           BIT(HOST) | BIT(PROVIDER) | BIT(USER) | BIT(ACTIVE) | BIT(ATTENTION), verb_list },
         { "status", "[CONNECTOR|RUN...]", "One connector or run with its last log lines; without a name, the service",
           0, -1, true, BIT(HOST) | BIT(LINES), verb_status },

@@ -172,6 +172,8 @@ static int parse_some(CtlOptions *o, CtlOption option, const char *value)
         o->given |= 1U << option;
         switch (option) {
         case OPTION_HOST:
+                if (isempty(value))
+                        return ctl_usage_error("--host= takes [USER@]HOST, another machine that ssh reaches.");
                 o->host = value;
                 return 0;
         case OPTION_REASON:

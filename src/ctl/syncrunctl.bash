@@ -128,7 +128,7 @@ _syncrunctl() {
         fi
         case $verb in
         '') __syncrunctl_offer "$cur" "$verbs" ;;
-        start | enable | disable | runs | watch | items | deliveries | redeliver)
+        list | start | enable | disable | runs | watch | items | deliveries | redeliver)
                 __syncrunctl_offer "$cur" "$(__syncrunctl_names list)" ;;
         cancel)
                 __syncrunctl_offer "$cur" "$(__syncrunctl_names list --active) $(__syncrunctl_names runs --active)" ;;

@@ -18,6 +18,23 @@
 
 #define ITEMS_SHOWN 50U /* without --lines= */
 
+/* What a connector without a file has stored is where it was. Return: 0, where it once ran; an exit status > 0 with
+ * the error printed. */
+static int say_file_is_gone(Ctl *ctl, const char *connector)
+{
+        _cleanup_json_ struct json_object *run = NULL;
+        int status;
+
+        status = ctl_ask_last_run(ctl, connector, &run);
+        if (status != 0)
+                return status;
+        if (!run)
+                return ctl_no_such(ctl, connector);
+        if (!ctl->options.quiet)
+                (void) fprintf(stderr, "Connector %s has no file any more. This is what it had stored.\n", connector);
+        return 0;
+}
+
 /* Where the connector's worker keeps its state: *ret is NULL where the daemon is not there, or does not know; freed by
  * the caller. Return: 0; an exit status > 0 with the error printed. */
 static int ask_state_directory(Ctl *ctl, const char *connector, char **ret)
@@ -36,7 +53,7 @@ static int ask_state_directory(Ctl *ctl, const char *connector, char **ret)
                 return 0;
         known = json_element(answer, "connectors", 0);
         if (!known)
-                return ctl_no_such(connector);
+                return say_file_is_gone(ctl, connector);
         directory = json_text(known, "state_directory");
         *ret = isempty(directory) ? NULL : strdup(directory);
         return 0;

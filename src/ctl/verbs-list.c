@@ -2,6 +2,7 @@
 
 /* Verbs that show many things: list, runs, users. */
 
+#include <fnmatch.h>
 #include <stdio.h>
 
 #include "base/string-util.h"
@@ -53,13 +54,28 @@ static void add_connector(Table *table, struct json_object *connector)
         table_add(table, COLOUR_RED, json_text(json_member(connector, "attention"), "category"));
 }
 
-/* Which of the daemon's answer are wanted: the others are taken out, for people and for JSON alike. */
-static int choose_connectors(const Ctl *ctl, struct json_object *answer)
+static bool matches_any(const char *name, char *const *patterns)
+{
+        bool any = false;
+
+        STRV_FOREACH(pattern, patterns) {
+                if (fnmatch(*pattern, name, 0) == 0)
+                        return true;
+                any = true;
+        }
+        return !any;
+}
+
+/* Which of the daemon's answer are wanted: the others are taken out, for people and for JSON alike. @patterns: none:
+ * all. */
+static int choose_connectors(const Ctl *ctl, char *const *patterns, struct json_object *answer)
 {
         struct json_object *chosen = json_object_new_array(), *connector;
 
         for (size_t i = 0; chosen && (connector = json_element(answer, "connectors", i)); i++) {
                 if (option_given(&ctl->options, OPTION_ACTIVE) && !json_member(connector, "active_run"))
+                        continue;
+                if (!matches_any(json_text(connector, "name"), patterns))
                         continue;
                 if (json_object_array_add(chosen, json_object_get(connector)) < 0) {
                         json_object_put(connector);
@@ -70,11 +86,11 @@ static int choose_connectors(const Ctl *ctl, struct json_object *answer)
         return chosen ? json_add(answer, "connectors", chosen) : -ENOMEM;
 }
 
-static void connectors_hint(const Ctl *ctl, size_t n, size_t n_attention)
+static void connectors_hint(const Ctl *ctl, bool chosen, size_t n, size_t n_attention)
 {
         if (n_attention > 0)
                 ctl_hint(ctl, "'syncrunctl status CONNECTOR' says what one that needs attention is waiting for.");
-        else if (n == 0 && ctl->options.given)
+        else if (n == 0 && (chosen || ctl->options.given))
                 ctl_hint(ctl, "No such connectors.");
         else if (n == 0)
                 ctl_hint(ctl, "No connectors. A file /etc/syncrun/connectors/NAME.connector makes one: see "
@@ -100,7 +116,7 @@ int verb_list(Ctl *ctl, int argc, char **argv)
         status = ctl_ask_all(ctl, "DescribeConnectors", filter, n, "connectors", &answer);
         if (status != 0)
                 return status;
-        if (choose_connectors(ctl, answer) < 0)
+        if (choose_connectors(ctl, argv + 1, answer) < 0)
                 return ctl_oom();
         ctl_begin(ctl);
         if (ctl->options.json != JSON_OFF) {
@@ -118,7 +134,7 @@ int verb_list(Ctl *ctl, int argc, char **argv)
         }
         if (table_print(table, ctl->options.legend) < 0)
                 return ctl_oom();
-        connectors_hint(ctl, table_rows(table), n_attention);
+        connectors_hint(ctl, argc > 1, table_rows(table), n_attention);
         return 0;
 }
 

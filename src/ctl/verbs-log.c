@@ -189,7 +189,7 @@ int verb_log(Ctl *ctl, int argc, char **argv)
         if (n > 0)
                 return 0;
         if (!run)
-                return status != 0 ? status : ctl_no_such(argv[1]);
+                return status != 0 ? status : ctl_no_such(ctl, argv[1]);
         return ctl_fail_status(EXIT_FAILURE, "The journal has no line of run %s that you may see. %s", id,
                                log_view_why_none(run));
 }

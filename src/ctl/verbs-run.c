@@ -68,8 +68,15 @@ static int start_one(Ctl *ctl, Client *client, const char *connector, Progress *
         options[0] = (ClientOption){ "full_resync", 'b', .b = option_given(o, OPTION_FULL) };
         options[1] = (ClientOption){ "reason", 's', .s = o->reason };
         options[2] = (ClientOption){ "accounts", 'a', .as = accounts };
-        if (client_start_run(client, connector, options, ELEMENTSOF(options), &started, &e) < 0)
+        if (client_start_run(client, connector, options, ELEMENTSOF(options), &started, &e) < 0) {
+                _cleanup_free_ char *file = e.error == -ENXIO ? ctl_unread_file(ctl, connector) : NULL;
+
+                if (file)
+                        return ctl_fail_status(client_error_exit_status(&e),
+                                               "Could not start %s: The service has not read %s yet: " CTL_READ_FILE,
+                                               connector, file);
                 return ctl_fail(&e, "Could not start %s", connector);
+        }
         if (!o->quiet)
                 tell_active(ctl, connector, &started);
         if (started.full_resync_owed && !o->quiet)
@@ -179,7 +186,7 @@ static int cancel_one(Ctl *ctl, Client *client, const char *word)
         if (status != 0)
                 return status;
         if (client_cancel_run(client, id, &e) < 0)
-                return e.error == -ESRCH ? ctl_no_such(word) : ctl_fail(&e, "Could not cancel %s", word);
+                return e.error == -ESRCH ? ctl_no_such(ctl, word) : ctl_fail(&e, "Could not cancel %s", word);
         tell_what_follows(ctl, connector);
         return 0;
 }

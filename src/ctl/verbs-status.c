@@ -369,7 +369,7 @@ static int status_one(Ctl *ctl, const char *word, bool first)
         if (status != 0)
                 return status;
         if (!connector && !run)
-                return ctl_no_such(word);
+                return ctl_no_such(ctl, word);
         ctl_begin(ctl);
         if (ctl->options.json != JSON_OFF)
                 return print_status_json(ctl, connector, run);
@@ -381,6 +381,8 @@ static int status_one(Ctl *ctl, const char *word, bool first)
                 return ctl_oom();
         if (connector && run)
                 (void) putchar('\n');
+        if (!connector && streq(json_text(run, "connector"), word))
+                (void) printf("Connector %s has no file any more. This is the last of its runs.\n\n", word);
         if (!run)
                 return 0;
         status = print_run(ctl, run);

@@ -179,7 +179,8 @@ int retry_tell(EngineRun *r)
         const ConnectorRecord *record = &r->connector->record;
         RetryPublication *p;
 
-        if ((r->run->outcome != RUN_FAILED && r->run->outcome != RUN_PARTIAL) ||
+        /* Without its file none comes, unless the file does. */
+        if (!r->connector->has_file || (r->run->outcome != RUN_FAILED && r->run->outcome != RUN_PARTIAL) ||
             !retry_covers(record, r->run->only_accounts))
                 return 0;
         p = calloc(1, sizeof(RetryPublication));

@@ -33,6 +33,19 @@ def test_attach_gives_what_the_run_began_with(daemon, client):
     worker.exit()
 
 
+@pytest.mark.parametrize("goes", [True, False])
+def test_no_retry_is_promised_without_the_file(daemon, client, worker, goes):
+    worker.attach()
+    if goes:
+        (daemon.connectors / "bank.connector").unlink()
+        client.manager("Reload")
+    worker.finish(1, outcome="failed", error="HTTP 503", retry=True)
+    worker.exit()
+    wait_for(lambda: "bank: run " in daemon.log() and "failed" in daemon.log(), "the end")
+    wait_for(lambda: ("connector removed" if goes else "will be tried again") in daemon.log(), "what comes of it")
+    assert ("will be tried again" in daemon.log()) is not goes
+
+
 def test_cursor_is_kept_and_left_out_of_a_full_resync(daemon, client, worker):
     worker.attach()
     worker.save_cursor(1, '{"at":5}')

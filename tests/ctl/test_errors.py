@@ -25,6 +25,11 @@ def test_no_bus(ctl, words):
                    "Is D-Bus running?\n")
 
 
+def test_an_empty_host(ctl):
+    status, out, err = ctl.both("list", "--host=")
+    assert (status, out) == (2, "") and "[USER@]HOST" in err
+
+
 def test_an_empty_address_is_none(ctl):
     """As the daemon takes it: the system bus is meant."""
     status, out, err = ctl.both("list", SYNCRUN_BUS_ADDRESS="", DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent/bus")

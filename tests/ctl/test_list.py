@@ -30,6 +30,13 @@ def test_empty_list_says_how_to_begin(world, ctl):
     assert ctl.json("list") == {"connectors": []}
 
 
+def test_list_by_pattern(five, ctl):
+    assert [row[0] for row in ctl.rows("list", "b*", "zebr?")] == ["bank", "broken", "zebra"]
+    assert [c["name"] for c in ctl.json("list", "[o-w]*", "--attention")["connectors"]] == []
+    assert [c["name"] for c in ctl.json("list", "[o-w]*")["connectors"]] == ["off", "wrong"]
+    assert "No such connectors." in ctl.run("list", "nobody")
+
+
 def test_list_is_alphabetical_and_tells_states(five, ctl):
     ctl.run("start", "--wait", "-q", "bank")
     ctl.run("start", "--wait", "-q", "broken", status=1)

@@ -17,6 +17,19 @@ def puppets(world):
     return world.start()
 
 
+def test_a_file_that_is_not_read_yet(puppets, ctl, tmp_path):
+    """It is in a folder that the service does not look into."""
+    file = tmp_path / "more/connectors/fresh.connector"
+    file.parent.mkdir(parents=True)
+    file.write_text("[Connector]\n")
+    more = {"SYNCRUN_CONFIG_DIRS": f"{ctl.environment['SYNCRUN_CONFIG_DIRS']}:{tmp_path}/more"}
+    says = f"The service has not read {file} yet: 'syncrunctl reload' has it read, or says why it cannot be.\n"
+    assert ctl.both("start", "fresh", **more) == (4, "", f"syncrunctl: Could not start fresh: {says}")
+    assert ctl.both("status", "fresh", **more) == (4, "", f"syncrunctl: {says}")
+    file.write_text("")  # masked
+    assert "no such connector" in ctl.both("start", "fresh", **more)[2]
+
+
 def test_start_prints_the_run(puppets, ctl):
     run = ctl.run("start", "one").strip()
     assert uuid.UUID(run).version == 7

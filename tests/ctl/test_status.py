@@ -87,6 +87,21 @@ def test_active_run(world, ctl):
     puppet.exit()
 
 
+def test_a_connector_whose_file_went(two, ctl):
+    """What is known of it can be seen."""
+    run = ctl.json("start", "--wait", "bank", status=3)["id"]
+    (two.daemon.connectors / "bank.connector").unlink()
+    ctl.run("reload")
+    text = ctl.run("status", "bank")
+    assert text.startswith("Connector bank has no file any more.") and f"● Run {run} of bank" in text
+    answer = ctl.json("status", "bank")
+    assert answer["connector"] is None and answer["run"]["id"] == run
+    stored = {"STATE_DIRECTORY": str(two.daemon.state / "connectors" / "bank")}
+    status, out, err = ctl.both("items", "bank", "--json=short", **stored)
+    assert status == 0 and len(out.splitlines()) == 1, out
+    assert err == "Connector bank has no file any more. This is what it had stored.\n"
+
+
 def test_several_and_unknown(two, ctl):
     text = ctl.run("status", "bank", "consent")
     assert text.index("● bank") < text.index("\n\n● consent")
