@@ -42,25 +42,23 @@ int coverage_digest(const char *cursor, char ret[static COVERAGE_DIGEST_SIZE])
         return MIN(r, 0);
 }
 
-/* Return: 1 if the destination has not all that the cursor covers; 0; negative errno. */
-static int is_void(const char *state_directory, DestinationType type, const char *path, const char *cursor)
+/* By the destination's own marks. Return: 1; 0; -ENOMEM; other negative errnos: they say nothing, or cannot be read.
+ */
+static int has_all(DestinationType type, const char *path, const char *cursor)
 {
         char digest[COVERAGE_DIGEST_SIZE];
         int r;
 
         r = coverage_digest(cursor, digest);
         if (r < 0)
-                return r;
-        r = path ? item_db_covers(path, destination_type_to_string(type), digest) : -ENODATA;
-        if (r >= 0 || r == -ENOMEM)
-                return r < 0 ? r : !r;
-        /* It says nothing, or cannot be read now: then it is not opened either. */
-        return is_elsewhere(state_directory, path);
+                return -ENOMEM;
+        return path ? item_db_covers(path, destination_type_to_string(type), digest) : -ENODATA;
 }
 
 int coverage_check(const char *state_directory, DestinationType type, const char *path, const char *cursor)
 {
         _cleanup_free_ char *file = asprintf_or_null("%s/" VOID_FILE_NAME, state_directory), *text = NULL;
+        bool noted;
         int r;
 
         if (!file)
@@ -68,13 +66,21 @@ int coverage_check(const char *state_directory, DestinationType type, const char
         if (isempty(cursor))
                 return 0;
         r = read_file(file, CURSOR_BYTES_MAX, &text, NULL);
-        if (r >= 0 && streq(text, cursor))
-                return 1;
         if (r < 0 && r != -ENOENT)
                 return r;
-        r = is_void(state_directory, type, path, cursor);
-        if (r <= 0)
+        noted = r >= 0 && streq(text, cursor);
+        r = has_all(type, path, cursor);
+        if (r == -ENOMEM)
                 return r;
+        if (r > 0) /* also where it was away for a time, as a disk that was not mounted */
+                return noted ? coverage_renew(state_directory) : 0;
+        if (noted)
+                return 1;
+        if (r < 0) { /* what cannot be read now is not opened either */
+                r = is_elsewhere(state_directory, path);
+                if (r <= 0)
+                        return r;
+        }
         r = write_file_atomic(file, cursor, strlen(cursor), 0600);
         return r < 0 ? r : 1;
 }

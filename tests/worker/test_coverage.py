@@ -85,6 +85,23 @@ def test_one_that_was_lost_gets_all(runs, bench):
     assert runs(30) == (10, False)
 
 
+def test_one_that_was_away_for_a_run_goes_on(runs, bench):
+    """As where a disk was not mounted: what it has is known by itself."""
+    runs(10)
+    away = bench.state / "away"
+    away.mkdir()
+    for path in bench.state.glob("items.db*"):
+        path.rename(away / path.name)
+    assert runs(20, "fail")[1]
+    for path in bench.state.glob("items.db*"):
+        path.unlink()
+    for path in away.iterdir():
+        path.rename(bench.state / path.name)
+    assert runs(20) == (10, False)
+    assert len(bench.items()) == 20
+    assert runs(30) == (10, False)
+
+
 def test_until_it_has_all(runs, bench):
     """Also where the run that found it empty failed, and where the cursor is the same as before in the end."""
     runs(10)
