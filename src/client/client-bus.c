@@ -48,7 +48,7 @@ bool client_error_is_absence(const sd_bus_error *error)
                 SD_BUS_ERROR_NO_REPLY,        SD_BUS_ERROR_DISCONNECTED,
                 SD_BUS_ERROR_TIMEOUT,         SD_BUS_ERROR_NO_SERVER,
                 SD_BUS_ERROR_NO_MEMORY,       SD_BUS_ERROR_IO_ERROR,
-                SD_BUS_ERROR_LIMITS_EXCEEDED, "org.freedesktop.DBus.Error.TimedOut",
+                SD_BUS_ERROR_LIMITS_EXCEEDED, BUS_ERROR_ACTIVATION_TIMED_OUT,
         };
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++)

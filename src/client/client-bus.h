@@ -7,6 +7,9 @@
 
 #include "base/macros.h"
 
+/* What dbus-daemon says when it has waited long enough (25 s) for what it had started. */
+#define BUS_ERROR_ACTIVATION_TIMED_OUT "org.freedesktop.DBus.Error.TimedOut"
+
 /**
  * client_bus_open() - connect to SYNCRUN_BUS_ADDRESS, or to the system bus
  * @ret: set on success only

@@ -10,6 +10,7 @@
 #include "base/string-util.h"
 #include "base/time-util.h"
 #include "client/client-bus.h"
+#include "client/client-wait.h"
 
 /* A reply may wait for a password to be typed, and for a slow disk: of a service that has shown to be there. */
 #define CALL_TIMEOUT_USEC (120 * USEC_PER_SEC)
@@ -18,10 +19,17 @@
         "The sync service does not answer. 'systemctl status syncrund' says what it does; 'systemctl restart " \
         "syncrund' starts it anew, and running syncs go on."
 
+#define NOT_STARTED "The sync service could not be started."
+#define LOOK_FURTHER                                                                                         \
+        " 'systemctl status syncrund', 'journalctl -xu syncrund' and 'syncrunctl doctor' say what is wrong; " \
+        "when it is mended: 'systemctl restart syncrund'."
+
 struct Client {
         sd_bus *bus;
         char *host; /* NULL: this machine */
         bool answers; /* the service has shown to be there */
+        ClientWaitsCallback waits;
+        void *waits_userdata;
 };
 
 typedef struct EventWatch {
@@ -47,11 +55,6 @@ const char *client_error_text(const ClientError *e)
 
 #define EXIT_NOT_ALLOWED 77 /* EX_NOPERM, as the refusal "NotAllowed" */
 
-/* PID 1 does not tell the bus that a unit failed to start: the bus waits, and says this. */
-#define NOT_ACTIVATED "org.freedesktop.DBus.Error.TimedOut"
-#define NOT_STARTED                                                                                             \
-        "The sync service could not be started. See 'systemctl status syncrund' and 'journalctl -u syncrund'."
-
 /* What a person can do about errors that come not from the daemon but from the way to it. */
 static const struct {
         const char *name;
@@ -65,8 +68,8 @@ static const struct {
         { SD_BUS_ERROR_NO_REPLY, CLIENT_EXIT_UNREACHABLE,
           "The sync service ended before it had answered. 'systemctl status syncrund' says why." },
         { SD_BUS_ERROR_TIMEOUT, CLIENT_EXIT_UNREACHABLE, UNANSWERED },
-        { "org.freedesktop.systemd1.LoadFailed", CLIENT_EXIT_UNREACHABLE, NOT_STARTED },
-        { NOT_ACTIVATED, CLIENT_EXIT_UNREACHABLE, NOT_STARTED },
+        { BUS_ERROR_ACTIVATION_TIMED_OUT, CLIENT_EXIT_UNREACHABLE, NOT_STARTED LOOK_FURTHER },
+        { "org.freedesktop.systemd1.LoadFailed", CLIENT_EXIT_UNREACHABLE, NOT_STARTED LOOK_FURTHER },
         { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, EXIT_NOT_ALLOWED,
           "This needs an administrator's permission, and there is nobody to ask. Try again with sudo." },
         { SD_BUS_ERROR_ACCESS_DENIED, EXIT_NOT_ALLOWED, "You are not permitted to do this. Try again with sudo." },
@@ -214,22 +217,44 @@ static int new_call(Client *client, const char *path, const char *interface, con
         return r < 0 ? fail(e, NULL, r) : 0;
 }
 
+void client_on_waits(Client *client, ClientWaitsCallback callback, void *userdata)
+{
+        client->waits = callback;
+        client->waits_userdata = userdata;
+}
+
+static int fail_not_started(ClientError *e, const char *words)
+{
+        _cleanup_free_ char *message = NULL;
+
+        if (!isempty(words))
+                message = asprintf_or_null(NOT_STARTED " It says: %s" LOOK_FURTHER, words);
+        return fail_with(e, -EHOSTDOWN, NULL, CLIENT_EXIT_UNREACHABLE, message ?: NOT_STARTED LOOK_FURTHER);
+}
+
 /* Waits for any answer at all, which also starts the service, so that a call that may wait for a person does not wait
  * for a service that hangs. What else can go wrong shows with the call itself. */
 static int wait_for_service(Client *client, ClientError *e)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        _cleanup_free_ char *words = NULL;
         int r;
 
         if (client->answers)
                 return 0;
-        r = new_call(client, SYNCRUN_PATH, "org.freedesktop.DBus.Peer", "Ping", &m, e);
-        if (r < 0)
-                return r;
-        r = sd_bus_call(client->bus, m, client_answer_usec(), &error, NULL);
+        r = service_await(
+                        &(ServiceWait) {
+                                        .bus = client->bus,
+                                        .is_remote = client->host,
+                                        .waits = client->waits,
+                                        .userdata = client->waits_userdata,
+                        },
+                        &error, &words);
+        if (r == -EHOSTDOWN && !sd_bus_error_is_set(&error))
+                return fail_not_started(e, words);
+        /* The call would have it started once more. */
         if (r < 0 && (sd_bus_error_has_name(&error, SD_BUS_ERROR_TIMEOUT) ||
-                      sd_bus_error_has_name(&error, NOT_ACTIVATED))) /* the call itself would wait as long again */
+                      sd_bus_error_has_name(&error, BUS_ERROR_ACTIVATION_TIMED_OUT)))
                 return fail(e, &error, r);
         client->answers = r >= 0;
         return 0;

@@ -55,6 +55,11 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(Client *, client_free);
 
 sd_bus *client_bus(Client *client); /* borrowed */
 
+typedef void (*ClientWaitsCallback)(void *userdata);
+
+/* Called once while a call waits for the service to be started, so that a person can be told. NULL: nobody is. */
+void client_on_waits(Client *client, ClientWaitsCallback callback, void *userdata);
+
 /* One entry of an a{sv}. */
 typedef struct ClientOption {
         const char *name;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/string-util.h"
 #include "base/time-util.h"
@@ -135,12 +136,21 @@ int ctl_no_such(const Ctl *ctl, const char *name)
 
 /* ---- The daemon's answers */
 
+static void say_waits(void *userdata)
+{
+        const Ctl *ctl = userdata;
+
+        if (isatty(STDERR_FILENO) && !ctl->options.quiet)
+                (void) fprintf(stderr, "Waiting for the sync service, which is being started...\n");
+}
+
 int ctl_client(Ctl *ctl, Client **ret)
 {
         _cleanup_client_error_ ClientError e = {};
 
         if (!ctl->client && client_open(ctl->options.host, &ctl->client, &e) < 0)
                 return ctl_fail_status(client_error_exit_status(&e), "%s", client_error_text(&e));
+        client_on_waits(ctl->client, say_waits, ctl);
         *ret = ctl->client;
         return 0;
 }

@@ -192,9 +192,9 @@ def until(process, text):
 class World:
     """A private bus, the daemon on it, and connectors: `puppet` waits for the test's words, others are scripts."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, limits=""):
         self.folder = folder
-        self.bus = PrivateBus()
+        self.bus = PrivateBus(limits)
         self.client = Client(self.bus.address)
         self.daemon = Daemon(self.bus, folder, worker=os.environ["SYNCRUN_WORKER"])
         self.ctl = Ctl(self.bus.address, self.daemon.config)
