@@ -23,7 +23,7 @@ def _blank(text):
 class File:
     def __init__(self, path):
         self.path = path
-        self.name = str(path.relative_to(SRC))
+        self.name = str(path.relative_to(SRC if path.is_relative_to(SRC) else TOP))
         self.room = self.name.split("/")[0]
         self.text = path.read_text()
         self.lines = self.text.splitlines()
@@ -62,3 +62,8 @@ class File:
 @cache
 def files():
     return [File(path) for path in sorted(SRC.rglob("*.[ch]"))]
+
+
+@cache
+def unit_files():
+    return [File(path) for path in sorted((TOP / "tests/unit").glob("*.[ch]"))]

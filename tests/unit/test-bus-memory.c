@@ -579,14 +579,12 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-        void *fixture = world.fixture;
-
         world.fixture->engine = engine_free(world.fixture->engine);
         bus_free(world.bus);
         sd_bus_message_unref(world.answer);
         sd_bus_close_unref(world.near);
         sd_bus_close_unref(world.far);
-        return engine_fixture_teardown(&fixture);
+        return engine_fixture_teardown(&(void *){ world.fixture });
 }
 
 #define BUS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -594,10 +592,7 @@ static int teardown(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                BUS_TEST(test_reading),
-                BUS_TEST(test_changing),
-                BUS_TEST(test_run),
-                BUS_TEST(test_cancel),
+                BUS_TEST(test_reading), BUS_TEST(test_changing), BUS_TEST(test_run), BUS_TEST(test_cancel),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
