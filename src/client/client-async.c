@@ -229,7 +229,7 @@ static ClientCall *next_overdue(ClientAsync *client, usec_t now)
 {
         ClientCall *call;
 
-        DL_FOREACH2(client->queue.alone, call, next_waiting)
+        DL_FOREACH2(client->queue.alone.calls, call, next_waiting)
         if (call->give_up_usec <= now)
                 return call;
         return NULL;

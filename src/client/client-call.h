@@ -5,16 +5,23 @@
 
 #include "client/client-async.h"
 
+/* client-queue.c's: calls that wait. */
+typedef struct ClientLine {
+        ClientCall *calls; /* the oldest first */
+        bool newest_next;  /* where the oldest has waited too long */
+} ClientLine;
+
 struct ClientShare {
         unsigned n_ref;
         unsigned n_calls; /* under way or waiting */
         bool is_limited;  /* in how many are on their way */
 
         /* client-queue.c's */
-        ClientCall *small, *large; /* that wait, the oldest first */
-        unsigned n_sent;           /* on their way */
-        unsigned n_sent_large;     /* of those */
-        bool listed;               /* waits for its turn */
+        ClientLine small, large; /* calls that wait */
+        bool large_next;         /* whose turn it is, where both lines have one that may go */
+        unsigned n_sent;         /* on their way */
+        unsigned n_sent_large;   /* of those */
+        bool listed;             /* waits for its turn */
         ClientShare *prev, *next;
 };
 
@@ -44,7 +51,6 @@ struct ClientCall {
 
         /* client-queue.c's */
         bool waits; /* for its turn, and for nothing else */
-        uint64_t ticket;
         ClientCall *prev_waiting, *next_waiting;
 };
 

@@ -23,31 +23,30 @@ static void unlist_turn(ClientQueue *queue, ClientShare *share)
         share->listed = false;
 }
 
-static ClientCall **line_of(ClientQueue *queue, ClientCall *call)
+static ClientLine *line_of(ClientQueue *queue, ClientCall *call)
 {
         return call->asks_alone ? &queue->alone : call->is_large ? &call->share->large : &call->share->small;
 }
 
 void client_queue_enter(ClientQueue *queue, ClientCall *call)
 {
-        ClientCall **line = line_of(queue, call);
+        ClientLine *line = line_of(queue, call);
 
-        DL_APPEND2(*line, call, prev_waiting, next_waiting);
+        DL_APPEND2(line->calls, call, prev_waiting, next_waiting);
         call->waits = true;
-        call->ticket = queue->n_tickets++;
         if (!call->asks_alone)
                 list_turn(queue, call->share);
 }
 
 void client_queue_leave(ClientQueue *queue, ClientCall *call)
 {
-        ClientCall **line = line_of(queue, call);
+        ClientLine *line = line_of(queue, call);
 
         if (!call->waits)
                 return;
-        DL_DELETE2(*line, call, prev_waiting, next_waiting);
+        DL_DELETE2(line->calls, call, prev_waiting, next_waiting);
         call->waits = false;
-        if (!call->share->small && !call->share->large)
+        if (!call->share->small.calls && !call->share->large.calls)
                 unlist_turn(queue, call->share);
 }
 
@@ -64,20 +63,22 @@ bool client_queue_has_room(const ClientQueue *queue, const ClientCall *call)
         return queue->n_sent < CLIENT_SENT_MAX && share_has_room(call->share, call->is_large);
 }
 
-static ClientCall *next_of_line(ClientCall *oldest, usec_t now)
+static ClientCall *next_of_line(const ClientLine *line, usec_t now)
 {
-        return now - oldest->begun_usec < CLIENT_PATIENCE_USEC ? oldest : oldest->prev_waiting;
+        bool is_long = now - line->calls->begun_usec >= CLIENT_PATIENCE_USEC;
+
+        return is_long && line->newest_next ? line->calls->prev_waiting : line->calls;
 }
 
-/* Of the line that has waited longer. */
+/* The lines take turns, too: neither waits until the other is empty. */
 static ClientCall *next_of_share(const ClientShare *share, usec_t now)
 {
-        ClientCall *small = share_has_room(share, false) ? share->small : NULL;
-        ClientCall *large = share_has_room(share, true) ? share->large : NULL;
+        bool small = share->small.calls && share_has_room(share, false);
+        bool large = share->large.calls && share_has_room(share, true);
 
-        if (small && (!large || small->ticket < large->ticket))
-                return next_of_line(small, now);
-        return large ? next_of_line(large, now) : NULL;
+        if (!small && !large)
+                return NULL;
+        return next_of_line(large && (share->large_next || !small) ? &share->large : &share->small, now);
 }
 
 ClientCall *client_queue_next(const ClientQueue *queue, usec_t now)
@@ -85,8 +86,8 @@ ClientCall *client_queue_next(const ClientQueue *queue, usec_t now)
         ClientShare *share;
         ClientCall *call;
 
-        if (queue->alone && client_queue_has_room(queue, queue->alone))
-                return queue->alone;
+        if (queue->alone.calls && client_queue_has_room(queue, queue->alone.calls))
+                return queue->alone.calls;
         if (queue->n_sent >= CLIENT_SENT_MAX)
                 return NULL;
         DL_FOREACH(queue->turns, share) {
@@ -99,14 +100,16 @@ ClientCall *client_queue_next(const ClientQueue *queue, usec_t now)
 
 ClientCall *client_queue_oldest(ClientQueue *queue, ClientCall *call)
 {
-        return *line_of(queue, call);
+        return line_of(queue, call)->calls;
 }
 
 void client_queue_sent(ClientQueue *queue, ClientCall *call)
 {
+        ClientLine *line = line_of(queue, call);
         ClientShare *share = call->share;
 
         client_queue_leave(queue, call);
+        line->newest_next = !line->newest_next;
         if (call->asks_alone) {
                 queue->n_sent_alone++;
                 return;
@@ -114,6 +117,7 @@ void client_queue_sent(ClientQueue *queue, ClientCall *call)
         queue->n_sent++;
         share->n_sent++;
         share->n_sent_large += call->is_large;
+        share->large_next = !call->is_large;
         if (share->listed) {
                 unlist_turn(queue, share);
                 list_turn(queue, share);

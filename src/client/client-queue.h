@@ -6,16 +6,16 @@
 
 #include "client/client-call.h"
 
-/* Where the oldest of a line has waited for so long, the newest goes first: clients that give up and ask again would
- * otherwise all come to their turn when they are about to give up. */
+/* Where the oldest of a line has waited for so long, every other turn is the newest's: clients that give up and ask
+ * again would otherwise all come to their turn when they are about to give up, and by newest ones alone those who wait
+ * in patience would not come to theirs. */
 #define CLIENT_PATIENCE_USEC (2 * USEC_PER_SEC)
 
 typedef struct ClientQueue {
         ClientShare *turns; /* shares with calls that wait, in the order of their turns */
-        ClientCall *alone;  /* that wait, of asks_alone */
+        ClientLine alone;   /* of asks_alone */
         unsigned n_sent;    /* on their way */
         unsigned n_sent_alone;
-        uint64_t n_tickets; /* given out so far */
 } ClientQueue;
 
 /* It waits for its turn, and for nothing else. */

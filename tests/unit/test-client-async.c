@@ -111,17 +111,17 @@ static void expect_turns(Line *line, const unsigned turns[static 4])
         client_share_unref(line->share);
 }
 
-/* The newest goes first where the oldest has waited too long, and as long as it has. */
-static void test_newest_first_where_one_waits_long(void **state)
+/* Every other turn is the newest's where the oldest has waited too long, and as long as it has. */
+static void test_newest_in_turn_where_one_waits_long(void **state)
 {
         Line line = line_begin(CLIENT_PATIENCE_USEC - 1, 0);
 
         line_enter(&line);
         assert_ptr_equal(client_queue_oldest(&line.queue, line.calls[2]), line.calls[0]);
         expect_turns(&line, (unsigned[]){ 0, 1, 2, 3 });
-        line = line_begin(CLIENT_PATIENCE_USEC, 0);
+        line = line_begin(CLIENT_PATIENCE_USEC + USEC_PER_SEC, 0);
         line_enter(&line);
-        expect_turns(&line, (unsigned[]){ 3, 2, 1, 0 });
+        expect_turns(&line, (unsigned[]){ 0, 3, 1, 2 });
         /* The oldest has gone: no other has waited for so long. */
         line = line_begin(CLIENT_PATIENCE_USEC, 0);
         line_enter(&line);
@@ -132,16 +132,16 @@ static void test_newest_first_where_one_waits_long(void **state)
         expect_turns(&line, (unsigned[]){ 1, 2, 3, 0 });
 }
 
-/* Neither line of a share keeps the other from its turn. */
-static void test_large_and_small_in_their_order(void **state)
+/* Neither line of a share keeps the other from its turn, also where new calls come without end. */
+static void test_large_and_small_in_turn(void **state)
 {
-        Line line = line_begin(USEC_PER_SEC, 0x6);
+        Line line = line_begin(USEC_PER_SEC, 0xc);
 
         line_enter(&line);
-        expect_turns(&line, (unsigned[]){ 0, 1, 2, 3 });
-        line = line_begin(CLIENT_PATIENCE_USEC + 2 * USEC_PER_SEC, 0x9);
+        expect_turns(&line, (unsigned[]){ 0, 2, 1, 3 });
+        line = line_begin(CLIENT_PATIENCE_USEC + USEC_PER_SEC, 0x8);
         line_enter(&line);
-        expect_turns(&line, (unsigned[]){ 3, 0, 2, 1 });
+        expect_turns(&line, (unsigned[]){ 0, 3, 2, 1 });
 }
 
 int main(void)
@@ -149,8 +149,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_so_many_calls_wait),
                 cmocka_unit_test(test_so_many_of_a_share_wait),
-                cmocka_unit_test(test_newest_first_where_one_waits_long),
-                cmocka_unit_test(test_large_and_small_in_their_order),
+                cmocka_unit_test(test_newest_in_turn_where_one_waits_long),
+                cmocka_unit_test(test_large_and_small_in_turn),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
