@@ -123,6 +123,11 @@ static int check_log_mode(Db *db)
         return r;
 }
 
+void db_leave_log(Db *db)
+{
+        (void) sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+}
+
 static int configure(Db *db, DbMode mode)
 {
         usec_t busy_usec = mode == DB_READ ? DB_READER_BUSY_USEC : DB_WRITER_BUSY_USEC;
@@ -136,7 +141,7 @@ static int configure(Db *db, DbMode mode)
         (void) sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
         switch (mode) {
         case DB_EXAMINE:
-                (void) sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+                db_leave_log(db);
                 return db_execute(db, "PRAGMA query_only = ON;");
         case DB_WRITE:
                 r = db_execute(db, writer_pragmas);

@@ -23,6 +23,9 @@ typedef enum DbMode {
         DB_READ,    /* beside a DB_WRITE connection */
 } DbMode;
 
+/* Closing it will leave the log as it is. */
+void db_leave_log(Db *db);
+
 /* Context: blocks for the disk. Return: 0; -EOPNOTSUPP (the disk takes no log); negative errno as db_error(). */
 int db_open(const char *path, DbMode mode, Db **ret) _must_check_;
 Db *db_close(Db *db);

@@ -42,6 +42,10 @@ int place_init(Place *place, const char *path, int fd)
                 return is_nowhere(errno) ? -ESTALE : -errno;
         place->log_dev = st.st_dev;
         place->log_ino = st.st_ino;
+        if (stat(place->index, &st) < 0)
+                return is_nowhere(errno) ? -ESTALE : -errno;
+        place->index_dev = st.st_dev;
+        place->index_ino = st.st_ino;
         return compare(path, place->database_dev, place->database_ino) < 0 ? -ESTALE : 0;
 }
 
@@ -61,7 +65,20 @@ int place_check(const Place *place)
         if (r < 0)
                 return r;
         r = compare(place->log, place->log_dev, place->log_ino);
+        if (r >= 0)
+                r = compare(place->index, place->index_dev, place->index_ino);
         return r == -EIDRM ? -ESTALE : r;
+}
+
+bool place_is_divided(const Place *place)
+{
+        int r;
+
+        if (compare(place->database, place->database_dev, place->database_ino) < 0 ||
+            compare(place->log, place->log_dev, place->log_ino) < 0)
+                return false;
+        r = compare(place->index, place->index_dev, place->index_ino);
+        return r == -EIDRM || r == -ESTALE;
 }
 
 bool place_is_linked(const Place *place)

@@ -12,8 +12,8 @@
 typedef struct Place {
         int fd; /* of the database; borrowed */
         char *database, *log, *index; /* paths */
-        dev_t database_dev, log_dev;
-        ino_t database_ino, log_ino;
+        dev_t database_dev, log_dev, index_dev;
+        ino_t database_ino, log_ino, index_ino;
 } Place;
 
 /**
@@ -21,15 +21,19 @@ typedef struct Place {
  * @path: of the database
  * @fd:   of the database, open; borrowed until place_done()
  *
- * To be called when the log is there. @place is zeroed.
- * Return: 0; -ESTALE (the log is not there, or the database not any more); -ENOMEM; errno of stat(2).
+ * To be called when log and index are there. @place is zeroed.
+ * Return: 0; -ESTALE (they are not there, or the database not any more); -ENOMEM; errno of stat(2).
  */
 int place_init(Place *place, const char *path, int fd) _must_check_;
 void place_done(Place *place);
 
-/* Context: any thread. Return: 0; -EIDRM: there is no database; -ESTALE: there is another one, or the log is another
- * one or gone; errno of stat(2): nobody knows. */
+/* Context: any thread. Return: 0; -EIDRM: there is no database; -ESTALE: there is another one, or log or index is
+ * another one or gone; errno of stat(2): nobody knows. */
 int place_check(const Place *place) _must_check_;
+
+/* Whether the index alone is not ours any more. By another one others share the log without our knowing: they may have
+ * moved it, and written it anew. */
+bool place_is_divided(const Place *place);
 
 /* Whether the database has a name somewhere. */
 bool place_is_linked(const Place *place);

@@ -26,7 +26,7 @@ struct Store {
         Changes *changes; /* what the writer has committed, for other processes */
         int event_fd;
         sd_event_source *news_source;
-        sd_event_source *place_sources[2]; /* the database and the log */
+        sd_event_source *place_sources[3]; /* the database, its log and its index */
         sd_event_source *turn_source; /* hands the turn's writes to the writer */
 
         Write *turn_first, *turn_last;

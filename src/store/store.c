@@ -61,7 +61,7 @@ const char *store_error_text(int error)
         case EIDRM:
                 return "Its file was removed";
         case ESTALE:
-                return "Its file was replaced, or its log removed";
+                return "Its file was replaced, or its log or index removed";
         default:
                 return strerror(abs(error));
         }
@@ -260,14 +260,14 @@ static int on_place_event(sd_event_source *source, const struct inotify_event *e
 /* So that it is noticed while nothing is written, too. Without it (no inotify watch is left) the next commit does. */
 static void watch_place(Store *store)
 {
-        const char *const paths[] = { store->place.database, store->place.log };
+        const char *const paths[] = { store->place.database, store->place.log, store->place.index };
 
         for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
                 int r = sd_event_add_inotify(store->event, &store->place_sources[i], paths[i],
                                              IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF, on_place_event, store);
 
-                /* A reader who is root sets the log's owner anew at each opening: what else waits for an idle loop
-                 * shall have its turn, too. */
+                /* A reader who is root sets the owner of log and index anew at each opening: what else waits for an idle
+                 * loop shall have its turn, too. */
                 if (r >= 0)
                         r = sd_event_source_set_priority(store->place_sources[i], SD_EVENT_PRIORITY_IDLE);
                 if (r < 0)

@@ -159,18 +159,26 @@ static Write *fail(Writer *w, int error)
 }
 
 /* Where the files are not at their paths any more: what was acknowledged goes into the database as a whole, wherever
- * that is now, and the log does not stay beside another one. Return: @error; while that cannot be done, why. */
+ * that is now, and the log does not stay beside another one, nor, with anything in it, where another one may come: a
+ * log says not whose it is, and would be played into that one after a crash. Return: @error; while that cannot be done,
+ * why. */
 static int let_go(Writer *w, int error)
 {
         int n_log = 0, n_moved = 0, code;
 
         if (error != -EIDRM && error != -ESTALE)
                 return error;
+        if (place_is_divided(w->place)) {
+                db_leave_log(w->db); /* which has all that was acknowledged, and is where the next one finds it */
+                return error;
+        }
         code = sqlite3_wal_checkpoint_v2(w->db->sqlite, NULL, SQLITE_CHECKPOINT_FULL, &n_log, &n_moved);
         if (code == SQLITE_OK && n_moved < n_log)
                 code = SQLITE_BUSY;
         if (code != SQLITE_OK && place_is_linked(w->place))
                 return db_error(w->db, code);
+        /* Somebody who reads holds it back: then at the next try. */
+        (void) sqlite3_wal_checkpoint_v2(w->db->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
         if (error == -ESTALE)
                 place_leave(w->place);
         return error;
@@ -213,9 +221,10 @@ static void commit(Writer *w, Write *batch)
  * keeps the data. */
 static void checkpoint(Writer *w)
 {
-        int n_log = 0, n_moved = 0, code;
+        int n_log = 0, n_moved = 0, code = SQLITE_BUSY;
 
-        code = sqlite3_wal_checkpoint_v2(w->db->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, &n_log, &n_moved);
+        if (place_check(w->place) >= 0)
+                code = sqlite3_wal_checkpoint_v2(w->db->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, &n_log, &n_moved);
         if (code == SQLITE_OK && n_moved >= n_log)
                 w->log_pages = 0;
         w->idle_pages = w->log_pages + WRITER_CHECKPOINT_PAGES;

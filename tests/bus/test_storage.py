@@ -338,7 +338,7 @@ def ends_for_another(daemon, copy):
     content = copy.read_bytes()
     copy.rename(daemon.state / "history.db")
     assert daemon.process.wait(TIMEOUT_SEC) == 1
-    assert daemon.log().count("replaced, or its log removed") == 1
+    assert daemon.log().count("replaced, or its log or index removed") == 1
     assert (daemon.state / "history.db").read_bytes() == content
     assert not (daemon.state / "history.db-wal").exists()
 

@@ -243,6 +243,61 @@ static void test_removed_and_then_replaced(void **state)
         assert_int_equal(n_users(f->path), 1);
 }
 
+/* What a start finds after this one was killed, and somebody has brought a copy back without removing the log. */
+static void test_removed_and_killed(void **state)
+{
+        World *w = *state;
+        StoreFixture *f = w->f;
+        _cleanup_free_ char *log = asprintf_or_null("cp %s %s-wal", w->log, w->backup);
+
+        assert_int_equal(rename(f->path, w->kept), 0);
+        expect_failure(f, 1, -EIDRM);
+        assert_non_null(log);
+        assert_int_equal(system(log), 0);
+        assert_int_equal(n_users(w->backup), 1);
+        assert_int_equal(rename(w->kept, f->path), 0);
+        store_fixture_await_recovery(f, 1);
+        commit_user(f, 3);
+        assert_int_equal(n_users(f->path), 3);
+}
+
+/* By which those who have the file open share the log: they do not see each other any more. */
+static void test_index_removed(void **state)
+{
+        World *w = *state;
+        StoreFixture *f = w->f;
+
+        assert_int_equal(unlink(w->index), 0);
+        expect_failure(f, 1, -ESTALE);
+        store_fixture_close(f);
+        assert_int_equal(f->n_recovered, 0);
+        assert_int_equal(n_users(f->path), 2);
+        expect_ok(store_fixture_open(f, NULL));
+        commit_user(f, 3);
+        assert_int_equal(n_users(f->path), 3);
+}
+
+/* ... and another program has moved the log, and written it anew, before that was noticed. */
+static void test_index_removed_and_log_moved(void **state)
+{
+        World *w = *state;
+        StoreFixture *f = w->f;
+        _cleanup_free_ char *other = asprintf_or_null(
+                        "sqlite3 -batch %s 'PRAGMA wal_checkpoint(TRUNCATE); CREATE TABLE other (text TEXT); "
+                        "INSERT INTO other SELECT randomblob(3000) FROM generate_series(1, 100); DELETE FROM users' "
+                        ">/dev/null",
+                        f->path);
+
+        assert_non_null(other);
+        assert_int_equal(unlink(w->index), 0);
+        assert_int_equal(system(other), 0);
+        put_user(f, 3);
+        expect_failure(f, 1, -ESTALE);
+        store_fixture_close(f);
+        assert_int_equal(n_users(f->path), 0);
+        assert_int_equal(store_fixture_sql(f->path, "SELECT count(*) FROM other"), 100);
+}
+
 /* Where commits go to: the next ones would be gone with a crash. */
 static void test_log_removed(void **state)
 {
@@ -324,6 +379,9 @@ int main(void)
                 PLACE_TEST(test_replaced_and_closed),
                 PLACE_TEST(test_another_log_is_left_alone),
                 PLACE_TEST(test_removed_and_then_replaced),
+                PLACE_TEST(test_removed_and_killed),
+                PLACE_TEST(test_index_removed),
+                PLACE_TEST(test_index_removed_and_log_moved),
                 PLACE_TEST(test_log_removed),
                 PLACE_TEST(test_log_removed_and_disk_full),
                 PLACE_TEST(test_replaced_in_the_middle_of_a_commit),
