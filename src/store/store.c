@@ -266,8 +266,8 @@ static void watch_place(Store *store)
                 int r = sd_event_add_inotify(store->event, &store->place_sources[i], paths[i],
                                              IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF, on_place_event, store);
 
-                /* A reader who is root sets the owner of log and index anew at each opening: what else waits for an idle
-                 * loop shall have its turn, too. */
+                /* A reader who is root sets the owner of log and index anew at each opening: what else waits for an
+                 * idle loop shall have its turn, too. */
                 if (r >= 0)
                         r = sd_event_source_set_priority(store->place_sources[i], SD_EVENT_PRIORITY_IDLE);
                 if (r < 0)

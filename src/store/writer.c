@@ -158,10 +158,10 @@ static Write *fail(Writer *w, int error)
         return dropped;
 }
 
-/* Where the files are not at their paths any more: what was acknowledged goes into the database as a whole, wherever
- * that is now, and the log does not stay beside another one, nor, with anything in it, where another one may come: a
- * log says not whose it is, and would be played into that one after a crash. Return: @error; while that cannot be done,
- * why. */
+/* Where the files are not at their paths any more: what was acknowledged goes into the database as a whole,
+ * wherever that is now, and the log does not stay beside another one, nor, with anything in it, where another one
+ * may come: a log says not whose it is, and would be played into that one after a crash. Return: @error; while
+ * that cannot be done, why. */
 static int let_go(Writer *w, int error)
 {
         int n_log = 0, n_moved = 0, code;
