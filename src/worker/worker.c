@@ -112,8 +112,9 @@ static int make_end(Worker *worker, RunReport *report, CursorScope *ret_scope)
         report->n_bad_lines = worker->intake->n_bad;
         report->read_anew = worker->read_anew;
         failed = report->outcome == RUN_FAILED || report->outcome == RUN_CANCELLED;
+        /* By whom, and why, the daemon alone knows: a person, TimeoutSec=, systemctl stop. */
         r = ledger_settle(&worker->intake->ledger, failed,
-                          report->outcome == RUN_CANCELLED ? "the run was cancelled" : report->error);
+                          report->outcome == RUN_CANCELLED ? "the run was stopped before its end" : report->error);
         if (r >= 0)
                 r = write_metadata(worker, report);
         if (r < 0)

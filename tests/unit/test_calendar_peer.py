@@ -153,7 +153,7 @@ def known_fault(zone, base, theirs, ours):
 
 def is_refused_list(normal):
     """systemd 252 allows days from the month's end 3 less with each further one of a list, and refuses '*~28,1'."""
-    days = re.match(r"[^~ ]*~([^ ]+)", normal)
+    days = re.search(r"~([^ ]+)", normal)
     numbers = [[int(n) for n in re.findall(r"\d+", item)] for item in days[1].split(",")] if days else []
     return len(numbers) > 1 and max(max(item, default=0) for item in numbers) > 28 - 3 * (len(numbers) - 1)
 

@@ -167,7 +167,7 @@ def test_stderr_lines_have_their_program_s_name(bench):
 def test_cancel(bench):
     bench.settings(bench.python("""
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-say(type="RECORD", stream="s", record={"id": 1}); say(type="STATE", value=1)
+say(type="RECORD", stream="s", account="a", record={"id": 1}); say(type="STATE", value=1)
 signal.sigwait([signal.SIGTERM])
 log("told to stop")"""))
     run = bench.start()
@@ -176,6 +176,8 @@ log("told to stop")"""))
     assert run.wait() == 0
     assert bench.daemon.end["outcome"] == "cancelled" and counts(bench.daemon.end) == (1, 1, 0, 0)
     assert bench.daemon.cursor == "1" and "told to stop" in run.stderr and len(bench.items()) == 1
+    # It may have been TimeoutSec= as well.
+    assert bench.daemon.accounts_of()["a"]["error"] == "the run was stopped before its end"
 
 
 def test_cancel_kills_what_does_not_listen(bench):
