@@ -62,9 +62,9 @@ def test_ready_means_that_calls_are_answered(new_daemon, client):
 @pytest.mark.parametrize("soft, hard, expected", [
     (1024, OPEN_FILES_MAX + 1, OPEN_FILES_MAX), (1024, OPEN_FILES_MAX - 1, OPEN_FILES_MAX - 1),
     (OPEN_FILES_MAX + 1, OPEN_FILES_MAX + 1, OPEN_FILES_MAX + 1)])
-def test_open_files(new_daemon, client, monkeypatch, soft, hard, expected):
+def test_open_files(new_daemon, client, soft, hard, expected):
     """As many as it needs, where it may; more, only where it was given more."""
-    monkeypatch.setenv("SYNCRUND", "prlimit")
+    new_daemon.program = "prlimit"
     new_daemon.start(f"--nofile={soft}:{hard}", DAEMON)
     limits = Path(f"/proc/{new_daemon.process.pid}/limits").read_text()
     assert int(re.search(r"Max open files +(\d+)", limits)[1]) == expected
