@@ -49,7 +49,12 @@ bool server_has_gone(const Request *request)
 {
         struct pollfd poll_fd = { .fd = request->connection->fd, .events = POLLRDHUP };
 
-        return poll(&poll_fd, 1, 0) > 0;
+        if (poll(&poll_fd, 1, 0) <= 0)
+                return false;
+        /* Its own side alone is closed by some who wait for the answer, too: those have a while, as long as a daemon
+         * may take that is started for them. */
+        return poll_fd.revents & (POLLHUP | POLLERR) ||
+               now_usec(CLOCK_MONOTONIC) - request->begun_usec >= CLIENT_WAIT_USEC;
 }
 
 /* Answered by other means than libmicrohttpd's, which would let the client send all of its body first, or cut it off

@@ -69,8 +69,8 @@ void server_drain(Server *server, usec_t usec);
 void server_resume(Request *request);
 int server_dup_socket(const Request *request) _must_check_;
 
-/* Whether its client has closed the connection, or at least its own side of it: for one that waits, since whoever goes
- * meanwhile is not told of. */
+/* Whether its client has closed the connection; or its own side of it, which looks alike over TCP until something is
+ * sent, and has waited for a while. For one that waits, since whoever goes meanwhile is not told of. */
 bool server_has_gone(const Request *request);
 
 /* Goes on at once with what was resumed, and not when the loop turns. Not from within a callback of the server's. */

@@ -4,7 +4,9 @@
 import contextlib
 import http.client
 import json
+import socket
 import threading
+import time
 
 import pytest
 from gi.repository import GLib
@@ -14,6 +16,7 @@ from stand_in import KEY, StandIn, answer_of, ask
 
 SENT = 96  # CLIENT_SENT_MAX
 SENT_ALONE = 16  # CLIENT_SENT_ALONE_MAX
+WAIT_SEC = 3  # CLIENT_WAIT_USEC
 PRINCIPALS = 1024  # PRINCIPALS_MAX
 SHARE = 16  # CLIENT_SENT_SHARE_MAX
 LARGE = 1  # CLIENT_SENT_LARGE_MAX
@@ -298,6 +301,23 @@ def test_who_has_gone_has_no_turn(new_shim, slow):
             slow.answer()
             assert statuses(first) == statuses(last) == {200}
             assert slow.n_heard == LARGE + 1
+
+
+def test_who_has_closed_his_side_may_wait_for_a_while(new_shim, slow):
+    """As `nc -N` does; over TCP that looks like having gone. He is asked for; whether the library writes to him is its matter."""
+    shim = new_shim(SETTINGS)
+    with asking(shim, LARGE, get(LIST + "1000")) as first:
+        expect_heard(shim, slow, LARGE)
+        begin = time.monotonic()
+        with asking(shim, 1, get(LIST + "1001")) as waiting:
+            expect_heard(shim, slow, LARGE)
+            waiting[0].shutdown(socket.SHUT_WR)
+            slow.answer()
+            wait_for(lambda: slow.waiting or time.monotonic() > begin + WAIT_SEC, "his turn")
+            assert statuses(first) == {200}
+            assert slow.waiting or time.monotonic() > begin + WAIT_SEC
+            if slow.waiting:
+                slow.answer()
 
 
 def test_a_key_that_is_revoked_while_its_requests_wait(new_shim, slow):
