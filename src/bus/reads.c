@@ -14,7 +14,8 @@
 #include "bus/bus-private.h"
 #include "bus/manager-describe.h"
 
-/* Beside a flood of other calls, too, one answer is made each time that so much has passed. */
+/* Beside a flood of other calls, too, one answer is made each time that so much has passed, if the bus has taken the
+ * last one. */
 #define TURN_USEC (20 * USEC_PER_MSEC)
 
 /* Until it is looked again at what the bus had not taken. */

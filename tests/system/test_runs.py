@@ -218,7 +218,7 @@ def test_log_follows_until_the_end(machine, syncrun):
     while not (lines and lines[-1].endswith("at the gate\n")):
         lines.append(follow.stdout.readline())
         assert lines[-1], lines
-    machine.run("systemctl", "stop", "syncrund.service")
+    interrupt_stop(machine)
     syncrun.open_gate("told")
     machine.run("systemctl", "start", "syncrund.service")
     rest, _ = follow.communicate(timeout=100)
