@@ -157,6 +157,8 @@ static bool look(const ServiceWait *wait, sd_bus *bus, Looks *looks)
         if (looks->useless)
                 return false;
         r = look_at_unit(bus, &job, state, sizeof(state));
+        if (r == -ETIMEDOUT) /* as while it reads its units anew: it will answer another time */
+                return false;
         if (r < 0) {
                 log_debug_errno(r, "Could not ask systemd about " SYNCRUN_DAEMON_UNIT ": %m");
                 looks->useless = true;
